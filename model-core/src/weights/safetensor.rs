@@ -1,0 +1,71 @@
+//! safetensors files (<https://github.com/huggingface/safetensors>), through the `safetensors` crate.
+
+use std::collections::BTreeMap;
+
+use safetensors::{Dtype, SafeTensors};
+
+use super::convert::Number;
+use super::names;
+use super::{MAX_ELEMENTS, Tensor, WeightSet, Weights};
+
+/// A header length that leaves room for `{`, and the `{` itself.
+pub(super) fn is_safetensors(bytes: &[u8]) -> bool {
+    bytes.len() > 9 && bytes[8] == b'{'
+}
+
+pub(super) fn read(bytes: &[u8], set: WeightSet) -> Result<Weights, String> {
+    let broken = |error| format!("not a complete safetensors file ({error})");
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let metadata: BTreeMap<String, String> = header
+        .metadata()
+        .iter()
+        .flatten()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+
+    let found = file
+        .iter()
+        .map(|(name, view)| {
+            let (group, name) = names::split_group(name);
+            (group, name, view)
+        })
+        .collect();
+    let mut tensors = BTreeMap::new();
+    let mut elements = 0usize;
+    for (name, view) in names::choose(found, set)? {
+        let number = number(view.dtype())
+            .ok_or_else(|| format!("tensor '{name}' has type {:?}", view.dtype()))?;
+        elements = elements.saturating_add(view.data().len() / number.bytes());
+        if elements > MAX_ELEMENTS {
+            return Err(format!(
+                "more than {MAX_ELEMENTS} numbers in one checkpoint"
+            ));
+        }
+        let data = number.read_all(view.data());
+        tensors.insert(
+            name,
+            Tensor {
+                shape: view.shape().to_vec(),
+                data,
+            },
+        );
+    }
+    Ok(Weights { tensors, metadata })
+}
+
+fn number(dtype: Dtype) -> Option<Number> {
+    Some(match dtype {
+        Dtype::F32 => Number::F32,
+        Dtype::F64 => Number::F64,
+        Dtype::F16 => Number::F16,
+        Dtype::BF16 => Number::Bf16,
+        Dtype::I64 => Number::I64,
+        Dtype::I32 => Number::I32,
+        Dtype::I16 => Number::I16,
+        Dtype::I8 => Number::I8,
+        Dtype::U8 => Number::U8,
+        Dtype::BOOL => Number::Bool,
+        _ => return None,
+    })
+}
