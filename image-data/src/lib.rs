@@ -1,1 +1,4 @@
-//! Under construction.
+//! Image files to pixels to samples: decoding, data sets on disk, augmentation, and the loader that feeds training.
+//! Shared by training and inference; knows no tensor library and no network.
+
+pub mod decode;

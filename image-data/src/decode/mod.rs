@@ -1,0 +1,252 @@
+//! Image bytes to 8-bit RGB, whoever wrote them: by content and never by file name, with every limit checked on
+//! the header before a pixel is allocated, and with a decoder's panic turned into an error. Colour profiles are not
+//! applied; animation is not: the first frame counts.
+
+mod error;
+mod format;
+mod jpeg;
+mod jpeg_markers;
+mod raster;
+mod sandbox;
+
+use std::path::Path;
+
+use image::metadata::Orientation;
+use model_core::RgbImage;
+
+pub use error::DecodeError;
+pub use format::Format;
+
+/// What a picture may cost before it is refused. Checked against the header, so refusing is cheap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Width times height. Default 128 Mi pixels.
+    pub max_pixels: u64,
+    /// Longest side in pixels. Default 65,535 (no JPEG is larger).
+    pub max_side: u32,
+    /// Size of the encoded file. Default 512 MiB.
+    pub max_bytes: u64,
+    /// What a decoder may allocate, output included. Default 2 GiB.
+    pub max_memory_bytes: u64,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self { max_pixels: 128 << 20, max_side: 65_535, max_bytes: 512 << 20, max_memory_bytes: 2 << 30 }
+    }
+}
+
+/// What to do with the orientation a camera noted in EXIF.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exif {
+    /// Turn the picture upright, as a person sees it.
+    #[default]
+    Apply,
+    /// Leave the pixels as stored, as `PIL.Image.open` and so every ImageNet figure does.
+    Ignore,
+}
+
+/// What to do with transparency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Alpha {
+    /// Lay the picture on white, as a viewer shows it.
+    #[default]
+    OnWhite,
+    /// Forget the alpha channel and keep the colours under it, as PIL's `convert("RGB")` does.
+    Drop,
+}
+
+/// How to decode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// Limits on size and memory.
+    pub limits: DecodeLimits,
+    /// EXIF orientation.
+    pub exif: Exif,
+    /// Transparency.
+    pub alpha: Alpha,
+    /// Refuse a JPEG whose compressed data is damaged but whose end is there. `PIL` accepts it (libjpeg only warns),
+    /// and so is the default here; a truncated one is always refused.
+    pub strict: bool,
+}
+
+impl DecodeOptions {
+    /// `torchvision.datasets.folder.pil_loader`: EXIF ignored, alpha dropped. What training and parity runs use.
+    pub fn torchvision() -> Self {
+        Self { exif: Exif::Ignore, alpha: Alpha::Drop, ..Self::default() }
+    }
+}
+
+/// A decoded picture and what was noticed on the way.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// The pixels, upright when [`Exif::Apply`] was asked for.
+    pub image: RgbImage,
+    /// What the bytes are, whatever the file is called.
+    pub format: Format,
+    /// How the pixels were stored, for reports: `"CMYK"`, `"YCCK"`, `"grey"`, `"16-bit"`, ...
+    pub color: Color,
+    /// Why parts of the picture may be wrong, when the decoder had to guess. `None` for a sound file.
+    pub damage: Option<String>,
+}
+
+/// How a file stores its colours, as far as a data set's owner cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// Three channels of 8 bits (YCbCr, RGB or a palette).
+    Rgb,
+    /// One channel.
+    Grey,
+    /// Four inks, converted as PIL converts them (no colour profile).
+    Cmyk,
+    /// Four inks stored as luma, chroma and black (Photoshop).
+    Ycck,
+    /// An alpha channel is present.
+    Alpha,
+    /// More than 8 bits a channel; the high byte is kept.
+    Deep,
+}
+
+/// The header alone: what [`probe`] tells without decoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What the bytes are.
+    pub format: Format,
+    /// Columns as stored.
+    pub width: u32,
+    /// Rows as stored.
+    pub height: u32,
+    /// How colours are stored.
+    pub color: Color,
+}
+
+/// Decodes `bytes` to RGB.
+///
+/// # Errors
+/// [`DecodeError`]: unknown or unsupported format, over a limit, truncated or malformed. Never panics.
+pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeError> {
+    Ok(decode_full(bytes, options)?.image)
+}
+
+/// [`decode`], with the format, the colour storage and any damage that was worked around.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
+    let format = identify(bytes, &options.limits)?;
+    let (mut decoded, orientation) = sandbox::guard(format, || match format {
+        Format::Jpeg => jpeg::decode(bytes, options),
+        other => raster::decode(bytes, other, options),
+    })?;
+    if options.exif == Exif::Apply {
+        decoded.image = orient(decoded.image, orientation);
+    }
+    Ok(decoded)
+}
+
+/// Reads only what the header says: format, size and colour storage, limits checked.
+///
+/// # Errors
+/// As [`decode`], as far as the header shows. A sound header says nothing about the pixels.
+pub fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError> {
+    let format = identify(bytes, limits)?;
+    sandbox::guard(format, || match format {
+        Format::Jpeg => jpeg::probe(bytes, limits),
+        other => raster::probe(bytes, other, limits),
+    })
+}
+
+/// Reads and decodes one file. The error does not repeat the path: whoever reports it names the file.
+///
+/// # Errors
+/// [`DecodeError::Io`] when the file cannot be read, else as [`decode`].
+pub fn decode_file(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<RgbImage, DecodeError> {
+    decode(&read_file(path.as_ref(), &options.limits)?, options)
+}
+
+/// Reads a file whole, unless it is larger than the limit or no regular file.
+///
+/// # Errors
+/// [`DecodeError::Io`], [`DecodeError::TooManyBytes`].
+pub fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, DecodeError> {
+    use std::io::Read;
+    let file = std::fs::File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder").into());
+    }
+    let too_many = |bytes| DecodeError::TooManyBytes { bytes, limit: limits.max_bytes };
+    if metadata.len() > limits.max_bytes {
+        return Err(too_many(metadata.len()));
+    }
+    // A pipe or a growing file says 0 or too little: the reader is bounded too.
+    let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
+    file.take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limits.max_bytes {
+        return Err(too_many(bytes.len() as u64));
+    }
+    Ok(bytes)
+}
+
+fn identify(bytes: &[u8], limits: &DecodeLimits) -> Result<Format, DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    if bytes.len() as u64 > limits.max_bytes {
+        return Err(DecodeError::TooManyBytes { bytes: bytes.len() as u64, limit: limits.max_bytes });
+    }
+    format::sniff(bytes)
+}
+
+impl DecodeLimits {
+    /// Refuses a size from a header, `memory_bytes` being what decoding it will take.
+    fn check(&self, width: u32, height: u32, memory_bytes: u64) -> Result<(), DecodeError> {
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels == 0 {
+            return Err(DecodeError::NoPixels { width, height });
+        }
+        if pixels > self.max_pixels {
+            return Err(DecodeError::TooManyPixels { width, height, limit: self.max_pixels });
+        }
+        if width.max(height) > self.max_side {
+            return Err(DecodeError::SideTooLong { width, height, limit: self.max_side });
+        }
+        if memory_bytes > self.max_memory_bytes {
+            return Err(DecodeError::TooMuchMemory { width, height, bytes: memory_bytes, limit: self.max_memory_bytes });
+        }
+        Ok(())
+    }
+}
+
+/// Turns the picture as EXIF's tag 0x0112 says it must be turned to stand upright.
+fn orient(image: RgbImage, orientation: Orientation) -> RgbImage {
+    // (x, y) of the stored pixel that lands on (column, row) of the upright picture.
+    let (w, h) = (image.width as usize, image.height as usize);
+    let swapped = matches!(
+        orientation,
+        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
+    );
+    let (out_w, out_h) = if swapped { (h, w) } else { (w, h) };
+    let source = |x: usize, y: usize| match orientation {
+        Orientation::NoTransforms => (x, y),
+        Orientation::FlipHorizontal => (w - 1 - x, y),
+        Orientation::Rotate180 => (w - 1 - x, h - 1 - y),
+        Orientation::FlipVertical => (x, h - 1 - y),
+        Orientation::Rotate90FlipH => (y, x),
+        Orientation::Rotate90 => (y, h - 1 - x),
+        Orientation::Rotate270FlipH => (w - 1 - y, h - 1 - x),
+        Orientation::Rotate270 => (w - 1 - y, x),
+    };
+    if orientation == Orientation::NoTransforms {
+        return image;
+    }
+    let mut data = Vec::with_capacity(image.data.len());
+    for y in 0..out_h {
+        for x in 0..out_w {
+            let (sx, sy) = source(x, y);
+            let at = (sy * w + sx) * 3;
+            data.extend_from_slice(&image.data[at..at + 3]);
+        }
+    }
+    RgbImage { width: out_w as u32, height: out_h as u32, data }
+}

@@ -1,0 +1,123 @@
+//! Everything but JPEG, through the `image` crate's decoders: first frame, 8-bit RGB, alpha as asked.
+
+use std::io::Cursor;
+
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use model_core::RgbImage;
+
+use super::{Alpha, Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header};
+
+pub(super) fn probe(bytes: &[u8], format: Format, limits: &DecodeLimits) -> Result<Header, DecodeError> {
+    let decoder = open(bytes, format, limits)?;
+    let (width, height) = decoder.dimensions();
+    limits.check(width, height, memory_bytes(&decoder))?;
+    Ok(Header { format, width, height, color: color(decoder.color_type()) })
+}
+
+pub(super) fn decode(
+    bytes: &[u8],
+    format: Format,
+    options: &DecodeOptions,
+) -> Result<(Decoded, Orientation), DecodeError> {
+    let mut decoder = open(bytes, format, &options.limits)?;
+    let (width, height) = decoder.dimensions();
+    options.limits.check(width, height, memory_bytes(&decoder))?;
+    let color = color(decoder.color_type());
+    // An unreadable EXIF block is no reason to refuse the picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let image = DynamicImage::from_decoder(decoder).map_err(|error| translate(format, error))?;
+    let data = to_rgb(image, options.alpha);
+    let image = RgbImage::new(width, height, data)
+        .map_err(|error| DecodeError::Malformed { format, reason: error.to_string() })?;
+    Ok((Decoded { image, format, color, damage: None }, orientation))
+}
+
+fn open<'a>(
+    bytes: &'a [u8],
+    format: Format,
+    limits: &DecodeLimits,
+) -> Result<impl ImageDecoder + 'a, DecodeError> {
+    let kind = match format {
+        Format::Jpeg => ImageFormat::Jpeg,
+        Format::Png => ImageFormat::Png,
+        Format::WebP => ImageFormat::WebP,
+        Format::Gif => ImageFormat::Gif,
+        Format::Bmp => ImageFormat::Bmp,
+        Format::Tiff => ImageFormat::Tiff,
+        Format::Pnm => ImageFormat::Pnm,
+        Format::Ico => ImageFormat::Ico,
+        Format::Qoi => ImageFormat::Qoi,
+        Format::Tga => ImageFormat::Tga,
+    };
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
+    let mut allowed = Limits::no_limits();
+    allowed.max_alloc = Some(limits.max_memory_bytes);
+    reader.limits(allowed);
+    reader.into_decoder().map_err(|error| translate(format, error))
+}
+
+/// The decoder's output and our RGB copy of it.
+fn memory_bytes(decoder: &impl ImageDecoder) -> u64 {
+    let (width, height) = decoder.dimensions();
+    decoder.total_bytes().saturating_add(u64::from(width) * u64::from(height) * 3)
+}
+
+fn color(kind: ColorType) -> Color {
+    match kind {
+        ColorType::L8 => Color::Grey,
+        ColorType::La8 | ColorType::Rgba8 => Color::Alpha,
+        ColorType::Rgb8 => Color::Rgb,
+        _ => Color::Deep,
+    }
+}
+
+fn translate(format: Format, error: ImageError) -> DecodeError {
+    let text = error.to_string();
+    let reason = text.lines().next().unwrap_or_default().to_owned();
+    match error {
+        ImageError::Unsupported(_) => DecodeError::Unsupported { name: format!("this kind of {format} ({reason})") },
+        ImageError::IoError(ref io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
+            DecodeError::Truncated { format, reason: "it ends before the last pixel".to_owned() }
+        }
+        _ => DecodeError::Malformed { format, reason },
+    }
+}
+
+fn to_rgb(image: DynamicImage, alpha: Alpha) -> Vec<u8> {
+    match image {
+        DynamicImage::ImageRgb8(pixels) => pixels.into_raw(),
+        DynamicImage::ImageLuma8(pixels) => pixels.iter().flat_map(|&v| [v; 3]).collect(),
+        DynamicImage::ImageRgba8(pixels) => flatten(pixels.as_raw().as_chunks::<4>().0.iter().copied(), alpha),
+        DynamicImage::ImageLumaA8(pixels) => {
+            flatten(pixels.as_raw().as_chunks::<2>().0.iter().map(|&[v, a]| [v, v, v, a]), alpha)
+        }
+        // The high byte, as libpng's `strip_16` and so PIL: not rounded.
+        DynamicImage::ImageRgb16(pixels) => pixels.iter().map(|&v| (v >> 8) as u8).collect(),
+        DynamicImage::ImageLuma16(pixels) => pixels.iter().flat_map(|&v| [(v >> 8) as u8; 3]).collect(),
+        DynamicImage::ImageRgba16(pixels) => {
+            let high = pixels.as_raw().as_chunks::<4>().0.iter().map(|p| p.map(|v| (v >> 8) as u8));
+            flatten(high, alpha)
+        }
+        DynamicImage::ImageLumaA16(pixels) => {
+            let high = pixels.as_raw().as_chunks::<2>().0.iter().map(|p| p.map(|v| (v >> 8) as u8));
+            flatten(high.map(|[v, a]| [v, v, v, a]), alpha)
+        }
+        // Floating point: 0 to 1 is the visible range.
+        other => flatten(other.into_rgba8().into_raw().as_chunks::<4>().0.iter().copied(), alpha),
+    }
+}
+
+fn flatten(pixels: impl Iterator<Item = [u8; 4]>, alpha: Alpha) -> Vec<u8> {
+    let mut rgb = Vec::with_capacity(pixels.size_hint().0 * 3);
+    for [r, g, b, a] in pixels {
+        rgb.extend(match alpha {
+            Alpha::Drop => [r, g, b],
+            Alpha::OnWhite => [r, g, b].map(|v| {
+                let (v, a) = (u32::from(v), u32::from(a));
+                ((v * a + 255 * (255 - a) + 127) / 255) as u8
+            }),
+        });
+    }
+    rgb
+}
