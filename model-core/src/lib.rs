@@ -1,1 +1,31 @@
-//! Under construction.
+//! What training, export and inference agree on: networks as data, tensor names, manifests, labels,
+//! and the evaluation preprocessing.
+//!
+//! It links neither libtorch nor tract and opens no image file: pixels come in decoded, numbers go out.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`arch`] | a network is a graph of named layers; trainer and exporter interpret the same graph |
+//! | [`manifest`] | what a model file says of itself |
+//! | [`preprocessing`] | torchvision's evaluation transform, equal to it byte for byte after decoding |
+//! | [`resample`] | Pillow's antialiased `resize`, to the byte |
+//! | [`pixels`] | a plain RGB image |
+//! | [`weights`] | checkpoints as named tensors: safetensors, `.pth` without running its code |
+//! | [`onnx`] | ONNX files as data |
+//! | [`labels`], [`scores`] | class names; softmax and top-k |
+
+pub mod arch;
+pub mod labels;
+pub mod manifest;
+pub mod onnx;
+pub mod pixels;
+pub mod preprocessing;
+pub mod resample;
+pub mod scores;
+pub mod weights;
+
+pub use arch::{Architecture, Graph};
+pub use labels::Label;
+pub use manifest::Manifest;
+pub use pixels::RgbImage;
+pub use preprocessing::Preprocessing;

@@ -1,0 +1,221 @@
+//! EfficientNet-Lite0 as data: inverted residuals, ReLU6, no squeeze-and-excitation, TensorFlow's SAME padding.
+//!
+//! Module names are timm's `tf_efficientnet_lite0`, so its weights load unchanged (Tan & Le 2019; the Lite variants were
+//! published with TensorFlow's EfficientNet code in 2020).
+
+use super::graph::{BatchNorm, Builder, Conv, Graph, Linear, Op, Padding};
+
+/// An EfficientNet of the Lite family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EfficientNetLite {
+    /// Channels after the 3 x 3 stride 2 stem.
+    pub stem_channels: usize,
+    /// The stages in order; module names `blocks.0`, `blocks.1`, ...
+    pub stages: Vec<Stage>,
+    /// Channels before the pooling.
+    pub head_channels: usize,
+    /// Dropout before the classifier.
+    pub dropout: f64,
+}
+
+/// One stage of inverted residuals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Blocks.
+    pub depth: usize,
+    /// Window of the depthwise convolution.
+    pub kernel: usize,
+    /// Stride of the first block.
+    pub stride: usize,
+    /// Channels inside a block per channel entering it; 1 leaves the widening convolution out.
+    pub expansion: usize,
+    /// Channels leaving the stage.
+    pub channels: usize,
+}
+
+impl EfficientNetLite {
+    /// Lite0: 224 x 224, width and depth 1.
+    pub(super) fn lite0() -> Self {
+        let stage = |depth, kernel, stride, expansion, channels| Stage {
+            depth,
+            kernel,
+            stride,
+            expansion,
+            channels,
+        };
+        Self {
+            stem_channels: 32,
+            stages: vec![
+                stage(1, 3, 1, 1, 16),
+                stage(2, 3, 2, 6, 24),
+                stage(2, 5, 2, 6, 40),
+                stage(3, 3, 2, 6, 80),
+                stage(3, 5, 1, 6, 112),
+                stage(4, 5, 2, 6, 192),
+                stage(1, 3, 1, 6, 320),
+            ],
+            head_channels: 1280,
+            dropout: 0.2,
+        }
+    }
+
+    /// The graph with `num_classes` logits.
+    pub fn graph(&self, num_classes: usize) -> Graph {
+        let (mut b, input) = Builder::new(3);
+        let mut channels = self.stem_channels;
+        let mut x = conv_bn(
+            &mut b,
+            input,
+            "conv_stem",
+            "bn1",
+            [3, channels],
+            3,
+            2,
+            1,
+            false,
+        );
+        x = b.push(Op::Relu6, &[x]);
+        for (index, stage) in self.stages.iter().enumerate() {
+            for depth in 0..stage.depth {
+                let path = format!("blocks.{index}.{depth}");
+                let stride = if depth == 0 { stage.stride } else { 1 };
+                x = inverted_residual(&mut b, x, &path, channels, *stage, stride);
+                channels = stage.channels;
+            }
+        }
+        x = conv_bn(
+            &mut b,
+            x,
+            "conv_head",
+            "bn2",
+            [channels, self.head_channels],
+            1,
+            1,
+            1,
+            false,
+        );
+        x = b.push(Op::Relu6, &[x]);
+        x = b.push(Op::GlobalAvgPool, &[x]);
+        x = b.push(Op::Flatten, &[x]);
+        x = b.push(Op::Dropout { p: self.dropout }, &[x]);
+        let classifier = Linear {
+            name: "classifier".into(),
+            in_features: self.head_channels,
+            out_features: num_classes,
+        };
+        b.push(Op::Linear(classifier), &[x]);
+        b.finish()
+    }
+}
+
+fn inverted_residual(
+    b: &mut Builder,
+    input: usize,
+    path: &str,
+    channels: usize,
+    stage: Stage,
+    stride: usize,
+) -> usize {
+    let out = stage.channels;
+    let residual = stride == 1 && channels == out;
+    let wide = channels * stage.expansion;
+    let name = |leaf: &str| format!("{path}.{leaf}");
+    let mut x = input;
+    // timm numbers the norms of a block in order, and calls the last 1 x 1 `conv_pwl` where a first one exists.
+    let last = if stage.expansion == 1 {
+        x = conv_bn(
+            b,
+            x,
+            &name("conv_dw"),
+            &name("bn1"),
+            [wide, wide],
+            stage.kernel,
+            stride,
+            wide,
+            false,
+        );
+        ("conv_pw", "bn2")
+    } else {
+        x = conv_bn(
+            b,
+            x,
+            &name("conv_pw"),
+            &name("bn1"),
+            [channels, wide],
+            1,
+            1,
+            1,
+            false,
+        );
+        x = b.push(Op::Relu6, &[x]);
+        x = conv_bn(
+            b,
+            x,
+            &name("conv_dw"),
+            &name("bn2"),
+            [wide, wide],
+            stage.kernel,
+            stride,
+            wide,
+            false,
+        );
+        ("conv_pwl", "bn3")
+    };
+    x = b.push(Op::Relu6, &[x]);
+    x = conv_bn(
+        b,
+        x,
+        &name(last.0),
+        &name(last.1),
+        [wide, out],
+        1,
+        1,
+        1,
+        residual,
+    );
+    if residual {
+        b.push(Op::Add, &[x, input])
+    } else {
+        x
+    }
+}
+
+#[allow(clippy::too_many_arguments)] // the numbers of one layer, spelt in the order papers give them
+fn conv_bn(
+    b: &mut Builder,
+    input: usize,
+    conv: &str,
+    norm: &str,
+    [in_channels, out_channels]: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    groups: usize,
+    last_in_residual: bool,
+) -> usize {
+    // At stride 1 SAME is the symmetric border, whatever the size.
+    let padding = if stride == 1 {
+        Padding::Explicit(kernel / 2)
+    } else {
+        Padding::SameUpper
+    };
+    let x = b.conv(
+        input,
+        Conv {
+            name: conv.into(),
+            in_channels,
+            out_channels,
+            kernel,
+            stride,
+            padding,
+            groups,
+        },
+    );
+    let norm = BatchNorm {
+        name: norm.into(),
+        channels: out_channels,
+        eps: 1e-3,
+        momentum: 0.1,
+        last_in_residual,
+    };
+    b.push(Op::BatchNorm(norm), &[x])
+}

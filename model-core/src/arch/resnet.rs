@@ -1,0 +1,248 @@
+//! ResNets as data and their lowering to a [`Graph`], with torchvision's module names.
+//!
+//! He et al. 2015 with torchvision's v1.5 bottleneck (the stride sits in the 3 x 3 convolution); wide and ResNeXt
+//! variants (Zagoruyko 2016, Xie 2017); the CIFAR form with a 3 x 3 stem and three stages, projection shortcuts.
+
+use super::graph::{BatchNorm, Builder, Conv, Graph, Linear, Op, Padding};
+
+/// A residual network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResNet {
+    /// What stands before the stages.
+    pub stem: Stem,
+    /// What a stage repeats.
+    pub block: Block,
+    /// The stages in order; module names `layer1`, `layer2`, ...
+    pub stages: Vec<Stage>,
+}
+
+/// What stands before the stages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stem {
+    /// 7 x 7 stride 2 convolution, 3 x 3 stride 2 max-pool.
+    ImageNet {
+        /// Channels after it.
+        channels: usize,
+    },
+    /// 3 x 3 stride 1 convolution.
+    Cifar {
+        /// Channels after it.
+        channels: usize,
+    },
+}
+
+/// What a stage repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// Two 3 x 3 convolutions; output channels = stage width.
+    Basic,
+    /// 1 x 1, 3 x 3, 1 x 1; output channels = 4 x stage width.
+    Bottleneck {
+        /// Channel groups of the 3 x 3.
+        groups: usize,
+        /// Channels a group per 64 of stage width: 64 for ResNet, 128 for wide, 4 for ResNeXt 32x4d.
+        width_per_group: usize,
+    },
+}
+
+/// One stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Blocks.
+    pub depth: usize,
+    /// torchvision's `planes`.
+    pub width: usize,
+    /// Stride of its first block.
+    pub stride: usize,
+}
+
+impl ResNet {
+    /// The ImageNet form: widths 64, 128, 256, 512.
+    pub(super) fn imagenet(block: Block, depths: [usize; 4]) -> Self {
+        let stages = [64, 128, 256, 512]
+            .into_iter()
+            .zip(depths)
+            .enumerate()
+            .map(|(i, (width, depth))| Stage {
+                depth,
+                width,
+                stride: if i == 0 { 1 } else { 2 },
+            })
+            .collect();
+        Self {
+            stem: Stem::ImageNet { channels: 64 },
+            block,
+            stages,
+        }
+    }
+
+    /// The CIFAR form of depth `6n + 2`: widths 16, 32, 64, `n` blocks each.
+    pub(super) fn cifar(n: usize) -> Self {
+        let stage = |width, stride| Stage {
+            depth: n,
+            width,
+            stride,
+        };
+        Self {
+            stem: Stem::Cifar { channels: 16 },
+            block: Block::Basic,
+            stages: vec![stage(16, 1), stage(32, 2), stage(64, 2)],
+        }
+    }
+
+    /// The graph with `num_classes` logits.
+    pub fn graph(&self, num_classes: usize) -> Graph {
+        let (mut b, input) = Builder::new(3);
+        let (mut x, mut channels) = match self.stem {
+            Stem::ImageNet { channels } => {
+                let x = conv_bn(
+                    &mut b,
+                    input,
+                    Names::new("conv1", "bn1"),
+                    3,
+                    channels,
+                    7,
+                    2,
+                    1,
+                    false,
+                );
+                let x = b.push(Op::Relu, &[x]);
+                (
+                    b.push(
+                        Op::MaxPool {
+                            kernel: 3,
+                            stride: 2,
+                            padding: 1,
+                        },
+                        &[x],
+                    ),
+                    channels,
+                )
+            }
+            Stem::Cifar { channels } => {
+                let x = conv_bn(
+                    &mut b,
+                    input,
+                    Names::new("conv1", "bn1"),
+                    3,
+                    channels,
+                    3,
+                    1,
+                    1,
+                    false,
+                );
+                (b.push(Op::Relu, &[x]), channels)
+            }
+        };
+        for (index, stage) in self.stages.iter().enumerate() {
+            for depth in 0..stage.depth {
+                let path = format!("layer{}.{depth}", index + 1);
+                let stride = if depth == 0 { stage.stride } else { 1 };
+                (x, channels) = self.residual(&mut b, x, &path, channels, stage.width, stride);
+            }
+        }
+        x = b.push(Op::GlobalAvgPool, &[x]);
+        x = b.push(Op::Flatten, &[x]);
+        let fc = Linear {
+            name: "fc".into(),
+            in_features: channels,
+            out_features: num_classes,
+        };
+        b.push(Op::Linear(fc), &[x]);
+        b.finish()
+    }
+
+    /// One residual block; gives its output node and channels.
+    fn residual(
+        &self,
+        b: &mut Builder,
+        input: usize,
+        path: &str,
+        channels: usize,
+        planes: usize,
+        stride: usize,
+    ) -> (usize, usize) {
+        let names = |i: usize| Names::new(format!("{path}.conv{i}"), format!("{path}.bn{i}"));
+        let (main, out) = match self.block {
+            Block::Basic => {
+                let x = conv_bn(b, input, names(1), channels, planes, 3, stride, 1, false);
+                let x = b.push(Op::Relu, &[x]);
+                (
+                    conv_bn(b, x, names(2), planes, planes, 3, 1, 1, true),
+                    planes,
+                )
+            }
+            Block::Bottleneck {
+                groups,
+                width_per_group,
+            } => {
+                let width = planes * width_per_group / 64 * groups;
+                let out = planes * 4;
+                let x = conv_bn(b, input, names(1), channels, width, 1, 1, 1, false);
+                let x = b.push(Op::Relu, &[x]);
+                let x = conv_bn(b, x, names(2), width, width, 3, stride, groups, false);
+                let x = b.push(Op::Relu, &[x]);
+                (conv_bn(b, x, names(3), width, out, 1, 1, 1, true), out)
+            }
+        };
+        let shortcut = if stride != 1 || channels != out {
+            let names = Names::new(
+                format!("{path}.downsample.0"),
+                format!("{path}.downsample.1"),
+            );
+            conv_bn(b, input, names, channels, out, 1, stride, 1, false)
+        } else {
+            input
+        };
+        let sum = b.push(Op::Add, &[main, shortcut]);
+        (b.push(Op::Relu, &[sum]), out)
+    }
+}
+
+/// Module paths of a convolution and its BatchNorm.
+struct Names {
+    conv: String,
+    norm: String,
+}
+
+impl Names {
+    fn new(conv: impl Into<String>, norm: impl Into<String>) -> Self {
+        Self {
+            conv: conv.into(),
+            norm: norm.into(),
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments)] // the numbers of one layer, spelt in the order papers give them
+fn conv_bn(
+    b: &mut Builder,
+    input: usize,
+    names: Names,
+    in_channels: usize,
+    out_channels: usize,
+    kernel: usize,
+    stride: usize,
+    groups: usize,
+    last_in_residual: bool,
+) -> usize {
+    let padding = Padding::Explicit(kernel / 2);
+    let conv = Conv {
+        name: names.conv,
+        in_channels,
+        out_channels,
+        kernel,
+        stride,
+        padding,
+        groups,
+    };
+    let x = b.conv(input, conv);
+    let norm = BatchNorm {
+        name: names.norm,
+        channels: out_channels,
+        eps: 1e-5,
+        momentum: 0.1,
+        last_in_residual,
+    };
+    b.push(Op::BatchNorm(norm), &[x])
+}

@@ -1,0 +1,330 @@
+//! What a model file says of itself: architecture, labels, preprocessing, accuracy, where it comes from.
+//!
+//! The same record travels as JSON inside a checkpoint (safetensors `__metadata__`) and inside an ONNX file
+//! (`metadata_props`), under [`MANIFEST_KEY`], and as `manifest.yaml` beside a third-party model that carries none.
+//! Unknown keys are errors: a misspelt `temprature` must not be silently ignored.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::labels::Label;
+use crate::preprocessing::{Preprocessing, PreprocessingError};
+
+/// The metadata key that holds the manifest as JSON.
+pub const MANIFEST_KEY: &str = "resnet50_toolkit.manifest";
+
+/// The version this code writes and the newest it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A model's description of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT_VERSION`] of the writer.
+    pub format_version: u32,
+    /// A short name, as `efficientnet-lite0`.
+    pub name: String,
+    /// The architecture's name in [`crate::arch`], or any word for a third-party model.
+    pub arch: String,
+    /// One label a class, in the order of the logits.
+    pub labels: Vec<Label>,
+    /// How an image becomes the input.
+    pub preprocessing: Preprocessing,
+    /// What the network's output is.
+    #[serde(default)]
+    pub output: Output,
+    /// Divides the logits before softmax; 1 leaves them (Guo et al. 2017, temperature scaling).
+    #[serde(default = "one")]
+    pub temperature: f32,
+    /// Measured accuracy, if somebody measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<Accuracy>,
+    /// SPDX expression of the weights' licence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// Where the weights come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+    /// The exporter's proof that the file answers as the checkpoint does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<serde_json::Value>,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+/// What the last node of the network gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// Unnormalised scores; softmax is ours to apply.
+    #[default]
+    Logits,
+    /// Probabilities that already sum to 1.
+    Probabilities,
+}
+
+/// Accuracy on a named set of images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accuracy {
+    /// Share of images whose best label is right, 0 to 100.
+    pub top1_percent: f64,
+    /// Share of images whose label is among the best five, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top5_percent: Option<f64>,
+    /// Images counted.
+    pub images: u64,
+    /// What they were.
+    pub dataset: String,
+}
+
+/// Where weights come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The file or package they were read from.
+    pub source: String,
+    /// SHA-256 of that file, lower-case hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_sha256: Option<String>,
+    /// Program and version that wrote this record.
+    pub tool: String,
+    /// The resolved training recipe as YAML, for weights trained here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
+    /// Epochs finished when the weights were saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
+}
+
+/// Why a manifest cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The sidecar could not be read.
+    #[error("cannot read the manifest {path}: {source}")]
+    Read {
+        /// The sidecar.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The YAML is not a manifest.
+    #[error("not a manifest (YAML): {0}")]
+    Yaml(#[from] serde_yaml::Error),
+    /// The JSON is not a manifest.
+    #[error("not a manifest (JSON): {0}")]
+    Json(#[from] serde_json::Error),
+    /// A newer program wrote it.
+    #[error(
+        "manifest format {got} is newer than this program reads ({FORMAT_VERSION}): update the program"
+    )]
+    Version {
+        /// The version found.
+        got: u32,
+    },
+    /// The preprocessing cannot be carried out.
+    #[error(transparent)]
+    Preprocessing(#[from] PreprocessingError),
+    /// Any other value out of range.
+    #[error("manifest.{field}: expected {expected}, got {got}")]
+    Value {
+        /// The key at fault.
+        field: &'static str,
+        /// What it may hold.
+        expected: &'static str,
+        /// What it holds.
+        got: String,
+    },
+}
+
+impl Manifest {
+    /// A manifest with what every model has; the rest is none.
+    pub fn new(
+        name: impl Into<String>,
+        arch: impl Into<String>,
+        labels: Vec<Label>,
+        preprocessing: Preprocessing,
+    ) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            name: name.into(),
+            arch: arch.into(),
+            labels,
+            preprocessing,
+            output: Output::Logits,
+            temperature: 1.0,
+            accuracy: None,
+            license: None,
+            provenance: None,
+            certificate: None,
+        }
+    }
+
+    /// Reads and checks the JSON form.
+    ///
+    /// # Errors
+    /// [`ManifestError`] when it does not parse or a value is out of range.
+    pub fn from_json(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = serde_json::from_str(text)?;
+        manifest.validate()?;
+        Ok(manifest)
+    }
+
+    /// The JSON form, on one line, keys in declaration order: the same record gives the same bytes.
+    ///
+    /// # Errors
+    /// [`ManifestError::Json`] when a number cannot be written.
+    pub fn to_json(&self) -> Result<String, ManifestError> {
+        Ok(serde_json::to_string(self)?)
+    }
+
+    /// Reads and checks the YAML form.
+    ///
+    /// # Errors
+    /// As [`Manifest::from_json`].
+    pub fn from_yaml(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = serde_yaml::from_str(text)?;
+        manifest.validate()?;
+        Ok(manifest)
+    }
+
+    /// The YAML form.
+    ///
+    /// # Errors
+    /// [`ManifestError::Yaml`] when a value cannot be written.
+    pub fn to_yaml(&self) -> Result<String, ManifestError> {
+        Ok(serde_yaml::to_string(self)?)
+    }
+
+    /// Reads `manifest.yaml` beside a model.
+    ///
+    /// # Errors
+    /// [`ManifestError::Read`] when the file cannot be read, else as [`Manifest::from_yaml`].
+    pub fn read_sidecar(path: &Path) -> Result<Self, ManifestError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ManifestError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::from_yaml(&text)
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`ManifestError`] names the first key at fault.
+    pub fn validate(&self) -> Result<(), ManifestError> {
+        if self.format_version == 0 || self.format_version > FORMAT_VERSION {
+            return Err(ManifestError::Version {
+                got: self.format_version,
+            });
+        }
+        if self.labels.is_empty() {
+            return Err(ManifestError::Value {
+                field: "labels",
+                expected: "one label a class",
+                got: "none".to_owned(),
+            });
+        }
+        if !(self.temperature.is_finite() && self.temperature > 0.0) {
+            return Err(ManifestError::Value {
+                field: "temperature",
+                expected: "a positive number",
+                got: self.temperature.to_string(),
+            });
+        }
+        if let Some(accuracy) = &self.accuracy {
+            let percent = |p: f64| (0.0..=100.0).contains(&p);
+            if !percent(accuracy.top1_percent) || !accuracy.top5_percent.is_none_or(percent) {
+                return Err(ManifestError::Value {
+                    field: "accuracy",
+                    expected: "percentages from 0 to 100",
+                    got: format!("{:?}", (accuracy.top1_percent, accuracy.top5_percent)),
+                });
+            }
+        }
+        Ok(self.preprocessing.validate()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Manifest {
+        let labels = vec![
+            Label::named("cat"),
+            Label {
+                id: Some("n1".into()),
+                name: "dog".into(),
+            },
+        ];
+        let mut manifest = Manifest::new("tiny", "resnet_tiny", labels, Preprocessing::cifar10());
+        manifest.accuracy = Some(Accuracy {
+            top1_percent: 61.5,
+            top5_percent: None,
+            images: 200,
+            dataset: "held out".into(),
+        });
+        manifest.certificate = Some(serde_json::json!({"max_abs_diff": 1e-6}));
+        manifest
+    }
+
+    #[test]
+    fn both_forms_come_back_equal_and_are_stable() {
+        let manifest = sample();
+        let json = manifest.to_json().unwrap();
+        assert_eq!(Manifest::from_json(&json).unwrap(), manifest);
+        assert_eq!(Manifest::from_json(&json).unwrap().to_json().unwrap(), json);
+        assert_eq!(
+            Manifest::from_yaml(&manifest.to_yaml().unwrap()).unwrap(),
+            manifest
+        );
+    }
+
+    #[test]
+    fn a_misspelt_key_is_an_error_that_names_it() {
+        let json = sample()
+            .to_json()
+            .unwrap()
+            .replacen("temperature", "temprature", 1);
+        let error = Manifest::from_json(&json).unwrap_err().to_string();
+        assert!(
+            error.contains("unknown field `temprature`") && error.contains("temperature"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        let mut manifest = sample();
+        manifest.temperature = f32::NAN;
+        assert!(
+            manifest
+                .validate()
+                .unwrap_err()
+                .to_string()
+                .starts_with("manifest.temperature")
+        );
+        manifest = sample();
+        manifest.format_version = 2;
+        assert!(
+            manifest
+                .validate()
+                .unwrap_err()
+                .to_string()
+                .contains("newer")
+        );
+        manifest = sample();
+        manifest.labels.clear();
+        assert!(
+            manifest
+                .validate()
+                .unwrap_err()
+                .to_string()
+                .starts_with("manifest.labels")
+        );
+    }
+}

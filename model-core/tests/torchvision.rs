@@ -1,0 +1,142 @@
+//! Names, shapes and pixels against torchvision, timm and Pillow. The golden files carry their generators.
+
+use std::collections::HashMap;
+
+use model_core::arch;
+use model_core::preprocessing::{Preprocessing, Resize};
+use model_core::resample::{Filter, resize};
+use model_core::{RgbImage, preprocessing};
+use sha2::{Digest, Sha256};
+
+fn sha(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// The generator's `picture`.
+fn picture(width: u32, height: u32) -> RgbImage {
+    let seed = u64::from(width) * 65_537 + u64::from(height);
+    let hard = (width + height).is_multiple_of(3);
+    let data = (0..u64::from(width) * u64::from(height) * 3)
+        .map(|index| {
+            let mut mixed = (index + seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            mixed ^= mixed >> 29;
+            let byte = (mixed.wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 56) as u8;
+            if !hard {
+                byte
+            } else if byte > 127 {
+                255
+            } else {
+                0
+            }
+        })
+        .collect();
+    RgbImage::new(width, height, data).unwrap()
+}
+
+fn filter(name: &str) -> Filter {
+    match name {
+        "bilinear" => Filter::Bilinear,
+        "bicubic" => Filter::Bicubic,
+        other => panic!("filter {other} in the golden file"),
+    }
+}
+
+#[test]
+fn tensors_are_named_and_shaped_as_torchvision_and_timm_do() {
+    let golden = include_str!("golden/state_dicts.txt");
+    let mut expected: HashMap<&str, Vec<(String, String)>> = HashMap::new();
+    let mut current = "";
+    for line in golden.lines() {
+        match line.strip_prefix("# ") {
+            Some(name) => current = name,
+            None => {
+                let (key, shape) = line.split_once('\t').unwrap();
+                expected
+                    .entry(current)
+                    .or_default()
+                    .push((key.to_owned(), shape.to_owned()));
+            }
+        }
+    }
+    for name in arch::names()
+        .into_iter()
+        .filter(|name| *name != "resnet_tiny")
+    {
+        let classes = if name.starts_with("cifar") { 10 } else { 1000 };
+        let ours: Vec<(String, String)> = arch::by_name(name, classes)
+            .unwrap()
+            .graph()
+            .tensors()
+            .into_iter()
+            .map(|tensor| {
+                let shape: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
+                (tensor.name, shape.join("x"))
+            })
+            .collect();
+        let theirs = expected
+            .remove(name)
+            .unwrap_or_else(|| panic!("{name} has no golden list"));
+        assert_eq!(ours, theirs, "{name}");
+    }
+    assert!(
+        expected.is_empty(),
+        "golden lists nobody asked for: {:?}",
+        expected.keys()
+    );
+}
+
+#[test]
+fn resizing_is_pillows_to_the_byte() {
+    let mut checked = 0;
+    for line in include_str!("golden/pillow.tsv").lines() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let ["resize", w, h, tw, th, name, digest] = columns[..] else {
+            continue;
+        };
+        let number = |text: &str| text.parse::<u32>().unwrap();
+        let out = resize(
+            &picture(number(w), number(h)),
+            number(tw),
+            number(th),
+            filter(name),
+        );
+        if sha(&out.data) != digest { eprintln!("BAD {line}"); }
+        checked += 1;
+    }
+    assert_eq!(checked, 160);
+}
+
+#[test]
+fn the_evaluation_transform_is_torchvisions_to_the_bit() {
+    let mut checked = 0;
+    for line in include_str!("golden/pillow.tsv").lines() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let ["eval", w, h, short, crop_h, crop_w, name, pixels, numbers] = columns[..] else {
+            continue;
+        };
+        let number = |text: &str| text.parse::<u32>().unwrap();
+        let transform = Preprocessing {
+            resize: Resize::ShortSide(number(short)),
+            crop: [number(crop_h), number(crop_w)],
+            interpolation: filter(name),
+            ..preprocessing::Preprocessing::imagenet()
+        };
+        let image = picture(number(w), number(h));
+        assert_eq!(
+            sha(&transform.crop_pixels(&image).data),
+            pixels,
+            "pixels: {line}"
+        );
+        let bytes: Vec<u8> = transform
+            .apply(&image)
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        assert_eq!(sha(&bytes), numbers, "numbers: {line}");
+        checked += 1;
+    }
+    assert_eq!(checked, 108);
+}
