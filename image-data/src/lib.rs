@@ -2,3 +2,6 @@
 //! Shared by training and inference; knows no tensor library and no network.
 
 pub mod decode;
+pub mod folder;
+pub mod random;
+pub mod sampler;

@@ -1,0 +1,290 @@
+//! Labelled images on disk: torchvision's `ImageFolder`, to the order of its samples, and ImageNet's flat `val/`.
+//! Lists files; opens none of the images.
+
+mod imagenet;
+mod matlab;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+/// torchvision's `IMG_EXTENSIONS`, compared without case.
+pub const EXTENSIONS: [&str; 9] = [".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"];
+
+/// One labelled image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The file.
+    pub path: PathBuf,
+    /// Index into [`Folder::classes`].
+    pub class: usize,
+}
+
+/// A labelled data set.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    /// Where it lies.
+    pub root: PathBuf,
+    /// Class names in Python's `sorted` order; a class's index is its place here.
+    pub classes: Vec<String>,
+    /// Every image, in torchvision's order.
+    pub samples: Vec<Sample>,
+    /// How the labels were found, one line for the log: `"1,281,167 images in 1,000 class folders"`.
+    pub description: String,
+}
+
+/// Why a folder is no data set.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// A folder or file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// What was being read.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// No class folders and no ImageNet validation images.
+    #[error(
+        "{path}: expected one folder per class, got {found}; arrange the images as {path}/CLASS/IMAGE.jpg"
+    )]
+    NoClasses {
+        /// The folder.
+        path: PathBuf,
+        /// What is there instead.
+        found: String,
+    },
+    /// The parent of the data sets was given.
+    #[error("{path}: expected one folder per class, got the splits {splits}; did you mean {path}/{first}?")]
+    Splits {
+        /// The folder.
+        path: PathBuf,
+        /// `"train, val"`.
+        splits: String,
+        /// The first of them.
+        first: String,
+    },
+    /// Class folders without an image.
+    #[error(
+        "{path}: expected images in every class folder, got {count} without any: {classes}; add images ({extensions}) or remove them"
+    )]
+    EmptyClasses {
+        /// The folder.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+        /// The first few.
+        classes: String,
+        /// What counts as an image.
+        extensions: String,
+    },
+    /// Flat ImageNet validation images without labels.
+    #[error(
+        "{path}: a flat ImageNet val/ of {images} images, but no labels; put LOC_val_solution.csv (Kaggle) or the devkit's \
+         ILSVRC2012_validation_ground_truth.txt with meta.mat beside it, or sort the images into class folders"
+    )]
+    NoLabels {
+        /// The folder.
+        path: PathBuf,
+        /// How many images.
+        images: usize,
+    },
+    /// The label file does not fit.
+    #[error("{path}: {reason}")]
+    Labels {
+        /// The label file.
+        path: PathBuf,
+        /// What was expected, what was there.
+        reason: String,
+    },
+    /// Training and validation data do not name the same classes.
+    #[error("{train} has {train_classes} classes and {val} has {val_classes}, and they must be the same: {difference}")]
+    ClassMismatch {
+        /// Training folder.
+        train: PathBuf,
+        /// How many classes.
+        train_classes: usize,
+        /// Validation folder.
+        val: PathBuf,
+        /// How many classes.
+        val_classes: usize,
+        /// Which are missing where.
+        difference: String,
+    },
+}
+
+impl Folder {
+    /// Opens `dir`: class folders as `torchvision.datasets.ImageFolder`, or a flat ImageNet `val/` with the devkit's
+    /// or Kaggle's labels near it. [`Folder::description`] says which.
+    ///
+    /// # Errors
+    /// [`FolderError`], naming what was expected and what is there.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, FolderError> {
+        let root = dir.as_ref();
+        let (mut classes, mut files) = (Vec::new(), Vec::new());
+        for entry in read_dir(root)? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // `metadata` follows links, as `os.scandir(...).is_dir()` does.
+            match std::fs::metadata(entry.path()) {
+                Ok(kind) if kind.is_dir() => classes.push(name),
+                Ok(_) => files.push(name),
+                // A dangling link is neither.
+                Err(_) => {}
+            }
+        }
+        classes.sort();
+        if classes.is_empty() {
+            return imagenet::open_flat(root, &files);
+        }
+        refuse_splits(root, &classes)?;
+        let mut samples = Vec::new();
+        let mut empty = Vec::new();
+        for (class, name) in classes.iter().enumerate() {
+            let before = samples.len();
+            samples.extend(class_files(&root.join(name))?.into_iter().map(|path| Sample { path, class }));
+            if samples.len() == before {
+                empty.push(name.as_str());
+            }
+        }
+        if empty.len() == classes.len() {
+            // Class folders beside flat images: a devkit folder next to the pictures, say.
+            if files.iter().any(|name| imagenet::validation_number(name).is_some()) {
+                return imagenet::open_flat(root, &files);
+            }
+        }
+        if !empty.is_empty() {
+            return Err(FolderError::EmptyClasses {
+                path: root.to_owned(),
+                count: empty.len(),
+                classes: some(&empty),
+                extensions: EXTENSIONS.join(" "),
+            });
+        }
+        let description =
+            format!("{} images in {} class folders", thousands(samples.len()), thousands(classes.len()));
+        Ok(Self { root: root.to_owned(), classes, samples, description })
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// Images of each class, `[classes]`.
+    pub fn images_per_class(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        for sample in &self.samples {
+            counts[sample.class] += 1;
+        }
+        counts
+    }
+}
+
+/// Checks that training and validation data name the same classes, so that an index means the same in both.
+///
+/// # Errors
+/// [`FolderError::ClassMismatch`] with the first classes missing on either side.
+pub fn same_classes(train: &Folder, val: &Folder) -> Result<(), FolderError> {
+    if train.classes == val.classes {
+        return Ok(());
+    }
+    let a: BTreeSet<&str> = train.classes.iter().map(String::as_str).collect();
+    let b: BTreeSet<&str> = val.classes.iter().map(String::as_str).collect();
+    let only = |x: &BTreeSet<&str>, y: &BTreeSet<&str>, place: &Path| {
+        let names: Vec<&str> = x.difference(y).copied().collect();
+        (!names.is_empty()).then(|| format!("only in {}: {}", place.display(), some(&names)))
+    };
+    let parts: Vec<String> = [only(&a, &b, &train.root), only(&b, &a, &val.root)].into_iter().flatten().collect();
+    let mut difference = parts.join("; ");
+    if a.is_disjoint(&b) {
+        difference.push_str(" (not one name in common: is one of them the wrong folder, or named by words and not by WordNet ids?)");
+    }
+    Err(FolderError::ClassMismatch {
+        train: train.root.clone(),
+        train_classes: train.classes.len(),
+        val: val.root.clone(),
+        val_classes: val.classes.len(),
+        difference,
+    })
+}
+
+/// Whether torchvision would take this file name for an image.
+pub fn is_image_name(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    EXTENSIONS.iter().any(|extension| lower.ends_with(extension))
+}
+
+/// The images under one class folder, in the order of `sorted(os.walk(dir, followlinks=True))`: by the folder's path as
+/// a string, then by file name.
+fn class_files(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let mut found = Vec::new();
+    for entry in WalkDir::new(dir).follow_links(true).min_depth(1) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // A dangling link: `os.walk` lists it as a file and opening it fails; we say so when it is opened.
+            Err(error) if error.loop_ancestor().is_none() && error.path().is_some_and(Path::is_symlink) => {
+                if let Some(path) = error.path() {
+                    push(&mut found, path);
+                }
+                continue;
+            }
+            Err(error) => {
+                let path = error.path().unwrap_or(dir).to_owned();
+                return Err(FolderError::Io { path, source: error.into() });
+            }
+        };
+        if !entry.file_type().is_dir() {
+            push(&mut found, entry.path());
+        }
+    }
+    found.sort();
+    Ok(found.into_iter().map(|(_, _, path)| path).collect())
+}
+
+fn push(found: &mut Vec<(String, String, PathBuf)>, path: &Path) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if is_image_name(&name) {
+        let folder = path.parent().unwrap_or(Path::new("")).to_string_lossy().into_owned();
+        found.push((folder, name, path.to_owned()));
+    }
+}
+
+fn refuse_splits(root: &Path, classes: &[String]) -> Result<(), FolderError> {
+    const SPLITS: [&str; 5] = ["train", "training", "val", "valid", "validation"];
+    let splits: Vec<&str> = classes.iter().map(String::as_str).filter(|name| SPLITS.contains(name)).collect();
+    let known = |name: &String| SPLITS.contains(&name.as_str()) || name == "test";
+    if splits.len() >= 2 && classes.iter().all(known) {
+        return Err(FolderError::Splits {
+            path: root.to_owned(),
+            splits: splits.join(", "),
+            first: splits[0].to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn read_dir(dir: &Path) -> Result<Vec<std::fs::DirEntry>, FolderError> {
+    let fail = |source| FolderError::Io { path: dir.to_owned(), source };
+    std::fs::read_dir(dir).map_err(fail)?.collect::<Result<_, _>>().map_err(fail)
+}
+
+fn some(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
+    groups.join(",")
+}

@@ -1,0 +1,154 @@
+//! Which sample comes when: a permutation per (seed, epoch), dealt to ranks without duplicates, cut into batches.
+//! Pure arithmetic: any position of any epoch can be asked for, so resuming needs no state.
+
+use crate::random::{Key, Purpose};
+
+/// One place in an epoch: a sample and which of its augmented copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Item {
+    /// Index into the data set.
+    pub index: usize,
+    /// 0 unless augmentation is repeated.
+    pub repeat: u8,
+}
+
+/// How an epoch is dealt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampler {
+    /// Samples in the data set.
+    pub samples: usize,
+    /// The run's seed.
+    pub seed: u64,
+    /// A new permutation every epoch, or the data set's own order.
+    pub shuffle: bool,
+    /// This process's place among `world`.
+    pub rank: usize,
+    /// Number of processes, at least 1.
+    pub world: usize,
+    /// Copies of each drawn sample (repeated augmentation, Hoffer et al. 2020; torchvision's `RASampler`): the epoch
+    /// keeps its length, so it sees `samples / repeats` different images. 1 to 16.
+    pub repeats: u8,
+    /// Images a step, on this rank.
+    pub batch_size: usize,
+    /// Leave out what does not fill a batch on every rank. Training sets it; validation must not, so that every image
+    /// counts exactly once.
+    pub drop_last: bool,
+}
+
+impl Sampler {
+    /// Every sample once, in order, on one process: validation.
+    pub fn sequential(samples: usize, batch_size: usize) -> Self {
+        Self { samples, seed: 0, shuffle: false, rank: 0, world: 1, repeats: 1, batch_size, drop_last: false }
+    }
+
+    /// A shuffled epoch of full batches on one process: training.
+    pub fn shuffled(samples: usize, batch_size: usize, seed: u64) -> Self {
+        Self { seed, shuffle: true, drop_last: true, ..Self::sequential(samples, batch_size) }
+    }
+
+    /// The same epoch, dealt to `world` processes.
+    pub fn sharded(self, rank: usize, world: usize) -> Self {
+        Self { rank, world, ..self }
+    }
+
+    /// Batches an epoch on this rank. With `drop_last` the same on every rank.
+    pub fn batches(&self) -> usize {
+        let (world, batch) = (self.world.max(1), self.batch_size.max(1));
+        if self.drop_last { self.samples / (world * batch) } else { self.items().div_ceil(batch) }
+    }
+
+    /// Items an epoch on this rank, before `drop_last`.
+    fn items(&self) -> usize {
+        let world = self.world.max(1);
+        (self.samples + world - 1 - self.rank.min(world - 1)) / world
+    }
+
+    /// The whole epoch of this rank, batch after batch: `items[b * batch_size..]` is batch b.
+    ///
+    /// The global order is dealt like cards (position p goes to rank p mod world), so the union of the ranks' batch b is
+    /// the same set of samples for any world that keeps `world * batch_size`.
+    pub fn epoch(&self, epoch: u32) -> Vec<Item> {
+        let world = self.world.max(1);
+        let repeats = usize::from(self.repeats.clamp(1, 16));
+        let mut order: Vec<u32> = (0..self.samples as u32).collect();
+        if self.shuffle {
+            Key::new(self.seed, epoch, 0, Purpose::Shuffle).stream().shuffle(&mut order);
+        }
+        let count = if self.drop_last { self.batches() * self.batch_size.max(1) } else { self.items() };
+        (0..count)
+            .map(|place| {
+                let position = place * world + self.rank;
+                Item { index: order[position / repeats] as usize, repeat: (position % repeats) as u8 }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_sample_once_on_any_number_of_ranks() {
+        for world in 1..=5 {
+            let ranks: Vec<Sampler> = (0..world)
+                .map(|rank| Sampler { drop_last: false, ..Sampler::shuffled(103, 8, 9).sharded(rank, world) })
+                .collect();
+            let all: Vec<Item> = ranks.iter().flat_map(|s| s.epoch(2)).collect();
+            assert_eq!(all.len(), 103);
+            assert_eq!(all.iter().collect::<HashSet<_>>().len(), 103);
+            assert!(ranks.iter().all(|s| s.epoch(2).len().div_ceil(8) == s.batches()));
+        }
+    }
+
+    #[test]
+    fn epochs_and_seeds_differ_and_repeat_exactly() {
+        let sampler = Sampler::shuffled(1000, 10, 1);
+        assert_eq!(sampler.epoch(0), sampler.epoch(0));
+        assert_ne!(sampler.epoch(0), sampler.epoch(1));
+        assert_ne!(sampler.epoch(0), Sampler::shuffled(1000, 10, 2).epoch(0));
+        assert_ne!(sampler.epoch(0), Sampler::sequential(1000, 10).epoch(0));
+    }
+
+    #[test]
+    fn a_step_sees_the_same_images_whatever_the_world() {
+        let step = |world: usize, b: usize| -> HashSet<Item> {
+            let batch = 24 / world;
+            (0..world)
+                .flat_map(|rank| Sampler::shuffled(100, batch, 5).sharded(rank, world).epoch(1)[b * batch..(b + 1) * batch].to_vec())
+                .collect()
+        };
+        for b in 0..4 {
+            assert_eq!(step(1, b), step(2, b));
+            assert_eq!(step(1, b), step(4, b));
+        }
+        assert!((0..4).all(|rank| Sampler::shuffled(100, 6, 5).sharded(rank, 4).batches() == 4));
+    }
+
+    #[test]
+    fn repeats_are_dealt_apart() {
+        let sampler = Sampler { repeats: 4, ..Sampler::shuffled(100, 5, 3) };
+        let all: Vec<Item> = (0..4).flat_map(|rank| sampler.sharded(rank, 4).epoch(0)).collect();
+        assert_eq!(all.len(), 100);
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), 100);
+        assert_eq!(all.iter().map(|i| i.index).collect::<HashSet<_>>().len(), 25);
+        // One rank never sees two copies of an image.
+        let one = sampler.sharded(2, 4).epoch(0);
+        assert_eq!(one.iter().map(|i| i.index).collect::<HashSet<_>>().len(), one.len());
+    }
+
+    #[test]
+    fn small_sets_do_not_panic() {
+        for samples in 0..4 {
+            for world in 1..4 {
+                for rank in 0..world {
+                    let sampler = Sampler::shuffled(samples, 3, 0).sharded(rank, world);
+                    assert_eq!(sampler.epoch(0).len(), sampler.batches() * 3);
+                    let all = Sampler { drop_last: false, ..sampler };
+                    assert_eq!(all.epoch(0).len().div_ceil(3), all.batches());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Every storage we claim to read, against PIL's pixels (`tests/data/make_decode.py`).
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use image_data::decode::{
+    Alpha, Color, DecodeError, DecodeLimits, DecodeOptions, Format, decode, decode_file, decode_full, probe,
+};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/decode")
+}
+
+fn bytes(name: &str) -> Vec<u8> {
+    std::fs::read(folder().join(name)).expect(name)
+}
+
+struct Expected {
+    name: String,
+    width: u32,
+    height: u32,
+    rgb: Vec<u8>,
+}
+
+fn expected() -> Vec<Expected> {
+    let packed = bytes("expected.bin");
+    let mut all = Vec::new();
+    flate2::read::ZlibDecoder::new(packed.as_slice()).read_to_end(&mut all).unwrap();
+    let list = std::fs::read_to_string(folder().join("expected.txt")).unwrap();
+    let mut at = 0;
+    let cases: Vec<Expected> = list
+        .lines()
+        .map(|line| {
+            let mut words = line.split(' ');
+            let name = words.next().unwrap().to_owned();
+            let (width, height) = (words.next().unwrap().parse().unwrap(), words.next().unwrap().parse().unwrap());
+            let length = (width * height * 3) as usize;
+            at += length;
+            Expected { name, width, height, rgb: all[at - length..at].to_vec() }
+        })
+        .collect();
+    assert_eq!(at, all.len());
+    cases
+}
+
+/// Largest and mean absolute difference.
+fn difference(a: &[u8], b: &[u8]) -> (u8, f64) {
+    assert_eq!(a.len(), b.len());
+    let gaps = a.iter().zip(b).map(|(&a, &b)| a.abs_diff(b));
+    (gaps.clone().max().unwrap_or(0), gaps.map(f64::from).sum::<f64>() / a.len() as f64)
+}
+
+#[test]
+fn pixels_are_pils() {
+    let mut checked = 0;
+    for case in expected() {
+        let image = decode(&bytes(&case.name), &DecodeOptions::torchvision()).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        assert_eq!((image.width, image.height), (case.width, case.height), "{}", case.name);
+        let (worst, mean) = difference(&image.data, &case.rgb);
+        println!("{:20} worst {worst} mean {mean:.3}", case.name);
+        // Lossless storage is exact. JPEG: zune-jpeg's inverse DCT and chroma upsampling round differently from
+        // libjpeg-turbo's (zune-image issue 249); inks go through two conversions.
+        let jpeg = case.name.ends_with(".jpg");
+        let limit = match case.name.as_str() {
+            "lossy.webp" => 0,
+            "cmyk.jpg" | "ycck.jpg" => 4,
+            _ if jpeg => 3,
+            _ => 0,
+        };
+        assert!(worst <= limit, "{}: a pixel is {worst} levels from PIL's, at most {limit}", case.name);
+        assert!(mean <= 0.6, "{}: mean difference {mean}", case.name);
+        checked += 1;
+    }
+    assert_eq!(checked, 40);
+}
+
+#[test]
+fn exif_orientation_is_applied_or_ignored() {
+    let upright = decode_file(folder().join("exif-1.jpg"), &DecodeOptions::default()).unwrap();
+    let (w, h) = (upright.width as usize, upright.height as usize);
+    let at = |x: usize, y: usize| &upright.data[(y * w + x) * 3..][..3];
+    for orientation in 2..=8 {
+        let turned = decode_file(folder().join(format!("exif-{orientation}.jpg")), &DecodeOptions::default()).unwrap();
+        let (tw, th) = if orientation >= 5 { (h, w) } else { (w, h) };
+        assert_eq!((turned.width as usize, turned.height as usize), (tw, th));
+        for y in 0..th {
+            for x in 0..tw {
+                // EXIF 2.32, tag 0x0112: where row 0 and column 0 of the stored picture are seen.
+                let stored = match orientation {
+                    2 => at(w - 1 - x, y),
+                    3 => at(w - 1 - x, h - 1 - y),
+                    4 => at(x, h - 1 - y),
+                    5 => at(y, x),
+                    6 => at(y, h - 1 - x),
+                    7 => at(w - 1 - y, h - 1 - x),
+                    _ => at(w - 1 - y, x),
+                };
+                assert_eq!(&turned.data[(y * tw + x) * 3..][..3], stored, "orientation {orientation} at {x}, {y}");
+            }
+        }
+        let ignored = decode_file(folder().join(format!("exif-{orientation}.jpg")), &DecodeOptions::torchvision());
+        assert_eq!(ignored.unwrap().data, upright.data);
+    }
+}
+
+#[test]
+fn alpha_lies_on_white_unless_dropped() {
+    let on_white = decode(&bytes("rgba.png"), &DecodeOptions::default()).unwrap();
+    let dropped = decode(&bytes("rgba.png"), &DecodeOptions { alpha: Alpha::Drop, ..Default::default() }).unwrap();
+    assert_eq!(on_white.pixel(0, 20), [255; 3]); // alpha 0 in the first column
+    assert_ne!(dropped.pixel(0, 20), [255; 3]);
+    let alpha = 44.0 * 5.0 / 255.0; // last column
+    for c in 0..3 {
+        let blend = f64::from(dropped.pixel(44, 20)[c]) * alpha + 255.0 * (1.0 - alpha);
+        assert!((f64::from(on_white.pixel(44, 20)[c]) - blend).abs() <= 0.51);
+    }
+}
+
+#[test]
+fn storage_is_reported() {
+    let color = |name: &str| decode_full(&bytes(name), &DecodeOptions::default()).unwrap().color;
+    assert_eq!(color("cmyk.jpg"), Color::Cmyk);
+    assert_eq!(color("ycck.jpg"), Color::Ycck);
+    assert_eq!(color("grey.jpg"), Color::Grey);
+    assert_eq!(color("rgb-420.jpg"), Color::Rgb);
+    assert_eq!(color("rgb-16.png"), Color::Deep);
+    assert_eq!(color("rgba.webp"), Color::Alpha);
+    let header = probe(&bytes("png-named.jpeg"), &DecodeLimits::default()).unwrap();
+    assert_eq!((header.format, header.width, header.height), (Format::Png, 45, 34));
+    for case in expected() {
+        let header = probe(&bytes(&case.name), &DecodeLimits::default()).unwrap();
+        assert_eq!((header.width, header.height), (case.width, case.height), "{}", case.name);
+    }
+}
+
+#[test]
+fn truncation_is_an_error_for_every_format() {
+    // Formats that say how long they are, cut in the middle of their pixels.
+    for name in
+        ["rgb-444.jpg", "progressive.jpg", "rgb.png", "lossless.webp", "lossy.webp", "rgb.bmp", "rgb.tiff", "rgb.ppm", "rgb.qoi", "first-frame.gif"]
+    {
+        let whole = bytes(name);
+        let result = decode(&whole[..whole.len() / 3], &DecodeOptions::default());
+        let error = result.expect_err(name).to_string();
+        assert!(!error.contains('\n'), "{name}: {error}");
+    }
+    let whole = bytes("rgb-444.jpg");
+    let error = decode(&whole[..whole.len() - 2], &DecodeOptions::default()).unwrap_err();
+    assert!(matches!(error, DecodeError::Truncated { format: Format::Jpeg, .. }), "{error}");
+}
+
+#[test]
+fn limits_hold_before_decoding() {
+    let whole = bytes("rgb-444.jpg");
+    let with = |change: fn(&mut DecodeLimits)| {
+        let mut options = DecodeOptions::default();
+        change(&mut options.limits);
+        decode(&whole, &options).expect_err("over a limit")
+    };
+    assert!(matches!(with(|l| l.max_pixels = 1000), DecodeError::TooManyPixels { width: 45, height: 34, limit: 1000 }));
+    assert!(matches!(with(|l| l.max_side = 44), DecodeError::SideTooLong { limit: 44, .. }));
+    assert!(matches!(with(|l| l.max_bytes = 100), DecodeError::TooManyBytes { limit: 100, .. }));
+    assert!(matches!(with(|l| l.max_memory_bytes = 100), DecodeError::TooMuchMemory { limit: 100, .. }));
+    assert!(matches!(decode(&[], &DecodeOptions::default()), Err(DecodeError::Empty)));
+    let missing = decode_file(folder().join("absent.png"), &DecodeOptions::default());
+    assert!(matches!(missing, Err(DecodeError::Io(_))));
+    assert!(matches!(decode_file(folder(), &DecodeOptions::default()), Err(DecodeError::Io(_))));
+}
