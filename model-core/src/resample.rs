@@ -1,4 +1,5 @@
-//! Pillow's `Image.resize` for 8-bit RGB, equal to it byte for byte.
+//! Pillow's `Image.resize` for 8-bit RGB, equal to Pillow 12 and older byte for byte. (Pillow 13 runs the vertical pass first
+//! for some extreme shapes; published weights rest on the older order.)
 //!
 //! Two separable passes, horizontal first, with antialiasing by widening the filter when shrinking; weights
 //! in 22-bit fixed point, `u8` between the passes (Pillow, `src/libImaging/Resample.c`). This is what

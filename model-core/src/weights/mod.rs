@@ -177,6 +177,22 @@ pub fn read_set(path: &Path, set: WeightSet) -> Result<Weights, WeightsError> {
     result.map_err(file_error)
 }
 
+/// Reads every tensor of a safetensors file under its own name, without looking for network weights.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_plain(path: &Path) -> Result<Weights, WeightsError> {
+    let io = |source| WeightsError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let bytes = std::fs::read(path).map_err(io)?;
+    safetensor::read_plain(&bytes).map_err(|reason| WeightsError::File {
+        path: path.to_path_buf(),
+        reason,
+    })
+}
+
 /// Renames the tensors of `weights` to those of `architecture`, and checks them: names, shapes, finite values.
 ///
 /// # Errors

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::convert::Number;
 use super::names;
-use super::{MAX_ELEMENTS, Tensor, WeightSet, Weights};
+use super::{Found, MAX_ELEMENTS, Tensor, WeightSet, Weights};
 
 /// A header length that leaves room for `{`, and the `{` itself.
 pub(super) fn is_safetensors(bytes: &[u8]) -> bool {
@@ -14,6 +15,22 @@ pub(super) fn is_safetensors(bytes: &[u8]) -> bool {
 }
 
 pub(super) fn read(bytes: &[u8], set: WeightSet) -> Result<Weights, String> {
+    read_with(bytes, |found| names::choose(found, set))
+}
+
+/// Every tensor under its full name.
+pub(super) fn read_plain(bytes: &[u8]) -> Result<Weights, String> {
+    let full = |(group, name, view): (String, String, _)| match group.as_str() {
+        "" => (name, view),
+        group => (format!("{group}.{name}"), view),
+    };
+    read_with(bytes, |found| Ok(found.into_iter().map(full).collect()))
+}
+
+fn read_with<'a>(
+    bytes: &'a [u8],
+    choose: impl FnOnce(Found<TensorView<'a>>) -> Result<Vec<(String, TensorView<'a>)>, String>,
+) -> Result<Weights, String> {
     let broken = |error| format!("not a complete safetensors file ({error})");
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
@@ -23,17 +40,17 @@ pub(super) fn read(bytes: &[u8], set: WeightSet) -> Result<Weights, String> {
         .flatten()
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-
     let found = file
-        .iter()
+        .tensors()
+        .into_iter()
         .map(|(name, view)| {
-            let (group, name) = names::split_group(name);
+            let (group, name) = names::split_group(&name);
             (group, name, view)
         })
         .collect();
     let mut tensors = BTreeMap::new();
     let mut elements = 0usize;
-    for (name, view) in names::choose(found, set)? {
+    for (name, view) in choose(found)? {
         let number = number(view.dtype())
             .ok_or_else(|| format!("tensor '{name}' has type {:?}", view.dtype()))?;
         elements = elements.saturating_add(view.data().len() / number.bytes());
