@@ -1,7 +1,20 @@
 //! Image files to pixels to samples: decoding, data sets on disk, augmentation, and the loader that feeds training.
 //! Shared by training and inference; knows no tensor library and no network.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`decode`] | bytes of any common format to RGB, hostile input included |
+//! | [`folder`] | labelled files on disk: ImageFolder, ImageNet's flat `val/` |
+//! | [`source`] | where samples come from |
+//! | [`random`] | numbers named by (seed, epoch, index), so nothing depends on threads |
+//! | [`sampler`] | which sample comes when, on which rank |
+//! | [`augment`] | one picture to one training sample |
+//! | [`loader`] | worker threads that make batches |
 
+pub mod augment;
 pub mod decode;
 pub mod folder;
+pub mod loader;
 pub mod random;
 pub mod sampler;
+pub mod source;

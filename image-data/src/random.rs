@@ -25,7 +25,7 @@ pub struct Key {
     pub seed: u64,
     /// Counted from 0.
     pub epoch: u32,
-    /// Sample or batch; only the low 40 bits count.
+    /// Sample or batch; the low 56 bits count.
     pub index: u64,
     /// What for.
     pub purpose: Purpose,
@@ -41,9 +41,9 @@ impl Key {
 
     /// The stream of this name, from its start.
     pub fn stream(self) -> Random {
-        // Word 0 counts blocks; 1 is the index; 2 the epoch; 3 the index's high byte, the repeat and the purpose.
-        let high = (self.index >> 32) as u32 & 0xFF;
-        let last = u32::from(self.purpose as u8) << 24 | u32::from(self.repeat) << 16 | high;
+        // Word 0 counts blocks; 1 is the index; 2 the epoch; 3 the purpose, the repeat and the index's high 24 bits.
+        let high = (self.index >> 32) as u32 & 0xFF_FFFF;
+        let last = u32::from(self.purpose as u8) << 28 | (u32::from(self.repeat) & 15) << 24 | high;
         Random {
             key: [self.seed as u32, (self.seed >> 32) as u32],
             counter: [0, self.index as u32, self.epoch, last],
@@ -192,7 +192,7 @@ mod tests {
             Key { seed: 7 | 1 << 40, ..base },
             Key { epoch: 4, ..base },
             Key { index: 12, ..base },
-            Key { index: 11 | 1 << 35, ..base },
+            Key { index: 11 | 1 << 55, ..base },
             Key { purpose: Purpose::Mix, ..base },
             Key { repeat: 1, ..base },
         ];

@@ -15,6 +15,7 @@ use image::metadata::Orientation;
 use model_core::RgbImage;
 
 pub use error::DecodeError;
+pub(crate) use sandbox::quiet;
 pub use format::Format;
 
 /// What a picture may cost before it is refused. Checked against the header, so refusing is cheap.

@@ -1,0 +1,165 @@
+//! Worker threads that turn a sampler's order into u8 batches. The content and order of the batches depend on the
+//! seed and the epoch alone, never on the number of workers or their speed; memory is bounded by
+//! `prefetch_batches`; dropping the iterator stops and joins the threads.
+//!
+//! Pixels stay u8 in `[N, H, W, 3]`: a quarter of the bytes of f32, and already channels-last; the trainer
+//! normalises on the device.
+
+mod pool;
+mod report;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::augment::Transform;
+use crate::sampler::{Item, Sampler};
+use crate::source::Source;
+
+pub use pool::Batches;
+pub use report::{BadImage, BadImageReport};
+
+/// What to do with an image that cannot be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadImages {
+    /// Report it and go on without it.
+    #[default]
+    Skip,
+    /// Stop with an error that names it.
+    Fail,
+}
+
+/// How to load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoaderConfig {
+    /// Decoding threads, at least 1.
+    pub workers: usize,
+    /// Batches being assembled or waiting, at least 1. Memory is `(prefetch_batches + 1)` batches.
+    pub prefetch_batches: usize,
+    /// What to do with unreadable images.
+    pub bad_images: BadImages,
+    /// Under [`BadImages::Skip`], draw another sample in the place of an unreadable one, so that every batch is full and
+    /// every rank makes the same number of steps. Training sets it; validation must not: there the batch gets shorter.
+    pub replace_skipped: bool,
+}
+
+impl LoaderConfig {
+    /// Full batches: unreadable images are replaced.
+    pub fn training(workers: usize) -> Self {
+        Self { workers, prefetch_batches: 3, bad_images: BadImages::Skip, replace_skipped: true }
+    }
+
+    /// Every readable image exactly once.
+    pub fn evaluation(workers: usize) -> Self {
+        Self { replace_skipped: false, ..Self::training(workers) }
+    }
+}
+
+/// One batch.
+#[derive(Debug)]
+pub struct Batch {
+    /// `[N, H, W, 3]`, RGB, one byte a channel.
+    pub pixels: Vec<u8>,
+    /// Class indices, `[N]`.
+    pub labels: Vec<i64>,
+    /// Which samples these are, `[N]`; a replaced sample shows its replacement.
+    pub items: Vec<Item>,
+    /// Rows.
+    pub height: u32,
+    /// Columns.
+    pub width: u32,
+    /// Place in the epoch, counted from 0 whatever the start.
+    pub number: usize,
+    /// How long the consumer waited for it.
+    pub waited: Duration,
+}
+
+impl Batch {
+    /// Number of images. Fewer than the batch size at the end of a validation, or where images were skipped; it may be 0.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether every image of the batch was skipped.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+}
+
+/// Why loading stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum LoaderError {
+    /// An image could not be decoded and the policy is [`BadImages::Fail`].
+    #[error("{name}: {reason} (--bad-images skip leaves such images out and lists them)")]
+    BadImage {
+        /// The file.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// One unreadable image after another.
+    #[error(
+        "{name}: {reason}; and {tried} others drawn in its place could not be read either: is the data set still there?"
+    )]
+    TooManyBad {
+        /// The first file.
+        name: String,
+        /// Why.
+        reason: String,
+        /// How many replacements failed too.
+        tried: usize,
+    },
+    /// The operating system gave no thread.
+    #[error("cannot start a loader thread: {0}; use fewer workers")]
+    Thread(std::io::Error),
+}
+
+/// A data set with its transform and order, ready to be iterated epoch after epoch.
+#[derive(Clone)]
+pub struct Loader {
+    source: Arc<dyn Source>,
+    transform: Arc<dyn Transform>,
+    sampler: Sampler,
+    config: LoaderConfig,
+    report: BadImageReport,
+}
+
+impl Loader {
+    /// Puts the parts together; starts nothing.
+    pub fn new(
+        source: Arc<dyn Source>,
+        transform: Arc<dyn Transform>,
+        sampler: Sampler,
+        config: LoaderConfig,
+    ) -> Self {
+        Self { source, transform, sampler, config, report: BadImageReport::default() }
+    }
+
+    /// The same data and order with another transform: another image size from some epoch on. The report is shared.
+    pub fn with_transform(&self, transform: Arc<dyn Transform>) -> Self {
+        Self { transform, ..self.clone() }
+    }
+
+    /// Batches in an epoch on this rank.
+    pub fn batches(&self) -> usize {
+        self.sampler.batches()
+    }
+
+    /// The order it follows.
+    pub fn sampler(&self) -> &Sampler {
+        &self.sampler
+    }
+
+    /// Starts the workers on `epoch` (from 0), at batch `start_batch`: a run resumed there sees what it would have seen.
+    ///
+    /// # Errors
+    /// [`LoaderError::Thread`].
+    pub fn epoch(&self, epoch: u32, start_batch: usize) -> Result<Batches, LoaderError> {
+        Batches::start(self, epoch, start_batch)
+    }
+
+    /// Unreadable images met so far, in any epoch.
+    pub fn report(&self) -> &BadImageReport {
+        &self.report
+    }
+}

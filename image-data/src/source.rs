@@ -1,0 +1,67 @@
+//! Where samples come from: one picture and one label per index. A folder of files here; a packed cache or synthetic
+//! pictures implement the same trait.
+
+use model_core::RgbImage;
+
+use crate::decode::{DecodeError, DecodeOptions, decode_file};
+use crate::folder::Folder;
+
+/// Labelled pictures, addressed by index, read from several threads at once.
+pub trait Source: Send + Sync {
+    /// Number of samples.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Class index of a sample.
+    fn label(&self, index: usize) -> usize;
+
+    /// What to call the sample in a report: its path.
+    fn name(&self, index: usize) -> String;
+
+    /// Decodes a sample.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when it is no readable image.
+    fn image(&self, index: usize) -> Result<RgbImage, DecodeError>;
+}
+
+/// The files of a [`Folder`].
+#[derive(Clone, Debug)]
+pub struct FolderSource {
+    folder: Folder,
+    options: DecodeOptions,
+}
+
+impl FolderSource {
+    /// Reads `folder` with `options`; [`DecodeOptions::torchvision`] for training and published accuracies.
+    pub fn new(folder: Folder, options: DecodeOptions) -> Self {
+        Self { folder, options }
+    }
+
+    /// The folder behind it.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+}
+
+impl Source for FolderSource {
+    fn len(&self) -> usize {
+        self.folder.samples.len()
+    }
+
+    fn label(&self, index: usize) -> usize {
+        self.folder.samples[index].class
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.folder.samples[index].path.display().to_string()
+    }
+
+    fn image(&self, index: usize) -> Result<RgbImage, DecodeError> {
+        decode_file(&self.folder.samples[index].path, &self.options)
+    }
+}
