@@ -1,0 +1,34 @@
+//! The command line of the window.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// Drop a photo, know what it is: the drag-and-drop image classifier.
+#[derive(Clone, Debug, Default, Parser)]
+#[command(name = "desktop-app", version, about)]
+pub struct Args {
+    /// Photos and folders to look at
+    #[arg(value_name = "PHOTO")]
+    pub photos: Vec<PathBuf>,
+
+    /// An ONNX model to use in place of the remembered one
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+
+    /// What draws the window
+    #[arg(long, value_enum, default_value_t)]
+    pub renderer: Renderer,
+}
+
+/// What draws the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Renderer {
+    /// What works: first wgpu (Vulkan, Metal, Direct3D), then OpenGL
+    #[default]
+    Auto,
+    /// Vulkan, Metal or Direct3D
+    Wgpu,
+    /// OpenGL
+    Glow,
+}

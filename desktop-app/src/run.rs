@@ -1,0 +1,118 @@
+//! Opens the window: windowing system, renderer, and a plain word when none works.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, bail};
+use eframe::{NativeOptions, Renderer};
+use egui::{IconData, ViewportBuilder};
+
+use crate::classify::ModelSource;
+use crate::cli::{self, Args};
+use crate::desk::RealDesk;
+use crate::engine::Opener;
+use crate::platform::{self, WindowSystem};
+use crate::settings::Store;
+use crate::theme;
+use crate::ui::{APP_NAME, App, Parts};
+use crate::worker::Workers;
+
+/// The folder of the settings, the window's class, and the name of the `.desktop` file.
+pub const APP_ID: &str = "resnet50-toolkit-desktop";
+
+/// Opens the window and returns when it is closed.
+///
+/// # Errors
+/// When no renderer opens a window; the text says what was tried and what works without one.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let store = Store::in_folder(eframe::storage_dir(APP_ID));
+    // Only for the one setting that is needed before there is a window; the window reads them again and says what is wrong with them.
+    let prefer_xwayland = store.peek().prefer_xwayland;
+    let system = platform::window_system(prefer_xwayland);
+    let renderers: &[Renderer] = match args.renderer {
+        cli::Renderer::Auto => &[Renderer::Wgpu, Renderer::Glow],
+        cli::Renderer::Wgpu => &[Renderer::Wgpu],
+        cli::Renderer::Glow => &[Renderer::Glow],
+    };
+    let mut failures = Vec::new();
+    for renderer in renderers {
+        let opened = Arc::new(AtomicBool::new(false));
+        match attempt(args, store.clone(), system, *renderer, Arc::clone(&opened)) {
+            Ok(()) => return Ok(()),
+            Err(error) if opened.load(Ordering::Acquire) => {
+                return Err(error).context("the window was closed by an error of the graphics system");
+            }
+            Err(error) => {
+                eprintln!("desktop-app: {} opens no window: {error:#}", words(*renderer));
+                failures.push(format!("{}: {error:#}", words(*renderer)));
+            }
+        }
+    }
+    bail!(
+        "no window could be opened ({}). Check that a display is there (DISPLAY or WAYLAND_DISPLAY) and that a graphics driver is \
+         installed (on Debian: mesa-vulkan-drivers or libgl1-mesa-dri). Without a display, use infer-cli: it gives the same answers \
+         in a terminal",
+        failures.join("; ")
+    )
+}
+
+fn words(renderer: Renderer) -> &'static str {
+    match renderer {
+        Renderer::Wgpu => "wgpu",
+        Renderer::Glow => "OpenGL",
+    }
+}
+
+fn attempt(args: &Args, store: Store, system: WindowSystem, renderer: Renderer, opened: Arc<AtomicBool>) -> anyhow::Result<()> {
+    let mut viewport = ViewportBuilder::default()
+        .with_title(APP_NAME)
+        .with_app_id(APP_ID)
+        .with_inner_size(theme::FIRST_SIZE)
+        .with_min_inner_size(theme::LEAST_SIZE)
+        .with_drag_and_drop(true);
+    if let Some(icon) = icon() {
+        viewport = viewport.with_icon(icon);
+    }
+    let mut options = NativeOptions { viewport, renderer, clipboard_shortcuts: false, ..NativeOptions::default() };
+    platform::apply(system, &mut options);
+    let (paths, model) = (args.photos.clone(), args.model.clone());
+    let create: eframe::AppCreator<'static> = Box::new(move |creation| {
+        let parts = Parts {
+            opener: Arc::new(Opener),
+            desk: Box::new(RealDesk),
+            store,
+            paths: paths.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())).collect(),
+            model: model.map(|path| ModelSource::File(std::path::absolute(&path).unwrap_or(path))),
+            window_system: system,
+            renderer: drawn_by(creation, renderer),
+            threads: Workers::default_threads(),
+        };
+        let mut app = App::new(&creation.egui_ctx, parts)?;
+        app.attach_drop_target(creation);
+        opened.store(true, Ordering::Release);
+        Ok(Box::new(app))
+    });
+    // Graphics drivers and their bindings panic where they should fail.
+    match catch_unwind(AssertUnwindSafe(|| eframe::run_native(APP_NAME, options, create))) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => bail!("{error}"),
+        Err(_) => bail!("it panicked, see above"),
+    }
+}
+
+fn drawn_by(creation: &eframe::CreationContext<'_>, renderer: Renderer) -> String {
+    match &creation.wgpu_render_state {
+        Some(state) => {
+            let info = state.adapter.get_info();
+            format!("wgpu, {:?}: {}", info.backend, info.name)
+        }
+        None => words(renderer).to_owned(),
+    }
+}
+
+/// The window's icon. A window without one is still a window.
+fn icon() -> Option<IconData> {
+    let image = image::load_from_memory(include_bytes!("../assets/icon-256.png")).ok()?.into_rgba8();
+    Some(IconData { width: image.width(), height: image.height(), rgba: image.into_raw() })
+}
