@@ -60,7 +60,8 @@ pub fn rotate(image: &RgbImage, degrees: f64, sampling: Sampling) -> RgbImage {
     }
     let center = [f64::from(image.width) / 2.0, f64::from(image.height) / 2.0];
     let radians = -angle.to_radians();
-    let round = |v: f64| (v * 1e15).round_ties_even() / 1e15;
+    // Python's `round(v, 15)` rounds the decimal expansion, which scaling by 1e15 does not.
+    let round = |v: f64| format!("{v:.15}").parse().unwrap_or(v);
     let mut matrix = [round(radians.cos()), round(radians.sin()), 0.0, round(-radians.sin()), round(radians.cos()), 0.0];
     matrix[2] = matrix[0] * -center[0] + matrix[1] * -center[1];
     matrix[5] = matrix[3] * -center[0] + matrix[4] * -center[1];
