@@ -1,1 +1,21 @@
-//! Under construction.
+//! What tch lacks, over one small C++ shim (`shim/`): autocast by device and dtype, fused and foreach optimizer
+//! kernels, the loss scaler's kernels, memory format, device memory statistics, CUDA opened at run time, numeric
+//! switches, and libtorch's distributed engine ([`c10d`]).
+//!
+//! Every C++ exception becomes an [`Error`]; tensors stay `tch::Tensor`s. This crate knows nothing of networks,
+//! recipes or files: it is a thin face over libtorch, and policy lives in `train`.
+
+mod error;
+mod ffi;
+
+pub mod amp;
+pub mod autocast;
+pub mod backend;
+pub mod cpu;
+pub mod cuda;
+pub mod device;
+pub mod grad;
+pub mod memory_format;
+pub mod optim;
+
+pub use error::Error;

@@ -1,0 +1,60 @@
+// The current accelerator through `at::accelerator`, which needs no libtorch_cuda at link time; CPU capabilities.
+#include "common.h"
+
+#include <ATen/DeviceAccelerator.h>
+#include <ATen/cpu/Utils.h>
+
+TX_API int tx_device_count(int* out) noexcept {
+  return tx::guarded([&] {
+    *out = at::accelerator::getAccelerator(/*checked=*/false).has_value() ? at::accelerator::deviceCount() : 0;
+  });
+}
+
+TX_API int tx_set_device(int index) noexcept {
+  return tx::guarded([&] { at::accelerator::setDeviceIndex(static_cast<c10::DeviceIndex>(index)); });
+}
+
+TX_API int tx_synchronize(int index) noexcept {
+  return tx::guarded([&] { at::accelerator::synchronizeDevice(static_cast<c10::DeviceIndex>(index)); });
+}
+
+TX_API int tx_empty_cache() noexcept {
+  return tx::guarded([] { at::accelerator::emptyCache(); });
+}
+
+TX_API int tx_reset_peak_stats(int index) noexcept {
+  return tx::guarded([&] { at::accelerator::resetPeakStats(static_cast<c10::DeviceIndex>(index)); });
+}
+
+// out: allocated now, allocated peak, reserved now, reserved peak, allocation retries, out-of-memory events.
+TX_API int tx_memory_stats(int index, int64_t out[6]) noexcept {
+  return tx::guarded([&] {
+    const auto stats = at::accelerator::getDeviceStats(static_cast<c10::DeviceIndex>(index));
+    const auto& allocated = stats.allocated_bytes[0];
+    const auto& reserved = stats.reserved_bytes[0];
+    out[0] = allocated.current;
+    out[1] = allocated.peak;
+    out[2] = reserved.current;
+    out[3] = reserved.peak;
+    out[4] = stats.num_alloc_retries;
+    out[5] = stats.num_ooms;
+  });
+}
+
+// out: free bytes, total bytes.
+TX_API int tx_memory_info(int index, uint64_t out[2]) noexcept {
+  return tx::guarded([&] {
+    const auto info = at::accelerator::getMemoryInfo(static_cast<c10::DeviceIndex>(index));
+    out[0] = info.first;
+    out[1] = info.second;
+  });
+}
+
+// 1: yes, 0: no, -1: libtorch does not report this capability here.
+TX_API int tx_cpu_has(const char* capability, int* out) noexcept {
+  return tx::guarded([&] {
+    const auto capabilities = at::cpu::get_cpu_capabilities();
+    const auto found = capabilities.find(capability);
+    *out = found == capabilities.end() || !found->second.isBool() ? -1 : (found->second.toBool() ? 1 : 0);
+  });
+}

@@ -1,0 +1,104 @@
+//! The current accelerator (a CUDA device): selection, synchronisation, memory. Only counting works without one; the
+//! rest answers with an error that says so. None of it has run on a GPU yet except where the README says so.
+
+use std::ffi::c_int;
+
+use crate::error::{Error, check};
+use crate::ffi;
+
+/// How many accelerators this process sees; 0 without CUDA.
+///
+/// # Errors
+/// A driver that fails to answer.
+pub fn count() -> Result<usize, Error> {
+    let mut out = 0;
+    // SAFETY: a pointer to a local.
+    check("device count", unsafe { ffi::tx_device_count(&mut out) })?;
+    Ok(usize::try_from(out).unwrap_or(0))
+}
+
+/// Makes device `index` the calling thread's current one.
+///
+/// # Errors
+/// No accelerator, or no such index.
+pub fn set_current(index: usize) -> Result<(), Error> {
+    // SAFETY: a plain integer.
+    check("device selection", unsafe { ffi::tx_set_device(index_of("device selection", index)?) })
+}
+
+/// Waits for everything queued on device `index`.
+///
+/// # Errors
+/// No accelerator, or an error of earlier asynchronous work, which surfaces here.
+pub fn synchronize(index: usize) -> Result<(), Error> {
+    // SAFETY: a plain integer.
+    check("device synchronisation", unsafe { ffi::tx_synchronize(index_of("device synchronisation", index)?) })
+}
+
+/// Gives the caching allocator's unused blocks back to the driver.
+///
+/// # Errors
+/// No accelerator.
+pub fn empty_cache() -> Result<(), Error> {
+    // SAFETY: no arguments.
+    check("empty cache", unsafe { ffi::tx_empty_cache() })
+}
+
+/// What the caching allocator holds on one device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryStats {
+    pub allocated_bytes: u64,
+    pub peak_allocated_bytes: u64,
+    pub reserved_bytes: u64,
+    pub peak_reserved_bytes: u64,
+    /// Allocations that only succeeded after the cache was flushed: a sign of fragmentation.
+    pub allocation_retries: u64,
+    pub out_of_memory_events: u64,
+}
+
+/// The allocator's statistics (`torch.cuda.memory_stats`).
+///
+/// # Errors
+/// No accelerator, or no such index.
+pub fn memory_stats(index: usize) -> Result<MemoryStats, Error> {
+    let mut out = [0_i64; 6];
+    // SAFETY: `out` has the six places the shim writes.
+    check("memory statistics", unsafe { ffi::tx_memory_stats(index_of("memory statistics", index)?, out.as_mut_ptr()) })?;
+    let [allocated, peak_allocated, reserved, peak_reserved, retries, ooms] =
+        out.map(|value| u64::try_from(value).unwrap_or(0));
+    Ok(MemoryStats {
+        allocated_bytes: allocated,
+        peak_allocated_bytes: peak_allocated,
+        reserved_bytes: reserved,
+        peak_reserved_bytes: peak_reserved,
+        allocation_retries: retries,
+        out_of_memory_events: ooms,
+    })
+}
+
+/// Starts a new measurement of the peaks in [`memory_stats`].
+///
+/// # Errors
+/// No accelerator, or no such index.
+pub fn reset_peak_memory(index: usize) -> Result<(), Error> {
+    // SAFETY: a plain integer.
+    check("peak memory reset", unsafe { ffi::tx_reset_peak_stats(index_of("peak memory reset", index)?) })
+}
+
+/// Free and total bytes of the device as the driver sees them.
+///
+/// # Errors
+/// No accelerator, or no such index.
+pub fn memory_info(index: usize) -> Result<(u64, u64), Error> {
+    let mut out = [0_u64; 2];
+    // SAFETY: `out` has the two places the shim writes.
+    check("memory info", unsafe { ffi::tx_memory_info(index_of("memory info", index)?, out.as_mut_ptr()) })?;
+    Ok((out[0], out[1]))
+}
+
+fn index_of(operation: &'static str, index: usize) -> Result<c_int, Error> {
+    // c10::DeviceIndex is a signed byte.
+    i8::try_from(index)
+        .map(c_int::from)
+        .map_err(|_| Error::new(operation, format!("device index {index} is out of range (0 to 127)")))
+}

@@ -1,0 +1,139 @@
+//! The shim's C functions as `shim/*.cpp` declares them. Everything here is wrapped by a safe function elsewhere.
+
+use std::borrow::Borrow;
+use std::ffi::{c_char, c_int};
+
+use tch::Tensor;
+
+/// `at::Tensor*`, which tch calls `C_tensor`.
+pub(crate) type Raw = *mut torch_sys::C_tensor;
+
+/// Borrows a tensor for one call.
+pub(crate) fn raw(tensor: &Tensor) -> Raw {
+    tensor.as_ptr().cast_mut()
+}
+
+pub(crate) fn raw_option(tensor: Option<&Tensor>) -> Raw {
+    tensor.map_or(std::ptr::null_mut(), raw)
+}
+
+pub(crate) fn raws<T: Borrow<Tensor>>(tensors: &[T]) -> Vec<Raw> {
+    tensors.iter().map(|tensor| raw(tensor.borrow())).collect()
+}
+
+#[repr(C)]
+pub(crate) struct CudaDevice {
+    pub name: [c_char; 256],
+    pub memory_bytes: u64,
+    pub capability_major: i32,
+    pub capability_minor: i32,
+}
+
+unsafe extern "C" {
+    pub(crate) fn tx_last_error() -> *const c_char;
+    pub(crate) fn tx_free_string(text: *mut c_char);
+
+    pub(crate) fn tx_autocast_get(device_type: c_int, enabled: *mut c_int, dtype: *mut c_int) -> c_int;
+    pub(crate) fn tx_autocast_set(device_type: c_int, enabled: c_int, dtype: c_int) -> c_int;
+    pub(crate) fn tx_autocast_enter_nesting() -> c_int;
+    pub(crate) fn tx_autocast_leave_nesting() -> c_int;
+
+    pub(crate) fn tx_fused_sgd(
+        params: *const Raw,
+        grads: *const Raw,
+        momentum: *const Raw,
+        count: usize,
+        momentum_count: usize,
+        lr: f64,
+        momentum_factor: f64,
+        dampening: f64,
+        weight_decay: f64,
+        nesterov: c_int,
+        first_step: c_int,
+        grad_scale: Raw,
+        found_inf: Raw,
+    ) -> c_int;
+    pub(crate) fn tx_fused_adamw(
+        params: *const Raw,
+        grads: *const Raw,
+        exp_avgs: *const Raw,
+        exp_avg_sqs: *const Raw,
+        steps: *const Raw,
+        count: usize,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+        eps: f64,
+        grad_scale: Raw,
+        found_inf: Raw,
+    ) -> c_int;
+    pub(crate) fn tx_foreach_lamb(
+        params: *const Raw,
+        grads: *const Raw,
+        exp_avgs: *const Raw,
+        exp_avg_sqs: *const Raw,
+        count: usize,
+        step: i64,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+        weight_decay: f64,
+        trust_ratio: c_int,
+    ) -> c_int;
+    pub(crate) fn tx_foreach_lerp(this: *const Raw, end: *const Raw, count: usize, weight: f64) -> c_int;
+    pub(crate) fn tx_foreach_copy(this: *const Raw, source: *const Raw, count: usize) -> c_int;
+    pub(crate) fn tx_foreach_zero(this: *const Raw, count: usize) -> c_int;
+    pub(crate) fn tx_foreach_mul_scalar(this: *const Raw, count: usize, factor: f64) -> c_int;
+    pub(crate) fn tx_foreach_mul_tensor(this: *const Raw, count: usize, factor: Raw) -> c_int;
+    pub(crate) fn tx_foreach_add(this: *const Raw, other: *const Raw, count: usize, alpha: f64) -> c_int;
+    pub(crate) fn tx_foreach_norm(this: *const Raw, count: usize, order: f64, out: *mut Raw) -> c_int;
+    pub(crate) fn tx_clip_grad_norm(grads: *const Raw, count: usize, max_norm: f64, total: *mut Raw) -> c_int;
+    pub(crate) fn tx_non_finite_check_and_unscale(
+        grads: *const Raw,
+        count: usize,
+        found_inf: Raw,
+        inv_scale: Raw,
+    ) -> c_int;
+    pub(crate) fn tx_update_scale(
+        scale: Raw,
+        growth_tracker: Raw,
+        found_inf: Raw,
+        growth_factor: f64,
+        backoff_factor: f64,
+        growth_interval: i64,
+    ) -> c_int;
+    pub(crate) fn tx_reset_grads(params: *const Raw, count: usize) -> c_int;
+
+    pub(crate) fn tx_set_memory_format(tensor: Raw, channels_last: c_int) -> c_int;
+    pub(crate) fn tx_contiguous(tensor: Raw, channels_last: c_int, out: *mut Raw) -> c_int;
+    pub(crate) fn tx_is_channels_last(tensor: Raw, out: *mut c_int) -> c_int;
+
+    pub(crate) fn tx_device_count(out: *mut c_int) -> c_int;
+    pub(crate) fn tx_set_device(index: c_int) -> c_int;
+    pub(crate) fn tx_synchronize(index: c_int) -> c_int;
+    pub(crate) fn tx_empty_cache() -> c_int;
+    pub(crate) fn tx_reset_peak_stats(index: c_int) -> c_int;
+    pub(crate) fn tx_memory_stats(index: c_int, out: *mut i64) -> c_int;
+    pub(crate) fn tx_memory_info(index: c_int, out: *mut u64) -> c_int;
+    pub(crate) fn tx_cpu_has(capability: *const c_char, out: *mut c_int) -> c_int;
+
+    pub(crate) fn tx_set_deterministic(enabled: c_int, warn_only: c_int) -> c_int;
+    pub(crate) fn tx_set_cudnn_benchmark(enabled: c_int) -> c_int;
+    pub(crate) fn tx_set_float32_precision(level: c_int) -> c_int;
+    pub(crate) fn tx_set_flush_denormal(enabled: c_int, supported: *mut c_int) -> c_int;
+    pub(crate) fn tx_set_num_threads(threads: c_int) -> c_int;
+    pub(crate) fn tx_num_threads(out: *mut c_int) -> c_int;
+    pub(crate) fn tx_cpu_capability(out: *mut *mut c_char) -> c_int;
+    pub(crate) fn tx_show_config(out: *mut *mut c_char) -> c_int;
+
+    pub(crate) fn tx_libtorch_dir(out: *mut *mut c_char) -> c_int;
+    pub(crate) fn tx_cuda_open(out: *mut *mut c_char) -> c_int;
+    pub(crate) fn tx_cuda_driver(
+        version: *mut c_int,
+        count: *mut c_int,
+        devices: *mut CudaDevice,
+        capacity: c_int,
+    ) -> c_int;
+}

@@ -1,0 +1,39 @@
+//! Gradients of parameters.
+
+use std::borrow::Borrow;
+
+use tch::Tensor;
+
+use crate::error::{Error, check};
+use crate::ffi::{self, raws};
+
+/// Drops every `.grad` (PyTorch's `zero_grad(set_to_none=True)`): frees the memory, and the next backward writes
+/// instead of adding. Safe under a reducer, whose gradients are views that tch's `zero_grad` cannot detach.
+///
+/// # Errors
+/// A tensor that is not a leaf.
+pub fn reset_grads<P: Borrow<Tensor>>(params: &[P]) -> Result<(), Error> {
+    let params = raws(params);
+    // SAFETY: the list holds `params.len()` live tensors.
+    check("gradient reset", unsafe { ffi::tx_reset_grads(params.as_ptr(), params.len()) })
+}
+
+/// The `.grad` of each parameter, in order.
+///
+/// # Errors
+/// A parameter without a gradient, by its index: it took no part in the loss.
+pub fn grads<P: Borrow<Tensor>>(params: &[P]) -> Result<Vec<Tensor>, Error> {
+    params
+        .iter()
+        .enumerate()
+        .map(|(index, param)| {
+            let grad = param.borrow().grad();
+            if grad.defined() {
+                Ok(grad)
+            } else {
+                let shape = param.borrow().size();
+                Err(Error::new("gradients", format!("parameter {index} of shape {shape:?} has no gradient")))
+            }
+        })
+        .collect()
+}

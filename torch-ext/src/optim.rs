@@ -1,0 +1,311 @@
+//! Optimizer steps over whole lists of tensors: one fused kernel instead of several per parameter.
+//!
+//! State is named tensors that the caller owns (and so can save); these functions only compute. Within one call all
+//! tensors share device and dtype. Buffers must lie in memory as their parameter does: make them with `zeros_like`
+//! *after* [`crate::memory_format::set_channels_last`]; a mismatch is an error, never a wrong update.
+
+use std::borrow::Borrow;
+use std::ffi::c_int;
+
+use tch::Tensor;
+
+use crate::error::{Error, check};
+use crate::ffi::{self, Raw, raw, raw_option, raws};
+
+/// What the fused steps need to undo a loss scale: `grad_scale` and `found_inf` are 1-element f32 tensors on the
+/// parameters' device. The step divides by the scale, and does nothing where `found_inf` is 1.
+#[derive(Clone, Copy)]
+pub struct Scaled<'a> {
+    pub grad_scale: Option<&'a Tensor>,
+    pub found_inf: &'a Tensor,
+}
+
+fn scale_of(scaled: Option<Scaled<'_>>) -> (Raw, Raw) {
+    (raw_option(scaled.and_then(|scaled| scaled.grad_scale)), raw_option(scaled.map(|scaled| scaled.found_inf)))
+}
+
+fn same_length(operation: &'static str, expected: usize, got: &[(&str, usize)]) -> Result<(), Error> {
+    match got.iter().find(|(_, length)| *length != expected) {
+        None => Ok(()),
+        Some((name, length)) => {
+            Err(Error::new(operation, format!("expected {expected} {name}, one for each parameter, got {length}")))
+        }
+    }
+}
+
+/// Hyper-parameters of [`fused_sgd`], as `torch.optim.SGD` names them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sgd {
+    pub lr: f64,
+    pub momentum: f64,
+    pub dampening: f64,
+    pub weight_decay: f64,
+    pub nesterov: bool,
+}
+
+/// One SGD step in place (`torch._fused_sgd_`): `g += wd * p; m = momentum * m + (1 - dampening) * g; p -= lr * m`
+/// (Nesterov: `p -= lr * (g + momentum * m)`).
+///
+/// On the `first_step` the buffers are overwritten with the gradient instead of decayed. `momentum_buffers` is empty
+/// when `momentum` is 0.
+///
+/// # Errors
+/// Lists of different lengths, a missing gradient, mismatched shapes or strides.
+pub fn fused_sgd<P: Borrow<Tensor>, G: Borrow<Tensor>, M: Borrow<Tensor>>(
+    params: &[P],
+    grads: &[G],
+    momentum_buffers: &[M],
+    options: &Sgd,
+    first_step: bool,
+    scaled: Option<Scaled<'_>>,
+) -> Result<(), Error> {
+    const OPERATION: &str = "fused sgd step";
+    same_length(OPERATION, params.len(), &[("gradients", grads.len())])?;
+    if options.momentum != 0.0 || !momentum_buffers.is_empty() {
+        same_length(OPERATION, params.len(), &[("momentum buffers", momentum_buffers.len())])?;
+    }
+    let (params, grads, buffers) = (raws(params), raws(grads), raws(momentum_buffers));
+    let (grad_scale, found_inf) = scale_of(scaled);
+    // SAFETY: the lists hold `params.len()` (or for the buffers their own count of) live tensors, borrowed for the call.
+    let code = unsafe {
+        ffi::tx_fused_sgd(
+            params.as_ptr(),
+            grads.as_ptr(),
+            buffers.as_ptr(),
+            params.len(),
+            buffers.len(),
+            options.lr,
+            options.momentum,
+            options.dampening,
+            options.weight_decay,
+            c_int::from(options.nesterov),
+            c_int::from(first_step),
+            grad_scale,
+            found_inf,
+        )
+    };
+    check(OPERATION, code)
+}
+
+/// Hyper-parameters of [`fused_adamw`] and [`lamb`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adam {
+    pub lr: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    pub weight_decay: f64,
+}
+
+/// One AdamW step in place (`torch._fused_adamw_`, decoupled weight decay).
+///
+/// `steps` are 1-element f32 tensors, one for each parameter, counted up here.
+///
+/// # Errors
+/// Lists of different lengths, a missing gradient, mismatched shapes or strides.
+pub fn fused_adamw<P, G, M, V, S>(
+    params: &[P],
+    grads: &[G],
+    exp_avgs: &[M],
+    exp_avg_sqs: &[V],
+    steps: &[S],
+    options: &Adam,
+    scaled: Option<Scaled<'_>>,
+) -> Result<(), Error>
+where
+    P: Borrow<Tensor>,
+    G: Borrow<Tensor>,
+    M: Borrow<Tensor>,
+    V: Borrow<Tensor>,
+    S: Borrow<Tensor>,
+{
+    const OPERATION: &str = "fused adamw step";
+    let lengths = [
+        ("gradients", grads.len()),
+        ("first moments", exp_avgs.len()),
+        ("second moments", exp_avg_sqs.len()),
+        ("step counters", steps.len()),
+    ];
+    same_length(OPERATION, params.len(), &lengths)?;
+    let (params, grads, first, second, steps) =
+        (raws(params), raws(grads), raws(exp_avgs), raws(exp_avg_sqs), raws(steps));
+    let (grad_scale, found_inf) = scale_of(scaled);
+    // SAFETY: every list holds `params.len()` live tensors, borrowed for the call.
+    let code = unsafe {
+        ffi::tx_fused_adamw(
+            params.as_ptr(),
+            grads.as_ptr(),
+            first.as_ptr(),
+            second.as_ptr(),
+            steps.as_ptr(),
+            params.len(),
+            options.lr,
+            options.beta1,
+            options.beta2,
+            options.weight_decay,
+            options.eps,
+            grad_scale,
+            found_inf,
+        )
+    };
+    check(OPERATION, code)
+}
+
+/// One LAMB step in place (You et al. 2019, algorithm 2, bias-corrected): an AdamW-like direction whose length is
+/// scaled for each tensor by `|p| / |update|` when `trust_ratio` is set (leave it off for biases and norms).
+///
+/// `step` counts from 1. Nothing is read back to the host.
+///
+/// # Errors
+/// Lists of different lengths, a missing gradient, mismatched shapes, step 0.
+pub fn lamb<P, G, M, V>(
+    params: &[P],
+    grads: &[G],
+    exp_avgs: &[M],
+    exp_avg_sqs: &[V],
+    step: i64,
+    options: &Adam,
+    trust_ratio: bool,
+) -> Result<(), Error>
+where
+    P: Borrow<Tensor>,
+    G: Borrow<Tensor>,
+    M: Borrow<Tensor>,
+    V: Borrow<Tensor>,
+{
+    const OPERATION: &str = "lamb step";
+    let lengths =
+        [("gradients", grads.len()), ("first moments", exp_avgs.len()), ("second moments", exp_avg_sqs.len())];
+    same_length(OPERATION, params.len(), &lengths)?;
+    let (params, grads, first, second) = (raws(params), raws(grads), raws(exp_avgs), raws(exp_avg_sqs));
+    // SAFETY: every list holds `params.len()` live tensors, borrowed for the call.
+    let code = unsafe {
+        ffi::tx_foreach_lamb(
+            params.as_ptr(),
+            grads.as_ptr(),
+            first.as_ptr(),
+            second.as_ptr(),
+            params.len(),
+            step,
+            options.lr,
+            options.beta1,
+            options.beta2,
+            options.eps,
+            options.weight_decay,
+            c_int::from(trust_ratio),
+        )
+    };
+    check(OPERATION, code)
+}
+
+/// Clips gradients in place to a global 2-norm of at most `max_norm` (`torch.nn.utils.clip_grad_norm_`).
+///
+/// Returns the norm before clipping as a 0-d f32 tensor on the device; reading it is the caller's only host
+/// synchronisation. Unscale scaled gradients first ([`crate::amp::unscale`]).
+///
+/// # Errors
+/// An empty list, or gradients on different devices.
+pub fn clip_grad_norm<G: Borrow<Tensor>>(grads: &[G], max_norm: f64) -> Result<Tensor, Error> {
+    let grads = raws(grads);
+    let mut total = std::ptr::null_mut();
+    // SAFETY: `grads` are live tensors; on success `total` is a new tensor that we own.
+    unsafe {
+        check("gradient clipping", ffi::tx_clip_grad_norm(grads.as_ptr(), grads.len(), max_norm, &mut total))?;
+        Ok(Tensor::from_ptr(total))
+    }
+}
+
+/// `this[i] += weight * (end[i] - this[i])` in place, e.g. an exponential moving average with `weight = 1 - decay`.
+///
+/// # Errors
+/// Lists of different lengths, mismatched shapes.
+pub fn foreach_lerp<T: Borrow<Tensor>, E: Borrow<Tensor>>(this: &[T], end: &[E], weight: f64) -> Result<(), Error> {
+    const OPERATION: &str = "foreach lerp";
+    same_length(OPERATION, this.len(), &[("ends", end.len())])?;
+    if this.is_empty() {
+        return Ok(());
+    }
+    let (this, end) = (raws(this), raws(end));
+    // SAFETY: both lists hold `this.len()` live tensors.
+    check(OPERATION, unsafe { ffi::tx_foreach_lerp(this.as_ptr(), end.as_ptr(), this.len(), weight) })
+}
+
+/// `this[i].copy_(source[i])`, without recording a gradient.
+///
+/// # Errors
+/// Lists of different lengths, shapes that do not broadcast.
+pub fn foreach_copy<T: Borrow<Tensor>, S: Borrow<Tensor>>(this: &[T], source: &[S]) -> Result<(), Error> {
+    const OPERATION: &str = "foreach copy";
+    same_length(OPERATION, this.len(), &[("sources", source.len())])?;
+    if this.is_empty() {
+        return Ok(());
+    }
+    let (this, source) = (raws(this), raws(source));
+    // SAFETY: both lists hold `this.len()` live tensors.
+    check(OPERATION, unsafe { ffi::tx_foreach_copy(this.as_ptr(), source.as_ptr(), this.len()) })
+}
+
+/// `this[i] += alpha * other[i]` in place.
+///
+/// # Errors
+/// Lists of different lengths, mismatched shapes.
+pub fn foreach_add<T: Borrow<Tensor>, O: Borrow<Tensor>>(this: &[T], other: &[O], alpha: f64) -> Result<(), Error> {
+    const OPERATION: &str = "foreach add";
+    same_length(OPERATION, this.len(), &[("addends", other.len())])?;
+    if this.is_empty() {
+        return Ok(());
+    }
+    let (this, other) = (raws(this), raws(other));
+    // SAFETY: both lists hold `this.len()` live tensors.
+    check(OPERATION, unsafe { ffi::tx_foreach_add(this.as_ptr(), other.as_ptr(), this.len(), alpha) })
+}
+
+/// Sets every tensor to zero in place.
+///
+/// # Errors
+/// Only what libtorch itself reports.
+pub fn foreach_zero<T: Borrow<Tensor>>(this: &[T]) -> Result<(), Error> {
+    let this = raws(this);
+    // SAFETY: the list holds `this.len()` live tensors.
+    check("foreach zero", unsafe { ffi::tx_foreach_zero(this.as_ptr(), this.len()) })
+}
+
+/// Multiplies every tensor by a number in place.
+///
+/// # Errors
+/// Only what libtorch itself reports.
+pub fn foreach_mul<T: Borrow<Tensor>>(this: &[T], factor: f64) -> Result<(), Error> {
+    if this.is_empty() {
+        return Ok(());
+    }
+    let this = raws(this);
+    // SAFETY: the list holds `this.len()` live tensors.
+    check("foreach mul", unsafe { ffi::tx_foreach_mul_scalar(this.as_ptr(), this.len(), factor) })
+}
+
+/// Multiplies every tensor by a 0-d tensor on the same device in place, without a host synchronisation.
+///
+/// # Errors
+/// Only what libtorch itself reports.
+pub fn foreach_mul_tensor<T: Borrow<Tensor>>(this: &[T], factor: &Tensor) -> Result<(), Error> {
+    if this.is_empty() {
+        return Ok(());
+    }
+    let this = raws(this);
+    // SAFETY: the list holds `this.len()` live tensors, `factor` is live.
+    check("foreach mul", unsafe { ffi::tx_foreach_mul_tensor(this.as_ptr(), this.len(), raw(factor)) })
+}
+
+/// The 2-norm (or another `order`) of each tensor, as 0-d tensors on the device.
+///
+/// # Errors
+/// Only what libtorch itself reports.
+pub fn foreach_norm<T: Borrow<Tensor>>(this: &[T], order: f64) -> Result<Vec<Tensor>, Error> {
+    let this = raws(this);
+    let mut out = vec![std::ptr::null_mut(); this.len()];
+    // SAFETY: `out` has room for `this.len()` pointers; on success each is a new tensor that we own.
+    unsafe {
+        check("foreach norm", ffi::tx_foreach_norm(this.as_ptr(), this.len(), order, out.as_mut_ptr()))?;
+        Ok(out.into_iter().map(|tensor| Tensor::from_ptr(tensor)).collect())
+    }
+}
