@@ -10,11 +10,15 @@
 //! | [`sampler`] | which sample comes when, on which rank |
 //! | [`augment`] | one picture to one training sample |
 //! | [`loader`] | worker threads that make batches |
+//! | [`check`] | what is wrong with a data set, before training |
+//! | [`preview`] | a contact sheet of augmented samples |
 
 pub mod augment;
+pub mod check;
 pub mod decode;
 pub mod folder;
 pub mod loader;
+pub mod preview;
 pub mod random;
 pub mod sampler;
 pub mod source;

@@ -1,0 +1,120 @@
+//! One file: its header and its end, or all of it.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs::File;
+use std::hash::Hasher;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::CheckOptions;
+use super::report::Kind;
+use crate::decode::{Color, DecodeError, DecodeOptions, Format, Header, decode_full, probe, read_file};
+
+/// Read from the start of a file; nearly every header fits.
+const HEAD_BYTES: u64 = 32 << 10;
+/// Read from its end.
+const TAIL_BYTES: u64 = 4 << 10;
+
+/// What one file turned out to be.
+pub(super) struct Looked {
+    pub header: Option<Header>,
+    pub bytes: u64,
+    /// Of the length, the head and the tail: equal files have equal sketches.
+    pub sketch: u64,
+    /// What is to be reported, worst first.
+    pub kinds: Vec<(Kind, String)>,
+}
+
+pub(super) fn look(path: &Path, options: &CheckOptions) -> Looked {
+    match inspect(path, options) {
+        Ok(looked) => looked,
+        Err(error) => {
+            let kind = match error {
+                DecodeError::Truncated { .. } => Kind::Truncated,
+                _ => Kind::Unreadable,
+            };
+            Looked { header: None, bytes: 0, sketch: 0, kinds: vec![(kind, error.to_string())] }
+        }
+    }
+}
+
+fn inspect(path: &Path, options: &CheckOptions) -> Result<Looked, DecodeError> {
+    let (head, tail, bytes) = ends(path)?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(bytes);
+    hasher.write(&head);
+    hasher.write(&tail);
+    let sketch = hasher.finish();
+    let mut kinds = Vec::new();
+    let header = if options.decode {
+        let decode = DecodeOptions { limits: options.limits, ..DecodeOptions::torchvision() };
+        let decoded = decode_full(&read_file(path, &options.limits)?, &decode)?;
+        if let Some(reason) = decoded.damage {
+            kinds.push((Kind::Damaged, reason));
+        }
+        Header {
+            format: decoded.format,
+            width: decoded.image.width,
+            height: decoded.image.height,
+            color: decoded.color,
+        }
+    } else {
+        let whole = bytes <= HEAD_BYTES;
+        let header = match probe(&head, &options.limits) {
+            // A long header (thumbnails, profiles), or a format that keeps its directory at the end.
+            Err(_) if !whole => probe(&read_file(path, &options.limits)?, &options.limits)?,
+            other => other?,
+        };
+        if let Some(reason) = missing_end(header.format, &tail) {
+            return Err(DecodeError::Truncated { format: header.format, reason });
+        }
+        header
+    };
+    describe(path, &header, options, &mut kinds);
+    Ok(Looked { header: Some(header), bytes, sketch, kinds })
+}
+
+/// The start and the end of a file (overlapping when it is short) and its length.
+fn ends(path: &Path) -> Result<(Vec<u8>, Vec<u8>, u64), DecodeError> {
+    let mut file = File::open(path)?;
+    let bytes = file.metadata()?.len();
+    if bytes == 0 {
+        return Err(DecodeError::Empty);
+    }
+    let mut head = Vec::new();
+    (&mut file).take(HEAD_BYTES).read_to_end(&mut head)?;
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(bytes.saturating_sub(TAIL_BYTES)))?;
+    file.take(TAIL_BYTES).read_to_end(&mut tail)?;
+    Ok((head, tail, bytes))
+}
+
+/// Whether the end every sound file of the format has is not there. Cameras and editors append data after a JPEG's end
+/// marker; what was cut off has none near its end.
+fn missing_end(format: Format, tail: &[u8]) -> Option<String> {
+    let has = |mark: &[u8]| tail.windows(mark.len()).any(|w| w == mark);
+    match format {
+        Format::Jpeg if !has(&[0xFF, 0xD9]) => Some("no end marker in its last bytes".to_owned()),
+        Format::Png if !has(b"IEND") => Some("no IEND chunk in its last bytes".to_owned()),
+        Format::Gif if tail.last() != Some(&0x3B) && !has(&[0x00, 0x3B]) => Some("no trailer".to_owned()),
+        _ => None,
+    }
+}
+
+fn describe(path: &Path, header: &Header, options: &CheckOptions, kinds: &mut Vec<(Kind, String)>) {
+    match header.color {
+        Color::Cmyk | Color::Ycck => {
+            kinds.push((Kind::Cmyk, "four inks; converted to RGB without a colour profile".to_owned()));
+        }
+        Color::Deep => kinds.push((Kind::Deep, "more than 8 bits a channel; the high byte is used".to_owned())),
+        Color::Alpha => kinds.push((Kind::Alpha, "has an alpha channel, which training drops".to_owned())),
+        Color::Rgb | Color::Grey => {}
+    }
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    if !header.format.extensions().contains(&extension.as_str()) {
+        kinds.push((Kind::OtherFormat, format!("is a {} but is called .{extension}", header.format)));
+    }
+    if header.width.min(header.height) < options.min_side {
+        kinds.push((Kind::TooSmall, format!("{} x {} pixels", header.width, header.height)));
+    }
+}
