@@ -100,3 +100,12 @@ pub enum DecodeError {
         reason: String,
     },
 }
+
+/// A decoder's message as one line of readable text, whatever it quotes from the file.
+pub(super) fn one_line(error: impl std::fmt::Display) -> String {
+    const MAX_CHARS: usize = 200;
+    let text = error.to_string();
+    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    let line: String = words.join(" ").chars().take(MAX_CHARS).collect();
+    line.trim_end_matches(['.', '!']).to_owned()
+}

@@ -8,6 +8,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::error::one_line;
 use super::jpeg_markers::{JpegColor, Markers, scan};
 use super::{Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header};
 
@@ -60,7 +61,7 @@ fn components(bytes: &[u8], markers: &Markers<'_>, strict: bool) -> Result<Vec<u
         .set_max_height(usize::from(u16::MAX))
         .jpeg_set_max_scans(MAX_SCANS);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|error| error.to_string())?;
+    decoder.decode_headers().map_err(one_line)?;
     let stored = decoder.input_colorspace().ok_or("no colour space in the headers")?;
     if stored.num_components() != usize::from(markers.components) {
         return Err(format!("expected {} components, got {}", markers.components, stored.num_components()));
@@ -81,7 +82,7 @@ fn components(bytes: &[u8], markers: &Markers<'_>, strict: bool) -> Result<Vec<u
     if decoder.output_buffer_size().is_some_and(|size| size > data.len()) {
         return Err(format!("expected {} bytes of pixels, the decoder wants more", data.len()));
     }
-    decoder.decode_into(&mut data).map_err(|error| error.to_string())?;
+    decoder.decode_into(&mut data).map_err(one_line)?;
     if by_decoder {
         return Ok(data);
     }

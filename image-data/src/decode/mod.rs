@@ -8,6 +8,7 @@ mod jpeg;
 mod jpeg_markers;
 mod raster;
 mod sandbox;
+mod tiff_directory;
 
 use std::path::Path;
 

@@ -6,7 +6,8 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use model_core::RgbImage;
 
-use super::{Alpha, Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header};
+use super::error::one_line;
+use super::{Alpha, Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, tiff_directory};
 
 pub(super) fn probe(bytes: &[u8], format: Format, limits: &DecodeLimits) -> Result<Header, DecodeError> {
     let decoder = open(bytes, format, limits)?;
@@ -38,6 +39,9 @@ fn open<'a>(
     format: Format,
     limits: &DecodeLimits,
 ) -> Result<impl ImageDecoder + 'a, DecodeError> {
+    if format == Format::Tiff {
+        tiff_directory::check(bytes)?;
+    }
     let kind = match format {
         Format::Jpeg => ImageFormat::Jpeg,
         Format::Png => ImageFormat::Png,
@@ -73,8 +77,7 @@ fn color(kind: ColorType) -> Color {
 }
 
 fn translate(format: Format, error: ImageError) -> DecodeError {
-    let text = error.to_string();
-    let reason = text.lines().next().unwrap_or_default().to_owned();
+    let reason = one_line(&error);
     match error {
         ImageError::Unsupported(_) => DecodeError::Unsupported { name: format!("this kind of {format} ({reason})") },
         ImageError::IoError(ref io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
+use super::error::one_line;
 use super::{DecodeError, Format};
 
 thread_local! {
@@ -43,7 +44,7 @@ fn message(payload: &(dyn Any + Send)) -> String {
         .map(|s| (*s).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned());
-    text.lines().next().unwrap_or_default().to_owned()
+    one_line(text)
 }
 
 #[cfg(test)]

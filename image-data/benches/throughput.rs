@@ -1,0 +1,69 @@
+//! Images a second on one thread, from the files of a folder: decode, crop and resize, and both with a flip.
+//!
+//! cargo bench -p image-data --bench throughput -- FOLDER [SIDE]
+//!
+//! FOLDER holds one folder per class. Files are read before the clock starts. Each stage runs in alternation with the
+//! others and the best of five rounds counts, so a busy machine disturbs all of them alike.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use image_data::augment::{Augment, TrainTransform, Transform};
+use image_data::decode::{DecodeOptions, decode};
+use image_data::folder::Folder;
+use image_data::random::{Key, Purpose};
+
+const ROUNDS: usize = 5;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let Some(folder) = arguments.first() else {
+        println!("usage: cargo bench -p image-data --bench throughput -- FOLDER [SIDE]");
+        return;
+    };
+    let side = arguments.get(1).map_or(224, |text| text.parse().expect("SIDE: a number of pixels"));
+    let folder = Folder::open(folder).expect("a folder of class folders");
+    let files: Vec<Vec<u8>> = folder.samples.iter().map(|s| std::fs::read(&s.path).expect("a readable file")).collect();
+    let options = DecodeOptions::torchvision();
+    let images: Vec<_> = files.iter().filter_map(|bytes| decode(bytes, &options).ok()).collect();
+    let pixels: u64 = images.iter().map(|i| u64::from(i.width) * u64::from(i.height)).sum();
+    println!(
+        "{} files, {:.0} KB and {:.2} Mpixel on average, {} readable, to {side} x {side}",
+        files.len(),
+        files.iter().map(Vec::len).sum::<usize>() as f64 / 1e3 / files.len() as f64,
+        pixels as f64 / 1e6 / images.len() as f64,
+        images.len()
+    );
+    let transform = TrainTransform::new(Augment::default(), side).expect("a possible transform");
+    let random = |index: usize| Key::new(0, 0, index as u64, Purpose::Augment).stream();
+    let stages: [(&str, &dyn Fn()); 3] = [
+        ("decode", &|| {
+            for bytes in &files {
+                let _ = black_box(decode(bytes, &options));
+            }
+        }),
+        ("crop, resize, flip", &|| {
+            for (index, image) in images.iter().enumerate() {
+                black_box(transform.apply(image.clone(), &mut random(index)));
+            }
+        }),
+        ("all", &|| {
+            for (index, bytes) in files.iter().enumerate() {
+                if let Ok(image) = decode(bytes, &options) {
+                    black_box(transform.apply(image, &mut random(index)));
+                }
+            }
+        }),
+    ];
+    let mut best = [f64::INFINITY; 3];
+    for _ in 0..ROUNDS {
+        for ((_, stage), best) in stages.iter().zip(&mut best) {
+            let began = Instant::now();
+            stage();
+            *best = best.min(began.elapsed().as_secs_f64());
+        }
+    }
+    for ((name, _), seconds) in stages.iter().zip(best) {
+        println!("{name:20} {:7.0} images/s", files.len() as f64 / seconds);
+    }
+}
