@@ -4,12 +4,20 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 fn main() {
-    let lib = PathBuf::from(env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys sets DEP_TCH_LIBTORCH_LIB"));
+    let lib = PathBuf::from(
+        env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys sets DEP_TCH_LIBTORCH_LIB"),
+    );
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo:rerun-if-env-changed=LIBTORCH_USE_PYTORCH");
-    let include = match (env::var_os("LIBTORCH_INCLUDE"), env::var_os("LIBTORCH_USE_PYTORCH")) {
+    let include = match (
+        env::var_os("LIBTORCH_INCLUDE"),
+        env::var_os("LIBTORCH_USE_PYTORCH"),
+    ) {
         (Some(root), None) => PathBuf::from(root).join("include"),
-        _ => lib.parent().expect("libtorch's lib folder has a parent").join("include"),
+        _ => lib
+            .parent()
+            .expect("libtorch's lib folder has a parent")
+            .join("include"),
     };
     let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_string());
     println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");

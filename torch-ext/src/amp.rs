@@ -13,11 +13,20 @@ use crate::ffi::{self, raw, raws};
 ///
 /// # Errors
 /// Gradients on different devices, wrong dtypes.
-pub fn unscale<G: Borrow<Tensor>>(grads: &[G], found_inf: &Tensor, inv_scale: &Tensor) -> Result<(), Error> {
+pub fn unscale<G: Borrow<Tensor>>(
+    grads: &[G],
+    found_inf: &Tensor,
+    inv_scale: &Tensor,
+) -> Result<(), Error> {
     let grads = raws(grads);
     // SAFETY: the list holds `grads.len()` live tensors, the others are live.
     let code = unsafe {
-        ffi::tx_non_finite_check_and_unscale(grads.as_ptr(), grads.len(), raw(found_inf), raw(inv_scale))
+        ffi::tx_non_finite_check_and_unscale(
+            grads.as_ptr(),
+            grads.len(),
+            raw(found_inf),
+            raw(inv_scale),
+        )
     };
     check("gradient unscaling", code)
 }
@@ -33,7 +42,11 @@ pub struct ScaleUpdate {
 
 impl Default for ScaleUpdate {
     fn default() -> Self {
-        ScaleUpdate { growth_factor: 2.0, backoff_factor: 0.5, growth_interval_steps: 2000 }
+        ScaleUpdate {
+            growth_factor: 2.0,
+            backoff_factor: 0.5,
+            growth_interval_steps: 2000,
+        }
     }
 }
 

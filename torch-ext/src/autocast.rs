@@ -31,7 +31,12 @@ impl Autocast {
         let dtype = match kind {
             Kind::Half => 5,
             Kind::BFloat16 => 15,
-            other => return Err(Error::new("autocast", format!("expected bf16 or f16, got {other:?}"))),
+            other => {
+                return Err(Error::new(
+                    "autocast",
+                    format!("expected bf16 or f16, got {other:?}"),
+                ));
+            }
         };
         Self::set(device, 1, Some(dtype))
     }
@@ -49,11 +54,21 @@ impl Autocast {
         let mut previous = (0, 0);
         // SAFETY: plain integers, and pointers to locals that live through the calls.
         unsafe {
-            check("autocast", ffi::tx_autocast_get(device_type, &mut previous.0, &mut previous.1))?;
-            check("autocast", ffi::tx_autocast_set(device_type, enabled, dtype.unwrap_or(previous.1)))?;
+            check(
+                "autocast",
+                ffi::tx_autocast_get(device_type, &mut previous.0, &mut previous.1),
+            )?;
+            check(
+                "autocast",
+                ffi::tx_autocast_set(device_type, enabled, dtype.unwrap_or(previous.1)),
+            )?;
             check("autocast", ffi::tx_autocast_enter_nesting())?;
         }
-        Ok(Autocast { device_type, previous, not_send: PhantomData })
+        Ok(Autocast {
+            device_type,
+            previous,
+            not_send: PhantomData,
+        })
     }
 }
 
@@ -71,7 +86,11 @@ impl Drop for Autocast {
 ///
 /// # Errors
 /// As [`Autocast::enter`].
-pub fn autocast<T>(device: Device, kind: Option<Kind>, body: impl FnOnce() -> T) -> Result<T, Error> {
+pub fn autocast<T>(
+    device: Device,
+    kind: Option<Kind>,
+    body: impl FnOnce() -> T,
+) -> Result<T, Error> {
     let _guard = kind.map(|kind| Autocast::enter(device, kind)).transpose()?;
     Ok(body())
 }
@@ -83,7 +102,12 @@ pub fn autocast<T>(device: Device, kind: Option<Kind>, body: impl FnOnce() -> T)
 pub fn is_enabled(device: Device) -> Result<bool, Error> {
     let (mut enabled, mut dtype) = (0, 0);
     // SAFETY: pointers to locals that live through the call.
-    unsafe { check("autocast", ffi::tx_autocast_get(device_type(device)?, &mut enabled, &mut dtype))? };
+    unsafe {
+        check(
+            "autocast",
+            ffi::tx_autocast_get(device_type(device)?, &mut enabled, &mut dtype),
+        )?
+    };
     Ok(enabled != 0)
 }
 
@@ -92,6 +116,9 @@ fn device_type(device: Device) -> Result<c_int, Error> {
     match device {
         Device::Cpu => Ok(0),
         Device::Cuda(_) => Ok(1),
-        other => Err(Error::new("autocast", format!("expected a CPU or CUDA device, got {other:?}"))),
+        other => Err(Error::new(
+            "autocast",
+            format!("expected a CPU or CUDA device, got {other:?}"),
+        )),
     }
 }

@@ -14,7 +14,9 @@ use crate::ffi;
 /// Only what libtorch itself reports.
 pub fn set_deterministic(enabled: bool, warn_only: bool) -> Result<(), Error> {
     // SAFETY: plain integers.
-    check("deterministic switch", unsafe { ffi::tx_set_deterministic(c_int::from(enabled), c_int::from(warn_only)) })
+    check("deterministic switch", unsafe {
+        ffi::tx_set_deterministic(c_int::from(enabled), c_int::from(warn_only))
+    })
 }
 
 /// cuDNN times its algorithms for each new shape and keeps the fastest.
@@ -23,7 +25,9 @@ pub fn set_deterministic(enabled: bool, warn_only: bool) -> Result<(), Error> {
 /// Only what libtorch itself reports.
 pub fn set_cudnn_benchmark(enabled: bool) -> Result<(), Error> {
     // SAFETY: a plain integer.
-    check("cudnn benchmark switch", unsafe { ffi::tx_set_cudnn_benchmark(c_int::from(enabled)) })
+    check("cudnn benchmark switch", unsafe {
+        ffi::tx_set_cudnn_benchmark(c_int::from(enabled))
+    })
 }
 
 /// How f32 matrix products and convolutions may round inside.
@@ -48,7 +52,9 @@ pub fn set_float32_precision(precision: Float32Precision) -> Result<(), Error> {
         Float32Precision::Bf16OnCpu => 2,
     };
     // SAFETY: a plain integer.
-    check("float32 precision", unsafe { ffi::tx_set_float32_precision(level) })
+    check("float32 precision", unsafe {
+        ffi::tx_set_float32_precision(level)
+    })
 }
 
 /// Treats denormals as zero on the CPU (they cost a hundred times more); `Ok(false)` where the processor cannot.
@@ -58,7 +64,9 @@ pub fn set_float32_precision(precision: Float32Precision) -> Result<(), Error> {
 pub fn set_flush_denormal(enabled: bool) -> Result<bool, Error> {
     let mut supported = 0;
     // SAFETY: a plain integer and a local.
-    check("denormal switch", unsafe { ffi::tx_set_flush_denormal(c_int::from(enabled), &mut supported) })?;
+    check("denormal switch", unsafe {
+        ffi::tx_set_flush_denormal(c_int::from(enabled), &mut supported)
+    })?;
     Ok(supported != 0)
 }
 
@@ -67,8 +75,12 @@ pub fn set_flush_denormal(enabled: bool) -> Result<bool, Error> {
 /// # Errors
 /// Zero threads.
 pub fn set_num_threads(threads: usize) -> Result<(), Error> {
-    let threads = c_int::try_from(threads)
-        .map_err(|_| Error::new("thread count", format!("{threads} threads are out of range")))?;
+    let threads = c_int::try_from(threads).map_err(|_| {
+        Error::new(
+            "thread count",
+            format!("{threads} threads are out of range"),
+        )
+    })?;
     // SAFETY: a plain integer.
     check("thread count", unsafe { ffi::tx_set_num_threads(threads) })
 }

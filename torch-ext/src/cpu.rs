@@ -13,7 +13,9 @@ pub fn has_bf16() -> bool {
 
 /// Whether a capability of `torch.cpu.get_capabilities()` is present; unknown names are `false`.
 pub fn has(capability: &str) -> bool {
-    let Ok(name) = CString::new(capability) else { return false };
+    let Ok(name) = CString::new(capability) else {
+        return false;
+    };
     let mut out = 0;
     // SAFETY: a NUL-terminated string and a local.
     let code = unsafe { ffi::tx_cpu_has(name.as_ptr(), &mut out) };

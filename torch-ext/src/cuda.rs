@@ -72,21 +72,36 @@ pub fn driver() -> Result<Driver, Error> {
     const CAPACITY: usize = 64;
     let (mut version, mut count) = (0, 0);
     let mut devices: Vec<ffi::CudaDevice> = (0..CAPACITY)
-        .map(|_| ffi::CudaDevice { name: [0; 256], memory_bytes: 0, capability_major: 0, capability_minor: 0 })
+        .map(|_| ffi::CudaDevice {
+            name: [0; 256],
+            memory_bytes: 0,
+            capability_major: 0,
+            capability_minor: 0,
+        })
         .collect();
     // SAFETY: `devices` has CAPACITY places, the shim writes at most so many.
     check("cuda driver", unsafe {
-        ffi::tx_cuda_driver(&mut version, &mut count, devices.as_mut_ptr(), CAPACITY as i32)
+        ffi::tx_cuda_driver(
+            &mut version,
+            &mut count,
+            devices.as_mut_ptr(),
+            CAPACITY as i32,
+        )
     })?;
     let devices = devices
         .iter()
         .take(usize::try_from(count).unwrap_or(0))
         .map(|device| DriverDevice {
             // SAFETY: the buffer starts zeroed and the driver NUL-terminates within its 256 bytes.
-            name: unsafe { CStr::from_ptr(device.name.as_ptr()) }.to_string_lossy().into_owned(),
+            name: unsafe { CStr::from_ptr(device.name.as_ptr()) }
+                .to_string_lossy()
+                .into_owned(),
             memory_bytes: device.memory_bytes,
             capability: (device.capability_major, device.capability_minor),
         })
         .collect();
-    Ok(Driver { cuda_version: (version / 1000, version % 1000 / 10), devices })
+    Ok(Driver {
+        cuda_version: (version / 1000, version % 1000 / 10),
+        devices,
+    })
 }

@@ -23,7 +23,9 @@ pub fn count() -> Result<usize, Error> {
 /// No accelerator, or no such index.
 pub fn set_current(index: usize) -> Result<(), Error> {
     // SAFETY: a plain integer.
-    check("device selection", unsafe { ffi::tx_set_device(index_of("device selection", index)?) })
+    check("device selection", unsafe {
+        ffi::tx_set_device(index_of("device selection", index)?)
+    })
 }
 
 /// Waits for everything queued on device `index`.
@@ -32,7 +34,9 @@ pub fn set_current(index: usize) -> Result<(), Error> {
 /// No accelerator, or an error of earlier asynchronous work, which surfaces here.
 pub fn synchronize(index: usize) -> Result<(), Error> {
     // SAFETY: a plain integer.
-    check("device synchronisation", unsafe { ffi::tx_synchronize(index_of("device synchronisation", index)?) })
+    check("device synchronisation", unsafe {
+        ffi::tx_synchronize(index_of("device synchronisation", index)?)
+    })
 }
 
 /// Gives the caching allocator's unused blocks back to the driver.
@@ -63,9 +67,17 @@ pub struct MemoryStats {
 pub fn memory_stats(index: usize) -> Result<MemoryStats, Error> {
     let mut out = [0_i64; 6];
     // SAFETY: `out` has the six places the shim writes.
-    check("memory statistics", unsafe { ffi::tx_memory_stats(index_of("memory statistics", index)?, out.as_mut_ptr()) })?;
-    let [allocated, peak_allocated, reserved, peak_reserved, retries, ooms] =
-        out.map(|value| u64::try_from(value).unwrap_or(0));
+    check("memory statistics", unsafe {
+        ffi::tx_memory_stats(index_of("memory statistics", index)?, out.as_mut_ptr())
+    })?;
+    let [
+        allocated,
+        peak_allocated,
+        reserved,
+        peak_reserved,
+        retries,
+        ooms,
+    ] = out.map(|value| u64::try_from(value).unwrap_or(0));
     Ok(MemoryStats {
         allocated_bytes: allocated,
         peak_allocated_bytes: peak_allocated,
@@ -82,7 +94,9 @@ pub fn memory_stats(index: usize) -> Result<MemoryStats, Error> {
 /// No accelerator, or no such index.
 pub fn reset_peak_memory(index: usize) -> Result<(), Error> {
     // SAFETY: a plain integer.
-    check("peak memory reset", unsafe { ffi::tx_reset_peak_stats(index_of("peak memory reset", index)?) })
+    check("peak memory reset", unsafe {
+        ffi::tx_reset_peak_stats(index_of("peak memory reset", index)?)
+    })
 }
 
 /// Free and total bytes of the device as the driver sees them.
@@ -92,13 +106,18 @@ pub fn reset_peak_memory(index: usize) -> Result<(), Error> {
 pub fn memory_info(index: usize) -> Result<(u64, u64), Error> {
     let mut out = [0_u64; 2];
     // SAFETY: `out` has the two places the shim writes.
-    check("memory info", unsafe { ffi::tx_memory_info(index_of("memory info", index)?, out.as_mut_ptr()) })?;
+    check("memory info", unsafe {
+        ffi::tx_memory_info(index_of("memory info", index)?, out.as_mut_ptr())
+    })?;
     Ok((out[0], out[1]))
 }
 
 fn index_of(operation: &'static str, index: usize) -> Result<c_int, Error> {
     // c10::DeviceIndex is a signed byte.
-    i8::try_from(index)
-        .map(c_int::from)
-        .map_err(|_| Error::new(operation, format!("device index {index} is out of range (0 to 127)")))
+    i8::try_from(index).map(c_int::from).map_err(|_| {
+        Error::new(
+            operation,
+            format!("device index {index} is out of range (0 to 127)"),
+        )
+    })
 }

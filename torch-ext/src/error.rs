@@ -16,7 +16,10 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(operation: &'static str, message: impl Into<String>) -> Self {
-        Error { operation, message: message.into() }
+        Error {
+            operation,
+            message: message.into(),
+        }
     }
 
     /// Whether the message speaks of an exhausted device or host allocator.
@@ -36,7 +39,9 @@ pub(crate) fn check(operation: &'static str, code: c_int) -> Result<(), Error> {
         return Ok(());
     }
     // SAFETY: the shim returns a NUL-terminated string that lives until this thread's next failing call.
-    let text = unsafe { CStr::from_ptr(ffi::tx_last_error()) }.to_string_lossy().into_owned();
+    let text = unsafe { CStr::from_ptr(ffi::tx_last_error()) }
+        .to_string_lossy()
+        .into_owned();
     Err(Error::new(operation, text.trim_end()))
 }
 

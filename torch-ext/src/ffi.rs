@@ -21,6 +21,20 @@ pub(crate) fn raws<T: Borrow<Tensor>>(tensors: &[T]) -> Vec<Raw> {
     tensors.iter().map(|tensor| raw(tensor.borrow())).collect()
 }
 
+/// Handles of the distributed engine, owned by [`crate::c10d`]'s types.
+#[repr(C)]
+pub(crate) struct TxStore {
+    opaque: [u8; 0],
+}
+#[repr(C)]
+pub(crate) struct TxGroup {
+    opaque: [u8; 0],
+}
+#[repr(C)]
+pub(crate) struct TxReducer {
+    opaque: [u8; 0],
+}
+
 #[repr(C)]
 pub(crate) struct CudaDevice {
     pub name: [c_char; 256],
@@ -33,7 +47,11 @@ unsafe extern "C" {
     pub(crate) fn tx_last_error() -> *const c_char;
     pub(crate) fn tx_free_string(text: *mut c_char);
 
-    pub(crate) fn tx_autocast_get(device_type: c_int, enabled: *mut c_int, dtype: *mut c_int) -> c_int;
+    pub(crate) fn tx_autocast_get(
+        device_type: c_int,
+        enabled: *mut c_int,
+        dtype: *mut c_int,
+    ) -> c_int;
     pub(crate) fn tx_autocast_set(device_type: c_int, enabled: c_int, dtype: c_int) -> c_int;
     pub(crate) fn tx_autocast_enter_nesting() -> c_int;
     pub(crate) fn tx_autocast_leave_nesting() -> c_int;
@@ -82,14 +100,34 @@ unsafe extern "C" {
         weight_decay: f64,
         trust_ratio: c_int,
     ) -> c_int;
-    pub(crate) fn tx_foreach_lerp(this: *const Raw, end: *const Raw, count: usize, weight: f64) -> c_int;
+    pub(crate) fn tx_foreach_lerp(
+        this: *const Raw,
+        end: *const Raw,
+        count: usize,
+        weight: f64,
+    ) -> c_int;
     pub(crate) fn tx_foreach_copy(this: *const Raw, source: *const Raw, count: usize) -> c_int;
     pub(crate) fn tx_foreach_zero(this: *const Raw, count: usize) -> c_int;
     pub(crate) fn tx_foreach_mul_scalar(this: *const Raw, count: usize, factor: f64) -> c_int;
     pub(crate) fn tx_foreach_mul_tensor(this: *const Raw, count: usize, factor: Raw) -> c_int;
-    pub(crate) fn tx_foreach_add(this: *const Raw, other: *const Raw, count: usize, alpha: f64) -> c_int;
-    pub(crate) fn tx_foreach_norm(this: *const Raw, count: usize, order: f64, out: *mut Raw) -> c_int;
-    pub(crate) fn tx_clip_grad_norm(grads: *const Raw, count: usize, max_norm: f64, total: *mut Raw) -> c_int;
+    pub(crate) fn tx_foreach_add(
+        this: *const Raw,
+        other: *const Raw,
+        count: usize,
+        alpha: f64,
+    ) -> c_int;
+    pub(crate) fn tx_foreach_norm(
+        this: *const Raw,
+        count: usize,
+        order: f64,
+        out: *mut Raw,
+    ) -> c_int;
+    pub(crate) fn tx_clip_grad_norm(
+        grads: *const Raw,
+        count: usize,
+        max_norm: f64,
+        total: *mut Raw,
+    ) -> c_int;
     pub(crate) fn tx_non_finite_check_and_unscale(
         grads: *const Raw,
         count: usize,
@@ -136,4 +174,99 @@ unsafe extern "C" {
         devices: *mut CudaDevice,
         capacity: c_int,
     ) -> c_int;
+
+    pub(crate) fn tx_store_tcp(
+        host: *const c_char,
+        port: c_int,
+        server: c_int,
+        workers: c_int,
+        timeout_ms: i64,
+        out: *mut *mut TxStore,
+    ) -> c_int;
+    pub(crate) fn tx_store_prefix(
+        prefix: *const c_char,
+        store: *mut TxStore,
+        out: *mut *mut TxStore,
+    ) -> c_int;
+    pub(crate) fn tx_store_port(store: *const TxStore) -> c_int;
+    pub(crate) fn tx_store_free(store: *mut TxStore);
+    pub(crate) fn tx_store_set(
+        store: *mut TxStore,
+        key: *const c_char,
+        value: *const u8,
+        bytes: usize,
+    ) -> c_int;
+    pub(crate) fn tx_store_get(
+        store: *mut TxStore,
+        key: *const c_char,
+        out: *mut *mut u8,
+        bytes: *mut usize,
+    ) -> c_int;
+    pub(crate) fn tx_store_has(store: *mut TxStore, key: *const c_char, out: *mut c_int) -> c_int;
+    pub(crate) fn tx_store_add(
+        store: *mut TxStore,
+        key: *const c_char,
+        amount: i64,
+        out: *mut i64,
+    ) -> c_int;
+    pub(crate) fn tx_store_wait(store: *mut TxStore, key: *const c_char, timeout_ms: i64) -> c_int;
+
+    pub(crate) fn tx_nccl_available() -> c_int;
+    pub(crate) fn tx_group_gloo(
+        store: *mut TxStore,
+        rank: c_int,
+        size: c_int,
+        host: *const c_char,
+        interface: *const c_char,
+        threads: c_int,
+        timeout_ms: i64,
+        out: *mut *mut TxGroup,
+    ) -> c_int;
+    pub(crate) fn tx_group_nccl(
+        store: *mut TxStore,
+        rank: c_int,
+        size: c_int,
+        timeout_ms: i64,
+        out: *mut *mut TxGroup,
+    ) -> c_int;
+    pub(crate) fn tx_group_free(group: *mut TxGroup);
+    pub(crate) fn tx_group_shutdown(group: *mut TxGroup) -> c_int;
+    pub(crate) fn tx_group_abort(group: *mut TxGroup) -> c_int;
+    pub(crate) fn tx_all_reduce(group: *mut TxGroup, tensor: Raw, op: c_int) -> c_int;
+    pub(crate) fn tx_broadcast(
+        group: *mut TxGroup,
+        tensors: *const Raw,
+        count: usize,
+        root: c_int,
+    ) -> c_int;
+    pub(crate) fn tx_all_gather(group: *mut TxGroup, input: Raw, out: *mut Raw) -> c_int;
+    pub(crate) fn tx_barrier(group: *mut TxGroup) -> c_int;
+    pub(crate) fn tx_sync_batch_norm(
+        group: *mut TxGroup,
+        input: Raw,
+        weight: Raw,
+        bias: Raw,
+        running_mean: Raw,
+        running_var: Raw,
+        momentum: f64,
+        eps: f64,
+        out: *mut Raw,
+    ) -> c_int;
+
+    pub(crate) fn tx_reducer_new(
+        group: *mut TxGroup,
+        params: *const Raw,
+        count: usize,
+        bucket_bytes: i64,
+        first_bucket_bytes: i64,
+        find_unused: c_int,
+        gradient_as_bucket_view: c_int,
+        device_index: c_int,
+        out: *mut *mut TxReducer,
+    ) -> c_int;
+    pub(crate) fn tx_reducer_free(reducer: *mut TxReducer);
+    pub(crate) fn tx_reducer_before_forward(reducer: *mut TxReducer) -> c_int;
+    pub(crate) fn tx_reducer_before_backward(reducer: *mut TxReducer, loss: Raw) -> c_int;
+    pub(crate) fn tx_reducer_check_finished(reducer: *mut TxReducer) -> c_int;
+    pub(crate) fn tx_reducer_stats(reducer: *mut TxReducer, out: *mut i64) -> c_int;
 }

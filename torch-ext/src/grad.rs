@@ -15,7 +15,9 @@ use crate::ffi::{self, raws};
 pub fn reset_grads<P: Borrow<Tensor>>(params: &[P]) -> Result<(), Error> {
     let params = raws(params);
     // SAFETY: the list holds `params.len()` live tensors.
-    check("gradient reset", unsafe { ffi::tx_reset_grads(params.as_ptr(), params.len()) })
+    check("gradient reset", unsafe {
+        ffi::tx_reset_grads(params.as_ptr(), params.len())
+    })
 }
 
 /// The `.grad` of each parameter, in order.
@@ -32,7 +34,10 @@ pub fn grads<P: Borrow<Tensor>>(params: &[P]) -> Result<Vec<Tensor>, Error> {
                 Ok(grad)
             } else {
                 let shape = param.borrow().size();
-                Err(Error::new("gradients", format!("parameter {index} of shape {shape:?} has no gradient")))
+                Err(Error::new(
+                    "gradients",
+                    format!("parameter {index} of shape {shape:?} has no gradient"),
+                ))
             }
         })
         .collect()

@@ -11,6 +11,7 @@ mod ffi;
 pub mod amp;
 pub mod autocast;
 pub mod backend;
+pub mod c10d;
 pub mod cpu;
 pub mod cuda;
 pub mod device;

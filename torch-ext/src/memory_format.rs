@@ -15,7 +15,9 @@ use crate::ffi::{self, raw};
 /// Only what libtorch itself reports.
 pub fn set_channels_last(weight: &Tensor) -> Result<(), Error> {
     // SAFETY: a live tensor.
-    check("channels_last", unsafe { ffi::tx_set_memory_format(raw(weight), 1) })
+    check("channels_last", unsafe {
+        ffi::tx_set_memory_format(raw(weight), 1)
+    })
 }
 
 /// The way back: rewrites a tensor in place in the default order.
@@ -24,7 +26,9 @@ pub fn set_channels_last(weight: &Tensor) -> Result<(), Error> {
 /// Only what libtorch itself reports.
 pub fn set_contiguous(weight: &Tensor) -> Result<(), Error> {
     // SAFETY: a live tensor.
-    check("contiguous", unsafe { ffi::tx_set_memory_format(raw(weight), 0) })
+    check("contiguous", unsafe {
+        ffi::tx_set_memory_format(raw(weight), 0)
+    })
 }
 
 /// An activation `[N, C, H, W]` as channels_last: a copy, or the same tensor where it already is.
@@ -39,7 +43,10 @@ fn contiguous(tensor: &Tensor, channels_last: bool) -> Result<Tensor, Error> {
     let mut out = std::ptr::null_mut();
     // SAFETY: a live tensor; on success `out` is a new tensor that we own.
     unsafe {
-        check("memory format", ffi::tx_contiguous(raw(tensor), c_int::from(channels_last), &mut out))?;
+        check(
+            "memory format",
+            ffi::tx_contiguous(raw(tensor), c_int::from(channels_last), &mut out),
+        )?;
         Ok(Tensor::from_ptr(out))
     }
 }
@@ -51,6 +58,8 @@ fn contiguous(tensor: &Tensor, channels_last: bool) -> Result<Tensor, Error> {
 pub fn is_channels_last(tensor: &Tensor) -> Result<bool, Error> {
     let mut out = 0;
     // SAFETY: a live tensor and a local.
-    check("memory format", unsafe { ffi::tx_is_channels_last(raw(tensor), &mut out) })?;
+    check("memory format", unsafe {
+        ffi::tx_is_channels_last(raw(tensor), &mut out)
+    })?;
     Ok(out != 0)
 }

@@ -21,15 +21,23 @@ pub struct Scaled<'a> {
 }
 
 fn scale_of(scaled: Option<Scaled<'_>>) -> (Raw, Raw) {
-    (raw_option(scaled.and_then(|scaled| scaled.grad_scale)), raw_option(scaled.map(|scaled| scaled.found_inf)))
+    (
+        raw_option(scaled.and_then(|scaled| scaled.grad_scale)),
+        raw_option(scaled.map(|scaled| scaled.found_inf)),
+    )
 }
 
-fn same_length(operation: &'static str, expected: usize, got: &[(&str, usize)]) -> Result<(), Error> {
+fn same_length(
+    operation: &'static str,
+    expected: usize,
+    got: &[(&str, usize)],
+) -> Result<(), Error> {
     match got.iter().find(|(_, length)| *length != expected) {
         None => Ok(()),
-        Some((name, length)) => {
-            Err(Error::new(operation, format!("expected {expected} {name}, one for each parameter, got {length}")))
-        }
+        Some((name, length)) => Err(Error::new(
+            operation,
+            format!("expected {expected} {name}, one for each parameter, got {length}"),
+        )),
     }
 }
 
@@ -62,7 +70,11 @@ pub fn fused_sgd<P: Borrow<Tensor>, G: Borrow<Tensor>, M: Borrow<Tensor>>(
     const OPERATION: &str = "fused sgd step";
     same_length(OPERATION, params.len(), &[("gradients", grads.len())])?;
     if options.momentum != 0.0 || !momentum_buffers.is_empty() {
-        same_length(OPERATION, params.len(), &[("momentum buffers", momentum_buffers.len())])?;
+        same_length(
+            OPERATION,
+            params.len(),
+            &[("momentum buffers", momentum_buffers.len())],
+        )?;
     }
     let (params, grads, buffers) = (raws(params), raws(grads), raws(momentum_buffers));
     let (grad_scale, found_inf) = scale_of(scaled);
@@ -127,8 +139,13 @@ where
         ("step counters", steps.len()),
     ];
     same_length(OPERATION, params.len(), &lengths)?;
-    let (params, grads, first, second, steps) =
-        (raws(params), raws(grads), raws(exp_avgs), raws(exp_avg_sqs), raws(steps));
+    let (params, grads, first, second, steps) = (
+        raws(params),
+        raws(grads),
+        raws(exp_avgs),
+        raws(exp_avg_sqs),
+        raws(steps),
+    );
     let (grad_scale, found_inf) = scale_of(scaled);
     // SAFETY: every list holds `params.len()` live tensors, borrowed for the call.
     let code = unsafe {
@@ -174,10 +191,14 @@ where
     V: Borrow<Tensor>,
 {
     const OPERATION: &str = "lamb step";
-    let lengths =
-        [("gradients", grads.len()), ("first moments", exp_avgs.len()), ("second moments", exp_avg_sqs.len())];
+    let lengths = [
+        ("gradients", grads.len()),
+        ("first moments", exp_avgs.len()),
+        ("second moments", exp_avg_sqs.len()),
+    ];
     same_length(OPERATION, params.len(), &lengths)?;
-    let (params, grads, first, second) = (raws(params), raws(grads), raws(exp_avgs), raws(exp_avg_sqs));
+    let (params, grads, first, second) =
+        (raws(params), raws(grads), raws(exp_avgs), raws(exp_avg_sqs));
     // SAFETY: every list holds `params.len()` live tensors, borrowed for the call.
     let code = unsafe {
         ffi::tx_foreach_lamb(
@@ -210,7 +231,10 @@ pub fn clip_grad_norm<G: Borrow<Tensor>>(grads: &[G], max_norm: f64) -> Result<T
     let mut total = std::ptr::null_mut();
     // SAFETY: `grads` are live tensors; on success `total` is a new tensor that we own.
     unsafe {
-        check("gradient clipping", ffi::tx_clip_grad_norm(grads.as_ptr(), grads.len(), max_norm, &mut total))?;
+        check(
+            "gradient clipping",
+            ffi::tx_clip_grad_norm(grads.as_ptr(), grads.len(), max_norm, &mut total),
+        )?;
         Ok(Tensor::from_ptr(total))
     }
 }
@@ -219,7 +243,11 @@ pub fn clip_grad_norm<G: Borrow<Tensor>>(grads: &[G], max_norm: f64) -> Result<T
 ///
 /// # Errors
 /// Lists of different lengths, mismatched shapes.
-pub fn foreach_lerp<T: Borrow<Tensor>, E: Borrow<Tensor>>(this: &[T], end: &[E], weight: f64) -> Result<(), Error> {
+pub fn foreach_lerp<T: Borrow<Tensor>, E: Borrow<Tensor>>(
+    this: &[T],
+    end: &[E],
+    weight: f64,
+) -> Result<(), Error> {
     const OPERATION: &str = "foreach lerp";
     same_length(OPERATION, this.len(), &[("ends", end.len())])?;
     if this.is_empty() {
@@ -227,14 +255,19 @@ pub fn foreach_lerp<T: Borrow<Tensor>, E: Borrow<Tensor>>(this: &[T], end: &[E],
     }
     let (this, end) = (raws(this), raws(end));
     // SAFETY: both lists hold `this.len()` live tensors.
-    check(OPERATION, unsafe { ffi::tx_foreach_lerp(this.as_ptr(), end.as_ptr(), this.len(), weight) })
+    check(OPERATION, unsafe {
+        ffi::tx_foreach_lerp(this.as_ptr(), end.as_ptr(), this.len(), weight)
+    })
 }
 
 /// `this[i].copy_(source[i])`, without recording a gradient.
 ///
 /// # Errors
 /// Lists of different lengths, shapes that do not broadcast.
-pub fn foreach_copy<T: Borrow<Tensor>, S: Borrow<Tensor>>(this: &[T], source: &[S]) -> Result<(), Error> {
+pub fn foreach_copy<T: Borrow<Tensor>, S: Borrow<Tensor>>(
+    this: &[T],
+    source: &[S],
+) -> Result<(), Error> {
     const OPERATION: &str = "foreach copy";
     same_length(OPERATION, this.len(), &[("sources", source.len())])?;
     if this.is_empty() {
@@ -242,14 +275,20 @@ pub fn foreach_copy<T: Borrow<Tensor>, S: Borrow<Tensor>>(this: &[T], source: &[
     }
     let (this, source) = (raws(this), raws(source));
     // SAFETY: both lists hold `this.len()` live tensors.
-    check(OPERATION, unsafe { ffi::tx_foreach_copy(this.as_ptr(), source.as_ptr(), this.len()) })
+    check(OPERATION, unsafe {
+        ffi::tx_foreach_copy(this.as_ptr(), source.as_ptr(), this.len())
+    })
 }
 
 /// `this[i] += alpha * other[i]` in place.
 ///
 /// # Errors
 /// Lists of different lengths, mismatched shapes.
-pub fn foreach_add<T: Borrow<Tensor>, O: Borrow<Tensor>>(this: &[T], other: &[O], alpha: f64) -> Result<(), Error> {
+pub fn foreach_add<T: Borrow<Tensor>, O: Borrow<Tensor>>(
+    this: &[T],
+    other: &[O],
+    alpha: f64,
+) -> Result<(), Error> {
     const OPERATION: &str = "foreach add";
     same_length(OPERATION, this.len(), &[("addends", other.len())])?;
     if this.is_empty() {
@@ -257,7 +296,9 @@ pub fn foreach_add<T: Borrow<Tensor>, O: Borrow<Tensor>>(this: &[T], other: &[O]
     }
     let (this, other) = (raws(this), raws(other));
     // SAFETY: both lists hold `this.len()` live tensors.
-    check(OPERATION, unsafe { ffi::tx_foreach_add(this.as_ptr(), other.as_ptr(), this.len(), alpha) })
+    check(OPERATION, unsafe {
+        ffi::tx_foreach_add(this.as_ptr(), other.as_ptr(), this.len(), alpha)
+    })
 }
 
 /// Sets every tensor to zero in place.
@@ -267,7 +308,9 @@ pub fn foreach_add<T: Borrow<Tensor>, O: Borrow<Tensor>>(this: &[T], other: &[O]
 pub fn foreach_zero<T: Borrow<Tensor>>(this: &[T]) -> Result<(), Error> {
     let this = raws(this);
     // SAFETY: the list holds `this.len()` live tensors.
-    check("foreach zero", unsafe { ffi::tx_foreach_zero(this.as_ptr(), this.len()) })
+    check("foreach zero", unsafe {
+        ffi::tx_foreach_zero(this.as_ptr(), this.len())
+    })
 }
 
 /// Multiplies every tensor by a number in place.
@@ -280,7 +323,9 @@ pub fn foreach_mul<T: Borrow<Tensor>>(this: &[T], factor: f64) -> Result<(), Err
     }
     let this = raws(this);
     // SAFETY: the list holds `this.len()` live tensors.
-    check("foreach mul", unsafe { ffi::tx_foreach_mul_scalar(this.as_ptr(), this.len(), factor) })
+    check("foreach mul", unsafe {
+        ffi::tx_foreach_mul_scalar(this.as_ptr(), this.len(), factor)
+    })
 }
 
 /// Multiplies every tensor by a 0-d tensor on the same device in place, without a host synchronisation.
@@ -293,7 +338,9 @@ pub fn foreach_mul_tensor<T: Borrow<Tensor>>(this: &[T], factor: &Tensor) -> Res
     }
     let this = raws(this);
     // SAFETY: the list holds `this.len()` live tensors, `factor` is live.
-    check("foreach mul", unsafe { ffi::tx_foreach_mul_tensor(this.as_ptr(), this.len(), raw(factor)) })
+    check("foreach mul", unsafe {
+        ffi::tx_foreach_mul_tensor(this.as_ptr(), this.len(), raw(factor))
+    })
 }
 
 /// The 2-norm (or another `order`) of each tensor, as 0-d tensors on the device.
@@ -305,7 +352,13 @@ pub fn foreach_norm<T: Borrow<Tensor>>(this: &[T], order: f64) -> Result<Vec<Ten
     let mut out = vec![std::ptr::null_mut(); this.len()];
     // SAFETY: `out` has room for `this.len()` pointers; on success each is a new tensor that we own.
     unsafe {
-        check("foreach norm", ffi::tx_foreach_norm(this.as_ptr(), this.len(), order, out.as_mut_ptr()))?;
-        Ok(out.into_iter().map(|tensor| Tensor::from_ptr(tensor)).collect())
+        check(
+            "foreach norm",
+            ffi::tx_foreach_norm(this.as_ptr(), this.len(), order, out.as_mut_ptr()),
+        )?;
+        Ok(out
+            .into_iter()
+            .map(|tensor| Tensor::from_ptr(tensor))
+            .collect())
     }
 }

@@ -16,11 +16,22 @@ fn autocast_computes_in_bf16_and_keeps_gradients_in_f32() {
     let full = convolve();
     let low = autocast::autocast(Device::Cpu, Some(Kind::BFloat16), convolve).unwrap();
     assert_eq!((full.kind(), low.kind()), (Kind::Float, Kind::BFloat16));
-    assert!((&full - low.to_kind(Kind::Float)).abs().max().double_value(&[]) < 0.1);
+    assert!(
+        (&full - low.to_kind(Kind::Float))
+            .abs()
+            .max()
+            .double_value(&[])
+            < 0.1
+    );
     low.to_kind(Kind::Float).sum(Kind::Float).backward();
     assert_eq!(weight.grad().kind(), Kind::Float);
     assert!(!autocast::is_enabled(Device::Cpu).unwrap());
-    assert_eq!(autocast::autocast(Device::Cpu, None, convolve).unwrap().kind(), Kind::Float);
+    assert_eq!(
+        autocast::autocast(Device::Cpu, None, convolve)
+            .unwrap()
+            .kind(),
+        Kind::Float
+    );
 }
 
 #[test]
@@ -33,7 +44,11 @@ fn autocast_nests_and_ends_with_a_panic() {
         }
         assert!(autocast::is_enabled(Device::Cpu).unwrap());
         // Another thread has its own state.
-        assert!(!std::thread::spawn(|| autocast::is_enabled(Device::Cpu).unwrap()).join().unwrap());
+        assert!(
+            !std::thread::spawn(|| autocast::is_enabled(Device::Cpu).unwrap())
+                .join()
+                .unwrap()
+        );
         panic!("inside autocast");
     }));
     assert!(panicked.is_err());
@@ -77,12 +92,26 @@ fn a_machine_without_a_gpu_gives_reasons() {
     if let Err(error) = &opened {
         assert!(error.to_string().contains("lib"), "{error}");
     }
-    assert!(device::memory_stats(0).is_err() && device::set_current(0).is_err() && device::empty_cache().is_err());
-    assert!(device::set_current(1000).unwrap_err().to_string().contains("1000"));
+    assert!(
+        device::memory_stats(0).is_err()
+            && device::set_current(0).is_err()
+            && device::empty_cache().is_err()
+    );
+    assert!(
+        device::set_current(1000)
+            .unwrap_err()
+            .to_string()
+            .contains("1000")
+    );
     if let Err(error) = cuda::driver() {
         assert!(error.to_string().contains("cuda"), "{error}");
     }
-    assert!(cuda::libtorch_dir().unwrap().join("libtorch_cpu.so").is_file());
+    assert!(
+        cuda::libtorch_dir()
+            .unwrap()
+            .join("libtorch_cpu.so")
+            .is_file()
+    );
 }
 
 #[test]
@@ -90,9 +119,11 @@ fn switches_answer() {
     backend::set_deterministic(true, true).unwrap();
     backend::set_deterministic(false, false).unwrap();
     backend::set_cudnn_benchmark(false).unwrap();
-    for precision in
-        [backend::Float32Precision::Tf32, backend::Float32Precision::Bf16OnCpu, backend::Float32Precision::Ieee]
-    {
+    for precision in [
+        backend::Float32Precision::Tf32,
+        backend::Float32Precision::Bf16OnCpu,
+        backend::Float32Precision::Ieee,
+    ] {
         backend::set_float32_precision(precision).unwrap();
     }
     backend::set_num_threads(1).unwrap();
@@ -100,5 +131,9 @@ fn switches_answer() {
     assert!(backend::set_num_threads(0).is_err());
     assert!(!cpu::capability().unwrap().is_empty());
     assert!(!cpu::has("no such capability"));
-    assert!(backend::build_config().unwrap().contains("PyTorch built with"));
+    assert!(
+        backend::build_config()
+            .unwrap()
+            .contains("PyTorch built with")
+    );
 }

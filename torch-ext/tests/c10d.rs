@@ -1,0 +1,384 @@
+//! The distributed engine over loopback, with real processes: each test starts this very binary once for each rank.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tch::nn::{self, ModuleT};
+use tch::{Device, Kind, Tensor};
+use torch_ext::c10d::{GlooAddress, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store};
+use torch_ext::grad;
+
+const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Starts `ranks` processes of `scenario` around a store served here, and returns their exit codes.
+fn run(scenario: &str, ranks: usize) -> Vec<Option<i32>> {
+    let store = Store::serve(0, TIMEOUT).unwrap();
+    let children: Vec<Child> = (0..ranks)
+        .map(|rank| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "one_rank", "--nocapture", "--test-threads=1"])
+                .env("TORCH_EXT_SCENARIO", scenario)
+                .env("TORCH_EXT_RANK", rank.to_string())
+                .env("TORCH_EXT_SIZE", ranks.to_string())
+                .env("TORCH_EXT_PORT", store.port().to_string())
+                .env("OMP_NUM_THREADS", "1")
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    children
+        .into_iter()
+        .map(|mut child| child.wait().unwrap().code())
+        .collect()
+}
+
+/// The body of one rank; does nothing when the test runner meets it without a scenario.
+#[test]
+fn one_rank() {
+    let Ok(scenario) = std::env::var("TORCH_EXT_SCENARIO") else {
+        return;
+    };
+    let number = |name: &str| std::env::var(name).unwrap().parse::<usize>().unwrap();
+    let (rank, size) = (number("TORCH_EXT_RANK"), number("TORCH_EXT_SIZE"));
+    let store = Store::connect("127.0.0.1", number("TORCH_EXT_PORT") as u16, TIMEOUT).unwrap();
+    let timeout = if scenario == "late" {
+        Duration::from_secs(3)
+    } else {
+        TIMEOUT
+    };
+    let group = ProcessGroup::gloo(
+        &store,
+        rank,
+        size,
+        &GlooAddress::Host("127.0.0.1".into()),
+        timeout,
+    )
+    .unwrap();
+    match scenario.as_str() {
+        "collectives" => collectives(&store, &group),
+        "reducer" => reducer(&group, false),
+        "reducer_find_unused" => reducer(&group, true),
+        "unused" => unused_parameter(&group),
+        "sync_batch_norm" => sync_batch_norm(&group),
+        "dead" => dead_peer(&group),
+        "late" => late_peer(&group),
+        other => panic!("no scenario {other}"),
+    }
+    group.barrier().ok();
+    group.shutdown().unwrap();
+}
+
+fn collectives(store: &Store, group: &ProcessGroup) {
+    let (rank, size) = (group.rank() as f64, group.size() as f64);
+    for (op, expected) in [
+        (ReduceOp::Sum, size * (size + 1.0) / 2.0),
+        (ReduceOp::Min, 1.0),
+        (ReduceOp::Max, size),
+        (ReduceOp::Mean, (size + 1.0) / 2.0),
+    ] {
+        // Transposed: not contiguous.
+        let tensor = Tensor::full([2, 3], rank + 1.0, FLOAT).transpose(0, 1);
+        group.all_reduce(&tensor, op).unwrap();
+        assert!(
+            tensor.equal(&Tensor::full([3, 2], expected, FLOAT)),
+            "{op:?}"
+        );
+    }
+    let tensors = [
+        Tensor::full([5], rank, FLOAT),
+        Tensor::full([2], rank as i64, (Kind::Int64, Device::Cpu)),
+    ];
+    group.broadcast(&tensors, 1).unwrap();
+    assert_eq!(
+        (tensors[0].double_value(&[4]), tensors[1].int64_value(&[0])),
+        (1.0, 1)
+    );
+    let gathered = group.all_gather(&Tensor::full([4], rank, FLOAT)).unwrap();
+    assert_eq!(gathered.size(), [group.size() as i64, 4]);
+    assert_eq!(
+        gathered.double_value(&[group.size() as i64 - 1, 0]),
+        size - 1.0
+    );
+
+    let scoped = store.prefixed("test").unwrap();
+    scoped.add("arrived", 1).unwrap();
+    group.barrier().unwrap();
+    assert_eq!(scoped.add("arrived", 0).unwrap(), group.size() as i64);
+    assert_eq!(scoped.try_get("nothing").unwrap(), None);
+    if group.rank() == 0 {
+        scoped.set("word", b"hello").unwrap();
+    }
+    assert_eq!(scoped.get("word").unwrap(), b"hello");
+    assert!(scoped.wait("nothing", Duration::from_millis(200)).is_err());
+    assert!(ProcessGroup::nccl(store, 0, 1, TIMEOUT).is_err() || tch::Cuda::is_available());
+}
+
+struct Net {
+    vs: nn::VarStore,
+    net: nn::SequentialT,
+}
+
+/// conv-conv-linear; the weights depend on `seed`.
+fn network(seed: i64) -> Net {
+    tch::manual_seed(seed);
+    let vs = nn::VarStore::new(Device::Cpu);
+    let root = vs.root();
+    let conv = nn::ConvConfig {
+        padding: 1,
+        ..Default::default()
+    };
+    let net = nn::seq_t()
+        .add(nn::conv2d(&root / "a", 3, 8, 3, conv))
+        .add_fn(|x| x.relu())
+        .add(nn::conv2d(&root / "b", 8, 8, 3, conv))
+        .add_fn(|x| x.relu().adaptive_avg_pool2d([1, 1]).flatten(1, -1))
+        .add(nn::linear(&root / "c", 8, 4, Default::default()));
+    Net { vs, net }
+}
+
+/// The global batch of a step: the same numbers on every rank. Divisible by 2 and 3.
+fn batch(step: i64) -> (Tensor, Tensor) {
+    tch::manual_seed(1000 + step);
+    (
+        Tensor::randn([12, 3, 8, 8], FLOAT),
+        Tensor::randint(4, [12], (Kind::Int64, Device::Cpu)),
+    )
+}
+
+fn reducer(group: &ProcessGroup, find_unused: bool) {
+    let (rank, size) = (group.rank() as i64, group.size() as i64);
+    for view in [true, false] {
+        let ours = network(rank);
+        let params = ours.vs.trainable_variables();
+        group.broadcast(&params, 0).unwrap();
+        let whole = network(0);
+        let options = ReducerOptions {
+            bucket_bytes: 4096,
+            first_bucket_bytes: 512,
+            gradient_as_bucket_view: view,
+            find_unused_parameters: find_unused,
+            ..Default::default()
+        };
+        let mut reducer = Reducer::new(group, &params, &options).unwrap();
+        for step in 0..4 {
+            let (x, y) = batch(step);
+            let rows = 12 / size;
+            let (local_x, local_y) = (
+                x.narrow(0, rank * rows, rows),
+                y.narrow(0, rank * rows, rows),
+            );
+            grad::reset_grads(&params).unwrap();
+            // Two micro-batches; only the second communicates.
+            let half = rows / 2;
+            for (start, synchronise) in [(0, false), (half, true)] {
+                if synchronise {
+                    reducer.before_forward().unwrap();
+                }
+                let logits = ours.net.forward_t(&local_x.narrow(0, start, half), true);
+                let loss = logits.cross_entropy_for_logits(&local_y.narrow(0, start, half)) / 2.0;
+                if synchronise {
+                    reducer.before_backward(&loss).unwrap();
+                }
+                loss.f_backward().unwrap();
+            }
+            reducer.check_finished().unwrap();
+
+            let expected = whole.vs.trainable_variables();
+            grad::reset_grads(&expected).unwrap();
+            whole
+                .net
+                .forward_t(&x, true)
+                .cross_entropy_for_logits(&y)
+                .f_backward()
+                .unwrap();
+            for (ours, whole) in params.iter().zip(&expected) {
+                let gradient = ours.grad();
+                // Bit-equal on all ranks: the greatest and the least over ranks are this one.
+                for op in [ReduceOp::Max, ReduceOp::Min] {
+                    let extreme = gradient.copy();
+                    group.all_reduce(&extreme, op).unwrap();
+                    assert!(extreme.equal(&gradient), "gradients differ between ranks");
+                }
+                // Equal to the full batch's up to f32 summation order: a few ulp of values of order 0.1.
+                let difference = (&gradient - whole.grad()).abs().max().double_value(&[]);
+                assert!(difference < 1e-6, "step {step}: {difference}");
+            }
+            tch::no_grad(|| {
+                for mut param in params.iter().chain(&expected).map(Tensor::shallow_clone) {
+                    let gradient = param.grad();
+                    let _ = param.g_sub_(&(gradient * 0.1));
+                }
+            });
+        }
+        let overlap = reducer.overlap().unwrap();
+        assert!(overlap.buckets > 1, "buckets were not rebuilt: {overlap:?}");
+        assert!(
+            overlap.backward_ms > 0.0 && overlap.communication_ms > 0.0,
+            "{overlap:?}"
+        );
+        group.barrier().unwrap();
+    }
+}
+
+fn unused_parameter(group: &ProcessGroup) {
+    let net = network(0);
+    let mut params = net.vs.trainable_variables();
+    params.push(Tensor::ones([3], FLOAT).set_requires_grad(true));
+    let mut reducer = Reducer::new(group, &params, &ReducerOptions::default()).unwrap();
+    let (x, y) = batch(0);
+    reducer.before_forward().unwrap();
+    let loss = net.net.forward_t(&x, true).cross_entropy_for_logits(&y);
+    reducer.before_backward(&loss).unwrap();
+    loss.f_backward().unwrap();
+    assert!(
+        reducer.check_finished().is_err(),
+        "an unused parameter went unnoticed"
+    );
+}
+
+fn sync_batch_norm(group: &ProcessGroup) {
+    let (rank, size) = (group.rank() as i64, group.size() as i64);
+    tch::manual_seed(5);
+    let whole = Tensor::randn([12, 4, 3, 3], FLOAT) * 3.0 + 5.0;
+    let direction = Tensor::randn([12, 4, 3, 3], FLOAT);
+    // Uneven shards: rank 0 holds one row more than its share, the last rank the rest.
+    let start = if rank == 0 { 0 } else { rank * 12 / size + 1 };
+    let end = if rank + 1 == size {
+        12
+    } else {
+        (rank + 1) * 12 / size + 1
+    };
+    let parameters = || {
+        let weight = Tensor::arange(4, FLOAT) * 0.5 + 0.5;
+        let bias = Tensor::arange(4, FLOAT) * 0.1;
+        (
+            weight.set_requires_grad(true),
+            bias.set_requires_grad(true),
+            Tensor::zeros([4], FLOAT),
+            Tensor::ones([4], FLOAT),
+        )
+    };
+    let (weight, bias, mean, var) = parameters();
+    let input = whole
+        .narrow(0, start, end - start)
+        .copy()
+        .set_requires_grad(true);
+    let output = group
+        .sync_batch_norm(&input, &weight, &bias, &mean, &var, 0.1, 1e-5)
+        .unwrap();
+    (&output * direction.narrow(0, start, end - start))
+        .sum(Kind::Float)
+        .f_backward()
+        .unwrap();
+
+    let (full_weight, full_bias, full_mean, full_var) = parameters();
+    let full_input = whole.copy().set_requires_grad(true);
+    let expected = full_input.batch_norm(
+        Some(&full_weight),
+        Some(&full_bias),
+        Some(&full_mean),
+        Some(&full_var),
+        true,
+        0.1,
+        1e-5,
+        false,
+    );
+    (&expected * &direction)
+        .sum(Kind::Float)
+        .f_backward()
+        .unwrap();
+    let close = |a: &Tensor, b: &Tensor, what: &str| {
+        let difference = (a - b).abs().max().double_value(&[]);
+        assert!(difference < 2e-5, "{what}: {difference}");
+    };
+    close(&output, &expected.narrow(0, start, end - start), "output");
+    close(
+        &input.grad(),
+        &full_input.grad().narrow(0, start, end - start),
+        "input gradient",
+    );
+    close(&mean, &full_mean, "running mean");
+    close(&var, &full_var, "running variance");
+    for (local, full) in [
+        (weight.grad(), full_weight.grad()),
+        (bias.grad(), full_bias.grad()),
+    ] {
+        group.all_reduce(&local, ReduceOp::Sum).unwrap();
+        close(&local, &full, "parameter gradient");
+    }
+}
+
+fn dead_peer(group: &ProcessGroup) {
+    if group.rank() == 1 {
+        std::process::exit(7);
+    }
+    let started = Instant::now();
+    assert!(
+        group
+            .all_reduce(&Tensor::ones([1000], FLOAT), ReduceOp::Sum)
+            .is_err()
+    );
+    assert!(started.elapsed() < Duration::from_secs(20));
+    std::process::exit(3);
+}
+
+fn late_peer(group: &ProcessGroup) {
+    if group.rank() == 1 {
+        std::thread::sleep(Duration::from_secs(8));
+        std::process::exit(0);
+    }
+    let error = group
+        .all_reduce(&Tensor::ones([10], FLOAT), ReduceOp::Sum)
+        .unwrap_err();
+    assert!(error.to_string().to_lowercase().contains("tim"), "{error}");
+    std::process::exit(3);
+}
+
+#[test]
+fn collectives_agree_on_2_and_3_ranks() {
+    assert_eq!(run("collectives", 2), [Some(0); 2]);
+    assert_eq!(run("collectives", 3), [Some(0); 3]);
+}
+
+#[test]
+fn reduced_gradients_are_bit_equal_and_match_the_full_batch() {
+    assert_eq!(run("reducer", 2), [Some(0); 2]);
+    assert_eq!(run("reducer", 3), [Some(0); 3]);
+    assert_eq!(run("reducer_find_unused", 2), [Some(0); 2]);
+}
+
+#[test]
+fn an_unused_parameter_is_an_error_at_once() {
+    assert_eq!(run("unused", 2), [Some(0); 2]);
+}
+
+#[test]
+fn synchronised_batch_norm_is_batch_norm_of_the_whole_batch() {
+    assert_eq!(run("sync_batch_norm", 2), [Some(0); 2]);
+    assert_eq!(run("sync_batch_norm", 3), [Some(0); 3]);
+}
+
+#[test]
+fn a_dead_peer_is_an_error_not_a_hang() {
+    assert_eq!(run("dead", 2), [Some(3), Some(7)]);
+}
+
+#[test]
+fn a_late_peer_is_a_timeout() {
+    assert_eq!(run("late", 2), [Some(3), Some(0)]);
+}
+
+#[test]
+fn nobody_home_is_an_error() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let error = Store::connect("127.0.0.1", port, Duration::from_secs(1))
+        .map(|_| ())
+        .unwrap_err();
+    assert!(error.to_string().contains("tcp store"), "{error}");
+}
