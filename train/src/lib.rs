@@ -1,1 +1,27 @@
-//! Under construction.
+//! The trainer: image classifiers from a recipe, with libtorch.
+//!
+//! The data flows one way: `recipe` (what to do) -> `data` (batches of bytes) -> `trainer` (forward, backward, step) ->
+//! `checkpoint`, `metrics`, `report` (what is left). `model` interprets `model_core`'s graphs; `cli` is the face.
+
+pub mod checkpoint;
+pub mod cli;
+pub mod data;
+pub mod device;
+pub mod ema;
+pub mod evaluate;
+pub mod init;
+pub mod input;
+pub mod loss;
+pub mod metrics;
+pub mod mix;
+pub mod model;
+pub mod optim;
+pub mod precision;
+pub mod progress;
+pub mod recipe;
+pub mod report;
+pub mod run_dir;
+pub mod schedule;
+pub mod signals;
+pub mod trainer;
+pub mod world;

@@ -1,0 +1,138 @@
+//! The flags of training, and which key of the recipe each of them sets.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::recipe::{BadImages, OptimizerKind, Override, Precision};
+
+/// Flags of `train`; each overrides a key of the recipe.
+#[derive(Debug, Default, Args)]
+pub struct TrainArgs {
+    /// Directory with train/CLASS/*.jpg and val/CLASS/*.jpg (or test/), or ImageNet with its flat val/
+    #[arg(long, short, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Made-up images instead of files, for speed tests: how many
+    #[arg(long, value_name = "IMAGES", conflicts_with = "data")]
+    pub synthetic: Option<u64>,
+    /// A recipe's name (see `train recipes`) or a YAML file
+    #[arg(long, short, value_name = "NAME|FILE")]
+    pub recipe: Option<String>,
+    /// Architecture, as resnet50 (see `train summary --list`)
+    #[arg(long, short, value_name = "NAME")]
+    pub arch: Option<String>,
+    /// Where the run goes [default: runs/RECIPE-TIME]
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Continue the run in --output, or the newest under runs/, exactly where it was saved
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+    /// Replace the run in --output
+    #[arg(long)]
+    pub overwrite: bool,
+
+    /// Passes over the training images
+    #[arg(long, short, value_name = "N")]
+    pub epochs: Option<u32>,
+    /// Images a device takes at a time
+    #[arg(long, short, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Batches whose gradients are averaged before a step
+    #[arg(long, value_name = "N")]
+    pub accumulate: Option<usize>,
+    /// Peak learning rate
+    #[arg(long, value_name = "RATE")]
+    pub lr: Option<f64>,
+    /// sgd, adamw or lamb
+    #[arg(long, value_name = "KIND")]
+    pub optimizer: Option<OptimizerKind>,
+    /// Weight decay
+    #[arg(long, value_name = "X")]
+    pub weight_decay: Option<f64>,
+    /// Epochs of linear warm-up
+    #[arg(long, value_name = "EPOCHS")]
+    pub warmup_epochs: Option<f64>,
+    /// Label smoothing
+    #[arg(long, value_name = "X")]
+    pub label_smoothing: Option<f64>,
+    /// Side of the training images in pixels
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<u32>,
+    /// Decides initial weights, order, augmentation, dropout
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Start from these weights (.safetensors or .pth); the number of classes may differ
+    #[arg(long, value_name = "FILE")]
+    pub init: Option<PathBuf>,
+    /// Keep tensors whose names begin so as they are, as conv1,bn1,layer1
+    #[arg(long, value_name = "PREFIX,...", value_delimiter = ',')]
+    pub freeze: Vec<String>,
+
+    /// auto, cpu, cuda, cuda:N or mps
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Arithmetic of the forward pass
+    #[arg(long, value_name = "KIND")]
+    pub precision: Option<Precision>,
+    /// Decoding threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// libtorch threads on a CPU
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Only deterministic kernels (CUDA; on a CPU they always are)
+    #[arg(long)]
+    pub deterministic: bool,
+    /// An unreadable image is counted and left out, or ends the run
+    #[arg(long, value_name = "WHAT")]
+    pub bad_images: Option<BadImages>,
+    /// Any other key of the recipe, as optimizer.nesterov=true; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl TrainArgs {
+    /// The keys that the flags given set, `--set` last.
+    pub fn overrides(&self) -> Result<Vec<Override>> {
+        let mut all = Vec::new();
+        macro_rules! set {
+            ($($flag:expr => $key:literal),* $(,)?) => {
+                $(if let Some(value) = &$flag {
+                    all.push(Override::new($key, value)?);
+                })*
+            };
+        }
+        set! {
+            self.data => "data",
+            self.synthetic => "synthetic",
+            self.arch => "arch",
+            self.epochs => "epochs",
+            self.batch_size => "batch_size",
+            self.accumulate => "accumulate_steps",
+            self.lr => "optimizer.learning_rate",
+            self.optimizer => "optimizer.kind",
+            self.weight_decay => "optimizer.weight_decay",
+            self.warmup_epochs => "schedule.warmup_epochs",
+            self.label_smoothing => "loss.label_smoothing",
+            self.image_size => "augment.image_size",
+            self.seed => "seed",
+            self.init => "init",
+            self.device => "device",
+            self.precision => "precision",
+            self.workers => "workers",
+            self.threads => "threads",
+            self.bad_images => "bad_images",
+        }
+        if !self.freeze.is_empty() {
+            all.push(Override::new("freeze", &self.freeze)?);
+        }
+        if self.deterministic {
+            all.push(Override::new("deterministic", true)?);
+        }
+        for text in &self.set {
+            all.push(Override::parse(text)?);
+        }
+        Ok(all)
+    }
+}

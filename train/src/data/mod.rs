@@ -1,0 +1,93 @@
+//! Where batches come from, as the training loop sees it; `synthetic` makes them up, `images` reads files.
+
+pub mod images;
+pub mod synthetic;
+
+use std::rc::Rc;
+
+use anyhow::{Result, bail};
+use tch::Tensor;
+
+use crate::recipe::Recipe;
+
+/// Images as the network's square, and their classes, on the host.
+#[derive(Debug)]
+pub struct Batch {
+    /// u8 `[N, 3, H, W]`; in memory usually `[N, H, W, 3]`.
+    pub pixels: Tensor,
+    /// i64 `[N]`.
+    pub labels: Tensor,
+}
+
+impl Batch {
+    /// From interleaved RGB bytes `[N, H, W, 3]`.
+    pub fn from_interleaved(pixels: &[u8], height: u32, width: u32, labels: &[i64]) -> Result<Self> {
+        let shape = [labels.len() as i64, i64::from(height), i64::from(width), 3];
+        let pixels = Tensor::f_from_slice(pixels)?.f_view(shape)?.f_permute([0, 3, 1, 2])?;
+        Ok(Self {
+            pixels,
+            labels: Tensor::f_from_slice(labels)?,
+        })
+    }
+}
+
+/// Batches in order; an error ends them.
+pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch>> + 'a>;
+
+/// Training and validation images of one process.
+pub trait Source {
+    /// Class names, in the order of the labels.
+    fn classes(&self) -> &[String];
+
+    /// What they are, in one line.
+    fn describe(&self) -> String;
+
+    /// A short name, for the manifest.
+    fn name(&self) -> String;
+
+    /// Training images over all processes.
+    fn train_images(&self) -> u64;
+
+    /// Validation images over all processes.
+    fn val_images(&self) -> u64;
+
+    /// The training batches of `epoch` (from 0) from batch `first` on, square images of `side` pixels.
+    ///
+    /// The contents depend on nothing but the seed, the epoch and the batch: an interrupted epoch goes on as it would have.
+    fn train(&self, epoch: u32, first: u64, side: u32) -> Result<Batches<'_>>;
+
+    /// The validation batches; each image comes exactly once, over all processes together.
+    fn val(&self) -> Result<Batches<'_>>;
+
+    /// Images met so far that could not be read, a line each.
+    fn unreadable(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The source a recipe names, as seen by process `rank` of `world_size`.
+///
+/// # Errors
+/// No data named, or data that cannot be used.
+pub fn open(recipe: &Recipe, rank: usize, world_size: usize) -> Result<Rc<dyn Source>> {
+    match (&recipe.data, recipe.synthetic) {
+        (_, Some(_)) if world_size > 1 => {
+            bail!("synthetic data is for one process, got {world_size}")
+        }
+        (_, Some(count)) => {
+            let side = recipe.preprocessing.crop[0];
+            let classes = if recipe.arch.starts_with("cifar") { 10 } else { 1000 };
+            Ok(Rc::new(synthetic::Synthetic::new(
+                count,
+                classes,
+                recipe.batch_size,
+                side,
+                recipe.seed,
+            )))
+        }
+        (Some(dir), None) => Ok(Rc::new(images::Images::open(recipe, dir, rank, world_size)?)),
+        (None, None) => {
+            bail!("no data: expected --data DIR with train/CLASS/... and val/CLASS/..., or --synthetic IMAGES")
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What is minimised: softmax or binary cross-entropy of logits against labels or mixtures of labels.
+
+use anyhow::Result;
+use tch::{Kind, Reduction, Tensor};
+
+use crate::recipe::{Loss, LossKind};
+
+/// What the network should have said.
+#[derive(Debug)]
+pub enum Targets {
+    /// A class each, `[N]` i64.
+    Classes(Tensor),
+    /// A distribution over classes each, `[N, C]` f32 (mixup, cutmix).
+    Mixed(Tensor),
+}
+
+/// The mean loss of a batch, a 0-d f32 tensor. `logits` `[N, C]` may be bf16 or fp16; the loss is computed in fp32.
+///
+/// Softmax is `torch.nn.functional.cross_entropy(logits, targets, label_smoothing=...)`. Binary is timm's
+/// `BinaryCrossEntropy`: one-hot targets smoothed to `off = s / C`, `on = 1 - s + off`, cut at the threshold if there is
+/// one, and the mean over images and classes.
+pub fn loss(logits: &Tensor, targets: &Targets, settings: &Loss) -> Result<Tensor> {
+    let logits = logits.f_to_kind(Kind::Float)?;
+    match settings.kind {
+        LossKind::CrossEntropy => {
+            let target = match targets {
+                Targets::Classes(target) | Targets::Mixed(target) => target,
+            };
+            Ok(logits.f_cross_entropy_loss(
+                target,
+                None::<&Tensor>,
+                Reduction::Mean,
+                -100,
+                settings.label_smoothing,
+            )?)
+        }
+        LossKind::BinaryCrossEntropy => {
+            let classes = logits.size2()?.1;
+            let smoothing = settings.label_smoothing;
+            let soft = match targets {
+                Targets::Classes(labels) => one_hot(labels, classes)?,
+                Targets::Mixed(mixed) => mixed.shallow_clone(),
+            };
+            let mut soft = soft.f_mul_scalar(1.0 - smoothing)?.f_add_scalar(smoothing / classes as f64)?;
+            if let Some(threshold) = settings.target_threshold {
+                soft = soft.f_gt(threshold)?.f_to_kind(Kind::Float)?;
+            }
+            Ok(logits.f_binary_cross_entropy_with_logits(
+                &soft,
+                None::<&Tensor>,
+                None::<&Tensor>,
+                Reduction::Mean,
+            )?)
+        }
+    }
+}
+
+/// Labels `[N]` as rows of zeros with a one, `[N, classes]` f32.
+pub fn one_hot(labels: &Tensor, classes: i64) -> Result<Tensor> {
+    let rows = labels.size1()?;
+    let mut out = Tensor::f_zeros([rows, classes], (Kind::Float, labels.device()))?;
+    Ok(out.f_scatter_value_(1, &labels.f_unsqueeze(1)?, 1.0)?)
+}
+
+/// How many labels are the best, and among the best five, of each row: two i64 0-d tensors on the device.
+pub fn correct(logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tensor)> {
+    let classes = logits.size2()?.1;
+    let (_, best) = logits.f_topk(classes.min(5), 1, true, true)?;
+    let hits = best.f_eq_tensor(&labels.f_unsqueeze(1)?)?;
+    let top1 = hits.f_narrow(1, 0, 1)?.f_sum(Kind::Int64)?;
+    let top5 = hits.f_sum(Kind::Int64)?;
+    Ok((top1, top5))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logits() -> Tensor {
+        Tensor::from_slice(&[2.0_f32, 0.5, -1.0, 0.0, 1.0, 3.0]).view([2, 3])
+    }
+
+    fn value(settings: &Loss, targets: &Targets) -> f64 {
+        loss(&logits(), targets, settings).unwrap().double_value(&[])
+    }
+
+    const GOLDEN: [f64; 5] = [1.20557868, 1.26391196, 1.01641202, 0.93098831, 0.91154391];
+
+    // GOLDEN: torch 2.13
+    //   x = torch.tensor([[2., .5, -1.], [0., 1., 3.]]); y = torch.tensor([0, 1])
+    //   F.cross_entropy(x, y); F.cross_entropy(x, y, label_smoothing=.1)
+    //   F.cross_entropy(x, torch.tensor([[.7, .3, 0.], [0., .5, .5]]), label_smoothing=.1)
+    //   timm.loss.BinaryCrossEntropy(smoothing=.1)(x, y); BinaryCrossEntropy(smoothing=.1, target_threshold=.2)(x, y)
+    #[test]
+    fn equal_to_pytorch_and_timm() {
+        let classes = || Targets::Classes(Tensor::from_slice(&[0_i64, 1]));
+        let mixed = Targets::Mixed(Tensor::from_slice(&[0.7_f32, 0.3, 0.0, 0.0, 0.5, 0.5]).view([2, 3]));
+        let softmax = |label_smoothing| Loss { label_smoothing, ..Loss::default() };
+        let binary = |target_threshold| Loss {
+            kind: LossKind::BinaryCrossEntropy,
+            label_smoothing: 0.1,
+            target_threshold,
+        };
+        for (got, expected) in [
+            (value(&softmax(0.0), &classes()), GOLDEN[0]),
+            (value(&softmax(0.1), &classes()), GOLDEN[1]),
+            (value(&softmax(0.1), &mixed), GOLDEN[2]),
+            (value(&binary(None), &classes()), GOLDEN[3]),
+            (value(&binary(Some(0.2)), &classes()), GOLDEN[4]),
+        ] {
+            assert!((got - expected).abs() < 2e-7, "{got} {expected}");
+        }
+    }
+
+    #[test]
+    fn counts_of_correct_rows() {
+        let labels = Tensor::from_slice(&[0_i64, 1]);
+        let (top1, top5) = correct(&logits(), &labels).unwrap();
+        assert_eq!((top1.int64_value(&[]), top5.int64_value(&[])), (1, 2));
+    }
+}

@@ -1,0 +1,110 @@
+//! Mixup and cutmix: a batch blended with itself, rolled by one, as torchvision's `v2.MixUp` and `v2.CutMix`.
+
+use anyhow::Result;
+use image_data::augment::mix::{cutmix_area, mixup_lambda};
+use image_data::random::{self, Purpose, Random};
+use tch::Tensor;
+
+use crate::ema::copy_of;
+use crate::loss::{Targets, one_hot};
+use crate::recipe::Augment;
+
+/// What the random numbers of a batch depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The run's.
+    pub seed: u64,
+    /// From 0.
+    pub epoch: u32,
+    /// Optimiser steps attempted in the run.
+    pub step: u64,
+    /// The process.
+    pub rank: usize,
+}
+
+impl Key {
+    fn stream(self) -> Random {
+        let index = (self.step << 16) | self.rank as u64;
+        random::Key::new(self.seed, self.epoch, index, Purpose::Mix).stream()
+    }
+}
+
+/// Blends `images` `[N, 3, H, W]` as the recipe says, and `labels` `[N]` with them; both unchanged where mixing is off.
+///
+/// Mixup: `lambda ~ Beta(a, a)`, `lambda * x + (1 - lambda) * roll(x, 1)`. Cutmix: a box of area `1 - lambda` around a
+/// uniform centre, clipped at the border, comes from `roll(x, 1)`; lambda is then the share that stayed. With both on,
+/// each batch takes one of them, evenly.
+pub fn mix(
+    augment: &Augment,
+    key: Key,
+    images: &Tensor,
+    labels: &Tensor,
+    classes: i64,
+) -> Result<(Tensor, Targets)> {
+    let (mixup, cutmix) = (augment.mixup_alpha, augment.cutmix_alpha);
+    if mixup == 0.0 && cutmix == 0.0 {
+        return Ok((images.shallow_clone(), Targets::Classes(labels.shallow_clone())));
+    }
+    let mut random = key.stream();
+    let takes_mixup = cutmix == 0.0 || (mixup > 0.0 && random.chance(0.5));
+    let rolled = images.f_roll([1], [0])?;
+    let (mixed, lambda) = if takes_mixup {
+        let lambda = mixup_lambda(mixup, &mut random);
+        (images.f_lerp(&rolled, 1.0 - lambda)?, lambda)
+    } else {
+        let (_, _, height, width) = images.size4()?;
+        let (area, lambda) = cutmix_area(cutmix, width as u32, height as u32, &mut random);
+        let mixed = copy_of(images)?;
+        if area.width > 0 && area.height > 0 {
+            let [x, y, w, h] = [area.x, area.y, area.width, area.height].map(i64::from);
+            let part = |t: &Tensor| t.f_narrow(2, y, h)?.f_narrow(3, x, w);
+            part(&mixed)?.f_copy_(&part(&rolled)?)?;
+        }
+        (mixed, lambda)
+    };
+    let hot = one_hot(labels, classes)?;
+    let targets = hot.f_lerp(&hot.f_roll([1], [0])?, 1.0 - lambda)?;
+    Ok((mixed, Targets::Mixed(targets)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    fn key(step: u64) -> Key {
+        Key { seed: 1, epoch: 0, step, rank: 0 }
+    }
+
+    fn batch() -> (Tensor, Tensor) {
+        let images = Tensor::arange(4, (Kind::Float, Device::Cpu)).view([4, 1, 1, 1]);
+        let labels = Tensor::from_slice(&[0_i64, 1, 2, 2]);
+        (images.expand([4, 3, 8, 8], false).contiguous(), labels)
+    }
+
+    #[test]
+    fn labels_are_mixed_in_the_proportion_of_the_pixels() {
+        let (images, labels) = batch();
+        for (mixup_alpha, cutmix_alpha) in [(0.8, 0.0), (0.0, 1.0)] {
+            let augment = Augment { mixup_alpha, cutmix_alpha, ..Augment::default() };
+            for step in 0..20 {
+                let (mixed, targets) = mix(&augment, key(step), &images, &labels, 3).unwrap();
+                let Targets::Mixed(targets) = targets else { panic!("mixing is on") };
+                // Image 1 is all ones, its partner image 0 all zeros: its mean is lambda.
+                let lambda = mixed.get(1).mean(Kind::Float).double_value(&[]);
+                assert!((targets.double_value(&[1, 1]) - lambda).abs() < 1e-6);
+                assert!((targets.double_value(&[1, 0]) - (1.0 - lambda)).abs() < 1e-6);
+                assert_eq!(targets.sum(Kind::Float).double_value(&[]), 4.0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_mixes_the_same_way_every_time() {
+        let (images, labels) = batch();
+        let augment = Augment { mixup_alpha: 0.2, cutmix_alpha: 1.0, ..Augment::default() };
+        let once = |step| mix(&augment, key(step), &images, &labels, 3).unwrap().0;
+        assert_eq!(once(3), once(3));
+        assert_ne!(once(3), once(4));
+    }
+}

@@ -1,0 +1,340 @@
+//! A network: an architecture's graph, interpreted with libtorch, and the tensors it owns under torchvision's names.
+//!
+//! Initial values are in `init`, reading and writing of weights in `checkpoint`.
+
+use anyhow::{Context, Result, bail};
+use model_core::arch::{Architecture, Graph, Op, Padding, TensorKind};
+use tch::{Device, Kind, Tensor};
+
+/// A named tensor of the state dict.
+#[derive(Debug)]
+pub struct Named {
+    /// torchvision's key.
+    pub name: String,
+    /// What it is.
+    pub kind: TensorKind,
+    /// Its value: a leaf of the autograd graph for parameters.
+    pub tensor: Tensor,
+    /// It keeps its value in training.
+    pub frozen: bool,
+}
+
+/// A network on one device.
+#[derive(Debug)]
+pub struct Network {
+    architecture: Architecture,
+    graph: Graph,
+    layers: Vec<Layer>,
+    last_use: Vec<usize>,
+    /// State-dict order; `num_batches_tracked` is kept on the host, in `batches_tracked`.
+    tensors: Vec<Named>,
+    batches_tracked: i64,
+    device: Device,
+    channels_last: bool,
+}
+
+/// Where a node's tensors are, as indices into `tensors`.
+#[derive(Debug)]
+enum Layer {
+    None,
+    Conv { weight: usize },
+    Norm { weight: usize, bias: usize, mean: usize, var: usize },
+    Linear { weight: usize, bias: usize },
+    /// Elementwise on a tensor nobody else reads.
+    InPlace,
+}
+
+impl Network {
+    /// The network with every tensor zero (running variances one), on the CPU; `init` or a checkpoint gives values.
+    pub fn new(architecture: Architecture) -> Result<Self> {
+        let graph = architecture.graph();
+        let mut tensors = Vec::new();
+        for spec in graph.tensors() {
+            if spec.kind == TensorKind::NumBatchesTracked {
+                continue;
+            }
+            let shape: Vec<i64> = spec.shape.iter().map(|&d| d as i64).collect();
+            let options = (Kind::Float, Device::Cpu);
+            let tensor = match spec.kind {
+                TensorKind::RunningVar | TensorKind::NormWeight => Tensor::f_ones(&shape, options)?,
+                _ => Tensor::f_zeros(&shape, options)?,
+            };
+            let tensor = tensor.f_set_requires_grad(spec.kind.is_parameter())?;
+            tensors.push(Named {
+                name: spec.name,
+                kind: spec.kind,
+                tensor,
+                frozen: false,
+            });
+        }
+        let layers = layers(&graph);
+        Ok(Self {
+            last_use: graph.last_uses(),
+            layers,
+            graph,
+            architecture,
+            tensors,
+            batches_tracked: 0,
+            device: Device::Cpu,
+            channels_last: false,
+        })
+    }
+
+    /// The description it was built from.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Its nodes.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Every tensor but the batch counters, in state-dict order.
+    pub fn tensors(&self) -> &[Named] {
+        &self.tensors
+    }
+
+    /// Handles to the parameters that learn, in state-dict order.
+    pub fn trainable(&self) -> Vec<Tensor> {
+        let learns = |named: &&Named| named.kind.is_parameter() && !named.frozen;
+        self.tensors
+            .iter()
+            .filter(learns)
+            .map(|named| named.tensor.shallow_clone())
+            .collect()
+    }
+
+    /// Training batches seen (PyTorch's `num_batches_tracked`).
+    pub fn batches_tracked(&self) -> i64 {
+        self.batches_tracked
+    }
+
+    /// Sets the count of training batches, from a checkpoint.
+    pub fn set_batches_tracked(&mut self, count: i64) {
+        self.batches_tracked = count;
+    }
+
+    /// Moves to a device and memory layout. Before an optimiser takes handles of the parameters.
+    pub fn place(&mut self, device: Device, channels_last: bool) -> Result<()> {
+        for named in &mut self.tensors {
+            let learns = named.tensor.requires_grad();
+            let moved = tch::no_grad(|| named.tensor.f_to_device(device))?
+                .f_detach()?
+                .f_set_requires_grad(learns)?;
+            if channels_last && moved.dim() == 4 {
+                torch_ext::memory_format::set_channels_last(&moved)?;
+            }
+            named.tensor = moved;
+        }
+        self.device = device;
+        self.channels_last = channels_last;
+        Ok(())
+    }
+
+    /// Keeps every tensor whose name begins with one of `prefixes` as it is.
+    ///
+    /// # Errors
+    /// A prefix that no tensor has.
+    pub fn freeze(&mut self, prefixes: &[String]) -> Result<usize> {
+        let mut count = 0;
+        for prefix in prefixes {
+            let mut found = false;
+            for named in &mut self.tensors {
+                if named.name.starts_with(prefix.as_str()) {
+                    found = true;
+                    count += usize::from(!named.frozen && named.kind.is_parameter());
+                    named.frozen = true;
+                    named.tensor = named.tensor.f_set_requires_grad(false)?;
+                }
+            }
+            if !found {
+                bail!("freeze: no tensor begins with '{prefix}'; `train summary` lists the names");
+            }
+        }
+        Ok(count)
+    }
+
+    /// Name of the classifier's module.
+    pub fn classifier(&self) -> &str {
+        match self.graph.nodes.last().map(|node| &node.op) {
+            Some(Op::Linear(linear)) => &linear.name,
+            _ => "",
+        }
+    }
+
+    /// Logits `[N, classes]` for images `[N, 3, H, W]`; batch statistics are used and recorded.
+    pub fn forward_train(&mut self, images: &Tensor) -> Result<Tensor> {
+        self.batches_tracked += 1;
+        self.forward(images, true)
+    }
+
+    /// Logits `[N, classes]` for images `[N, 3, H, W]` with running statistics, without gradients.
+    pub fn forward_eval(&self, images: &Tensor) -> Result<Tensor> {
+        tch::no_grad(|| self.forward(images, false))
+    }
+
+    fn forward(&self, images: &Tensor, train: bool) -> Result<Tensor> {
+        let mut values: Vec<Option<Tensor>> = (0..self.graph.nodes.len()).map(|_| None).collect();
+        for (index, (node, layer)) in self.graph.nodes.iter().zip(&self.layers).enumerate() {
+            let value = if index == 0 {
+                if self.channels_last {
+                    torch_ext::memory_format::channels_last(images)?
+                } else {
+                    images.shallow_clone()
+                }
+            } else {
+                self.apply(&node.op, layer, &node.inputs, &values, train)
+                    .with_context(|| format!("node {index} ({})", describe(&node.op)))?
+            };
+            values[index] = Some(value);
+            for &input in &node.inputs {
+                if self.last_use[input] == index {
+                    values[input] = None;
+                }
+            }
+        }
+        values
+            .pop()
+            .flatten()
+            .context("a network without nodes has no logits")
+    }
+
+    fn apply(
+        &self,
+        op: &Op,
+        layer: &Layer,
+        inputs: &[usize],
+        values: &[Option<Tensor>],
+        train: bool,
+    ) -> Result<Tensor> {
+        let input = |i: usize| {
+            inputs
+                .get(i)
+                .and_then(|&index| values[index].as_ref())
+                .context("an input that was let go or never made")
+        };
+        let x = input(0)?;
+        let tensor = |index: usize| &self.tensors[index].tensor;
+        let value = match (op, layer) {
+            (Op::Conv(conv), Layer::Conv { weight }) => {
+                let (padded, padding) = pad(x, conv.padding, conv.kernel, conv.stride)?;
+                let stride = conv.stride as i64;
+                padded.f_conv2d(
+                    tensor(*weight),
+                    None::<&Tensor>,
+                    [stride, stride],
+                    [padding, padding],
+                    [1, 1],
+                    conv.groups as i64,
+                )?
+            }
+            (Op::BatchNorm(norm), Layer::Norm { weight, bias, mean, var, .. }) => x.f_batch_norm(
+                Some(tensor(*weight)),
+                Some(tensor(*bias)),
+                Some(tensor(*mean)),
+                Some(tensor(*var)),
+                // A frozen BatchNorm is a fixed affine map: it neither uses nor records batch statistics.
+                train && !self.tensors[*mean].frozen,
+                norm.momentum,
+                norm.eps,
+                true,
+            )?,
+            (Op::Linear(_), Layer::Linear { weight, bias }) => {
+                x.f_linear(tensor(*weight), Some(tensor(*bias)))?
+            }
+            (Op::Relu, Layer::InPlace) => x.shallow_clone().f_relu_()?,
+            (Op::Relu, _) => x.f_relu()?,
+            (Op::Relu6, Layer::InPlace) => x.shallow_clone().f_clamp_(0.0, 6.0)?,
+            (Op::Relu6, _) => x.f_clamp(0.0, 6.0)?,
+            (Op::MaxPool { kernel, stride, padding }, _) => {
+                let [kernel, stride, padding] = [kernel, stride, padding].map(|&v| v as i64);
+                x.f_max_pool2d(
+                    [kernel, kernel],
+                    [stride, stride],
+                    [padding, padding],
+                    [1, 1],
+                    false,
+                )?
+            }
+            (Op::GlobalAvgPool, _) => x.f_adaptive_avg_pool2d([1, 1])?,
+            (Op::Flatten, _) => x.f_flatten(1, -1)?,
+            (Op::Dropout { p }, _) => x.f_dropout(*p, train)?,
+            (Op::Add, Layer::InPlace) => x.shallow_clone().f_add_(input(1)?)?,
+            (Op::Add, _) => x.f_add(input(1)?)?,
+            (op, _) => bail!("no interpretation of {}", describe(op)),
+        };
+        Ok(value)
+    }
+}
+
+/// TensorFlow's SAME border may be uneven; then zeros are added first, and the convolution pads nothing.
+fn pad(x: &Tensor, padding: Padding, kernel: usize, stride: usize) -> Result<(Tensor, i64)> {
+    let (_, _, height, width) = x.size4()?;
+    let (top, bottom) = padding.resolve(height as usize, kernel, stride);
+    let (left, right) = padding.resolve(width as usize, kernel, stride);
+    if top == bottom && left == right && top == left {
+        return Ok((x.shallow_clone(), top as i64));
+    }
+    let border = [left, right, top, bottom].map(|side| side as i64);
+    Ok((x.f_constant_pad_nd(border)?, 0))
+}
+
+fn layers(graph: &Graph) -> Vec<Layer> {
+    let mut readers = vec![0_usize; graph.nodes.len()];
+    for node in &graph.nodes {
+        for &input in &node.inputs {
+            readers[input] += 1;
+        }
+    }
+    let mut next = 0;
+    let mut take = || {
+        next += 1;
+        next - 1
+    };
+    let mut layers = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        // BatchNorm keeps its input for the backward pass, not its output: the output may be overwritten.
+        let overwrites = node.inputs.first().is_some_and(|&input| {
+            readers[input] == 1 && matches!(graph.nodes[input].op, Op::BatchNorm(_) | Op::Add)
+        });
+        layers.push(match &node.op {
+            Op::Conv(_) => Layer::Conv { weight: take() },
+            Op::BatchNorm(_) => Layer::Norm {
+                weight: take(),
+                bias: take(),
+                mean: take(),
+                var: take(),
+            },
+            Op::Linear(_) => Layer::Linear {
+                weight: take(),
+                bias: take(),
+            },
+            Op::Relu | Op::Relu6 | Op::Add if overwrites => Layer::InPlace,
+            _ => Layer::None,
+        });
+    }
+    layers
+}
+
+/// A node in a few words, with its name where it has one.
+pub fn describe(op: &Op) -> String {
+    match op {
+        Op::Input { .. } => "input".into(),
+        Op::Conv(conv) => format!("conv {}", conv.name),
+        Op::BatchNorm(norm) => format!("batch norm {}", norm.name),
+        Op::Relu => "relu".into(),
+        Op::Relu6 => "relu6".into(),
+        Op::MaxPool { .. } => "max pool".into(),
+        Op::GlobalAvgPool => "average pool".into(),
+        Op::Flatten => "flatten".into(),
+        Op::Dropout { .. } => "dropout".into(),
+        Op::Linear(linear) => format!("linear {}", linear.name),
+        Op::Add => "add".into(),
+    }
+}

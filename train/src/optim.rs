@@ -1,0 +1,182 @@
+//! SGD, AdamW and LAMB over fused kernels, with state that is ours to save: named tensors and a step count.
+
+use anyhow::{Context, Result, bail};
+use model_core::arch::TensorKind;
+use tch::{Tensor, no_grad};
+use torch_ext::optim::{Adam, Sgd, fused_adamw, fused_sgd, lamb};
+
+use crate::model::Network;
+use crate::recipe::{Optimizer as Settings, OptimizerKind};
+
+/// Parameters that share their constants.
+struct Group {
+    parameters: Vec<Tensor>,
+    /// SGD's momentum, or Adam's first moment.
+    first: Vec<Tensor>,
+    /// Adam's second moment; empty for SGD.
+    second: Vec<Tensor>,
+    /// AdamW's step counters on the device, one a parameter.
+    counters: Vec<Tensor>,
+    names: Vec<String>,
+    lr_factor: f64,
+    weight_decay: f64,
+    /// LAMB's layer-wise rate: timm leaves it off where there is no decay.
+    trust_ratio: bool,
+}
+
+/// An optimiser over a network's trainable parameters.
+pub struct Optimizer {
+    settings: Settings,
+    groups: Vec<Group>,
+    steps: i64,
+}
+
+impl Optimizer {
+    /// State of zeros for every trainable parameter. After the network was placed and frozen.
+    pub fn new(settings: &Settings, network: &Network) -> Result<Self> {
+        let mut groups: Vec<Group> = Vec::new();
+        let head = format!("{}.", network.classifier());
+        for named in network.tensors() {
+            if !named.kind.is_parameter() || named.frozen {
+                continue;
+            }
+            let decays = settings.decay_norm_and_bias || named.kind == TensorKind::Weight;
+            let weight_decay = if decays { settings.weight_decay } else { 0.0 };
+            let lr_factor = if named.name.starts_with(&head) { 1.0 } else { settings.body_lr_factor };
+            let trust_ratio = weight_decay != 0.0;
+            let same = |g: &&mut Group| {
+                g.lr_factor == lr_factor && g.weight_decay == weight_decay && g.trust_ratio == trust_ratio
+            };
+            if groups.iter_mut().find(same).is_none() {
+                groups.push(Group {
+                    parameters: Vec::new(),
+                    first: Vec::new(),
+                    second: Vec::new(),
+                    counters: Vec::new(),
+                    names: Vec::new(),
+                    lr_factor,
+                    weight_decay,
+                    trust_ratio,
+                });
+            }
+            let group = groups.iter_mut().find(same).context("the group made above")?;
+            let tensor = &named.tensor;
+            group.first.push(no_grad(|| tensor.f_zeros_like())?);
+            if settings.kind != OptimizerKind::Sgd {
+                group.second.push(no_grad(|| tensor.f_zeros_like())?);
+                let counter = Tensor::f_zeros([1], (tch::Kind::Float, tensor.device()))?;
+                group.counters.push(counter);
+            }
+            group.names.push(named.name.clone());
+            group.parameters.push(tensor.shallow_clone());
+        }
+        if groups.is_empty() {
+            bail!("every parameter is frozen: nothing to train");
+        }
+        Ok(Self {
+            settings: settings.clone(),
+            groups,
+            steps: 0,
+        })
+    }
+
+    /// Every parameter it moves, group by group.
+    pub fn parameters(&self) -> Vec<Tensor> {
+        let all = self.groups.iter().flat_map(|group| &group.parameters);
+        all.map(Tensor::shallow_clone).collect()
+    }
+
+    /// Steps taken.
+    pub fn steps(&self) -> i64 {
+        self.steps
+    }
+
+    /// Forgets the gradients.
+    pub fn zero_grad(&self) -> Result<()> {
+        for group in &self.groups {
+            torch_ext::grad::reset_grads(&group.parameters)?;
+        }
+        Ok(())
+    }
+
+    /// One step from the gradients, at `learning_rate` times each group's factor.
+    pub fn step(&mut self, learning_rate: f64) -> Result<()> {
+        self.steps += 1;
+        let s = &self.settings;
+        for group in &self.groups {
+            let grads = torch_ext::grad::grads(&group.parameters)?;
+            let lr = learning_rate * group.lr_factor;
+            let adam = Adam {
+                lr,
+                beta1: s.betas[0],
+                beta2: s.betas[1],
+                eps: s.eps,
+                weight_decay: group.weight_decay,
+            };
+            let Group { parameters, first, second, counters, .. } = group;
+            match s.kind {
+                OptimizerKind::Sgd => {
+                    let sgd = Sgd {
+                        lr,
+                        momentum: s.momentum,
+                        dampening: 0.0,
+                        weight_decay: group.weight_decay,
+                        nesterov: s.nesterov,
+                    };
+                    let buffers: &[Tensor] = if s.momentum == 0.0 { &[] } else { first };
+                    // Zero buffers make the first step like any other.
+                    fused_sgd(parameters, &grads, buffers, &sgd, false, None)?;
+                }
+                OptimizerKind::Adamw => {
+                    fused_adamw(parameters, &grads, first, second, counters, &adam, None)?;
+                }
+                OptimizerKind::Lamb => {
+                    lamb(parameters, &grads, first, second, self.steps, &adam, group.trust_ratio)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The state as named tensors, for a checkpoint: `momentum.NAME`, or `exp_avg.NAME` and `exp_avg_sq.NAME`.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let sgd = self.settings.kind == OptimizerKind::Sgd;
+        let mut state = Vec::new();
+        for group in &self.groups {
+            for (i, name) in group.names.iter().enumerate() {
+                let key = if sgd { "momentum" } else { "exp_avg" };
+                state.push((format!("{key}.{name}"), group.first[i].shallow_clone()));
+                if let Some(second) = group.second.get(i) {
+                    state.push((format!("exp_avg_sq.{name}"), second.shallow_clone()));
+                }
+            }
+        }
+        state
+    }
+
+    /// Takes up a saved state's step count; the caller copies the tensors into [`Optimizer::state`]'s handles.
+    pub fn set_steps(&mut self, steps: i64) -> Result<()> {
+        self.steps = steps;
+        for counter in self.groups.iter_mut().flat_map(|group| &mut group.counters) {
+            let _ = no_grad(|| counter.f_fill_(steps as f64))?;
+        }
+        Ok(())
+    }
+
+    /// One line for the log: groups, sizes and constants.
+    pub fn describe(&self) -> String {
+        let s = &self.settings;
+        let name = match s.kind {
+            OptimizerKind::Sgd if s.nesterov => format!("SGD (Nesterov momentum {})", s.momentum),
+            OptimizerKind::Sgd => format!("SGD (momentum {})", s.momentum),
+            OptimizerKind::Adamw => format!("AdamW (betas {:?}, eps {})", s.betas, s.eps),
+            OptimizerKind::Lamb => format!("LAMB (betas {:?}, eps {})", s.betas, s.eps),
+        };
+        let groups: Vec<String> = self
+            .groups
+            .iter()
+            .map(|g| format!("{} tensors: rate x{}, weight decay {}", g.names.len(), g.lr_factor, g.weight_decay))
+            .collect();
+        format!("{name}; {}", groups.join("; "))
+    }
+}

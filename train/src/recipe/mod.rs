@@ -1,0 +1,417 @@
+//! A recipe: everything that decides what a training run computes, as data.
+//!
+//! Here is what a recipe holds and its defaults; `load` reads files, applies overrides and rejects unknown keys;
+//! `validate` checks the values; `catalog` holds the recipes that ship with the program.
+
+mod augment;
+pub mod catalog;
+pub mod load;
+mod validate;
+
+use std::path::PathBuf;
+
+use model_core::preprocessing::Preprocessing;
+use serde::{Deserialize, Serialize};
+
+pub use augment::{Augment, ColorJitter, Policy, Sizing, TrainCrop};
+pub use load::{Override, resolve};
+
+/// Everything that decides what a run computes. Unknown keys are errors; missing keys take the defaults below.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recipe {
+    /// Short name, for logs and the manifest.
+    pub name: String,
+    /// One sentence for people.
+    pub description: String,
+    /// Where the settings come from.
+    pub source: String,
+    /// What the source reports for them.
+    pub published: String,
+    /// What this project has seen of it.
+    pub tested: String,
+
+    /// Directory with `train/` and `val/` (or `test/`); none only with `synthetic`.
+    pub data: Option<PathBuf>,
+    /// Random images instead of files: number of training images, for speed tests.
+    pub synthetic: Option<u64>,
+    /// Turn photos upright as their EXIF says. torchvision does not, so published accuracies are without; `infer-cli` does.
+    pub apply_exif: bool,
+    /// An unreadable image is reported and counted; then it is skipped, or ends the run.
+    pub bad_images: BadImages,
+    /// Decoding threads; none: one per core.
+    pub workers: Option<usize>,
+    /// libtorch threads on a CPU; none: libtorch's own choice.
+    pub threads: Option<usize>,
+    /// `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+    pub device: String,
+    /// Ask libtorch for deterministic algorithms where it has a choice (CUDA; on a CPU they always are).
+    pub deterministic: bool,
+
+    /// A name from `train summary --list`.
+    pub arch: String,
+    /// Start with zero in the last BatchNorm weight of each residual branch (He et al. 2019, "Bag of tricks").
+    pub zero_init_residual: bool,
+    /// Weights to start from (`.safetensors` or `.pth`), class count may differ.
+    pub init: Option<PathBuf>,
+    /// Name prefixes of tensors that stay as they are, BatchNorm statistics included.
+    pub freeze: Vec<String>,
+
+    /// Decides initial weights, order of the images, augmentation and dropout.
+    pub seed: u64,
+    /// Passes over the training images.
+    pub epochs: u32,
+    /// Images a device takes at a time.
+    pub batch_size: usize,
+    /// Batches whose gradients are averaged before a step.
+    pub accumulate_steps: usize,
+    /// Arithmetic of the forward pass.
+    pub precision: Precision,
+    /// Activations and weights as `[N, H, W, C]` in memory; none: wherever it is faster.
+    pub channels_last: Option<bool>,
+
+    /// What is minimised.
+    pub loss: Loss,
+    /// How the weights move.
+    pub optimizer: Optimizer,
+    /// The learning rate over time.
+    pub schedule: Schedule,
+    /// An average of the weights over time, evaluated and saved in their place.
+    pub ema: Option<Ema>,
+    /// What happens to the training pixels.
+    pub augment: Augment,
+    /// What happens to pixels in validation and ever after; written into the model's manifest.
+    pub preprocessing: Preprocessing,
+    /// Validation.
+    pub evaluation: Evaluation,
+    /// What is written, and when.
+    pub checkpoints: Checkpoints,
+    /// What happens when a gradient is not finite.
+    pub non_finite: NonFinite,
+}
+
+/// What to do with an image that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum BadImages {
+    /// Report it, count it, go on without it.
+    Skip,
+    /// End the run.
+    Fail,
+}
+
+/// Arithmetic of the forward pass; weights and optimiser state are always fp32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// bf16 where the device computes in it, else fp16 on CUDA, else fp32.
+    Auto,
+    /// 32-bit floats throughout.
+    Fp32,
+    /// Autocast to bfloat16; needs no loss scaling.
+    Bf16,
+    /// Autocast to half precision with dynamic loss scaling.
+    Fp16,
+}
+
+/// The loss, averaged over the batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Loss {
+    /// Softmax cross-entropy, or one sigmoid a class.
+    pub kind: LossKind,
+    /// Probability moved from the target to all classes evenly (Szegedy et al. 2016).
+    pub label_smoothing: f64,
+    /// Binary only: targets above it become 1, others 0 (timm `--bce-target-thresh`).
+    pub target_threshold: Option<f64>,
+}
+
+/// Kinds of loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// `torch.nn.CrossEntropyLoss`
+    CrossEntropy,
+    /// `torch.nn.BCEWithLogitsLoss`, mean over images and classes
+    BinaryCrossEntropy,
+}
+
+/// The optimiser and its constants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Optimizer {
+    /// Which one.
+    pub kind: OptimizerKind,
+    /// The peak learning rate.
+    pub learning_rate: f64,
+    /// The global batch size `learning_rate` is meant for; the rate is scaled linearly to the one in use (Goyal et al.
+    /// 2017). None: it is used as it is.
+    pub reference_batch: Option<u64>,
+    /// SGD only.
+    pub momentum: f64,
+    /// SGD only: Nesterov's momentum, as PyTorch defines it.
+    pub nesterov: bool,
+    /// AdamW and LAMB.
+    pub betas: [f64; 2],
+    /// AdamW and LAMB.
+    pub eps: f64,
+    /// L2 penalty (SGD) or decoupled decay (AdamW, LAMB).
+    pub weight_decay: f64,
+    /// Whether BatchNorm weights and all biases decay too.
+    pub decay_norm_and_bias: bool,
+    /// Gradients are scaled down to this L2 norm over all parameters when they exceed it.
+    pub clip_norm: Option<f64>,
+    /// Factor on the learning rate of everything but the classifier.
+    pub body_lr_factor: f64,
+}
+
+/// Kinds of optimiser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerKind {
+    /// `torch.optim.SGD`
+    Sgd,
+    /// `torch.optim.AdamW`
+    Adamw,
+    /// You et al. 2020, as timm's `Lamb`
+    Lamb,
+}
+
+/// Learning rate as a function of time: linear warm-up, then a decay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Schedule {
+    /// The decay after the warm-up.
+    pub kind: ScheduleKind,
+    /// Epochs of linear rise.
+    pub warmup_epochs: f64,
+    /// Where the rise starts, as a fraction of the peak.
+    pub warmup_start_factor: f64,
+    /// The rate at the very end (cosine and linear), as an absolute value.
+    pub final_learning_rate: f64,
+    /// Step decay: multiply by `step_factor` every so many epochs, counted from the start of the run.
+    pub step_epochs: f64,
+    /// Step decay: the factor.
+    pub step_factor: f64,
+    /// Whether the rate changes at each optimiser step or once an epoch.
+    pub granularity: Granularity,
+}
+
+/// Kinds of decay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleKind {
+    /// Half a cosine from the peak to the final rate (Loshchilov & Hutter 2017).
+    Cosine,
+    /// A straight line from the peak to the final rate.
+    Linear,
+    /// Stairs.
+    Step,
+    /// None.
+    Constant,
+}
+
+/// When the learning rate changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Granularity {
+    /// At each optimiser step.
+    Step,
+    /// At the start of each epoch.
+    Epoch,
+}
+
+/// Exponential moving average of weights and BatchNorm statistics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ema {
+    /// Weight of the past, per update.
+    pub decay: f64,
+    /// Optimiser steps between updates.
+    pub every_steps: u64,
+}
+
+/// Validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Evaluation {
+    /// Images at a time; none: the training batch size.
+    pub batch_size: Option<usize>,
+    /// Epochs between validations; the last epoch is always validated.
+    pub every_epochs: u32,
+    /// Average the logits of each image and its mirror image.
+    pub flip: bool,
+    /// Stop when validation top-1 has not improved for so many epochs.
+    pub stop_after_epochs: Option<u32>,
+}
+
+/// What is written, and when. `last` and `best` are always kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Checkpoints {
+    /// Keep `epoch-0010`, `epoch-0020`, ...; 0 keeps none.
+    pub keep_every_epochs: u32,
+    /// Minutes between saves inside an epoch; 0 saves at epoch ends only.
+    pub save_every_minutes: f64,
+    /// Optimiser steps between saves inside an epoch; 0 goes by the minutes alone.
+    pub save_every_steps: u64,
+}
+
+/// What happens when a gradient is not finite: the step is skipped, then the run rolled back, then stopped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NonFinite {
+    /// Skipped steps in a row before the last saved state is restored.
+    pub skip_budget: u32,
+    /// Restorations before the run ends with an error.
+    pub rollback_budget: u32,
+    /// fp16 only: the loss scale never falls below it.
+    pub min_loss_scale: f64,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            name: "unnamed".into(),
+            description: String::new(),
+            source: String::new(),
+            published: String::new(),
+            tested: String::new(),
+            data: None,
+            synthetic: None,
+            apply_exif: false,
+            bad_images: BadImages::Skip,
+            workers: None,
+            threads: None,
+            device: "auto".into(),
+            deterministic: false,
+            arch: "resnet50".into(),
+            zero_init_residual: false,
+            init: None,
+            freeze: Vec::new(),
+            seed: 0,
+            epochs: 90,
+            batch_size: 256,
+            accumulate_steps: 1,
+            precision: Precision::Auto,
+            channels_last: None,
+            loss: Loss::default(),
+            optimizer: Optimizer::default(),
+            schedule: Schedule::default(),
+            ema: None,
+            augment: Augment::default(),
+            preprocessing: Preprocessing::imagenet(),
+            evaluation: Evaluation::default(),
+            checkpoints: Checkpoints::default(),
+            non_finite: NonFinite::default(),
+        }
+    }
+}
+
+impl Default for Loss {
+    fn default() -> Self {
+        Self {
+            kind: LossKind::CrossEntropy,
+            label_smoothing: 0.0,
+            target_threshold: None,
+        }
+    }
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self {
+            kind: OptimizerKind::Sgd,
+            learning_rate: 0.05,
+            reference_batch: None,
+            momentum: 0.9,
+            nesterov: false,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 1e-4,
+            decay_norm_and_bias: true,
+            clip_norm: None,
+            body_lr_factor: 1.0,
+        }
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            kind: ScheduleKind::Cosine,
+            warmup_epochs: 5.0,
+            warmup_start_factor: 0.1,
+            final_learning_rate: 1e-6,
+            step_epochs: 30.0,
+            step_factor: 0.1,
+            granularity: Granularity::Step,
+        }
+    }
+}
+
+impl Default for Ema {
+    fn default() -> Self {
+        Self {
+            decay: 0.9999,
+            every_steps: 1,
+        }
+    }
+}
+
+impl Default for Evaluation {
+    fn default() -> Self {
+        Self {
+            batch_size: None,
+            every_epochs: 1,
+            flip: false,
+            stop_after_epochs: None,
+        }
+    }
+}
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Self {
+            keep_every_epochs: 10,
+            save_every_minutes: 10.0,
+            save_every_steps: 0,
+        }
+    }
+}
+
+impl Default for NonFinite {
+    fn default() -> Self {
+        Self {
+            skip_budget: 10,
+            rollback_budget: 3,
+            min_loss_scale: 128.0,
+        }
+    }
+}
+
+impl Recipe {
+    /// Images behind one optimiser step, over all devices.
+    pub fn global_batch(&self, world_size: usize) -> u64 {
+        (self.batch_size * self.accumulate_steps * world_size) as u64
+    }
+
+    /// The peak learning rate after linear scaling, with the rule in words.
+    pub fn peak_learning_rate(&self, world_size: usize) -> (f64, String) {
+        let rate = self.optimizer.learning_rate;
+        let batch = self.global_batch(world_size);
+        match self.optimizer.reference_batch {
+            None => (
+                rate,
+                format!("{rate} as given (no linear scaling; global batch {batch})"),
+            ),
+            Some(reference) => {
+                let scaled = rate * batch as f64 / reference as f64;
+                (
+                    scaled,
+                    format!("{rate} x {batch} / {reference} = {scaled:.6} (linear scaling)"),
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! From a recipe to a trainer: device, data, network, optimiser, and a saved state where the run goes on.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use model_core::arch::Op;
+use tch::{Device, Kind, Tensor};
+
+use super::Trainer;
+use crate::checkpoint::file::TensorFile;
+use crate::checkpoint::state::Progress;
+use crate::checkpoint::weights;
+use crate::data::{self, Source};
+use crate::ema::Ema;
+use crate::evaluate::sum_kind;
+use crate::input::Normalizer;
+use crate::model::Network;
+use crate::optim::Optimizer;
+use crate::precision::{Arithmetic, Scaler};
+use crate::progress::Reporter;
+use crate::recipe::{Recipe, load};
+use crate::report::Reports;
+use crate::run_dir::RunDir;
+use crate::schedule::Schedule;
+use crate::signals::StopRequest;
+use crate::world::World;
+
+/// What a trainer is made from.
+pub struct Start {
+    /// Resolved.
+    pub recipe: Recipe,
+    /// Where it writes; already created.
+    pub run: RunDir,
+    /// The saved state to go on from.
+    pub resume: Option<(Progress, TensorFile)>,
+    /// Who trains along.
+    pub world: Box<dyn World>,
+}
+
+impl Start {
+    /// Builds everything and says what it came to.
+    ///
+    /// # Errors
+    /// A device, data set, checkpoint or value that does not fit, in one line.
+    pub fn build(self) -> Result<Trainer> {
+        let Start { recipe, run, resume, mut world } = self;
+        let is_first = world.rank() == 0;
+        let mut reporter = Reporter::new(is_first.then(|| run.log()).as_deref(), !is_first)?;
+        if let Some(threads) = recipe.threads {
+            torch_ext::backend::set_num_threads(threads)?;
+        }
+        let device = crate::device::choose(&recipe.device)?;
+        torch_ext::backend::set_deterministic(recipe.deterministic, false)?;
+        if !recipe.deterministic && matches!(device, Device::Cuda(_)) {
+            torch_ext::backend::set_cudnn_benchmark(recipe.augment.progressive.is_none())?;
+        }
+        // Numbers too small for a normal float cost a hundred times more on a CPU and carry nothing.
+        torch_ext::backend::set_flush_denormal(true)?;
+        let source = data::open(&recipe, world.rank(), world.size())?;
+        let mut network = network(&recipe, source.as_ref(), resume.is_none(), &mut reporter)?;
+        let arithmetic = Arithmetic::choose(&recipe, device);
+        network.place(device, arithmetic.channels_last)?;
+        let frozen = network.freeze(&recipe.freeze)?;
+        world.attach(&network.trainable(), &buffers(&network))?;
+
+        let optimizer = Optimizer::new(&recipe.optimizer, &network)?;
+        let ema = recipe.ema.as_ref().map(|ema| Ema::new(ema, &network)).transpose()?;
+        let scaler = Scaler::new(
+            arithmetic.autocast == Some(Kind::Half),
+            recipe.non_finite.min_loss_scale,
+            device,
+        )?;
+        let steps_per_epoch = steps_per_epoch(&recipe, source.train_images(), world.size())?;
+        let (peak, rule) = recipe.peak_learning_rate(world.size());
+        let schedule = Schedule::new(&recipe.schedule, peak, recipe.epochs, steps_per_epoch);
+        let has_dropout = network
+            .graph()
+            .nodes
+            .iter()
+            .any(|node| matches!(node.op, Op::Dropout { p } if p > 0.0));
+        let sums = Tensor::f_zeros([3], (sum_kind(&network), device))?;
+        let recipe_text = load::to_yaml(&recipe)?;
+        let parameters = network.graph().parameter_count();
+
+        reporter.line(format!("recipe     {}: {}", recipe.name, recipe.description));
+        reporter.line(format!("data       {}", source.describe()));
+        reporter.line(format!(
+            "network    {} ({parameters} parameters, {frozen} tensors frozen)",
+            network.architecture().name()
+        ));
+        let device_text = crate::device::describe(device);
+        reporter.line(format!("device     {device_text}; {}", arithmetic.describe()));
+        reporter.line(format!("optimiser  {}", optimizer.describe()));
+        reporter.line(format!("rate       {rule}"));
+        if let Some(epochs) = schedule.shortened_warmup() {
+            reporter.line(format!(
+                "rate       warm-up shortened to {epochs} epochs, half of the run"
+            ));
+        }
+        reporter.line(format!(
+            "steps      {steps_per_epoch} per epoch of {} images, {} epochs",
+            recipe.global_batch(world.size()),
+            recipe.epochs
+        ));
+        let mut trainer = Trainer {
+            normalizer: Normalizer::new(&recipe.preprocessing, device)?,
+            run,
+            source,
+            world,
+            network,
+            optimizer,
+            ema,
+            scaler,
+            schedule,
+            arithmetic,
+            progress: Progress {
+                recipe: recipe_text.clone(),
+                ..Progress::default()
+            },
+            recipe,
+            sums,
+            steps_per_epoch,
+            reporter,
+            reports: Reports::default(),
+            stop: StopRequest::listen()?,
+            last_save: Instant::now(),
+            has_dropout,
+            unreadable: 0,
+        };
+        if is_first {
+            let config = trainer.run.config();
+            std::fs::write(&config, &recipe_text)
+                .with_context(|| format!("cannot write {}", config.display()))?;
+        }
+        trainer.reporter.note(&recipe_text);
+        if let Some((progress, file)) = resume {
+            trainer.take_up(progress, &file, recipe_text)?;
+        }
+        Ok(trainer)
+    }
+}
+
+impl Trainer {
+    fn take_up(&mut self, progress: Progress, file: &TensorFile, recipe_text: String) -> Result<()> {
+        if progress.step_in_epoch >= self.steps_per_epoch && progress.step_in_epoch > 0 {
+            bail!(
+                "the saved state is at step {} of an epoch of {}: the data or the batch size changed; resume with the old ones",
+                progress.step_in_epoch,
+                self.steps_per_epoch
+            );
+        }
+        let changed = progress.recipe != recipe_text;
+        self.resume(progress, file)?;
+        self.progress.recipe = recipe_text;
+        self.reporter.line(format!(
+            "resumed    after epoch {} and {} steps, from {}",
+            self.progress.epoch,
+            self.progress.step_in_epoch,
+            self.run.state().display()
+        ));
+        if changed {
+            self.reporter.line(
+                "resumed    with a changed recipe: the result is not that of an uninterrupted run",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Full global batches only, so that every step weighs the same; a data set smaller than one is one step.
+fn steps_per_epoch(recipe: &Recipe, images: u64, world_size: usize) -> Result<u64> {
+    let per_pass = recipe.batch_size as u64 * world_size as u64;
+    let global = recipe.global_batch(world_size);
+    if images >= global {
+        return Ok(images / global);
+    }
+    if recipe.accumulate_steps > 1 || world_size > 1 {
+        bail!(
+            "{images} training images are fewer than one global batch of {global}: lower --batch-size or --accumulate"
+        );
+    }
+    debug_assert!(images < per_pass);
+    Ok(1)
+}
+
+fn network(
+    recipe: &Recipe,
+    source: &dyn Source,
+    is_new: bool,
+    reporter: &mut Reporter,
+) -> Result<Network> {
+    let architecture = model_core::arch::by_name(&recipe.arch, source.classes().len())?;
+    let mut network = Network::new(architecture)?;
+    if !is_new {
+        return Ok(network);
+    }
+    crate::init::initialize(&mut network, recipe.seed, recipe.zero_init_residual)?;
+    if let Some(path) = &recipe.init {
+        let loaded = weights::load(&mut network, path)?;
+        reporter.line(format!("weights    {}: {}", path.display(), loaded.describe()));
+    }
+    Ok(network)
+}
+
+fn buffers(network: &Network) -> Vec<Tensor> {
+    let buffers = network.tensors().iter().filter(|named| !named.kind.is_parameter());
+    buffers.map(|named| named.tensor.shallow_clone()).collect()
+}
+

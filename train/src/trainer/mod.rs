@@ -1,0 +1,334 @@
+//! The training run: epochs, validation, checkpoints. `step` is one optimiser step, `save` what is kept and taken up
+//! again, `build` how a trainer is made from a recipe.
+
+mod build;
+mod save;
+mod step;
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use tch::Tensor;
+
+use crate::checkpoint::state::Progress;
+use crate::data::Source;
+use crate::ema::Ema;
+use crate::evaluate::{Evaluation, Evaluator};
+use crate::input::Normalizer;
+use crate::metrics::{EpochRecord, Running};
+use crate::model::Network;
+use crate::optim::Optimizer;
+use crate::precision::{Arithmetic, Scaler};
+use crate::progress::{Moment, Reporter};
+use crate::recipe::Recipe;
+use crate::report::Reports;
+use crate::run_dir::RunDir;
+use crate::schedule::Schedule;
+use crate::signals::StopRequest;
+use crate::world::World;
+
+pub use build::Start;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    /// All epochs, or as many as early stopping left.
+    Finished,
+    /// This signal came; the state is saved.
+    Interrupted(i32),
+}
+
+/// Everything a run consists of.
+pub struct Trainer {
+    recipe: Recipe,
+    run: RunDir,
+    source: Rc<dyn Source>,
+    world: Box<dyn World>,
+    network: Network,
+    optimizer: Optimizer,
+    ema: Option<Ema>,
+    scaler: Scaler,
+    schedule: Schedule,
+    arithmetic: Arithmetic,
+    normalizer: Normalizer,
+    progress: Progress,
+    /// Loss times images, top-1 and top-5 hits of the epoch so far, on the device: `[3]`.
+    sums: Tensor,
+    steps_per_epoch: u64,
+    reporter: Reporter,
+    reports: Reports,
+    stop: StopRequest,
+    last_save: Instant,
+    has_dropout: bool,
+    /// Unreadable images already named.
+    unreadable: usize,
+}
+
+impl Trainer {
+    /// Trains until the recipe's last epoch, a signal, or early stopping.
+    ///
+    /// # Errors
+    /// Unreadable data, a full disk, out of memory, or numbers that stay non-finite. What was saved stays usable.
+    pub fn run(&mut self) -> Result<Outcome> {
+        if self.is_first() && !self.run.state().exists() {
+            self.save_state()?;
+        }
+        self.reporter.table_head();
+        for record in self.progress.history.clone() {
+            let is_best = self.progress.best.is_some_and(|(_, epoch)| epoch == record.epoch);
+            self.reporter.table_row(&record, self.recipe.epochs, is_best);
+        }
+        while self.progress.epoch < self.recipe.epochs {
+            if let Some(signal) = self.train_epoch()? {
+                return Ok(Outcome::Interrupted(signal));
+            }
+            self.finish_epoch()?;
+            if let Some(signal) = self.agreed_stop()?
+                && self.progress.epoch < self.recipe.epochs
+            {
+                return Ok(Outcome::Interrupted(signal));
+            }
+            if self.is_stale() {
+                self.reporter.line(format!(
+                    "stopped early: validation top-1 has not improved for {} epochs",
+                    self.recipe.evaluation.stop_after_epochs.unwrap_or_default()
+                ));
+                break;
+            }
+        }
+        self.reporter.end();
+        if let Some((top1, epoch)) = self.progress.best {
+            let path = self.run.weights("best");
+            self.reporter
+                .line(format!("best: {top1:.2} % top-1 at epoch {epoch}, {}", path.display()));
+        }
+        let secs = self.progress.elapsed_secs;
+        self.reporter.line(format!(
+            "finished after {}; run saved in {}",
+            humantime::format_duration(std::time::Duration::from_secs(secs as u64)),
+            self.run.root().display()
+        ));
+        Ok(Outcome::Finished)
+    }
+
+    fn is_first(&self) -> bool {
+        self.world.rank() == 0
+    }
+
+    /// The signal to stop for, if any process received one.
+    fn agreed_stop(&mut self) -> Result<Option<i32>> {
+        let received = self.stop.received();
+        if self.world.any(received.is_some())? {
+            return Ok(Some(received.unwrap_or(signal_hook::consts::SIGTERM)));
+        }
+        Ok(None)
+    }
+
+    /// Trains the rest of the present epoch; the signal that ended it early, if one did.
+    fn train_epoch(&mut self) -> Result<Option<i32>> {
+        let epoch = self.progress.epoch;
+        let side = self.recipe.augment.size_at(epoch);
+        if self.progress.step_in_epoch == 0 {
+            self.progress.running = Running::default();
+            let _ = tch::no_grad(|| self.sums.f_zero_())?;
+        }
+        let done = self.progress.step_in_epoch;
+        let label = format!("epoch {}/{}", epoch + 1, self.recipe.epochs);
+        self.reporter.begin(label, self.steps_per_epoch, done);
+        let source = Rc::clone(&self.source);
+        let result = self.train_steps(source.as_ref(), epoch, side);
+        self.reporter.end();
+        result
+    }
+
+    fn train_steps(&mut self, source: &dyn Source, epoch: u32, side: u32) -> Result<Option<i32>> {
+        let accumulate = self.recipe.accumulate_steps as u64;
+        let first = self.progress.step_in_epoch * accumulate;
+        let mut batches = source.train(epoch, first, side)?;
+        while self.progress.step_in_epoch < self.steps_per_epoch {
+            let started = Instant::now();
+            self.step(&mut batches)?;
+            let secs = started.elapsed().as_secs_f64();
+            self.progress.running.secs += secs;
+            self.progress.elapsed_secs += secs;
+            self.reporter.advance();
+            if self.reporter.is_due() {
+                let moment = self.moment()?;
+                self.reporter.show(&moment);
+            }
+            let unfinished = self.progress.step_in_epoch < self.steps_per_epoch;
+            let stop = self.agreed_stop()?;
+            if unfinished && (stop.is_some() || self.is_save_due()) {
+                self.save_state()?;
+            }
+            if let Some(signal) = stop
+                && unfinished
+            {
+                self.reporter.end();
+                self.reporter.line(format!(
+                    "{} received: saved at epoch {} step {} of {}; continue with --resume --output {}",
+                    crate::signals::name(signal),
+                    epoch + 1,
+                    self.progress.step_in_epoch,
+                    self.steps_per_epoch,
+                    self.run.root().display()
+                ));
+                return Ok(Some(signal));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_save_due(&self) -> bool {
+        let settings = &self.recipe.checkpoints;
+        let by_steps = settings.save_every_steps > 0
+            && self.progress.step.is_multiple_of(settings.save_every_steps);
+        let minutes = self.last_save.elapsed().as_secs_f64() / 60.0;
+        by_steps || (settings.save_every_minutes > 0.0 && minutes >= settings.save_every_minutes)
+    }
+
+    fn moment(&mut self) -> Result<Moment> {
+        self.collect_sums()?;
+        let running = &self.progress.running;
+        let (loss, top1, _) = running.means();
+        Ok(Moment {
+            step: self.progress.step_in_epoch,
+            loss,
+            top1,
+            images_per_sec: running.images * self.world.size() as f64 / running.secs.max(1e-9),
+            data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
+            learning_rate: self.schedule.rate(self.progress.step.saturating_sub(1)),
+        })
+    }
+
+    /// Reads the device's sums; waits for the device.
+    fn collect_sums(&mut self) -> Result<()> {
+        let values = self.sums.f_to_kind(tch::Kind::Double)?;
+        let value = |index| values.f_double_value(&[index]);
+        let running = &mut self.progress.running;
+        (running.loss, running.top1, running.top5) = (value(0)?, value(1)?, value(2)?);
+        Ok(())
+    }
+
+    /// Validation, record, checkpoints, plots: all that closes an epoch.
+    fn finish_epoch(&mut self) -> Result<()> {
+        self.collect_sums()?;
+        let finished = self.progress.epoch + 1;
+        let is_last = finished == self.recipe.epochs;
+        let every = self.recipe.evaluation.every_epochs;
+        // The network holds the averages from here to the end of this function, where there are averages.
+        self.swap_averages()?;
+        let evaluated = if is_last || finished.is_multiple_of(every) {
+            Some(self.evaluate()?)
+        } else {
+            None
+        };
+        let record = self.record(finished, evaluated)?;
+        let best_so_far = self.progress.best.map_or(f64::NEG_INFINITY, |(top1, _)| top1);
+        let is_best = record.val_top1_percent.is_some_and(|top1| top1 > best_so_far);
+        if let (true, Some(top1)) = (is_best, record.val_top1_percent) {
+            self.progress.best = Some((top1, finished));
+        }
+        self.progress.history.push(record.clone());
+        self.progress.elapsed_secs += record.val_secs;
+        let written = self.write_epoch_weights(finished, &record, is_best);
+        self.swap_averages()?;
+        written?;
+
+        self.progress.epoch = finished;
+        self.progress.step_in_epoch = 0;
+        if self.is_first() {
+            self.reports.write(&self.progress.history, &self.run, &self.recipe)?;
+            self.save_state()?;
+        }
+        self.reporter.table_row(&record, self.recipe.epochs, is_best);
+        Ok(())
+    }
+
+    fn swap_averages(&mut self) -> Result<()> {
+        match &mut self.ema {
+            Some(ema) => ema.swap(&self.network),
+            None => Ok(()),
+        }
+    }
+
+    fn evaluate(&mut self) -> Result<Evaluation> {
+        let batch = self.recipe.evaluation.batch_size.unwrap_or(self.recipe.batch_size) as u64;
+        let batches = self.source.val_images().div_ceil(batch * self.world.size() as u64);
+        self.reporter.begin("validation".into(), batches, 0);
+        let evaluator = Evaluator {
+            normalizer: &self.normalizer,
+            arithmetic: self.arithmetic,
+            flip: self.recipe.evaluation.flip,
+        };
+        let result = evaluator.run(
+            &self.network,
+            self.source.as_ref(),
+            self.world.as_mut(),
+            &mut self.reporter,
+        );
+        self.reporter.end();
+        result
+    }
+
+    fn record(&mut self, epoch: u32, evaluated: Option<Evaluation>) -> Result<EpochRecord> {
+        let running = self.progress.running;
+        let mut sums = [
+            running.loss,
+            running.top1,
+            running.top5,
+            running.images,
+            self.report_unreadable() as f64,
+        ];
+        self.world.sum(&mut sums)?;
+        let [loss, top1, top5, images, bad] = sums;
+        if images == 0.0 {
+            bail!("epoch {epoch}: no readable training image");
+        }
+        Ok(EpochRecord {
+            epoch,
+            step: self.progress.step,
+            learning_rate: self.schedule.rate(self.progress.step.saturating_sub(1)),
+            train_loss: loss / images,
+            train_top1_percent: 100.0 * top1 / images,
+            train_top5_percent: 100.0 * top5 / images,
+            val_loss: evaluated.map(|e| e.loss),
+            val_top1_percent: evaluated.map(|e| e.top1_percent),
+            val_top5_percent: evaluated.map(|e| e.top5_percent),
+            train_images: images as u64,
+            val_images: evaluated.map_or(0, |e| e.images),
+            bad_images: bad as u64,
+            train_secs: running.secs,
+            val_secs: evaluated.map_or(0.0, |e| e.secs),
+            images_per_sec: images / running.secs.max(1e-9),
+            data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
+            skipped_steps: running.skipped as u64,
+            peak_memory_bytes: crate::device::peak_memory_bytes(self.network.device()),
+        })
+    }
+
+    /// Names images that could not be read, each once; how many were new.
+    fn report_unreadable(&mut self) -> usize {
+        let known = self.unreadable;
+        let lines = self.source.unreadable();
+        for line in lines.iter().skip(known) {
+            self.reporter.line(format!("unreadable {line}"));
+        }
+        self.unreadable = lines.len();
+        lines.len() - known
+    }
+
+    fn is_stale(&self) -> bool {
+        let Some(patience) = self.recipe.evaluation.stop_after_epochs else {
+            return false;
+        };
+        let best = self.progress.best.map_or(0, |(_, epoch)| epoch);
+        self.progress.epoch.saturating_sub(best) >= patience
+    }
+
+    /// Images that could not be read, over the whole run.
+    pub fn bad_images(&self) -> u64 {
+        self.progress.history.iter().map(|record| record.bad_images).sum()
+    }
+}

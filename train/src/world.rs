@@ -1,0 +1,57 @@
+//! The seam for training with several processes: what the loop asks of the others. One process asks nobody.
+
+use anyhow::Result;
+use tch::Tensor;
+
+/// The processes that train one network together, seen from one of them.
+pub trait World {
+    /// This process, from 0. Only rank 0 writes files and talks.
+    fn rank(&self) -> usize;
+
+    /// How many there are.
+    fn size(&self) -> usize;
+
+    /// Called once, after weights are loaded and placed: makes every process start from rank 0's tensors and prepares
+    /// the exchange of gradients of `parameters`.
+    fn attach(&mut self, parameters: &[Tensor], buffers: &[Tensor]) -> Result<()>;
+
+    /// Runs backward from `loss`; with `synchronise`, gradients are averaged over all processes when it returns.
+    /// Without (all but the last micro-batch of an accumulated step), they only add up here.
+    fn backward(&mut self, loss: &Tensor, synchronise: bool) -> Result<()>;
+
+    /// Sums each number over all processes.
+    fn sum(&mut self, values: &mut [f64]) -> Result<()>;
+
+    /// True everywhere as soon as it is true anywhere.
+    fn any(&mut self, flag: bool) -> Result<bool> {
+        let mut value = [f64::from(u8::from(flag))];
+        self.sum(&mut value)?;
+        Ok(value[0] > 0.0)
+    }
+}
+
+/// One process.
+#[derive(Debug, Default)]
+pub struct Alone;
+
+impl World for Alone {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn size(&self) -> usize {
+        1
+    }
+
+    fn attach(&mut self, _parameters: &[Tensor], _buffers: &[Tensor]) -> Result<()> {
+        Ok(())
+    }
+
+    fn backward(&mut self, loss: &Tensor, _synchronise: bool) -> Result<()> {
+        Ok(loss.f_backward()?)
+    }
+
+    fn sum(&mut self, _values: &mut [f64]) -> Result<()> {
+        Ok(())
+    }
+}
