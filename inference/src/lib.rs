@@ -1,1 +1,44 @@
-//! Under construction.
+//! Classify images offline with one ONNX file.
+//!
+//! ```no_run
+//! use inference::{Classifier, Options};
+//!
+//! # fn main() -> Result<(), inference::Error> {
+//! let classifier = Classifier::open("model.onnx", &Options::default())?;
+//! for answer in classifier.classify_file("photo.jpg", 5)? {
+//!     println!("{:6.2} %  {}", answer.probability * 100.0, answer.label);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A model says in its metadata which labels and which preprocessing belong to it ([`metadata`] lists the dialects
+//! understood); the embedded default model needs no file at all ([`Classifier::embedded`]).
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`Classifier`] | image in, labels with probabilities out |
+//! | [`stream`] | many images: decoding overlaps inference, answers keep the order of the questions |
+//! | [`metadata`] | what a model file says of itself, in whose dialect |
+//! | [`engine`] | what runs the network: tract, ONNX Runtime, or a fake for tests |
+//! | [`explain`] | which part of the photo the answer rests on |
+//!
+//! Not here: training, export, decoding of image formats (`image-data`), terminal or window.
+
+mod classifier;
+pub mod embedded;
+pub mod engine;
+mod error;
+pub mod explain;
+mod graph;
+mod guard;
+pub mod metadata;
+pub mod stream;
+
+pub use classifier::{Classifier, ModelInfo, ModelSource, Options, Prediction};
+pub use engine::{Engine, EngineError, EngineKind};
+pub use error::Error;
+pub use image_data::decode::DecodeOptions;
+pub use metadata::Overrides;
+pub use model_core::{Label, Manifest, Preprocessing, RgbImage};
+pub use stream::Cancel;

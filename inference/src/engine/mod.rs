@@ -1,0 +1,121 @@
+//! What runs a network. The trait is small so that a fake can stand behind it in tests, and so that nothing of an
+//! engine's own types leaks out.
+
+mod fake;
+mod onnxruntime;
+mod tract;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+pub use fake::FakeEngine;
+
+pub(crate) use onnxruntime::OnnxRuntimeEngine;
+pub(crate) use tract::TractEngine;
+
+/// Runs a network on batches of preprocessed images.
+pub trait Engine: Send + Sync {
+    /// Runs `batch` inputs that lie one after the other in `input` (`[N, 3, H, W]` or `[N, H, W, 3]`, as the model's
+    /// manifest says) and gives the outputs the same way: `[N, classes]`.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the network cannot be run.
+    fn run(&self, input: &[f32], batch: usize) -> Result<Vec<f32>, EngineError>;
+
+    /// Numbers one image gives.
+    fn classes(&self) -> usize;
+
+    /// How many images one call should bring for the best throughput.
+    fn preferred_batch(&self) -> usize {
+        8
+    }
+}
+
+/// The engines there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// tract, pure Rust, always there.
+    #[default]
+    Tract,
+    /// Microsoft's ONNX Runtime, a shared library found at run time.
+    OnnxRuntime,
+    /// [`FakeEngine`] or another engine handed in by the caller.
+    Custom,
+}
+
+impl EngineKind {
+    /// The engine's name as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tract => "tract",
+            Self::OnnxRuntime => "onnxruntime",
+            Self::Custom => "custom",
+        }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for EngineKind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "tract" => Ok(Self::Tract),
+            "onnxruntime" => Ok(Self::OnnxRuntime),
+            other => Err(format!("expected tract or onnxruntime, got '{other}'")),
+        }
+    }
+}
+
+/// Why an engine gives no numbers.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The network cannot be loaded.
+    #[error("{engine} cannot load {model}: {reason}")]
+    Load {
+        /// The engine.
+        engine: EngineKind,
+        /// The model's file or name.
+        model: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// The network was loaded but failed on an input.
+    #[error("{engine} failed to run the network: {reason}")]
+    Run {
+        /// The engine.
+        engine: EngineKind,
+        /// What the engine said.
+        reason: String,
+    },
+    /// ONNX Runtime is not on this machine.
+    #[error(
+        "ONNX Runtime is not available: {reason}; point --onnxruntime-lib or ORT_DYLIB_PATH to libonnxruntime \
+         (version {min_version} or newer; the Python package 'onnxruntime' holds one in onnxruntime/capi), \
+         or use --engine tract"
+    )]
+    Unavailable {
+        /// Why it could not be loaded.
+        reason: String,
+        /// The oldest version that works, as `1.24`.
+        min_version: String,
+    },
+    /// The input does not hold what the batch needs.
+    #[error("expected {expected} numbers for a batch of {batch}, got {got}")]
+    InputLength {
+        /// Images in the batch.
+        batch: usize,
+        /// Numbers they take.
+        expected: usize,
+        /// Numbers handed in.
+        got: usize,
+    },
+}

@@ -1,0 +1,178 @@
+//! The optional engine: Microsoft's ONNX Runtime, a shared library opened at run time. Programs start and work
+//! without it; asking for it where it is missing gives an error with the remedy.
+
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::Session;
+use ort::value::TensorRef;
+
+use super::{Engine, EngineError, EngineKind};
+use crate::graph::InputShape;
+use crate::guard;
+
+/// A network that ONNX Runtime runs.
+pub(crate) struct OnnxRuntimeEngine {
+    session: Mutex<Session>,
+    input: InputShape,
+    classes: usize,
+}
+
+impl OnnxRuntimeEngine {
+    /// Opens the library (once a process) and loads the network.
+    pub fn load(
+        bytes: &[u8],
+        input: &InputShape,
+        threads: usize,
+        model: &str,
+        library: Option<&Path>,
+    ) -> Result<Self, EngineError> {
+        let environment = environment(library)?;
+        let problem = |reason: String| EngineError::Load {
+            engine: EngineKind::OnnxRuntime,
+            model: model.to_owned(),
+            reason: one_line(&reason),
+        };
+        let session = guard::catch(|| -> Result<Session, String> {
+            let text = |error: ort::Error<ort::session::builder::SessionBuilder>| error.to_string();
+            Session::builder(environment)
+                .map_err(|error| error.to_string())?
+                .with_intra_threads(threads)
+                .map_err(text)?
+                .with_log_level(LogLevel::Fatal)
+                .map_err(text)?
+                .commit_from_memory(bytes)
+                .map_err(|error| error.to_string())
+        })
+        .and_then(|result| result)
+        .map_err(problem)?;
+        let mut engine = Self {
+            session: Mutex::new(session),
+            input: input.clone(),
+            classes: 0,
+        };
+        // Only a run tells the number of classes for certain: a file's output shape may be missing or wrong.
+        let zeros = vec![0.0; input.image_len()];
+        let numbers = engine.run_step(&zeros, 1)?.len();
+        let step = input.fixed_batch.unwrap_or(1);
+        if numbers == 0 || !numbers.is_multiple_of(step) {
+            return Err(problem(format!("expected an output of [{step}, classes], got {numbers} numbers")));
+        }
+        engine.classes = numbers / step;
+        Ok(engine)
+    }
+
+    /// Runs at most one step; the output is that of the padded step.
+    fn run_step(&self, images: &[f32], count: usize) -> Result<Vec<f32>, EngineError> {
+        let step = self.input.fixed_batch.unwrap_or(count);
+        let padded;
+        let images = if count == step {
+            images
+        } else {
+            padded = [images, &vec![0.0; (step - count) * self.input.image_len()]].concat();
+            &padded
+        };
+        let [a, b, c] = self.input.image;
+        let run = || -> Result<Vec<f32>, String> {
+            let text = |error: ort::Error| error.to_string();
+            let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+            let tensor = TensorRef::from_array_view(([step, a, b, c], images)).map_err(text)?;
+            let outputs = session
+                .run(ort::inputs![self.input.name.as_str() => tensor])
+                .map_err(text)?;
+            let value = outputs
+                .get(&self.input.output)
+                .ok_or_else(|| format!("no output '{}'", self.input.output))?;
+            Ok(value.try_extract_tensor::<f32>().map_err(text)?.1.to_vec())
+        };
+        guard::catch(run).and_then(|result| result).map_err(|reason| EngineError::Run {
+            engine: EngineKind::OnnxRuntime,
+            reason: one_line(&reason),
+        })
+    }
+}
+
+impl Engine for OnnxRuntimeEngine {
+    fn run(&self, input: &[f32], batch: usize) -> Result<Vec<f32>, EngineError> {
+        let image_len = self.input.image_len();
+        if input.len() != batch * image_len {
+            return Err(EngineError::InputLength {
+                batch,
+                expected: batch * image_len,
+                got: input.len(),
+            });
+        }
+        let mut output = Vec::with_capacity(batch * self.classes);
+        let step = self.input.fixed_batch.unwrap_or(batch.max(1));
+        for images in input.chunks(step * image_len) {
+            let count = images.len() / image_len;
+            let numbers = self.run_step(images, count)?;
+            output.extend(numbers.into_iter().take(count * self.classes));
+        }
+        if output.len() != batch * self.classes {
+            return Err(EngineError::Run {
+                engine: EngineKind::OnnxRuntime,
+                reason: format!("expected {} numbers, got {}", batch * self.classes, output.len()),
+            });
+        }
+        Ok(output)
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn preferred_batch(&self) -> usize {
+        self.input.fixed_batch.unwrap_or(8)
+    }
+}
+
+/// The process's only environment. A failed attempt is not remembered, so a better path can be tried.
+fn environment(library: Option<&Path>) -> Result<&'static Environment, EngineError> {
+    static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+    static OPENING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(environment) = ENVIRONMENT.get() {
+        return Ok(environment);
+    }
+    let opened = open_library(library).map_err(|reason| EngineError::Unavailable {
+        reason: one_line(&reason),
+        min_version: format!("1.{}", ort::MINOR_VERSION),
+    })?;
+    Ok(ENVIRONMENT.get_or_init(|| opened))
+}
+
+fn open_library(library: Option<&Path>) -> Result<Environment, String> {
+    let named = library.map(|path| path.as_os_str().to_owned());
+    let named = named.or_else(|| std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()));
+    let candidates = match named {
+        // Relative paths are the caller's, not relative to the program.
+        Some(path) => vec![std::path::absolute(&path).map_err(|error| error.to_string())?],
+        None => {
+            let name = |suffix: &str| format!("{}onnxruntime{suffix}", std::env::consts::DLL_PREFIX).into();
+            let mut names = vec![name(std::env::consts::DLL_SUFFIX)];
+            if cfg!(target_os = "linux") {
+                names.push(name(".so.1"));
+            }
+            names
+        }
+    };
+    let mut reasons = Vec::new();
+    for path in candidates {
+        let built = guard::catch(|| -> Result<Environment, String> {
+            let builder = ort::init_from(&path).map_err(|error| error.to_string())?;
+            builder.with_telemetry(false).build().map_err(|error| error.to_string())
+        });
+        match built.and_then(|result| result) {
+            Ok(environment) => return Ok(environment),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    Err(reasons.join("; "))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,187 @@
+//! What the ONNX graph itself shows: its input, how its output ends, and that nothing lies outside the file.
+
+use model_core::manifest::Output;
+use model_core::onnx::{DataType, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use model_core::preprocessing::{Layout, Preprocessing};
+
+use crate::Error;
+
+/// The network's single image input, with a batch that an engine can count on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InputShape {
+    /// The input's name in the graph.
+    pub name: String,
+    /// The output's name in the graph.
+    pub output: String,
+    /// Shape of one image: `[3, H, W]` or `[H, W, 3]`.
+    pub image: [usize; 3],
+    /// The batch the graph insists on, if it does.
+    pub fixed_batch: Option<usize>,
+}
+
+impl InputShape {
+    pub fn image_len(&self) -> usize {
+        self.image.iter().product()
+    }
+}
+
+/// Facts read from the graph without running it.
+#[derive(Clone, Debug)]
+pub(crate) struct GraphFacts {
+    input: String,
+    output: String,
+    /// Four dimensions; none where the graph leaves them open.
+    pub dims: [Option<usize>; 4],
+    /// The last dimension of the output, where the graph tells it.
+    pub classes: Option<usize>,
+    /// What the last node makes of the output.
+    pub ends_in: Output,
+    pub opset: i64,
+}
+
+impl GraphFacts {
+    /// Reads the facts.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when this is no image classifier or its data lies in other files.
+    pub fn read(model: &ModelProto, name: &str) -> Result<Self, Error> {
+        let problem = |reason: String| Error::model(name, reason);
+        let graph = model.graph.as_ref().ok_or_else(|| problem("it has no graph".into()))?;
+        if let Some(tensor) = external_tensor(graph) {
+            return Err(problem(format!(
+                "tensor '{tensor}' is stored in another file, which is not read; save the model as one file"
+            )));
+        }
+        let inputs: Vec<&ValueInfoProto> = graph
+            .input
+            .iter()
+            .filter(|input| !graph.initializer.iter().any(|tensor| tensor.name == input.name))
+            .collect();
+        let [input] = inputs[..] else {
+            let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
+            return Err(problem(format!("expected one image input, got {}: {names:?}", inputs.len())));
+        };
+        let dims = dimensions(input)
+            .and_then(|dims| <[Option<usize>; 4]>::try_from(dims).ok())
+            .ok_or_else(|| {
+                let got = dimensions(input).map_or("no shape".to_owned(), |d| format!("{} dimensions", d.len()));
+                problem(format!(
+                    "expected an image input of 4 dimensions ([N, 3, H, W] or [N, H, W, 3]), \
+                     got {got} at '{}'",
+                    input.name
+                ))
+            })?;
+        let element = element_type(input);
+        if element != Some(DataType::Float) {
+            let got = element.map_or("an unknown type", DataType::name);
+            return Err(problem(format!(
+                "expected a float32 input, got {got} at '{}'; export the model in float32",
+                input.name
+            )));
+        }
+        let output = &graph.output[0];
+        let classes = dimensions(output).and_then(|dims| dims.last().copied().flatten());
+        Ok(Self {
+            input: input.name.clone(),
+            output: output.name.clone(),
+            dims,
+            classes,
+            ends_in: ending(graph, &output.name),
+            opset: model.opset(),
+        })
+    }
+
+    /// The axes order the shape shows, where it shows one.
+    pub fn layout(&self) -> Option<Layout> {
+        match self.dims {
+            [_, Some(3), _, Some(3)] => None,
+            [_, Some(3), _, _] => Some(Layout::Nchw),
+            [_, _, _, Some(3)] => Some(Layout::Nhwc),
+            _ => None,
+        }
+    }
+
+    /// Height and width the graph insists on, for an axes order.
+    pub fn size(&self, layout: Layout) -> [Option<usize>; 2] {
+        match layout {
+            Layout::Nchw => [self.dims[2], self.dims[3]],
+            Layout::Nhwc => [self.dims[1], self.dims[2]],
+        }
+    }
+
+    /// The input an engine is told to expect.
+    pub fn input(&self, preprocessing: &Preprocessing) -> InputShape {
+        let [height, width] = preprocessing.crop.map(|side| side as usize);
+        InputShape {
+            name: self.input.clone(),
+            output: self.output.clone(),
+            image: match preprocessing.layout {
+                Layout::Nchw => [3, height, width],
+                Layout::Nhwc => [height, width, 3],
+            },
+            fixed_batch: self.dims[0],
+        }
+    }
+
+    /// The input's shape as text: `[N, 3, 224, 224]`.
+    pub fn shape_text(&self) -> String {
+        let dims: Vec<String> = self
+            .dims
+            .iter()
+            .zip(["N", "?", "?", "?"])
+            .map(|(dim, open)| dim.map_or(open.to_owned(), |d| d.to_string()))
+            .collect();
+        format!("[{}]", dims.join(", "))
+    }
+}
+
+fn dimensions(value: &ValueInfoProto) -> Option<Vec<Option<usize>>> {
+    let shape = value.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref()?;
+    let size = |value: i64| usize::try_from(value).ok().filter(|size| *size > 0);
+    Some(shape.dim.iter().map(|dim| dim.dim_value.and_then(size)).collect())
+}
+
+fn element_type(value: &ValueInfoProto) -> Option<DataType> {
+    DataType::from_i32(value.r#type.as_ref()?.tensor_type.as_ref()?.elem_type?)
+}
+
+/// Whether the output has been through a softmax, looking past nodes that do not change values.
+fn ending(graph: &GraphProto, output: &str) -> Output {
+    let mut name = output;
+    // A damaged graph may be a circle; no walk is longer than the graph.
+    for _ in 0..graph.node.len() {
+        let Some(node) = graph.node.iter().find(|node| node.output.iter().any(|o| o == name)) else {
+            break;
+        };
+        match node.op_type.as_str() {
+            "Softmax" => return Output::Probabilities,
+            "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Dropout" | "Cast" => {
+                match node.input.first() {
+                    Some(input) => name = input,
+                    None => break,
+                }
+            }
+            _ => break,
+        }
+    }
+    Output::Logits
+}
+
+/// The name of a tensor whose data is in another file, wherever in the graph it hides.
+fn external_tensor(graph: &GraphProto) -> Option<&str> {
+    let outside = |tensor: &'_ TensorProto| tensor.is_external();
+    if let Some(tensor) = graph.initializer.iter().find(|tensor| outside(tensor)) {
+        return Some(&tensor.name);
+    }
+    graph.node.iter().find_map(external_in_node)
+}
+
+fn external_in_node(node: &NodeProto) -> Option<&str> {
+    node.attribute.iter().find_map(|attribute| {
+        let tensors = attribute.t.iter().chain(&attribute.tensors);
+        if let Some(tensor) = tensors.into_iter().find(|tensor| tensor.is_external()) {
+            return Some(if tensor.name.is_empty() { node.name.as_str() } else { tensor.name.as_str() });
+        }
+        attribute.g.iter().chain(&attribute.graphs).find_map(external_tensor)
+    })
+}

@@ -1,0 +1,335 @@
+//! What a model says of itself, in whose dialect: our manifest, Ultralytics' keys, timm's `pretrained_cfg`,
+//! Hugging Face's `config.json`, a side file, or values given by hand. What contradicts the network is an error that
+//! says what contradicts what.
+//!
+//! Looked for in this order; the first that tells the labels and the preprocessing wins:
+//!
+//! 1. a manifest handed in by the caller (`--manifest`),
+//! 2. our manifest inside the ONNX file (`metadata_props`, key [`MANIFEST_KEY`]),
+//! 3. `<model>.manifest.yaml`, then `manifest.yaml`, beside the file,
+//! 4. `pretrained_cfg` (timm), `names` + `imgsz` (Ultralytics), `id2label` + `preprocessor_config` (Hugging Face)
+//!    inside the file,
+//! 5. `config.json` + `preprocessor_config.json` (Hugging Face, timm) beside the file,
+//! 6. a preset and single values ([`Overrides`]).
+//!
+//! Single values win over all of them.
+
+mod huggingface;
+mod overrides;
+mod python;
+mod splice;
+mod timm;
+mod ultralytics;
+
+use std::path::{Path, PathBuf};
+
+use model_core::manifest::{MANIFEST_KEY, Manifest, Output};
+use model_core::onnx::ModelProto;
+use model_core::{Label, Preprocessing, labels};
+use serde::Serialize;
+
+pub use overrides::{Overrides, Preset};
+pub use splice::with_manifest;
+
+use crate::graph::GraphFacts;
+use crate::{Error, Options};
+
+/// Who told the manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// Our manifest inside the file.
+    Toolkit,
+    /// Our manifest in a file beside the model.
+    Sidecar(PathBuf),
+    /// Ultralytics' metadata.
+    Ultralytics,
+    /// timm's `pretrained_cfg`.
+    Timm,
+    /// Hugging Face's configuration.
+    HuggingFace,
+    /// The caller, by a whole manifest or by a preset.
+    Given,
+}
+
+impl std::fmt::Display for Dialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Toolkit => f.write_str("its own manifest"),
+            Self::Sidecar(path) => write!(f, "{}", path.display()),
+            Self::Ultralytics => f.write_str("Ultralytics metadata"),
+            Self::Timm => f.write_str("timm metadata"),
+            Self::HuggingFace => f.write_str("Hugging Face configuration"),
+            Self::Given => f.write_str("given by the caller"),
+        }
+    }
+}
+
+/// A manifest with its origin.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub manifest: Manifest,
+    pub dialect: Dialect,
+    pub notes: Vec<String>,
+}
+
+/// What a dialect tells; parts may be missing.
+#[derive(Debug, Default)]
+struct Told {
+    name: Option<String>,
+    arch: Option<String>,
+    labels: Option<Vec<Label>>,
+    preprocessing: Option<Preprocessing>,
+    license: Option<String>,
+    notes: Vec<String>,
+}
+
+/// The files that may lie beside a model.
+pub(crate) struct Sidecars {
+    model: Option<PathBuf>,
+}
+
+/// A side file larger than this is no configuration.
+const MAX_SIDECAR_BYTES: u64 = 16 << 20;
+
+impl Sidecars {
+    pub fn none() -> Self {
+        Self { model: None }
+    }
+
+    pub fn beside(model: &Path) -> Self {
+        Self {
+            model: Some(model.to_owned()),
+        }
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        let path = self.model.as_ref()?.with_file_name(name);
+        path.is_file().then_some(path)
+    }
+
+    fn manifest(&self) -> Option<PathBuf> {
+        let stem = self.model.as_ref()?.file_stem()?.to_string_lossy().into_owned();
+        self.path(&format!("{stem}.manifest.yaml")).or_else(|| self.path("manifest.yaml"))
+    }
+
+    fn read(&self, name: &str) -> Result<Option<String>, Error> {
+        let Some(path) = self.path(name) else {
+            return Ok(None);
+        };
+        let io = |source| Error::Read {
+            path: path.clone(),
+            source,
+        };
+        if std::fs::metadata(&path).map_err(io)?.len() > MAX_SIDECAR_BYTES {
+            let reason = format!("expected at most {MAX_SIDECAR_BYTES} bytes of configuration");
+            return Err(Error::model(path.display().to_string(), reason));
+        }
+        Ok(Some(std::fs::read_to_string(&path).map_err(io)?))
+    }
+}
+
+/// Finds the manifest and holds it against the network.
+///
+/// # Errors
+/// [`Error`] when nobody tells what is needed, or what is told cannot be true of this network.
+pub(crate) fn resolve(
+    proto: &ModelProto,
+    facts: &GraphFacts,
+    model: &str,
+    sidecars: &Sidecars,
+    options: &Options,
+) -> Result<Resolved, Error> {
+    let mut resolved = find(proto, facts, model, sidecars, options)?;
+    options.overrides.apply(&mut resolved.manifest);
+    resolved.manifest.validate().map_err(|source| Error::Manifest {
+        origin: model.to_owned(),
+        source,
+    })?;
+    check(&mut resolved, facts, model, &options.overrides)?;
+    Ok(resolved)
+}
+
+fn find(
+    proto: &ModelProto,
+    facts: &GraphFacts,
+    model: &str,
+    sidecars: &Sidecars,
+    options: &Options,
+) -> Result<Resolved, Error> {
+    if let Some(manifest) = &options.manifest {
+        return Ok(Resolved {
+            manifest: manifest.clone(),
+            dialect: Dialect::Given,
+            notes: Vec::new(),
+        });
+    }
+    if let Some(text) = proto.metadata(MANIFEST_KEY) {
+        let manifest = Manifest::from_json(text).map_err(|source| Error::Manifest {
+            origin: format!("{model}, metadata key {MANIFEST_KEY}"),
+            source,
+        })?;
+        return Ok(Resolved {
+            manifest,
+            dialect: Dialect::Toolkit,
+            notes: Vec::new(),
+        });
+    }
+    if let Some(path) = sidecars.manifest() {
+        let manifest = Manifest::read_sidecar(&path).map_err(|source| Error::Manifest {
+            origin: path.display().to_string(),
+            source,
+        })?;
+        return Ok(Resolved {
+            manifest,
+            dialect: Dialect::Sidecar(path),
+            notes: Vec::new(),
+        });
+    }
+    let problem = |reason: String| Error::model(model, reason);
+    let told = if let Some(config) = proto.metadata("pretrained_cfg") {
+        Some((timm::read(config).map_err(problem)?, Dialect::Timm))
+    } else if let Some(names) = proto.metadata("names") {
+        let told = ultralytics::read(proto, names).map_err(problem)?;
+        Some((told, Dialect::Ultralytics))
+    } else if let Some(labels) = proto.metadata("id2label") {
+        let config = proto.metadata("preprocessor_config");
+        let told = huggingface::read_embedded(labels, config).map_err(problem)?;
+        Some((told, Dialect::HuggingFace))
+    } else if let Some(config) = sidecars.read("config.json")? {
+        let preprocessor = sidecars.read("preprocessor_config.json")?;
+        huggingface::read_files(&config, preprocessor.as_deref()).map_err(problem)?
+    } else {
+        None
+    };
+    let (told, dialect) = told.unwrap_or((Told::default(), Dialect::Given));
+    complete(told, dialect, facts, model, sidecars, &options.overrides)
+}
+
+/// Fills what a dialect left out from the preset and the side file `labels.txt`; what is still missing is an error.
+fn complete(
+    mut told: Told,
+    dialect: Dialect,
+    facts: &GraphFacts,
+    model: &str,
+    sidecars: &Sidecars,
+    overrides: &Overrides,
+) -> Result<Resolved, Error> {
+    let mut preprocessing = match (&overrides.preset, told.preprocessing) {
+        (Some(preset), _) => preset.preprocessing(),
+        (None, Some(preprocessing)) => preprocessing,
+        (None, None) => {
+            return Err(Error::model(
+                model,
+                "the file does not say how images are prepared for it (no manifest, no metadata of a known dialect); \
+                 write a manifest.yaml beside it, or choose --preset imagenet (resize 256, crop 224, bilinear, \
+                 ImageNet mean and std) and correct single values with --size, --mean, --std, --interpolation",
+            ));
+        }
+    };
+    if let Some(layout) = facts.layout() {
+        preprocessing.layout = layout;
+    }
+    if told.labels.is_none()
+        && let Some(text) = sidecars.read("labels.txt")?
+    {
+        told.labels = Some(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(Label::named).collect());
+        told.notes.push("labels taken from labels.txt beside the model".to_owned());
+    }
+    // An empty list is filled in by `finish_labels` once the engine has told the number of classes.
+    let labels = told.labels.or_else(|| overrides.labels.clone()).unwrap_or_default();
+    if labels.is_empty() {
+        told.notes.push(match facts.classes {
+            Some(1000) => "no labels found; 1000 classes are taken for ImageNet's, in torchvision's order".to_owned(),
+            _ => "no labels found; classes are numbered (give a list with --labels)".to_owned(),
+        });
+    }
+    let stem = Path::new(model).file_stem().map_or(model.to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let name = told.name.unwrap_or(stem);
+    let arch = told.arch.unwrap_or_else(|| "unknown".to_owned());
+    let labels = if labels.is_empty() { placeholder(facts.classes) } else { labels };
+    let mut manifest = Manifest::new(name, arch, labels, preprocessing);
+    manifest.output = facts.ends_in;
+    manifest.license = told.license;
+    Ok(Resolved {
+        manifest,
+        dialect,
+        notes: told.notes,
+    })
+}
+
+/// The name a class without a label gets.
+const UNLABELLED: &str = "\u{0}unlabelled";
+
+fn placeholder(classes: Option<usize>) -> Vec<Label> {
+    match classes {
+        Some(1000) => labels::imagenet1k().to_vec(),
+        // One marker stands for all of them until the number is known.
+        _ => vec![Label::named(UNLABELLED)],
+    }
+}
+
+/// Numbers the classes of a model without labels, once their number is known.
+pub(crate) fn finish_labels(mut manifest: Manifest, classes: usize) -> Manifest {
+    if matches!(&manifest.labels[..], [only] if only.name == UNLABELLED) {
+        manifest.labels = match classes {
+            1000 => labels::imagenet1k().to_vec(),
+            n => (0..n).map(|class| Label::named(format!("class {class}"))).collect(),
+        };
+    }
+    manifest
+}
+
+/// Holds the manifest against what the graph shows.
+fn check(resolved: &mut Resolved, facts: &GraphFacts, model: &str, overrides: &Overrides) -> Result<(), Error> {
+    let told = &resolved.dialect;
+    let preprocessing = &resolved.manifest.preprocessing;
+    if let Some(layout) = facts.layout()
+        && layout != preprocessing.layout
+    {
+        return Err(Error::model(
+            model,
+            format!(
+                "{told} says the input is {:?} but the network's input is {}; correct preprocessing.layout",
+                preprocessing.layout,
+                facts.shape_text()
+            ),
+        ));
+    }
+    let size = facts.size(preprocessing.layout);
+    for (said, takes) in preprocessing.crop.iter().zip(size) {
+        if let Some(takes) = takes
+            && takes != *said as usize
+        {
+            let [height, width] = preprocessing.crop;
+            return Err(Error::model(
+                model,
+                format!(
+                    "{told} says images are {height} x {width} but the network's input is {}; \
+                     correct preprocessing.crop or give --size",
+                    facts.shape_text()
+                ),
+            ));
+        }
+    }
+    let channels = match preprocessing.layout {
+        model_core::preprocessing::Layout::Nchw => facts.dims[1],
+        model_core::preprocessing::Layout::Nhwc => facts.dims[3],
+    };
+    if let Some(channels) = channels.filter(|channels| *channels != 3) {
+        return Err(Error::model(
+            model,
+            format!("expected a network for colour images (3 channels), got {channels} channels: {}", facts.shape_text()),
+        ));
+    }
+    match (resolved.manifest.output, facts.ends_in) {
+        (Output::Logits, Output::Probabilities) if overrides.output.is_none() => {
+            resolved.notes.push(format!(
+                "{told} calls the output logits, but the network ends in Softmax: taken as probabilities"
+            ));
+            resolved.manifest.output = Output::Probabilities;
+        }
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,389 @@
+//! Many images through one classifier: worker threads decode and preprocess while the calling thread runs the
+//! network on whatever batch is ready. Answers come in the order of the questions, and memory stays bounded however
+//! long the list is.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use image_data::decode::{DecodeOptions, decode};
+use model_core::RgbImage;
+
+use crate::{Classifier, Error, Prediction};
+
+/// Asks running work to stop; clones share the flag.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The flag itself, for a signal handler.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
+    /// # Errors
+    /// [`Error::Cancelled`] when somebody asked to stop.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// An image to classify.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// An image file.
+    File(PathBuf),
+    /// An image file's content, and what to call it.
+    Bytes {
+        /// Shown in answers.
+        name: String,
+        /// The encoded image.
+        bytes: Vec<u8>,
+    },
+    /// Something that could not even be listed; comes back as a failed answer in its place.
+    Failed {
+        /// Shown in answers.
+        name: String,
+        /// Why.
+        error: String,
+    },
+}
+
+impl Source {
+    /// What answers call it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Bytes { name, .. } | Self::Failed { name, .. } => name.clone(),
+        }
+    }
+}
+
+/// How to work through a list.
+#[derive(Clone, Debug)]
+pub struct StreamOptions {
+    /// Predictions an image.
+    pub top_k: usize,
+    /// Images in one run of the network; 0 asks the engine.
+    pub batch: usize,
+    /// Threads that decode; 0 takes as many as run the network.
+    pub decode_threads: usize,
+    /// How to decode.
+    pub decode: DecodeOptions,
+    /// Keep the pixels and the numbers the network saw in [`Outcome`].
+    pub keep_input: bool,
+    /// Checked between images.
+    pub cancel: Cancel,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self {
+            top_k: 5,
+            batch: 0,
+            decode_threads: 0,
+            decode: DecodeOptions::default(),
+            keep_input: false,
+            cancel: Cancel::default(),
+        }
+    }
+}
+
+/// One image's answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Place of the source in the list, from 0.
+    pub index: usize,
+    /// [`Source::name`].
+    pub name: String,
+    /// What the network said, or why it said nothing.
+    pub result: Result<Outcome, Failure>,
+}
+
+/// Why one image has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The file could not be read or decoded, or the network failed.
+    #[error(transparent)]
+    Error(#[from] Error),
+    /// It could not be listed.
+    #[error("{0}")]
+    Listing(String),
+}
+
+/// What the network said of one image.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The best classes.
+    pub predictions: Vec<Prediction>,
+    /// All classes, in the network's order.
+    pub probabilities: Vec<f32>,
+    /// The network's own output, before softmax and temperature.
+    pub output: Vec<f32>,
+    /// Width and height of the decoded image.
+    pub size: [u32; 2],
+    /// The crop and the numbers the network saw, when [`StreamOptions::keep_input`] asked for them.
+    pub input: Option<(RgbImage, Vec<f32>)>,
+    /// Time spent reading and decoding.
+    pub decode_time: Duration,
+    /// Time spent on resize, crop and normalisation.
+    pub preprocess_time: Duration,
+}
+
+struct Prepared {
+    input: Vec<f32>,
+    crop: Option<RgbImage>,
+    size: [u32; 2],
+    decode_time: Duration,
+    preprocess_time: Duration,
+}
+
+type Item = (String, Result<Prepared, Failure>);
+
+/// The list and how far it has been taken, shared by the workers.
+///
+/// Two locks, because reading the list may block (a list on stdin) and the runner must not wait for that.
+struct Shared<I> {
+    /// The list and the next index.
+    sources: Mutex<(I, usize)>,
+    /// How far the workers may read ahead of the answers.
+    window: Mutex<Window>,
+    moved: Condvar,
+}
+
+struct Window {
+    limit: usize,
+    closed: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<I: Iterator<Item = Source>> Shared<I> {
+    /// The next source, once there is room in the window; none at the end.
+    fn take(&self, cancel: &Cancel) -> Option<(usize, Source)> {
+        let mut sources = lock(&self.sources);
+        let (list, next) = &mut *sources;
+        let mut window = lock(&self.window);
+        while *next >= window.limit && !window.closed {
+            window = self.moved.wait(window).unwrap_or_else(PoisonError::into_inner);
+        }
+        if window.closed || cancel.is_cancelled() {
+            return None;
+        }
+        drop(window);
+        let Some(source) = list.next() else {
+            self.close();
+            return None;
+        };
+        *next += 1;
+        Some((*next - 1, source))
+    }
+
+    fn allow(&self, limit: usize) {
+        lock(&self.window).limit = limit;
+        self.moved.notify_all();
+    }
+
+    fn close(&self) {
+        lock(&self.window).closed = true;
+        self.moved.notify_all();
+    }
+}
+
+impl Classifier {
+    /// Classifies every source and hands the answers to `on_answer` in order, each as soon as it is known.
+    ///
+    /// A source that fails gives a failed answer and the rest goes on. `on_answer` may stop with
+    /// [`ControlFlow::Break`].
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] when [`StreamOptions::cancel`] was set; [`Error::Engine`] when the network failed, which
+    /// no later image would mend.
+    pub fn stream<I>(
+        &self,
+        sources: I,
+        options: &StreamOptions,
+        mut on_answer: impl FnMut(Answer) -> ControlFlow<()>,
+    ) -> Result<(), Error>
+    where
+        I: IntoIterator<Item = Source>,
+        I::IntoIter: Send,
+    {
+        let batch = match options.batch {
+            0 => self.preferred_batch(),
+            n => n,
+        };
+        let workers = match options.decode_threads {
+            0 => self.model().threads.max(1),
+            n => n,
+        };
+        let window = 2 * batch + workers;
+        let shared = Shared {
+            sources: Mutex::new((sources.into_iter(), 0)),
+            window: Mutex::new(Window {
+                limit: window,
+                closed: false,
+            }),
+            moved: Condvar::new(),
+        };
+        let (sender, receiver) = mpsc::channel::<(usize, Item)>();
+        thread::scope(|scope| {
+            for _ in 0..workers {
+                let sender = sender.clone();
+                let shared = &shared;
+                scope.spawn(move || {
+                    while let Some((index, source)) = shared.take(&options.cancel) {
+                        let name = source.name();
+                        let item = (name, self.prepare(source, options));
+                        if sender.send((index, item)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            let mut runner = Runner {
+                classifier: self,
+                options,
+                waiting: BTreeMap::new(),
+                next: 0,
+            };
+            let result = runner.run(&receiver, batch, &mut on_answer, |emitted| {
+                shared.allow(emitted + window);
+            });
+            shared.close();
+            result
+        })
+    }
+
+    fn prepare(&self, source: Source, options: &StreamOptions) -> Result<Prepared, Failure> {
+        let start = Instant::now();
+        let image = match source {
+            Source::File(path) => image_data::decode::decode_file(&path, &options.decode),
+            Source::Bytes { bytes, .. } => decode(&bytes, &options.decode),
+            Source::Failed { error, .. } => return Err(Failure::Listing(error)),
+        }
+        .map_err(Error::from)?;
+        let decoded = Instant::now();
+        let preprocessing = &self.model().manifest.preprocessing;
+        let crop = preprocessing.crop_pixels(&image);
+        let mut input = vec![0.0; self.input_len()];
+        preprocessing.normalize_into(&crop, &mut input);
+        Ok(Prepared {
+            input,
+            crop: options.keep_input.then_some(crop),
+            size: [image.width, image.height],
+            decode_time: decoded - start,
+            preprocess_time: decoded.elapsed(),
+        })
+    }
+}
+
+/// Puts the workers' results back in order, runs the network on what is ready, and answers.
+struct Runner<'a> {
+    classifier: &'a Classifier,
+    options: &'a StreamOptions,
+    waiting: BTreeMap<usize, Item>,
+    next: usize,
+}
+
+impl Runner<'_> {
+    fn run(
+        &mut self,
+        receiver: &mpsc::Receiver<(usize, Item)>,
+        batch: usize,
+        on_answer: &mut impl FnMut(Answer) -> ControlFlow<()>,
+        emitted: impl Fn(usize),
+    ) -> Result<(), Error> {
+        loop {
+            while let Ok((index, item)) = receiver.try_recv() {
+                self.waiting.insert(index, item);
+            }
+            self.options.cancel.check()?;
+            if !self.waiting.contains_key(&self.next) {
+                match receiver.recv_timeout(Duration::from_millis(50)) {
+                    Ok((index, item)) => {
+                        self.waiting.insert(index, item);
+                    }
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
+                }
+                continue;
+            }
+            let mut ready = Vec::with_capacity(batch);
+            while ready.len() < batch
+                && let Some(item) = self.waiting.remove(&(self.next + ready.len()))
+            {
+                ready.push(item);
+            }
+            if self.answer(ready, on_answer)?.is_break() {
+                return Ok(());
+            }
+            emitted(self.next);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        ready: Vec<Item>,
+        on_answer: &mut impl FnMut(Answer) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let classifier = self.classifier;
+        let mut input = Vec::with_capacity(ready.len() * classifier.input_len());
+        for (_, result) in &ready {
+            if let Ok(prepared) = result {
+                input.extend_from_slice(&prepared.input);
+            }
+        }
+        let output = if input.is_empty() {
+            Vec::new()
+        } else {
+            classifier.logits_of(&input)?
+        };
+        let mut outputs = output.chunks_exact(classifier.model().classes);
+        for (name, result) in ready {
+            let result = match result {
+                Ok(prepared) => {
+                    let output = outputs.next().unwrap_or_default().to_vec();
+                    let probabilities = classifier.probabilities(&output);
+                    Ok(Outcome {
+                        predictions: classifier.predictions(&probabilities, self.options.top_k),
+                        probabilities,
+                        output,
+                        size: prepared.size,
+                        input: prepared.crop.map(|crop| (crop, prepared.input)),
+                        decode_time: prepared.decode_time,
+                        preprocess_time: prepared.preprocess_time,
+                    })
+                }
+                Err(failure) => Err(failure),
+            };
+            let answer = Answer {
+                index: self.next,
+                name,
+                result,
+            };
+            self.next += 1;
+            if on_answer(answer).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
