@@ -1,1 +1,30 @@
-//! Under construction.
+//! From a checkpoint to one ONNX file that describes itself, and the proof that it answers as the checkpoint does.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`source`] | what the user names -> weights, architecture, manifest, all checked |
+//! | [`plan`] | the network with its numbers; BatchNorm folded in f64 |
+//! | [`emit`] | plan -> ONNX, the same bytes every time |
+//! | [`metadata`] | what the file says of itself, in every dialect that is read |
+//! | [`eval`] | a plain evaluator: the checkpoint's own answers, and the calibration's |
+//! | [`proof`] | engines against those answers; the certificate |
+//! | [`quant`] | int8: calibrate, choose ranges, correct, write QDQ |
+//! | [`inspect`] | any ONNX classifier as a table |
+//! | [`images`], [`output`] | folders of photos; files that appear whole or not at all |
+//!
+//! It links no libtorch; `inference` is used only to verify.
+
+pub mod cli;
+pub mod emit;
+pub mod eval;
+pub mod images;
+pub mod inspect;
+pub mod metadata;
+pub mod output;
+pub mod plan;
+pub mod proof;
+pub mod quant;
+mod run;
+pub mod source;
+
+pub use run::{run_export, run_inspect, run_verify};

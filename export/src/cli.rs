@@ -1,0 +1,164 @@
+//! The command line: what can be typed. What it means is in the modules that take these options.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::emit::DEFAULT_OPSET;
+
+/// Turn a checkpoint into one ONNX file that describes itself, and prove that it answers as the checkpoint does.
+#[derive(Debug, Parser)]
+#[command(
+    name = "export-onnx",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
+Examples:
+  export-onnx --checkpoint runs/demo/checkpoints/best.safetensors --output model.onnx
+  export-onnx --checkpoint resnet50.pth --arch resnet50 --output resnet50.onnx --verify-data photos/
+  export-onnx --checkpoint best.safetensors --output int8.onnx --int8 --calibration photos/
+  export-onnx verify model.onnx --data photos/
+  export-onnx inspect model.onnx
+
+Exit code: 0 when the model was written and proved, 1 on any error, 2 on wrong arguments."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub export: ExportArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Repeat the proof of a model that export-onnx wrote.
+    Verify(VerifyArgs),
+    /// Describe any ONNX classifier: inputs, operators, parameters, metadata.
+    Inspect(InspectArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Weights: .safetensors, or a PyTorch .pth (no code in it is run).
+    #[arg(long, value_name = "FILE", required = true)]
+    pub checkpoint: Option<PathBuf>,
+    /// The ONNX file to write; an older one stays untouched until the new one has passed its proof.
+    #[arg(long, short, value_name = "FILE", required = true)]
+    pub output: Option<PathBuf>,
+    /// Architecture, for checkpoints that do not say it (resnet50, efficientnet_lite0, ...).
+    #[arg(long, value_name = "NAME")]
+    pub arch: Option<String>,
+    /// Class names, one a line; or `imagenet1k`.
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<String>,
+    /// A manifest.yaml with labels, preprocessing and licence, for checkpoints that carry none.
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// The training recipe (YAML) to record as provenance.
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    /// The model's name in its metadata.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// SPDX licence of the weights, recorded in the metadata.
+    #[arg(long, value_name = "SPDX")]
+    pub license: Option<String>,
+    /// Take the moving average of the weights, where the checkpoint holds one.
+    #[arg(long)]
+    pub ema: bool,
+    /// ONNX operator set, 11 to 22.
+    #[arg(long, default_value_t = DEFAULT_OPSET, value_name = "N")]
+    pub opset: i64,
+    /// Leave height and width of the input open.
+    #[arg(long, conflicts_with_all = ["preprocess_in_graph", "int8"])]
+    pub dynamic_size: bool,
+    /// Store the weights as float16 (half the file; the arithmetic stays float32).
+    #[arg(long, conflicts_with = "int8")]
+    pub fp16: bool,
+    /// Give probabilities instead of logits.
+    #[arg(long)]
+    pub softmax: bool,
+    /// Take uint8 pixels [1, height, width, 3] of any size: resize, crop and normalisation become part of the graph
+    /// (opset 18).
+    #[arg(long, conflicts_with_all = ["int8", "fp16"])]
+    pub preprocess_in_graph: bool,
+    /// Also write manifest.yaml, labels.txt, config.json and preprocessor_config.json beside the model.
+    #[arg(long)]
+    pub side_files: bool,
+    #[command(flatten)]
+    pub quantize: QuantizeArgs,
+    #[command(flatten)]
+    pub proof: ProofArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ProofArgs {
+    /// Also compare on the images of this folder; class subfolders give the accuracy before and after.
+    #[arg(long, value_name = "DIR", alias = "data")]
+    pub verify_data: Option<PathBuf>,
+    /// Use at most this many of the images.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub verify_images: usize,
+    /// Engines to compare, comma separated: tract, onnxruntime. Default: tract, and ONNX Runtime where it is found.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub engines: Vec<String>,
+    /// The ONNX Runtime library to load.
+    #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
+    pub onnxruntime_lib: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "int8")]
+pub struct QuantizeArgs {
+    /// Write an int8 model (QDQ form) by static post-training quantisation.
+    #[arg(long, requires = "calibration")]
+    pub int8: bool,
+    /// Folder of images to measure activations on (100 are plenty).
+    #[arg(long, value_name = "DIR")]
+    pub calibration: Option<PathBuf>,
+    /// Use at most this many calibration images.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub calibration_images: usize,
+    /// How activation ranges are chosen.
+    #[arg(long, value_enum, default_value_t = crate::quant::Method::Mse)]
+    pub calibration_method: crate::quant::Method,
+    /// Activations as uint8 with a zero point, or int8 around zero.
+    #[arg(long, value_enum, default_value_t = crate::quant::Activations::Asymmetric)]
+    pub activations: crate::quant::Activations,
+    /// Layers kept in float.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
+    pub keep_float: Vec<crate::quant::KeepFloat>,
+    /// Weights in 7 bits: the result is the same on CPUs whose 8-bit products saturate (x86 without VNNI).
+    #[arg(long)]
+    pub seven_bit: bool,
+    /// Do not correct the mean shift that rounding the weights causes.
+    #[arg(long)]
+    pub no_bias_correction: bool,
+    /// Equalise channel ranges across layers before quantising (Nagel et al. 2019).
+    #[arg(long)]
+    pub equalize: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The model.
+    pub model: PathBuf,
+    /// The checkpoint it was made from; without it, the answers stored in the model are compared.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    pub proof: ProofArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The model.
+    pub model: PathBuf,
+    /// One line per node as well.
+    #[arg(long)]
+    pub nodes: bool,
+    /// JSON instead of tables.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,278 @@
+//! A folded [`Plan`] as an ONNX model: standard operators, deterministic bytes.
+//!
+//! The graph builder here is shared with the int8 writer. Not here: metadata, files, proof.
+
+use anyhow::{Result, bail};
+use model_core::arch::Padding;
+use model_core::onnx::{
+    AttributeProto, DataType, Dim, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto,
+};
+
+use crate::plan::{ConvLayer, Layer, LayerOp, LinearLayer, Plan};
+
+/// Opsets in which every operator we write exists in this form.
+pub const OPSETS: std::ops::RangeInclusive<i64> = 11..=22;
+/// The opset written unless another is asked for.
+pub const DEFAULT_OPSET: i64 = 17;
+
+/// Name of the image input.
+pub const INPUT: &str = "input";
+
+/// What the spatial size of the input may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputSize {
+    /// `[batch, 3, height, width]`: SAME padding becomes explicit numbers.
+    Fixed { height: usize, width: usize },
+    /// `[batch, 3, height, width]` with symbols.
+    Dynamic,
+}
+
+/// How a model is written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EmitOptions {
+    pub opset: i64,
+    pub size: InputSize,
+    /// Weights stored as float16, computed in float32 after a `Cast`.
+    pub half_weights: bool,
+    /// The output is `softmax(logits / temperature)` instead of the logits.
+    pub softmax: Option<f32>,
+}
+
+/// The IR version that belongs to an opset: the oldest runtime that knows the opset reads it.
+fn ir_version(opset: i64) -> i64 {
+    match opset {
+        ..=11 => 6,
+        12..=14 => 7,
+        15..=18 => 8,
+        19..=20 => 9,
+        _ => 10,
+    }
+}
+
+/// Collects nodes and initializers in order.
+pub struct GraphBuilder {
+    pub nodes: Vec<NodeProto>,
+    pub initializers: Vec<TensorProto>,
+    half_weights: bool,
+}
+
+impl GraphBuilder {
+    pub fn new(half_weights: bool) -> Self {
+        Self { nodes: Vec::new(), initializers: Vec::new(), half_weights }
+    }
+
+    /// Adds a node with one output, which is returned.
+    pub fn node(&mut self, op: &str, name: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
+        let output = format!("{name}.output");
+        self.nodes.push(NodeProto::new(op, name, inputs, &[&output], attributes));
+        output
+    }
+
+    /// Adds an initializer, whose name is returned.
+    pub fn constant(&mut self, tensor: TensorProto) -> String {
+        let name = tensor.name.clone();
+        if !self.initializers.iter().any(|other| other.name == name) {
+            self.initializers.push(tensor);
+        }
+        name
+    }
+
+    /// Adds a float weight, through float16 where that was asked for.
+    fn weight(&mut self, name: &str, dims: &[usize], values: &[f64]) -> String {
+        let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+        if !self.half_weights {
+            return self.constant(TensorProto::floats(name, dims, &values));
+        }
+        let half = self.constant(TensorProto::halves(&format!("{name}.f16"), dims, &values));
+        self.nodes.push(NodeProto::new(
+            "Cast",
+            &format!("{name}.cast"),
+            &[&half],
+            &[name],
+            vec![AttributeProto::int("to", DataType::Float as i64)],
+        ));
+        name.to_string()
+    }
+
+    /// `x` limited to 0..6.
+    pub fn relu6(&mut self, name: &str, x: &str) -> String {
+        let low = self.constant(TensorProto::floats("relu6.min", &[], &[0.0]));
+        let high = self.constant(TensorProto::floats("relu6.max", &[], &[6.0]));
+        self.node("Clip", name, &[x, &low, &high], Vec::new())
+    }
+
+    /// Appends `softmax(logits / temperature)`.
+    pub fn softmax(&mut self, logits: &str, temperature: f32) -> String {
+        let mut scaled = logits.to_string();
+        if temperature != 1.0 {
+            let divisor = self.constant(TensorProto::floats("temperature", &[], &[temperature]));
+            scaled = self.node("Div", "temperature_scaling", &[logits, &divisor], Vec::new());
+        }
+        self.node("Softmax", "softmax", &[&scaled], vec![AttributeProto::int("axis", 1)])
+    }
+}
+
+/// Attributes of a convolution whose input has `[height, width]` pixels, if that is known.
+pub fn conv_attributes(conv: &ConvLayer, size: Option<[usize; 2]>) -> Vec<AttributeProto> {
+    let (k, s) = (conv.kernel as i64, conv.stride as i64);
+    let mut attributes = vec![
+        AttributeProto::ints("dilations", &[1, 1]),
+        AttributeProto::int("group", conv.groups as i64),
+        AttributeProto::ints("kernel_shape", &[k, k]),
+    ];
+    match (conv.padding, size) {
+        (Padding::SameUpper, None) => attributes.insert(0, AttributeProto::string("auto_pad", "SAME_UPPER")),
+        (padding, size) => {
+            let [height, width] = size.unwrap_or([0, 0]);
+            let (top, bottom) = padding.resolve(height, conv.kernel, conv.stride);
+            let (left, right) = padding.resolve(width, conv.kernel, conv.stride);
+            let pads = [top, left, bottom, right].map(|pad| pad as i64);
+            attributes.push(AttributeProto::ints("pads", &pads));
+        }
+    }
+    attributes.push(AttributeProto::ints("strides", &[s, s]));
+    attributes
+}
+
+/// Spatial size of every layer's output, `None` everywhere for a dynamic size.
+pub fn sizes(plan: &Plan, size: InputSize) -> Vec<Option<[usize; 2]>> {
+    let InputSize::Fixed { height, width } = size else { return vec![None; plan.layers.len()] };
+    let mut sizes: Vec<[usize; 2]> = Vec::with_capacity(plan.layers.len());
+    for layer in &plan.layers {
+        let input = layer.inputs.first().map_or([height, width], |input| sizes[*input]);
+        let output = match &layer.op {
+            LayerOp::Conv(conv) => input.map(|side| {
+                let (before, after) = conv.padding.resolve(side, conv.kernel, conv.stride);
+                (side + before + after).saturating_sub(conv.kernel) / conv.stride + 1
+            }),
+            LayerOp::MaxPool { kernel, stride, padding } => {
+                input.map(|side| (side + 2 * padding).saturating_sub(*kernel) / stride + 1)
+            }
+            LayerOp::GlobalAvgPool | LayerOp::Flatten | LayerOp::Linear(_) => [1, 1],
+            _ => input,
+        };
+        sizes.push(output);
+    }
+    sizes.into_iter().map(Some).collect()
+}
+
+/// Writes one layer that is not a convolution or linear layer with float weights.
+pub fn simple_layer(builder: &mut GraphBuilder, layer: &Layer, inputs: &[&str]) -> Result<String> {
+    let name = layer.name.as_str();
+    Ok(match &layer.op {
+        LayerOp::Relu => builder.node("Relu", name, inputs, Vec::new()),
+        LayerOp::Relu6 => builder.relu6(name, inputs[0]),
+        LayerOp::MaxPool { kernel, stride, padding } => {
+            let (k, s, p) = (*kernel as i64, *stride as i64, *padding as i64);
+            let attributes = vec![
+                AttributeProto::ints("kernel_shape", &[k, k]),
+                AttributeProto::ints("pads", &[p, p, p, p]),
+                AttributeProto::ints("strides", &[s, s]),
+            ];
+            builder.node("MaxPool", name, inputs, attributes)
+        }
+        LayerOp::GlobalAvgPool => builder.node("GlobalAveragePool", name, inputs, Vec::new()),
+        LayerOp::Flatten => builder.node("Flatten", name, inputs, vec![AttributeProto::int("axis", 1)]),
+        LayerOp::Add => builder.node("Add", name, inputs, Vec::new()),
+        LayerOp::Input => bail!("the input is no node"),
+        LayerOp::BatchNorm { .. } => bail!("BatchNorm {name} has not been folded"),
+        LayerOp::Conv(_) | LayerOp::Linear(_) => bail!("layer {name} has weights"),
+    })
+}
+
+/// The logits of `plan` for the float tensor `input`: all nodes appended to `builder`, the last output returned.
+///
+/// # Errors
+/// A plan that has not been folded.
+pub fn network(builder: &mut GraphBuilder, plan: &Plan, input: &str, size: InputSize) -> Result<String> {
+    let sizes = sizes(plan, size);
+    let mut outputs: Vec<String> = Vec::with_capacity(plan.layers.len());
+    for layer in &plan.layers {
+        let inputs: Vec<&str> = layer.inputs.iter().map(|input| outputs[*input].as_str()).collect();
+        let name = layer.name.as_str();
+        let output = match &layer.op {
+            LayerOp::Input => input.to_string(),
+            LayerOp::Conv(conv) => {
+                let dims = [conv.out_channels, conv.in_channels / conv.groups, conv.kernel, conv.kernel];
+                let weight = builder.weight(&format!("{name}.weight"), &dims, &conv.weight);
+                let bias = builder.weight(&format!("{name}.bias"), &[conv.out_channels], &conv.bias);
+                let attributes = conv_attributes(conv, sizes[layer.inputs[0]]);
+                builder.node("Conv", name, &[inputs[0], &weight, &bias], attributes)
+            }
+            LayerOp::Linear(linear) => {
+                let dims = [linear.out_features, linear.in_features];
+                let weight = builder.weight(&format!("{name}.weight"), &dims, &linear.weight);
+                let bias = builder.weight(&format!("{name}.bias"), &[linear.out_features], &linear.bias);
+                builder.node("Gemm", name, &[inputs[0], &weight, &bias], gemm_attributes(linear))
+            }
+            _ => simple_layer(builder, layer, &inputs)?,
+        };
+        outputs.push(output);
+    }
+    outputs.pop().ok_or_else(|| anyhow::anyhow!("an empty network"))
+}
+
+/// `y = x W^T + b`.
+pub fn gemm_attributes(_linear: &LinearLayer) -> Vec<AttributeProto> {
+    vec![AttributeProto::float("alpha", 1.0), AttributeProto::float("beta", 1.0), AttributeProto::int("transB", 1)]
+}
+
+/// The float model: `[batch, 3, H, W]` in, `[batch, classes]` out.
+///
+/// # Errors
+/// An opset outside [`OPSETS`], or a plan that has not been folded.
+pub fn float_model(plan: &Plan, options: &EmitOptions) -> Result<ModelProto> {
+    let mut builder = GraphBuilder::new(options.half_weights);
+    let logits = network(&mut builder, plan, INPUT, options.size)?;
+    let input = image_input(options.size);
+    finish(builder, input, &logits, plan.num_classes, options)
+}
+
+/// The normalised image input.
+pub fn image_input(size: InputSize) -> ValueInfoProto {
+    let [height, width] = match size {
+        InputSize::Fixed { height, width } => [Dim::Size(height), Dim::Size(width)],
+        InputSize::Dynamic => [Dim::Symbol("height"), Dim::Symbol("width")],
+    };
+    ValueInfoProto::tensor(INPUT, DataType::Float, &[Dim::Symbol("batch"), Dim::Size(3), height, width])
+}
+
+/// Closes the graph: renames the last output, wraps it as a model.
+///
+/// # Errors
+/// An opset outside [`OPSETS`].
+pub fn finish(
+    mut builder: GraphBuilder,
+    input: ValueInfoProto,
+    logits: &str,
+    num_classes: usize,
+    options: &EmitOptions,
+) -> Result<ModelProto> {
+    if !OPSETS.contains(&options.opset) {
+        bail!("opset {} is not supported: expected {} to {}", options.opset, OPSETS.start(), OPSETS.end());
+    }
+    let (last, name) = match options.softmax {
+        Some(temperature) => (builder.softmax(logits, temperature), "probabilities"),
+        None => (logits.to_string(), "logits"),
+    };
+    for node in &mut builder.nodes {
+        node.output.iter_mut().filter(|output| **output == last).for_each(|output| *output = name.to_string());
+    }
+    let output = ValueInfoProto::tensor(name, DataType::Float, &[Dim::Symbol("batch"), Dim::Size(num_classes)]);
+    let graph = GraphProto {
+        node: builder.nodes,
+        name: "classifier".into(),
+        initializer: builder.initializers,
+        input: vec![input],
+        output: vec![output],
+        ..Default::default()
+    };
+    Ok(ModelProto {
+        ir_version: Some(ir_version(options.opset)),
+        producer_name: "export-onnx".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(graph),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: Some(options.opset) }],
+        ..Default::default()
+    })
+}

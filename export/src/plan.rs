@@ -1,0 +1,192 @@
+//! A network with its numbers: what the evaluator runs, the quantiser measures and the ONNX writer writes.
+//!
+//! [`Plan::lower`] joins a `model-core` graph with a checkpoint; [`Plan::fold`] absorbs every BatchNorm into the
+//! convolution before it, in f64. Not here: files, ONNX, arithmetic on images.
+
+use anyhow::{Context, Result, bail};
+use model_core::arch::{Graph, Op, Padding};
+use model_core::weights::Weights;
+
+/// A network in evaluation order; layer 0 is the input, the last one gives the logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub layers: Vec<Layer>,
+    pub num_classes: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// The module's name (`layer1.0.conv1`), or the operation and its place (`relu_3`).
+    pub name: String,
+    pub op: LayerOp,
+    /// Layers whose outputs are read.
+    pub inputs: Vec<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum LayerOp {
+    Input,
+    Conv(ConvLayer),
+    /// `y = x * scale[c] + shift[c]`, not yet folded.
+    BatchNorm { scale: Vec<f64>, shift: Vec<f64> },
+    Relu,
+    Relu6,
+    MaxPool { kernel: usize, stride: usize, padding: usize },
+    GlobalAvgPool,
+    Flatten,
+    Linear(LinearLayer),
+    Add,
+}
+
+/// Weight `[out_channels, in_channels / groups, kernel, kernel]`, bias `[out_channels]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConvLayer {
+    pub weight: Vec<f64>,
+    pub bias: Vec<f64>,
+    pub in_channels: usize,
+    pub out_channels: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: Padding,
+    pub groups: usize,
+}
+
+/// Weight `[out_features, in_features]`, bias `[out_features]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearLayer {
+    pub weight: Vec<f64>,
+    pub bias: Vec<f64>,
+    pub in_features: usize,
+    pub out_features: usize,
+}
+
+impl Plan {
+    /// Joins `graph` with `weights`, which have passed [`Weights::check`]; dropout disappears.
+    ///
+    /// # Errors
+    /// A tensor that is not there.
+    pub fn lower(graph: &Graph, weights: &Weights) -> Result<Self> {
+        let tensor = |module: &str, leaf: &str| -> Result<Vec<f64>> {
+            let name = format!("{module}.{leaf}");
+            let tensor = weights.tensors.get(&name).with_context(|| format!("tensor '{name}' is missing"))?;
+            Ok(tensor.data.iter().map(|value| f64::from(*value)).collect())
+        };
+        let mut layers: Vec<Layer> = Vec::with_capacity(graph.nodes.len());
+        let mut place = Vec::with_capacity(graph.nodes.len());
+        for node in &graph.nodes {
+            let inputs: Vec<usize> = node.inputs.iter().map(|input| place[*input]).collect();
+            let index = layers.len();
+            let (name, op) = match &node.op {
+                Op::Dropout { .. } => {
+                    place.push(inputs[0]);
+                    continue;
+                }
+                Op::Input { .. } => ("input".to_string(), LayerOp::Input),
+                Op::Conv(conv) => {
+                    let layer = ConvLayer {
+                        weight: tensor(&conv.name, "weight")?,
+                        bias: vec![0.0; conv.out_channels],
+                        in_channels: conv.in_channels,
+                        out_channels: conv.out_channels,
+                        kernel: conv.kernel,
+                        stride: conv.stride,
+                        padding: conv.padding,
+                        groups: conv.groups,
+                    };
+                    (conv.name.clone(), LayerOp::Conv(layer))
+                }
+                Op::BatchNorm(norm) => {
+                    let (gamma, beta) = (tensor(&norm.name, "weight")?, tensor(&norm.name, "bias")?);
+                    let (mean, variance) = (tensor(&norm.name, "running_mean")?, tensor(&norm.name, "running_var")?);
+                    let scale: Vec<f64> =
+                        gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + norm.eps).sqrt()).collect();
+                    let shift = beta.iter().zip(&mean).zip(&scale).map(|((beta, mean), scale)| beta - mean * scale);
+                    (norm.name.clone(), LayerOp::BatchNorm { shift: shift.collect(), scale })
+                }
+                Op::Linear(linear) => {
+                    let layer = LinearLayer {
+                        weight: tensor(&linear.name, "weight")?,
+                        bias: tensor(&linear.name, "bias")?,
+                        in_features: linear.in_features,
+                        out_features: linear.out_features,
+                    };
+                    (linear.name.clone(), LayerOp::Linear(layer))
+                }
+                Op::Relu => (format!("relu_{index}"), LayerOp::Relu),
+                Op::Relu6 => (format!("relu6_{index}"), LayerOp::Relu6),
+                Op::MaxPool { kernel, stride, padding } => {
+                    let op = LayerOp::MaxPool { kernel: *kernel, stride: *stride, padding: *padding };
+                    (format!("maxpool_{index}"), op)
+                }
+                Op::GlobalAvgPool => (format!("avgpool_{index}"), LayerOp::GlobalAvgPool),
+                Op::Flatten => (format!("flatten_{index}"), LayerOp::Flatten),
+                Op::Add => (format!("add_{index}"), LayerOp::Add),
+            };
+            place.push(index);
+            layers.push(Layer { name, op, inputs });
+        }
+        Ok(Self { layers, num_classes: graph.num_classes() })
+    }
+
+    /// The same function with every BatchNorm absorbed: `w' = w * scale`, `b' = b * scale + shift`, in f64.
+    ///
+    /// # Errors
+    /// A BatchNorm that does not directly follow a convolution nobody else reads.
+    pub fn fold(&self) -> Result<Self> {
+        let readers = self.readers();
+        let mut layers: Vec<Layer> = Vec::with_capacity(self.layers.len());
+        let mut place = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            let inputs: Vec<usize> = layer.inputs.iter().map(|input| place[*input]).collect();
+            if let LayerOp::BatchNorm { scale, shift } = &layer.op {
+                let Some(LayerOp::Conv(conv)) = inputs.first().map(|input| &mut layers[*input].op) else {
+                    bail!("BatchNorm {} does not follow a convolution", layer.name);
+                };
+                if readers[layer.inputs[0]].len() != 1 {
+                    bail!("the convolution before BatchNorm {} has other readers", layer.name);
+                }
+                let per_channel = conv.weight.len() / conv.out_channels;
+                for (channel, weights) in conv.weight.chunks_exact_mut(per_channel).enumerate() {
+                    weights.iter_mut().for_each(|weight| *weight *= scale[channel]);
+                    conv.bias[channel] = conv.bias[channel] * scale[channel] + shift[channel];
+                }
+                place.push(inputs[0]);
+                continue;
+            }
+            place.push(layers.len());
+            layers.push(Layer { name: layer.name.clone(), op: layer.op.clone(), inputs });
+        }
+        let mut plan = Self { layers, num_classes: self.num_classes };
+        plan.round_to_f32()?;
+        Ok(plan)
+    }
+
+    /// Rounds every folded number to the f32 that the file will hold.
+    fn round_to_f32(&mut self) -> Result<()> {
+        for layer in &mut self.layers {
+            let (weight, bias) = match &mut layer.op {
+                LayerOp::Conv(conv) => (&mut conv.weight, &mut conv.bias),
+                LayerOp::Linear(linear) => (&mut linear.weight, &mut linear.bias),
+                _ => continue,
+            };
+            for value in weight.iter_mut().chain(bias.iter_mut()) {
+                *value = f64::from(*value as f32);
+                if !value.is_finite() {
+                    bail!("layer {}: folding its BatchNorm gives a number beyond f32; the checkpoint is damaged", layer.name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// For every layer, the layers that read it.
+    pub fn readers(&self) -> Vec<Vec<usize>> {
+        let mut readers = vec![Vec::new(); self.layers.len()];
+        for (index, layer) in self.layers.iter().enumerate() {
+            for input in &layer.inputs {
+                readers[*input].push(index);
+            }
+        }
+        readers
+    }
+}

@@ -1,0 +1,126 @@
+//! Static post-training quantisation to int8, done here: calibrate, choose ranges, correct, write QDQ.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`observe`] | histograms of activations, and the range to keep of each |
+//! | [`calibrate`] | photos through the float network, every activation measured |
+//! | [`equalize`] | channel ranges balanced across layers, the function unchanged |
+//! | [`scheme`] | scales, zero points, int8 weights, int32 biases, bias correction |
+//! | [`simulate`] | the quantised network in float arithmetic: the error of every layer |
+//! | [`write`] | the ONNX graph in QDQ form |
+//!
+//! Weights are symmetric per output channel, activations per tensor (Jacob et al. 2018; Nagel et al. 2021,
+//! arXiv:2106.08295). Not here: training with quantisation.
+
+pub mod calibrate;
+pub mod equalize;
+pub mod observe;
+pub mod scheme;
+pub mod simulate;
+pub mod write;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use model_core::manifest::Manifest;
+use model_core::onnx::ModelProto;
+
+use crate::cli::QuantizeArgs;
+use crate::emit::{EmitOptions, InputSize};
+use crate::images::ImageList;
+use crate::plan::Plan;
+
+/// How the range of an activation is chosen from its calibration histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Method {
+    /// The smallest and largest value seen.
+    MinMax,
+    /// All but 0.01 % of the values.
+    Percentile,
+    /// Least Kullback-Leibler divergence from the histogram (Migacz 2017).
+    Entropy,
+    /// Least mean squared rounding and clipping error.
+    Mse,
+}
+
+/// How activations are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Activations {
+    /// uint8 with a zero point.
+    Asymmetric,
+    /// int8, zero point 0.
+    Symmetric,
+}
+
+/// Layers left in float.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeepFloat {
+    /// The first convolution.
+    First,
+    /// The classifier.
+    Last,
+}
+
+/// Everything that decides how a network is quantised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub method: Method,
+    pub activations: Activations,
+    pub keep_first: bool,
+    pub keep_last: bool,
+    /// Weights in -64..=64: products of a pair fit 16 bits, so no CPU saturates.
+    pub seven_bit: bool,
+    pub bias_correction: bool,
+    pub equalize: bool,
+}
+
+impl Settings {
+    fn from_args(args: &QuantizeArgs) -> Self {
+        Self {
+            method: args.calibration_method,
+            activations: args.activations,
+            keep_first: args.keep_float.contains(&KeepFloat::First),
+            keep_last: args.keep_float.contains(&KeepFloat::Last),
+            seven_bit: args.seven_bit,
+            bias_correction: !args.no_bias_correction,
+            equalize: args.equalize,
+        }
+    }
+}
+
+/// Images on which the error of each layer is measured.
+const ERROR_IMAGES: usize = 16;
+
+/// Calibrates on the folder the arguments name and writes the int8 model; prints the error of every layer.
+///
+/// # Errors
+/// No or unreadable calibration images, or an opset without per-channel quantisation.
+pub fn quantized_model(
+    folded: &Plan,
+    manifest: &Manifest,
+    args: &QuantizeArgs,
+    options: &EmitOptions,
+) -> Result<ModelProto> {
+    let settings = Settings::from_args(args);
+    let InputSize::Fixed { height, width } = options.size else { bail!("int8 needs a fixed input size") };
+    if options.opset < 13 {
+        bail!("per-channel int8 needs opset 13 or newer, got {}", options.opset);
+    }
+    let dir = args.calibration.as_deref().context("--int8 needs --calibration DIR")?;
+    let images = ImageList::open(dir, manifest, args.calibration_images)
+        .with_context(|| format!("cannot calibrate on {}", dir.display()))?;
+    let balanced;
+    let plan = if settings.equalize {
+        balanced = equalize::equalize(folded);
+        &balanced
+    } else {
+        folded
+    };
+    let statistics = calibrate::calibrate(plan, &images, [height, width])?;
+    let network = scheme::quantize(plan, &statistics, &settings)?;
+    println!("int8        calibrated on {} photos ({:?} ranges)", images.paths.len(), settings.method);
+    let inputs = images.load(0, images.paths.len().min(ERROR_IMAGES))?;
+    for line in simulate::error_table(plan, &network, &inputs, [height, width]) {
+        println!("            {line}");
+    }
+    write::qdq_model(&network, options)
+}

@@ -1,0 +1,168 @@
+//! Numbers of a quantised network: scales and zero points of activations, int8 weights, int32 biases.
+
+use anyhow::{Result, bail};
+
+use super::calibrate::Statistics;
+use super::observe::Range;
+use super::{Activations, Settings};
+use crate::plan::{LayerOp, Plan};
+
+/// Affine mapping of a tensor: `real = scale * (stored - zero_point)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Affine {
+    pub scale: f32,
+    pub zero_point: i32,
+    /// Smallest and largest stored value.
+    pub stored: (i32, i32),
+}
+
+impl Affine {
+    /// uint8 over `range`, or int8 around zero.
+    pub fn new(range: Range, activations: Activations) -> Self {
+        let floor = f32::MIN_POSITIVE * 1e6;
+        match activations {
+            Activations::Asymmetric => {
+                let scale = ((range.max - range.min) / 255.0).max(floor);
+                let zero_point = (-range.min / scale).round().clamp(0.0, 255.0) as i32;
+                Self { scale, zero_point, stored: (0, 255) }
+            }
+            Activations::Symmetric => {
+                let scale = (range.max.max(-range.min) / 127.0).max(floor);
+                Self { scale, zero_point: 0, stored: (-128, 127) }
+            }
+        }
+    }
+
+    /// The value after storing it: rounded to nearest even, clipped.
+    pub fn round_trip(&self, value: f32) -> f32 {
+        let stored = (value / self.scale).round_ties_even() as i32 + self.zero_point;
+        (stored.clamp(self.stored.0, self.stored.1) - self.zero_point) as f32 * self.scale
+    }
+}
+
+/// A convolution or linear layer with int8 weights, `weight = scales[out] * values`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantizedWeights {
+    pub values: Vec<i8>,
+    pub scales: Vec<f32>,
+    pub bias: Vec<i32>,
+    /// Input scale times weight scale, one per output channel.
+    pub bias_scales: Vec<f32>,
+}
+
+/// A network ready to be written: the plan, and for every layer how its output and weights are stored.
+pub struct Network<'a> {
+    pub plan: &'a Plan,
+    /// How the output of each layer is stored; `None` where it stays float.
+    pub activations: Vec<Option<Affine>>,
+    pub weights: Vec<Option<QuantizedWeights>>,
+    /// Activation functions that the clipping of the stored type already performs.
+    pub absorbed: Vec<bool>,
+}
+
+/// Chooses all numbers from the calibration.
+///
+/// # Errors
+/// A network whose classifier is not the last layer.
+pub fn quantize<'a>(plan: &'a Plan, statistics: &Statistics, settings: &Settings) -> Result<Network<'a>> {
+    let readers = plan.readers();
+    let last = plan.layers.len() - 1;
+    if !matches!(plan.layers[last].op, LayerOp::Linear(_)) {
+        bail!("int8 expects a network that ends in its classifier");
+    }
+    let first_conv = plan.layers.iter().position(|layer| matches!(layer.op, LayerOp::Conv(_)));
+    let in_float = |index: usize| {
+        (settings.keep_first && Some(index) == first_conv) || (settings.keep_last && index == last)
+    };
+
+    let mut network = Network {
+        plan,
+        activations: vec![None; plan.layers.len()],
+        weights: vec![None; plan.layers.len()],
+        absorbed: vec![false; plan.layers.len()],
+    };
+    for (index, layer) in plan.layers.iter().enumerate() {
+        let feeds_activation = matches!(readers[index].as_slice(), [reader]
+            if matches!(plan.layers[*reader].op, LayerOp::Relu | LayerOp::Relu6));
+        let only_float_readers = !readers[index].is_empty() && readers[index].iter().all(|reader| in_float(*reader));
+        // Pooled features reach a float classifier through Flatten.
+        let feeds_float_classifier = settings.keep_last && matches!(layer.op, LayerOp::GlobalAvgPool);
+        network.activations[index] = match &layer.op {
+            _ if index == last || only_float_readers || feeds_float_classifier => None,
+            LayerOp::Conv(_) | LayerOp::Add if feeds_activation => None,
+            LayerOp::MaxPool { .. } | LayerOp::Flatten => network.activations[layer.inputs[0]],
+            _ => {
+                let range = statistics.histograms[index].choose(settings.method, 255);
+                Some(Affine::new(range, settings.activations))
+            }
+        };
+        // An unsigned type with zero point 0 clips below at 0 as ReLU does, and above where the range was cut; a
+        // ReLU6 whose range ends before 6 is cut there too.
+        if matches!(layer.op, LayerOp::Relu | LayerOp::Relu6)
+            && let Some(affine) = network.activations[index]
+        {
+            let producer_stays_float = in_float(layer.inputs[0]);
+            network.absorbed[index] =
+                settings.activations == Activations::Asymmetric && affine.zero_point == 0 && !producer_stays_float;
+        }
+    }
+    for (index, layer) in plan.layers.iter().enumerate() {
+        let (weight, bias) = match &layer.op {
+            LayerOp::Conv(conv) => (&conv.weight, &conv.bias),
+            LayerOp::Linear(linear) => (&linear.weight, &linear.bias),
+            _ => continue,
+        };
+        let Some(input) = network.activations[layer.inputs[0]].filter(|_| !in_float(index)) else { continue };
+        let means = settings.bias_correction.then(|| statistics.channel_means[layer.inputs[0]].as_slice());
+        network.weights[index] = Some(quantize_weights(&layer.op, weight, bias, input, means, settings.seven_bit));
+    }
+    Ok(network)
+}
+
+/// Rounds weights per output channel; with `means` of the input channels, moves the mean that rounding shifts back
+/// into the bias (Nagel et al. 2019, section 4.2).
+fn quantize_weights(
+    op: &LayerOp,
+    weight: &[f64],
+    bias: &[f64],
+    input: Affine,
+    means: Option<&[f64]>,
+    seven_bit: bool,
+) -> QuantizedWeights {
+    let limit = if seven_bit { 64.0 } else { 127.0 };
+    let window = weight.len() / bias.len();
+    let (group_in, group_out, area) = match op {
+        LayerOp::Conv(conv) => {
+            (conv.in_channels / conv.groups, conv.out_channels / conv.groups, conv.kernel * conv.kernel)
+        }
+        _ => (window, bias.len(), 1),
+    };
+    let mut quantized = QuantizedWeights {
+        values: Vec::with_capacity(weight.len()),
+        scales: Vec::with_capacity(bias.len()),
+        bias: Vec::with_capacity(bias.len()),
+        bias_scales: Vec::with_capacity(bias.len()),
+    };
+    for (channel, (weights, bias)) in weight.chunks_exact(window).zip(bias).enumerate() {
+        let largest = weights.iter().fold(0.0f64, |largest, weight| largest.max(weight.abs()));
+        let input_scale = f64::from(input.scale);
+        // The bias must fit 32 bits as well; a channel of (nearly) zero weights gets a coarser scale for it.
+        let least = bias.abs() / (f64::from(1 << 30) * input_scale);
+        let scale = (largest / limit).max(least).max(1e-12) as f32;
+        let mut bias = *bias;
+        for (at, weight) in weights.iter().enumerate() {
+            let value = (weight / f64::from(scale)).round_ties_even().clamp(-limit, limit);
+            quantized.values.push(value as i8);
+            if let Some(means) = means {
+                let source = channel / group_out * group_in + at / area;
+                bias += (weight - value * f64::from(scale)) * means.get(source).copied().unwrap_or(0.0);
+            }
+        }
+        let bias_scale = input.scale * scale;
+        let stored = (bias / f64::from(bias_scale)).round_ties_even();
+        quantized.bias.push(stored.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32);
+        quantized.bias_scales.push(bias_scale);
+        quantized.scales.push(scale);
+    }
+    quantized
+}

@@ -1,0 +1,186 @@
+//! The three commands, step by step.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use model_core::manifest::{MANIFEST_KEY, Manifest, Output};
+use model_core::onnx::{self, ModelProto};
+use model_core::weights::{self, WeightSet};
+
+use crate::cli::{ExportArgs, InspectArgs, ProofArgs, VerifyArgs};
+use crate::emit::{self, EmitOptions, InputSize};
+use crate::images::ImageList;
+use crate::plan::Plan;
+use crate::proof::{self, Expected, PROOF_KEY, Precision, Report, StoredAnswers};
+use crate::source::{self, Source};
+use crate::{inspect, metadata, output, quant};
+
+/// `export-onnx --checkpoint .. --output ..`
+///
+/// # Errors
+/// Anything that keeps the model from being written and proved; then no file has changed.
+pub fn run_export(args: &ExportArgs) -> Result<()> {
+    let checkpoint = args.checkpoint.as_deref().context("--checkpoint is missing")?;
+    let target = args.output.as_deref().context("--output is missing")?;
+    output::check_writable(target)?;
+    let started = Instant::now();
+    let mut source = source::load(checkpoint, args)?;
+    if args.softmax {
+        source.manifest.output = Output::Probabilities;
+    }
+    let unfolded = Plan::lower(&source.architecture.graph(), &source.weights)?;
+    let folded = unfolded.fold()?;
+    println!("checkpoint  {}", describe_source(checkpoint, &source));
+
+    let (mut model, precision) = build_model(args, &source, &folded)?;
+    let size = input_size(&source.manifest);
+    let built_secs = started.elapsed().as_secs_f64();
+    let answers = proof::reference_answers(&unfolded, size);
+    let stored = StoredAnswers::new(precision, size, &answers);
+    metadata::set_metadata(&mut model, &source.manifest, false)?;
+    model.set_metadata(PROOF_KEY, serde_json::to_string(&stored)?);
+
+    let report = prove(&onnx::to_bytes(&model), checkpoint, &source.manifest, Some(&unfolded), answers, &args.proof)?;
+    println!("proof       the file's answers against the checkpoint's own (float64, BatchNorm unfolded)");
+    proof::lines(&report).iter().for_each(|line| println!("            {line}"));
+    proof::judge(&report, precision).with_context(|| format!("{} was not written", target.display()))?;
+
+    let reference = "the checkpoint evaluated in float64, BatchNorm unfolded";
+    source.manifest.certificate = Some(proof::certificate(&report, precision, reference));
+    metadata::set_metadata(&mut model, &source.manifest, false)?;
+    let bytes = onnx::to_bytes(&model);
+    output::write_whole(target, &bytes)?;
+    if args.side_files {
+        for (name, text) in metadata::side_files(&source.manifest)? {
+            output::write_whole(&target.with_file_name(name), text.as_bytes())?;
+        }
+    }
+    println!(
+        "written     {} ({:.1} MB, opset {}, IR {}), sha256 {}",
+        target.display(),
+        bytes.len() as f64 / 1e6,
+        model.opset(),
+        model.ir_version.unwrap_or(0),
+        source::sha256_file(target)?
+    );
+    let total_secs = started.elapsed().as_secs_f64();
+    println!("time        model {built_secs:.2} s, proof {:.2} s", total_secs - built_secs);
+    Ok(())
+}
+
+fn describe_source(checkpoint: &Path, source: &Source) -> String {
+    format!(
+        "{}: {}, {} classes, {:.2} M parameters",
+        checkpoint.display(),
+        source.architecture.name(),
+        source.architecture.num_classes(),
+        source.architecture.graph().parameter_count() as f64 / 1e6
+    )
+}
+
+fn input_size(manifest: &Manifest) -> [usize; 2] {
+    manifest.preprocessing.crop.map(|side| side as usize)
+}
+
+/// The model in the form the arguments ask for, without metadata.
+fn build_model(args: &ExportArgs, source: &Source, folded: &Plan) -> Result<(ModelProto, Precision)> {
+    let [height, width] = input_size(&source.manifest);
+    let size = if args.dynamic_size { InputSize::Dynamic } else { InputSize::Fixed { height, width } };
+    let softmax = args.softmax.then_some(source.manifest.temperature);
+    let options = EmitOptions { opset: args.opset, size, half_weights: args.fp16, softmax };
+    if args.quantize.int8 {
+        let model = quant::quantized_model(folded, &source.manifest, &args.quantize, &options)?;
+        return Ok((model, Precision::Int8));
+    }
+    let precision = if args.fp16 { Precision::Float16Weights } else { Precision::Float32 };
+    Ok((emit::float_model(folded, &options)?, precision))
+}
+
+/// Runs the engines on everything there is to compare.
+fn prove(
+    bytes: &[u8],
+    checkpoint: &Path,
+    manifest: &Manifest,
+    unfolded: Option<&Plan>,
+    answers: Vec<Vec<f32>>,
+    args: &ProofArgs,
+) -> Result<Report> {
+    let [height, width] = input_size(manifest);
+    let (candidates, notes) = proof::open_engines(bytes, args)?;
+    let inputs = (0..answers.len()).map(|index| proof::synthetic_input(index, height, width)).collect::<Vec<_>>();
+    let mut expected = vec![Expected { what: format!("{} synthetic", inputs.len()), inputs, logits: answers }];
+    expected.extend(proof::trainer_answers(checkpoint, [height, width], manifest.labels.len())?);
+    let mut report = Report { rows: proof::compare(&candidates, &expected, manifest)?, notes, ..Default::default() };
+    if let Some(dir) = &args.verify_data {
+        let images = ImageList::open(dir, manifest, args.verify_images)?;
+        let (rows, accuracy) = proof::compare_on_images(&candidates, unfolded, &images, manifest)?;
+        report.rows.extend(rows);
+        report.accuracy = accuracy;
+    }
+    Ok(report)
+}
+
+/// `export-onnx verify model.onnx`
+///
+/// # Errors
+/// A model without a proof of ours, or one that no longer answers as it did.
+pub fn run_verify(args: &VerifyArgs) -> Result<()> {
+    let model = onnx::read(&args.model)?;
+    let (Some(manifest), Some(stored)) = (model.metadata(MANIFEST_KEY), model.metadata(PROOF_KEY)) else {
+        bail!(
+            "{} carries no proof; only models written by export-onnx do (see `export-onnx inspect`)",
+            args.model.display()
+        );
+    };
+    let manifest = Manifest::from_json(manifest).context("the manifest inside the model is damaged")?;
+    let stored: StoredAnswers = serde_json::from_str(stored).context("the proof inside the model is damaged")?;
+    if [stored.height, stored.width] != input_size(&manifest) {
+        bail!("the proof inside {} is for another input size", args.model.display());
+    }
+    let bytes = std::fs::read(&args.model).with_context(|| format!("cannot read {}", args.model.display()))?;
+    let mut answers = stored.logits()?;
+    let mut unfolded = None;
+    if let Some(checkpoint) = &args.checkpoint {
+        let plan = reload(checkpoint, &manifest)?;
+        answers = proof::reference_answers(&plan, input_size(&manifest));
+        unfolded = Some(plan);
+    }
+    let beside = args.checkpoint.as_deref().unwrap_or(&args.model);
+    let report = prove(&bytes, beside, &manifest, unfolded.as_ref(), answers, &args.proof)?;
+    println!("model       {} ({})", args.model.display(), manifest.name);
+    let reference = if unfolded.is_some() { "the checkpoint, evaluated now" } else { "the answers stored in the file" };
+    println!("proof       the file's answers against {reference}");
+    proof::lines(&report).iter().for_each(|line| println!("            {line}"));
+    proof::judge(&report, stored.precision)?;
+    println!("verified    the model answers as its checkpoint");
+    Ok(())
+}
+
+/// The unfolded network of the checkpoint a model says it was made from.
+fn reload(checkpoint: &Path, manifest: &Manifest) -> Result<Plan> {
+    let recorded = manifest.provenance.as_ref().and_then(|provenance| provenance.source_sha256.clone());
+    let found = source::sha256_file(checkpoint)?;
+    if let Some(recorded) = recorded
+        && recorded != found
+    {
+        bail!("{} is not the checkpoint of this model: sha256 {found}, expected {recorded}", checkpoint.display());
+    }
+    let architecture = model_core::arch::by_name(&manifest.arch, manifest.labels.len())?;
+    let load = |set| weights::load_state(&architecture, weights::read_set(checkpoint, set)?);
+    Plan::lower(&architecture.graph(), &load(WeightSet::Model)?)
+}
+
+/// `export-onnx inspect model.onnx`
+///
+/// # Errors
+/// A file that is no ONNX model.
+pub fn run_inspect(args: &InspectArgs) -> Result<()> {
+    let summary = inspect::summarize(&args.model)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&summary)?);
+    } else {
+        inspect::lines(&summary, args.nodes).iter().for_each(|line| println!("{line}"));
+    }
+    Ok(())
+}

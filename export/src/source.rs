@@ -1,0 +1,158 @@
+//! From what the user names to what is exported: weights, architecture and manifest, all checked.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use model_core::arch::{self, Architecture};
+use model_core::labels::{self, Label};
+use model_core::manifest::{MANIFEST_KEY, Manifest, Provenance};
+use model_core::preprocessing::{Preprocessing, Resize};
+use model_core::resample::Filter;
+use model_core::weights::{self, WeightSet, Weights};
+use sha2::{Digest, Sha256};
+
+use crate::cli::ExportArgs;
+
+/// A network, its checked weights, and its description.
+pub struct Source {
+    pub architecture: Architecture,
+    pub weights: Weights,
+    pub manifest: Manifest,
+}
+
+/// `export-onnx 0.1.0`, as written into files.
+pub fn tool() -> String {
+    format!("export-onnx {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Reads and checks everything the arguments name.
+///
+/// # Errors
+/// A file that cannot be read, an architecture nobody named, weights or labels that do not fit.
+pub fn load(checkpoint: &Path, args: &ExportArgs) -> Result<Source> {
+    let set = if args.ema { WeightSet::Ema } else { WeightSet::Model };
+    let weights = weights::read_set(checkpoint, set).context("cannot use the checkpoint")?;
+    let own = own_manifest(checkpoint, &weights)?;
+    let sidecar = args.manifest.as_deref().map(read_manifest).transpose()?;
+    let given = sidecar.or(own);
+
+    let arch_name = args.arch.clone().or_else(|| given.as_ref().map(|manifest| manifest.arch.clone()));
+    let arch_name = arch_name.or_else(|| weights.metadata.get("arch").cloned());
+    let Some(arch_name) = arch_name else {
+        bail!(
+            "{} does not say its architecture; name it with --arch (one of {})",
+            checkpoint.display(),
+            arch::names().join(", ")
+        );
+    };
+    let num_classes = weights.num_classes().with_context(|| {
+        format!("{} has no classifier weight (fc.weight or classifier.weight)", checkpoint.display())
+    })?;
+    let architecture = arch::by_name(&arch_name, num_classes)?;
+    let metadata = weights.metadata.clone();
+    let weights = weights::load_state(&architecture, weights)
+        .with_context(|| format!("{} is no {} checkpoint", checkpoint.display(), architecture.name()))?;
+
+    let mut manifest = match given {
+        Some(manifest) => manifest,
+        None => Manifest::new(architecture.name(), architecture.name(), Vec::new(), default_preprocessing(&architecture)),
+    };
+    manifest.arch = architecture.name().to_string();
+    manifest.certificate = None;
+    if let Some(name) = &args.name {
+        manifest.name.clone_from(name);
+    }
+    if let Some(license) = &args.license {
+        manifest.license = Some(license.clone());
+    }
+    if let Some(list) = &args.labels {
+        manifest.labels = read_labels(list)?;
+    } else if manifest.labels.is_empty() && num_classes == 1000 {
+        manifest.labels = labels::imagenet1k().to_vec();
+    }
+    if manifest.labels.len() != num_classes {
+        bail!(
+            "the checkpoint has {num_classes} classes but {} labels are known; give them with --labels FILE, one a line",
+            manifest.labels.len()
+        );
+    }
+    let recipe = match &args.recipe {
+        Some(path) => {
+            Some(std::fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?)
+        }
+        None => manifest.provenance.as_ref().and_then(|provenance| provenance.recipe.clone()),
+    };
+    let epoch = manifest.provenance.as_ref().and_then(|provenance| provenance.epoch);
+    manifest.provenance = Some(Provenance {
+        source: checkpoint.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        source_sha256: Some(sha256_file(checkpoint)?),
+        tool: tool(),
+        recipe,
+        epoch: epoch.or_else(|| metadata.get("epoch").and_then(|epoch| epoch.parse().ok())),
+    });
+    manifest.validate()?;
+    Ok(Source { architecture, weights, manifest })
+}
+
+/// The manifest inside a checkpoint of ours.
+fn own_manifest(path: &Path, weights: &Weights) -> Result<Option<Manifest>> {
+    let Some(text) = weights.metadata.get(MANIFEST_KEY) else { return Ok(None) };
+    Manifest::from_json(text).map(Some).with_context(|| format!("the manifest inside {} is damaged", path.display()))
+}
+
+fn read_manifest(path: &Path) -> Result<Manifest> {
+    Manifest::read_sidecar(path).with_context(|| format!("cannot use the manifest {}", path.display()))
+}
+
+/// torchvision's and timm's evaluation transforms of the weights these architectures usually carry.
+fn default_preprocessing(architecture: &Architecture) -> Preprocessing {
+    let size = architecture.default_input_size();
+    if architecture.name() == "efficientnet_lite0" {
+        return Preprocessing {
+            resize: Resize::ShortSide(256),
+            interpolation: Filter::Bicubic,
+            mean: [0.498; 3],
+            std: [0.502; 3],
+            ..Preprocessing::imagenet()
+        };
+    }
+    if size <= 64 { Preprocessing::cifar10() } else { Preprocessing::imagenet() }
+}
+
+/// One name a line, or `id<TAB>name`; or the word `imagenet1k`.
+fn read_labels(list: &str) -> Result<Vec<Label>> {
+    if list == "imagenet1k" {
+        return Ok(labels::imagenet1k().to_vec());
+    }
+    let text = std::fs::read_to_string(list)
+        .with_context(|| format!("cannot read the labels {list}; expected a text file with one name a line"))?;
+    let label = |line: &str| match line.split_once('\t') {
+        Some((id, name)) => Label { id: Some(id.trim().to_string()), name: name.trim().to_string() },
+        None => Label::named(line.trim()),
+    };
+    Ok(text.lines().filter(|line| !line.trim().is_empty()).map(label).collect())
+}
+
+/// SHA-256 of a file, lower-case hex.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn sha256_file(path: &Path) -> Result<String> {
+    let mut file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut hasher = Sha256::new();
+    std::io::copy(&mut file, &mut HashWriter(&mut hasher)).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
