@@ -90,6 +90,7 @@ fn attempt(args: &Args, store: Store, system: WindowSystem, renderer: Renderer, 
         };
         let mut app = App::new(&creation.egui_ctx, parts)?;
         app.attach_drop_target(creation);
+        app.watch_appearance();
         opened.store(true, Ordering::Release);
         Ok(Box::new(app))
     });

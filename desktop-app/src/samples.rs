@@ -24,7 +24,7 @@ pub static ALL: &[Sample] = &[
 
 /// A small texture of a sample, made once.
 pub fn texture(context: &Context, sample: &'static Sample) -> Option<TextureHandle> {
-    let id = egui::Id::new(("sample", sample.name));
+    let id = egui::Id::unique(("sample", sample.name));
     if let Some(texture) = context.data(|data| data.get_temp::<TextureHandle>(id)) {
         return Some(texture);
     }

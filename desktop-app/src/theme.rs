@@ -162,6 +162,8 @@ pub fn install(context: &Context) {
     for theme in [Theme::Light, Theme::Dark] {
         context.set_style_of(theme, style(theme));
     }
+    // Where the system does not say.
+    context.options_mut(|options| options.fallback_theme = Theme::Light);
 }
 
 fn style(theme: Theme) -> Arc<Style> {

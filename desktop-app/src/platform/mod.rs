@@ -3,6 +3,8 @@
 //! Everything Linux-only is in [`linux`] and its drop target; on other systems eframe's own drops are used.
 
 #[cfg(target_os = "linux")]
+mod appearance;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 mod xdnd;
@@ -104,6 +106,14 @@ pub fn attach_drop_target(
         let _ = (context, system, send, wake);
         Err("the system delivers drops itself".to_owned())
     }
+}
+
+/// Tells `changed` whether the system is dark, now and whenever that changes, where the toolkit does not find out itself.
+pub fn watch_appearance(changed: impl Fn(bool) + Send + 'static) {
+    #[cfg(target_os = "linux")]
+    appearance::watch(changed);
+    #[cfg(not(target_os = "linux"))]
+    drop(changed);
 }
 
 /// Which ways in work here. `own_target` is what [`attach_drop_target`] said, `None` before it was tried.

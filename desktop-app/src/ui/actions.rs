@@ -327,6 +327,7 @@ impl App {
                 let what = format!("{} could not be written: {error}.", path.display());
                 self.notify(NoticeKind::Error, what, "Choose another folder.");
             }
+            Mail::SystemDark(dark) => self.system_theme = Some(if dark { egui::Theme::Dark } else { egui::Theme::Light }),
             Mail::SettingsNotSaved(error) => {
                 let what = format!("The settings could not be saved: {error}.");
                 self.notify(NoticeKind::Error, what, "Check that your home folder can be written and is not full.");

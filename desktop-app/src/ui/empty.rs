@@ -17,8 +17,11 @@ impl App {
     pub(super) fn empty_view(&mut self, ui: &mut Ui) {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             let width = ui.available_width().min(720.0) - 2.0 * space::XL;
-            ui.vertical_centered(|ui| {
-                ui.add_space((ui.available_height() * 0.04).clamp(0.0, space::XXL));
+            let id = ui.scope_id().with("height of the content");
+            let last = ui.data(|data| data.get_temp::<f32>(id)).unwrap_or(560.0);
+            let content = ui.vertical_centered(|ui| {
+                ui.add_space(((ui.available_height() - last) * 0.4).max(0.0));
+                let top = ui.cursor().top();
                 self.invitation(ui, width);
                 ui.add_space(space::XL);
                 ui.allocate_ui_with_layout(vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
@@ -29,7 +32,9 @@ impl App {
                     self.promise(ui);
                     ui.add_space(space::XL);
                 });
+                ui.cursor().top() - top
             });
+            ui.data_mut(|data| data.insert_temp(id, content.inner));
         });
     }
 
@@ -50,7 +55,7 @@ impl App {
                 ui.add_space(space::XL);
                 let buttons = ui.horizontal(|ui| {
                     // Centred by hand: a row does not know its width before it is drawn.
-                    let id = ui.id().with("width of the buttons");
+                    let id = ui.scope_id().with("width of the buttons");
                     let last = ui.data(|data| data.get_temp::<f32>(id)).unwrap_or(360.0);
                     ui.add_space(((ui.available_width() - last) / 2.0).max(0.0));
                     let row = ui.scope(|ui| {

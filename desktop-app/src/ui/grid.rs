@@ -150,7 +150,7 @@ impl App {
             && let Some(place) = ids.iter().position(|id| *id == wanted)
         {
             let top = (place / columns) as f32 * row;
-            let (view_top, view_height) = ui.data(|data| data.get_temp::<(f32, f32)>(Id::new("grid view"))).unwrap_or((0.0, row));
+            let (view_top, view_height) = ui.data(|data| data.get_temp::<(f32, f32)>(Id::unique("grid view"))).unwrap_or((0.0, row));
             if top < view_top {
                 scroll = scroll.vertical_scroll_offset(top);
             } else if top + row > view_top + view_height {
@@ -169,8 +169,8 @@ impl App {
                 self.tile(ui, ids[place], rect);
             }
         });
-        let view = (output.state.offset().y, output.inner_rect.height());
-        ui.data_mut(|data| data.insert_temp(Id::new("grid view"), view));
+        let view = (output.state.clamped_offset().y, output.inner_rect.height());
+        ui.data_mut(|data| data.insert_temp(Id::unique("grid view"), view));
     }
 
     /// Arrows move through the grid, Enter opens, Delete removes.
@@ -210,6 +210,8 @@ impl App {
         };
         self.cursor = Some(ids[place]);
         self.focus_tile = Some(ids[place]);
+        // The arrow was ours: egui must not move on from the tile that gets the focus now.
+        ui.memory_mut(|memory| memory.move_focus(egui::FocusDirection::None));
     }
 
     fn tile(&mut self, ui: &mut Ui, id: PhotoId, rect: Rect) {
@@ -275,7 +277,7 @@ impl App {
 }
 
 fn tile_id(id: PhotoId) -> Id {
-    Id::new(("tile", id.0))
+    Id::unique(("tile", id.0))
 }
 
 fn tile_words(ui: &Ui, photo: &Photo, rect: Rect, threshold: f32, p: &Palette) {

@@ -1,6 +1,6 @@
 //! The few icons of the window, drawn with lines so that they are sharp at every scale.
 
-use egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, pos2, vec2};
+use egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, vec2};
 
 /// An icon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Icon {
     Left,
     /// On.
     Right,
-    /// A chip: the model.
+    /// Layers: the model.
     Model,
     /// A tick.
     Tick,
@@ -72,25 +72,17 @@ pub fn paint(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
         Icon::Left => line(&[(0.62, 0.2), (0.34, 0.5), (0.62, 0.8)]),
         Icon::Right => line(&[(0.38, 0.2), (0.66, 0.5), (0.38, 0.8)]),
         Icon::Model => {
-            for (x, y) in [(0.2, 0.24), (0.2, 0.5), (0.2, 0.76), (0.5, 0.37), (0.5, 0.63), (0.8, 0.5)] {
-                painter.circle_filled(at(x, y), side * 0.075, color);
-            }
-            let thin = Stroke::new(width * 0.7, color);
-            for y in [0.24, 0.5, 0.76] {
-                for z in [0.37, 0.63] {
-                    painter.line_segment([at(0.2, y), at(0.5, z)], thin);
-                }
-            }
-            for z in [0.37, 0.63] {
-                painter.line_segment([at(0.5, z), at(0.8, 0.5)], thin);
-            }
+            let top = vec![at(0.5, 0.12), at(0.92, 0.34), at(0.5, 0.56), at(0.08, 0.34)];
+            painter.add(Shape::closed_line(top, stroke));
+            line(&[(0.08, 0.52), (0.5, 0.74), (0.92, 0.52)]);
+            line(&[(0.08, 0.7), (0.5, 0.92), (0.92, 0.7)]);
         }
         Icon::Tick => line(&[(0.18, 0.54), (0.42, 0.76), (0.84, 0.26)]),
         Icon::Warning => {
             let corners = vec![at(0.5, 0.14), at(0.93, 0.86), at(0.07, 0.86)];
             painter.add(Shape::closed_line(corners, stroke));
             line(&[(0.5, 0.42), (0.5, 0.62)]);
-            painter.circle_filled(pos2(at(0.5, 0.74).x, at(0.5, 0.74).y), width * 0.7, color);
+            painter.circle_filled(at(0.5, 0.74), width * 0.7, color);
         }
     }
 }

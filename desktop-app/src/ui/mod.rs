@@ -64,6 +64,7 @@ enum Mail {
     Pasted(Pasted),
     Exported(PathBuf, Result<usize, String>),
     SettingsNotSaved(String),
+    SystemDark(bool),
 }
 
 /// What fills the window.
@@ -182,6 +183,7 @@ pub struct App {
     paste_wanted: bool,
     window_system: WindowSystem,
     renderer: String,
+    system_theme: Option<egui::Theme>,
 }
 
 impl App {
@@ -232,6 +234,7 @@ impl App {
             paste_wanted: false,
             window_system: parts.window_system,
             renderer: parts.renderer,
+            system_theme: None,
         };
         app.apply_appearance();
         if let Some(said) = said {
@@ -251,6 +254,16 @@ impl App {
         let wake = move || waker.request_repaint();
         let attached = crate::platform::attach_drop_target(creation, self.window_system, self.drop_post.clone(), wake);
         self.own_target = Some(attached);
+    }
+
+    /// Follows the system's light or dark where the toolkit does not.
+    pub fn watch_appearance(&self) {
+        let (post, waker) = (self.post.clone(), self.context.clone());
+        crate::platform::watch_appearance(move |dark| {
+            // The window may be gone; then no one is left to tell.
+            let _ = post.send(Mail::SystemDark(dark));
+            waker.request_repaint();
+        });
     }
 
     /// The list of photos, for tests.
@@ -420,6 +433,9 @@ impl eframe::App for App {
             }
         });
         input.events.append(&mut more);
+        if self.system_theme.is_some() {
+            input.system_theme = self.system_theme;
+        }
     }
 
     fn logic(&mut self, _: &Context, _: &mut eframe::Frame) {

@@ -3,7 +3,7 @@
 use egui::{Align, Grid, Id, Key, Layout, Modal, RichText, ScrollArea, Slider, TextEdit, TextStyle, Ui, vec2};
 
 use super::icons::{self, Icon};
-use super::{App, Panel, actions, widgets};
+use super::{App, ModelState, Panel, actions, widgets};
 use crate::classify::ModelSource;
 use crate::desk::Pick;
 use crate::intake;
@@ -19,7 +19,7 @@ impl App {
         let p = theme::palette(ui);
         let screen = ui.ctx().content_rect().size();
         let width = (screen.x - 96.0).clamp(280.0, 520.0);
-        let modal = Modal::new(Id::new("panel"))
+        let modal = Modal::new(Id::unique("panel"))
             .backdrop_color(p.veil)
             .frame(egui::Frame::window(ui.style()).inner_margin(24))
             .show(ui.ctx(), |ui| {
@@ -78,6 +78,10 @@ impl App {
                     widgets::small(ui, path.display().to_string());
                 }
             });
+        }
+        if let ModelState::Missing(problem) = &self.model {
+            ui.label(RichText::new(&problem.what).color(p.error));
+            ui.label(&problem.remedy);
         }
         if let Some(loading) = &self.loading {
             ui.horizontal(|ui| {

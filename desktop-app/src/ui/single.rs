@@ -241,7 +241,7 @@ impl App {
         let words = if doubt { format!("Perhaps {}", best.label) } else { best.label.clone() };
         ui.label(RichText::new(words).text_style(theme::display()));
         if doubt {
-            widgets::muted(ui, "No answer stands out. Perhaps this is something the model does not know, or it is too small or too dark.");
+            widgets::muted(ui, doubt_words(answer));
         }
         ui.add_space(space::M);
         for (rank, found) in answer.predictions.iter().take(self.settings.answers_shown).enumerate() {
@@ -251,6 +251,16 @@ impl App {
         let millis = answer.took.as_secs_f64() * 1000.0;
         let time = if millis >= 1000.0 { format!("{:.1} s", millis / 1000.0) } else { format!("{millis:.0} ms") };
         widgets::small(ui, format!("Looked at in {time} by {}", answer.model));
+    }
+}
+
+/// Why we are not sure: several answers are alike, or none stands out.
+fn doubt_words(answer: &Answer) -> String {
+    match answer.predictions.as_slice() {
+        [best, second, ..] if second.probability > 0.6 * best.probability && best.probability + second.probability > 0.5 => {
+            format!("Hard to tell from {}: the two are almost equally probable.", second.label)
+        }
+        _ => "No answer stands out. Perhaps this is something the model does not know, or it is too small or too dark.".to_owned(),
     }
 }
 

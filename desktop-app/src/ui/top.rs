@@ -108,7 +108,7 @@ impl App {
         };
         let p = theme::palette(ui);
         let screen = ui.ctx().content_rect();
-        let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, Id::new("drop target")));
+        let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, Id::unique("drop target")));
         painter.rect_filled(screen, CornerRadius::ZERO, p.ground.gamma_multiply(0.92));
         let target = screen.shrink(20.0);
         painter.rect_filled(target, radius::L, p.accent_soft);
@@ -125,7 +125,7 @@ impl App {
         let hint = "Photos, folders, or an ONNX model";
         painter.text(centre + vec2(0.0, 52.0), Align2::CENTER_CENTER, hint, TextStyle::Body.resolve(ui.style()), p.muted);
         // A painted overlay says nothing to a screen reader; this does.
-        let response = ui.interact(screen, Id::new("drop target words"), Sense::hover());
+        let response = ui.interact(screen, Id::unique("drop target words"), Sense::hover());
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Status, true, &words));
     }
 }
