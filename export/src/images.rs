@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use image_data::decode::{self, DecodeOptions};
 use image_data::folder::{self, Folder};
+use model_core::RgbImage;
 use model_core::manifest::Manifest;
 use model_core::preprocessing::Preprocessing;
 use rayon::prelude::*;
@@ -69,6 +70,18 @@ impl ImageList {
             bail!("{} images cannot be used: {}", failures.len(), failures.join("; "));
         }
         Ok(loaded.into_iter().filter_map(Result::ok).collect())
+    }
+
+    /// All images as pixels, before any preprocessing.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn decode(&self) -> Result<Vec<RgbImage>> {
+        let options = DecodeOptions::torchvision();
+        let decode = |path: &PathBuf| {
+            decode::decode_file(path, &options).with_context(|| format!("cannot use the image {}", path.display()))
+        };
+        self.paths.par_iter().map(decode).collect()
     }
 
     /// Calls `each(first index, inputs)` for all images, [`CHUNK`] at a time.

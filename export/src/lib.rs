@@ -9,6 +9,7 @@
 //! | [`eval`] | a plain evaluator: the checkpoint's own answers, and the calibration's |
 //! | [`proof`] | engines against those answers; the certificate |
 //! | [`quant`] | int8: calibrate, choose ranges, correct, write QDQ |
+//! | [`preprocess_graph`] | resize, crop and normalisation as ONNX nodes |
 //! | [`inspect`] | any ONNX classifier as a table |
 //! | [`images`], [`output`] | folders of photos; files that appear whole or not at all |
 //!
@@ -22,6 +23,7 @@ pub mod inspect;
 pub mod metadata;
 pub mod output;
 pub mod plan;
+pub mod preprocess_graph;
 pub mod proof;
 pub mod quant;
 mod run;

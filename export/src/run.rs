@@ -14,7 +14,7 @@ use crate::images::ImageList;
 use crate::plan::Plan;
 use crate::proof::{self, Expected, PROOF_KEY, Precision, Report, StoredAnswers};
 use crate::source::{self, Source};
-use crate::{inspect, metadata, output, quant};
+use crate::{inspect, metadata, output, preprocess_graph, quant};
 
 /// `export-onnx --checkpoint .. --output ..`
 ///
@@ -41,14 +41,23 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     metadata::set_metadata(&mut model, &source.manifest, false)?;
     model.set_metadata(PROOF_KEY, serde_json::to_string(&stored)?);
 
-    let report = prove(&onnx::to_bytes(&model), checkpoint, &source.manifest, Some(&unfolded), answers, &args.proof)?;
+    let mut engines = args.proof.clone();
+    if args.preprocess_in_graph {
+        // The network itself is proved in tract; ONNX Runtime then runs the whole graph.
+        engines.engines = vec!["tract".into()];
+    }
+    let mut report = prove(&onnx::to_bytes(&model), checkpoint, &source.manifest, Some(&unfolded), answers, &engines)?;
+    if args.preprocess_in_graph {
+        model = embed_preprocessing(args, &source, &folded, &mut report)?;
+        model.set_metadata(PROOF_KEY, serde_json::to_string(&stored)?);
+    }
     println!("proof       the file's answers against the checkpoint's own (float64, BatchNorm unfolded)");
     proof::lines(&report).iter().for_each(|line| println!("            {line}"));
     proof::judge(&report, precision).with_context(|| format!("{} was not written", target.display()))?;
 
     let reference = "the checkpoint evaluated in float64, BatchNorm unfolded";
     source.manifest.certificate = Some(proof::certificate(&report, precision, reference));
-    metadata::set_metadata(&mut model, &source.manifest, false)?;
+    metadata::set_metadata(&mut model, &source.manifest, args.preprocess_in_graph)?;
     let bytes = onnx::to_bytes(&model);
     output::write_whole(target, &bytes)?;
     if args.side_files {
@@ -95,6 +104,34 @@ fn build_model(args: &ExportArgs, source: &Source, folded: &Plan) -> Result<(Mod
     }
     let precision = if args.fp16 { Precision::Float16Weights } else { Precision::Float32 };
     Ok((emit::float_model(folded, &options)?, precision))
+}
+
+/// The model with its preprocessing inside, proved against the outside path; its row joins the report.
+fn embed_preprocessing(args: &ExportArgs, source: &Source, folded: &Plan, report: &mut Report) -> Result<ModelProto> {
+    let [height, width] = input_size(&source.manifest);
+    let options = EmitOptions {
+        opset: args.opset.max(preprocess_graph::OPSET),
+        size: InputSize::Fixed { height, width },
+        half_weights: false,
+        softmax: args.softmax.then_some(source.manifest.temperature),
+    };
+    let model = preprocess_graph::model(folded, &source.manifest.preprocessing, &options)?;
+    let images = match &args.proof.verify_data {
+        Some(dir) => ImageList::open(dir, &source.manifest, args.proof.verify_images)?.decode()?,
+        None => preprocess_graph::test_images(),
+    };
+    let library = args.proof.onnxruntime_lib.as_deref();
+    let proof = preprocess_graph::prove(&model, folded, &source.manifest, &options, library, &images)?;
+    report.notes.push(format!(
+        "preprocessing in the graph differs from outside by at most {:.3} pixel levels of 255 (bound {}), logits by {:.2e}, \
+         best class the same on {:.1} % of {}",
+        proof.max_levels,
+        preprocess_graph::BOUND_LEVELS,
+        proof.row.max_difference,
+        proof.row.agreement_percent,
+        proof.row.inputs
+    ));
+    Ok(model)
 }
 
 /// Runs the engines on everything there is to compare.
