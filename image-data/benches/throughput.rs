@@ -16,17 +16,32 @@ use image_data::random::{Key, Purpose};
 const ROUNDS: usize = 5;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with("--"))
+        .collect();
     let Some(folder) = arguments.first() else {
         println!("usage: cargo bench -p image-data --bench throughput -- FOLDER [SIDE]");
         return;
     };
-    let side = arguments.get(1).map_or(224, |text| text.parse().expect("SIDE: a number of pixels"));
+    let side = arguments
+        .get(1)
+        .map_or(224, |text| text.parse().expect("SIDE: a number of pixels"));
     let folder = Folder::open(folder).expect("a folder of class folders");
-    let files: Vec<Vec<u8>> = folder.samples.iter().map(|s| std::fs::read(&s.path).expect("a readable file")).collect();
+    let files: Vec<Vec<u8>> = folder
+        .samples
+        .iter()
+        .map(|s| std::fs::read(&s.path).expect("a readable file"))
+        .collect();
     let options = DecodeOptions::torchvision();
-    let images: Vec<_> = files.iter().filter_map(|bytes| decode(bytes, &options).ok()).collect();
-    let pixels: u64 = images.iter().map(|i| u64::from(i.width) * u64::from(i.height)).sum();
+    let images: Vec<_> = files
+        .iter()
+        .filter_map(|bytes| decode(bytes, &options).ok())
+        .collect();
+    let pixels: u64 = images
+        .iter()
+        .map(|i| u64::from(i.width) * u64::from(i.height))
+        .sum();
     println!(
         "{} files, {:.0} KB and {:.2} Mpixel on average, {} readable, to {side} x {side}",
         files.len(),

@@ -52,7 +52,12 @@ pub fn contact_sheet(
                 continue;
             }
         };
-        let mut row = vec![resize(&evaluation.crop_pixels(&image), width, height, Filter::Bilinear)];
+        let mut row = vec![resize(
+            &evaluation.crop_pixels(&image),
+            width,
+            height,
+            Filter::Bilinear,
+        )];
         for epoch in 0..options.columns.max(1) {
             let key = Key::new(options.seed, epoch as u32, index as u64, Purpose::Augment);
             row.push(transform.apply(image.clone(), &mut key.stream()));
@@ -81,7 +86,11 @@ fn grid(rows: &[Vec<RgbImage>], width: u32, height: u32) -> RgbImage {
             }
         }
     }
-    RgbImage { width: sheet_width, height: sheet_height, data }
+    RgbImage {
+        width: sheet_width,
+        height: sheet_height,
+        data,
+    }
 }
 
 /// Writes a picture as PNG.

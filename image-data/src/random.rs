@@ -36,7 +36,13 @@ pub struct Key {
 impl Key {
     /// The first copy of (`seed`, `epoch`, `index`) for `purpose`.
     pub fn new(seed: u64, epoch: u32, index: u64, purpose: Purpose) -> Self {
-        Self { seed, epoch, index, purpose, repeat: 0 }
+        Self {
+            seed,
+            epoch,
+            index,
+            purpose,
+            repeat: 0,
+        }
     }
 
     /// The stream of this name, from its start.
@@ -137,7 +143,11 @@ impl Random {
     pub fn beta(&mut self, a: f64, b: f64) -> f64 {
         let (x, y) = (self.gamma(a), self.gamma(b));
         // Both vanish only for tiny parameters, where the mass sits at the two ends.
-        if x + y > 0.0 { x / (x + y) } else { f64::from(u8::from(self.chance(0.5))) }
+        if x + y > 0.0 {
+            x / (x + y)
+        } else {
+            f64::from(u8::from(self.chance(0.5)))
+        }
     }
 
     /// Shuffles in place (Fisher and Yates, Durstenfeld's form).
@@ -160,7 +170,10 @@ fn philox4x32_10(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
             (first >> 32) as u32 ^ counter[3] ^ key[1],
             first as u32,
         ];
-        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
+        key = [
+            key[0].wrapping_add(0x9E37_79B9),
+            key[1].wrapping_add(0xBB67_AE85),
+        ];
     }
     counter
 }
@@ -172,28 +185,49 @@ mod tests {
     #[test]
     fn philox_known_answers() {
         // Random123's kat_vectors for philox4x32 10.
-        assert_eq!(philox4x32_10([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(
+            philox4x32_10([0; 4], [0; 2]),
+            [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
+        );
         assert_eq!(
             philox4x32_10([u32::MAX; 4], [u32::MAX; 2]),
             [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
         );
         assert_eq!(
-            philox4x32_10([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
+            philox4x32_10(
+                [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
+                [0xa409_3822, 0x299f_31d0]
+            ),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
     }
 
     #[test]
     fn every_part_of_the_name_counts() {
-        let base = Key { seed: 7, epoch: 3, index: 11, purpose: Purpose::Augment, repeat: 0 };
+        let base = Key {
+            seed: 7,
+            epoch: 3,
+            index: 11,
+            purpose: Purpose::Augment,
+            repeat: 0,
+        };
         let first = |key: Key| key.stream().next_u64();
         let others = [
             Key { seed: 8, ..base },
-            Key { seed: 7 | 1 << 40, ..base },
+            Key {
+                seed: 7 | 1 << 40,
+                ..base
+            },
             Key { epoch: 4, ..base },
             Key { index: 12, ..base },
-            Key { index: 11 | 1 << 55, ..base },
-            Key { purpose: Purpose::Mix, ..base },
+            Key {
+                index: 11 | 1 << 55,
+                ..base
+            },
+            Key {
+                purpose: Purpose::Mix,
+                ..base
+            },
             Key { repeat: 1, ..base },
         ];
         assert_eq!(first(base), first(base));
@@ -209,10 +243,16 @@ mod tests {
         let moments = |draw: &mut dyn FnMut() -> f64| {
             let values: Vec<f64> = (0..n).map(|_| draw()).collect();
             let mean = values.iter().sum::<f64>() / n as f64;
-            (mean, values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64)
+            (
+                mean,
+                values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64,
+            )
         };
         let close = |(mean, variance): (f64, f64), m: f64, v: f64| {
-            assert!((mean - m).abs() < 0.01 && (variance - v).abs() < 0.02, "{mean} {variance}, expected {m} {v}");
+            assert!(
+                (mean - m).abs() < 0.01 && (variance - v).abs() < 0.02,
+                "{mean} {variance}, expected {m} {v}"
+            );
         };
         close(moments(&mut || random.unit()), 0.5, 1.0 / 12.0);
         close(moments(&mut || random.normal()), 0.0, 1.0);
@@ -223,6 +263,9 @@ mod tests {
         for _ in 0..70_000 {
             counts[random.below(7) as usize] += 1;
         }
-        assert!(counts.iter().all(|&c| (9_600..10_400).contains(&c)), "{counts:?}");
+        assert!(
+            counts.iter().all(|&c| (9_600..10_400).contains(&c)),
+            "{counts:?}"
+        );
     }
 }

@@ -38,23 +38,45 @@ pub struct Sampler {
 impl Sampler {
     /// Every sample once, in order, on one process: validation.
     pub fn sequential(samples: usize, batch_size: usize) -> Self {
-        Self { samples, seed: 0, shuffle: false, rank: 0, world: 1, repeats: 1, batch_size, drop_last: false }
+        Self {
+            samples,
+            seed: 0,
+            shuffle: false,
+            rank: 0,
+            world: 1,
+            repeats: 1,
+            batch_size,
+            drop_last: false,
+        }
     }
 
     /// A shuffled epoch of full batches on one process: training.
     pub fn shuffled(samples: usize, batch_size: usize, seed: u64) -> Self {
-        Self { seed, shuffle: true, drop_last: true, ..Self::sequential(samples, batch_size) }
+        Self {
+            seed,
+            shuffle: true,
+            drop_last: true,
+            ..Self::sequential(samples, batch_size)
+        }
     }
 
     /// The same epoch, dealt to `world` processes.
     pub fn sharded(self, rank: usize, world: usize) -> Self {
-        Self { rank, world, ..self }
+        Self {
+            rank,
+            world,
+            ..self
+        }
     }
 
     /// Batches an epoch on this rank. With `drop_last` the same on every rank.
     pub fn batches(&self) -> usize {
         let (world, batch) = (self.world.max(1), self.batch_size.max(1));
-        if self.drop_last { self.samples / (world * batch) } else { self.items().div_ceil(batch) }
+        if self.drop_last {
+            self.samples / (world * batch)
+        } else {
+            self.items().div_ceil(batch)
+        }
     }
 
     /// Items an epoch on this rank, before `drop_last`.
@@ -72,13 +94,22 @@ impl Sampler {
         let repeats = usize::from(self.repeats.clamp(1, 16));
         let mut order: Vec<u32> = (0..self.samples as u32).collect();
         if self.shuffle {
-            Key::new(self.seed, epoch, 0, Purpose::Shuffle).stream().shuffle(&mut order);
+            Key::new(self.seed, epoch, 0, Purpose::Shuffle)
+                .stream()
+                .shuffle(&mut order);
         }
-        let count = if self.drop_last { self.batches() * self.batch_size.max(1) } else { self.items() };
+        let count = if self.drop_last {
+            self.batches() * self.batch_size.max(1)
+        } else {
+            self.items()
+        };
         (0..count)
             .map(|place| {
                 let position = place * world + self.rank;
-                Item { index: order[position / repeats] as usize, repeat: (position % repeats) as u8 }
+                Item {
+                    index: order[position / repeats] as usize,
+                    repeat: (position % repeats) as u8,
+                }
             })
             .collect()
     }
@@ -93,12 +124,19 @@ mod tests {
     fn every_sample_once_on_any_number_of_ranks() {
         for world in 1..=5 {
             let ranks: Vec<Sampler> = (0..world)
-                .map(|rank| Sampler { drop_last: false, ..Sampler::shuffled(103, 8, 9).sharded(rank, world) })
+                .map(|rank| Sampler {
+                    drop_last: false,
+                    ..Sampler::shuffled(103, 8, 9).sharded(rank, world)
+                })
                 .collect();
             let all: Vec<Item> = ranks.iter().flat_map(|s| s.epoch(2)).collect();
             assert_eq!(all.len(), 103);
             assert_eq!(all.iter().collect::<HashSet<_>>().len(), 103);
-            assert!(ranks.iter().all(|s| s.epoch(2).len().div_ceil(8) == s.batches()));
+            assert!(
+                ranks
+                    .iter()
+                    .all(|s| s.epoch(2).len().div_ceil(8) == s.batches())
+            );
         }
     }
 
@@ -116,7 +154,12 @@ mod tests {
         let step = |world: usize, b: usize| -> HashSet<Item> {
             let batch = 24 / world;
             (0..world)
-                .flat_map(|rank| Sampler::shuffled(100, batch, 5).sharded(rank, world).epoch(1)[b * batch..(b + 1) * batch].to_vec())
+                .flat_map(|rank| {
+                    Sampler::shuffled(100, batch, 5)
+                        .sharded(rank, world)
+                        .epoch(1)[b * batch..(b + 1) * batch]
+                        .to_vec()
+                })
                 .collect()
         };
         for b in 0..4 {
@@ -128,14 +171,25 @@ mod tests {
 
     #[test]
     fn repeats_are_dealt_apart() {
-        let sampler = Sampler { repeats: 4, ..Sampler::shuffled(100, 5, 3) };
-        let all: Vec<Item> = (0..4).flat_map(|rank| sampler.sharded(rank, 4).epoch(0)).collect();
+        let sampler = Sampler {
+            repeats: 4,
+            ..Sampler::shuffled(100, 5, 3)
+        };
+        let all: Vec<Item> = (0..4)
+            .flat_map(|rank| sampler.sharded(rank, 4).epoch(0))
+            .collect();
         assert_eq!(all.len(), 100);
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), 100);
-        assert_eq!(all.iter().map(|i| i.index).collect::<HashSet<_>>().len(), 25);
+        assert_eq!(
+            all.iter().map(|i| i.index).collect::<HashSet<_>>().len(),
+            25
+        );
         // One rank never sees two copies of an image.
         let one = sampler.sharded(2, 4).epoch(0);
-        assert_eq!(one.iter().map(|i| i.index).collect::<HashSet<_>>().len(), one.len());
+        assert_eq!(
+            one.iter().map(|i| i.index).collect::<HashSet<_>>().len(),
+            one.len()
+        );
     }
 
     #[test]
@@ -145,7 +199,10 @@ mod tests {
                 for rank in 0..world {
                     let sampler = Sampler::shuffled(samples, 3, 0).sharded(rank, world);
                     assert_eq!(sampler.epoch(0).len(), sampler.batches() * 3);
-                    let all = Sampler { drop_last: false, ..sampler };
+                    let all = Sampler {
+                        drop_last: false,
+                        ..sampler
+                    };
                     assert_eq!(all.epoch(0).len().div_ceil(3), all.batches());
                 }
             }

@@ -1,5 +1,7 @@
 //! A data set with one of everything that goes wrong.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::Path;
 
@@ -10,7 +12,12 @@ use image_data::preview::{PreviewOptions, contact_sheet, write_png};
 use image_data::source::FolderSource;
 
 fn fixture(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/decode").join(name)).unwrap()
+    fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data/decode")
+            .join(name),
+    )
+    .unwrap()
 }
 
 fn put(root: &Path, name: &str, bytes: &[u8]) {
@@ -28,7 +35,11 @@ fn troubled(root: &Path) {
     put(root, "train/b/grey.jpg", &fixture("grey.jpg"));
     let whole = fixture("rgb-444.jpg");
     put(root, "train/b/cut.jpg", &whole[..whole.len() - 100]);
-    put(root, "train/b/text.jpg", b"<!DOCTYPE html><html>not found</html>");
+    put(
+        root,
+        "train/b/text.jpg",
+        b"<!DOCTYPE html><html>not found</html>",
+    );
     put(root, "train/b/empty.png", b"");
     put(root, "val/a/leak.jpg", &fixture("rgb-420.jpg"));
     put(root, "val/b/deep.png", &fixture("rgb-16.png"));
@@ -41,12 +52,21 @@ fn everything_is_found_in_both_modes() {
     let train = Folder::open(dir.path().join("train")).unwrap();
     let val = Folder::open(dir.path().join("val")).unwrap();
     for decode in [false, true] {
-        let options = CheckOptions { decode, min_side: 40, ..CheckOptions::default() };
+        let options = CheckOptions {
+            decode,
+            min_side: 40,
+            ..CheckOptions::default()
+        };
         let report = check(&[&train, &val], &options, &|_| {}).unwrap();
         let found: Vec<(Kind, String)> = report
             .findings
             .iter()
-            .map(|f| (f.kind, f.path.file_name().unwrap().to_string_lossy().into_owned()))
+            .map(|f| {
+                (
+                    f.kind,
+                    f.path.file_name().unwrap().to_string_lossy().into_owned(),
+                )
+            })
             .filter(|(kind, _)| *kind != Kind::TooSmall)
             .collect();
         let expected = [
@@ -57,19 +77,47 @@ fn everything_is_found_in_both_modes() {
             (Kind::Cmyk, "cmyk.jpg"),
             (Kind::Deep, "deep.png"),
         ];
-        assert_eq!(found, expected.map(|(kind, name)| (kind, name.to_owned())), "decode {decode}");
+        assert_eq!(
+            found,
+            expected.map(|(kind, name)| (kind, name.to_owned())),
+            "decode {decode}"
+        );
         assert_eq!(report.errors(), 3);
         assert!(!report.is_clean());
         // 45 x 34 pictures: every readable one is below 40.
-        assert_eq!(report.findings.iter().filter(|f| f.kind == Kind::TooSmall).count(), 8);
-        assert_eq!((report.images, report.grey, report.side_range), (11, 1, [34, 45]));
+        assert_eq!(
+            report
+                .findings
+                .iter()
+                .filter(|f| f.kind == Kind::TooSmall)
+                .count(),
+            8
+        );
+        assert_eq!(
+            (report.images, report.grey, report.side_range),
+            (11, 1, [34, 45])
+        );
         assert_eq!(report.images_per_class, [1, 7]);
         assert_eq!(report.duplicates.len(), 2);
-        let leak = report.duplicates.iter().find(|d| d.different_folders).unwrap();
+        let leak = report
+            .duplicates
+            .iter()
+            .find(|d| d.different_folders)
+            .unwrap();
         assert!(!leak.different_labels && leak.paths[1].ends_with("val/a/leak.jpg"));
-        assert!(report.duplicates.iter().any(|d| d.different_labels && !d.different_folders));
+        assert!(
+            report
+                .duplicates
+                .iter()
+                .any(|d| d.different_labels && !d.different_folders)
+        );
         let text = report.to_text(1);
-        assert!(text.contains("2 cannot be read\n") && text.contains("and 1 more") && text.contains("leaks"), "{text}");
+        assert!(
+            text.contains("2 cannot be read\n")
+                && text.contains("and 1 more")
+                && text.contains("leaks"),
+            "{text}"
+        );
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["findings"][0]["kind"], "unreadable");
     }
@@ -82,7 +130,15 @@ fn a_sound_data_set_is_clean() {
     put(dir.path(), "b/1.png", &fixture("rgb.png"));
     let folder = Folder::open(dir.path()).unwrap();
     for decode in [false, true] {
-        let report = check(&[&folder], &CheckOptions { decode, ..CheckOptions::default() }, &|_| {}).unwrap();
+        let report = check(
+            &[&folder],
+            &CheckOptions {
+                decode,
+                ..CheckOptions::default()
+            },
+            &|_| {},
+        )
+        .unwrap();
         assert!(report.is_clean() && report.findings.is_empty(), "{report}");
         assert!(report.to_string().ends_with("nothing to report"));
     }
@@ -93,13 +149,23 @@ fn a_contact_sheet_has_rows_of_augmented_samples() {
     use image_data::augment::{Augment, TrainTransform};
     let dir = tempfile::tempdir().unwrap();
     troubled(dir.path());
-    let source = FolderSource::new(Folder::open(dir.path().join("train")).unwrap(), DecodeOptions::torchvision());
+    let source = FolderSource::new(
+        Folder::open(dir.path().join("train")).unwrap(),
+        DecodeOptions::torchvision(),
+    );
     let transform = TrainTransform::new(Augment::default(), 24).unwrap();
-    let options = PreviewOptions { rows: 3, columns: 5, seed: 1 };
+    let options = PreviewOptions {
+        rows: 3,
+        columns: 5,
+        seed: 1,
+    };
     let evaluation = model_core::Preprocessing::imagenet();
     let sheet = contact_sheet(&source, &transform, &evaluation, &options).unwrap();
     assert_eq!((sheet.width, sheet.height), (6 * 28 + 4, 3 * 28 + 4));
-    assert_eq!(sheet, contact_sheet(&source, &transform, &evaluation, &options).unwrap());
+    assert_eq!(
+        sheet,
+        contact_sheet(&source, &transform, &evaluation, &options).unwrap()
+    );
     let path = dir.path().join("sheet.png");
     write_png(&sheet, &path).unwrap();
     let back = image_data::decode::decode_file(&path, &DecodeOptions::default()).unwrap();

@@ -1,10 +1,13 @@
 //! Every storage we claim to read, against PIL's pixels (`tests/data/make_decode.py`).
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use image_data::decode::{
-    Alpha, Color, DecodeError, DecodeLimits, DecodeOptions, Format, decode, decode_file, decode_full, probe,
+    Alpha, Color, DecodeError, DecodeLimits, DecodeOptions, Format, decode, decode_file,
+    decode_full, probe,
 };
 
 fn folder() -> PathBuf {
@@ -25,7 +28,9 @@ struct Expected {
 fn expected() -> Vec<Expected> {
     let packed = bytes("expected.bin");
     let mut all = Vec::new();
-    flate2::read::ZlibDecoder::new(packed.as_slice()).read_to_end(&mut all).unwrap();
+    flate2::read::ZlibDecoder::new(packed.as_slice())
+        .read_to_end(&mut all)
+        .unwrap();
     let list = std::fs::read_to_string(folder().join("expected.txt")).unwrap();
     let mut at = 0;
     let cases: Vec<Expected> = list
@@ -33,10 +38,18 @@ fn expected() -> Vec<Expected> {
         .map(|line| {
             let mut words = line.split(' ');
             let name = words.next().unwrap().to_owned();
-            let (width, height) = (words.next().unwrap().parse().unwrap(), words.next().unwrap().parse().unwrap());
+            let (width, height) = (
+                words.next().unwrap().parse().unwrap(),
+                words.next().unwrap().parse().unwrap(),
+            );
             let length = (width * height * 3) as usize;
             at += length;
-            Expected { name, width, height, rgb: all[at - length..at].to_vec() }
+            Expected {
+                name,
+                width,
+                height,
+                rgb: all[at - length..at].to_vec(),
+            }
         })
         .collect();
     assert_eq!(at, all.len());
@@ -47,15 +60,24 @@ fn expected() -> Vec<Expected> {
 fn difference(a: &[u8], b: &[u8]) -> (u8, f64) {
     assert_eq!(a.len(), b.len());
     let gaps = a.iter().zip(b).map(|(&a, &b)| a.abs_diff(b));
-    (gaps.clone().max().unwrap_or(0), gaps.map(f64::from).sum::<f64>() / a.len() as f64)
+    (
+        gaps.clone().max().unwrap_or(0),
+        gaps.map(f64::from).sum::<f64>() / a.len() as f64,
+    )
 }
 
 #[test]
 fn pixels_are_pils() {
     let mut checked = 0;
     for case in expected() {
-        let image = decode(&bytes(&case.name), &DecodeOptions::torchvision()).unwrap_or_else(|e| panic!("{}: {e}", case.name));
-        assert_eq!((image.width, image.height), (case.width, case.height), "{}", case.name);
+        let image = decode(&bytes(&case.name), &DecodeOptions::torchvision())
+            .unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        assert_eq!(
+            (image.width, image.height),
+            (case.width, case.height),
+            "{}",
+            case.name
+        );
         let (worst, mean) = difference(&image.data, &case.rgb);
         println!("{:20} worst {worst} mean {mean:.3}", case.name);
         // Lossless storage is exact. JPEG: zune-jpeg's inverse DCT and chroma upsampling round differently from
@@ -67,11 +89,15 @@ fn pixels_are_pils() {
             _ if jpeg => 3,
             _ => 0,
         };
-        assert!(worst <= limit, "{}: a pixel is {worst} levels from PIL's, at most {limit}", case.name);
+        assert!(
+            worst <= limit,
+            "{}: a pixel is {worst} levels from PIL's, at most {limit}",
+            case.name
+        );
         assert!(mean <= 0.6, "{}: mean difference {mean}", case.name);
         checked += 1;
     }
-    assert_eq!(checked, 40);
+    assert_eq!(checked, 42);
 }
 
 #[test]
@@ -80,7 +106,11 @@ fn exif_orientation_is_applied_or_ignored() {
     let (w, h) = (upright.width as usize, upright.height as usize);
     let at = |x: usize, y: usize| &upright.data[(y * w + x) * 3..][..3];
     for orientation in 2..=8 {
-        let turned = decode_file(folder().join(format!("exif-{orientation}.jpg")), &DecodeOptions::default()).unwrap();
+        let turned = decode_file(
+            folder().join(format!("exif-{orientation}.jpg")),
+            &DecodeOptions::default(),
+        )
+        .unwrap();
         let (tw, th) = if orientation >= 5 { (h, w) } else { (w, h) };
         assert_eq!((turned.width as usize, turned.height as usize), (tw, th));
         for y in 0..th {
@@ -95,10 +125,17 @@ fn exif_orientation_is_applied_or_ignored() {
                     7 => at(w - 1 - y, h - 1 - x),
                     _ => at(w - 1 - y, x),
                 };
-                assert_eq!(&turned.data[(y * tw + x) * 3..][..3], stored, "orientation {orientation} at {x}, {y}");
+                assert_eq!(
+                    &turned.data[(y * tw + x) * 3..][..3],
+                    stored,
+                    "orientation {orientation} at {x}, {y}"
+                );
             }
         }
-        let ignored = decode_file(folder().join(format!("exif-{orientation}.jpg")), &DecodeOptions::torchvision());
+        let ignored = decode_file(
+            folder().join(format!("exif-{orientation}.jpg")),
+            &DecodeOptions::torchvision(),
+        );
         assert_eq!(ignored.unwrap().data, upright.data);
     }
 }
@@ -106,7 +143,14 @@ fn exif_orientation_is_applied_or_ignored() {
 #[test]
 fn alpha_lies_on_white_unless_dropped() {
     let on_white = decode(&bytes("rgba.png"), &DecodeOptions::default()).unwrap();
-    let dropped = decode(&bytes("rgba.png"), &DecodeOptions { alpha: Alpha::Drop, ..Default::default() }).unwrap();
+    let dropped = decode(
+        &bytes("rgba.png"),
+        &DecodeOptions {
+            alpha: Alpha::Drop,
+            ..Default::default()
+        },
+    )
+    .unwrap();
     assert_eq!(on_white.pixel(0, 20), [255; 3]); // alpha 0 in the first column
     assert_ne!(dropped.pixel(0, 20), [255; 3]);
     let alpha = 44.0 * 5.0 / 255.0; // last column
@@ -117,8 +161,40 @@ fn alpha_lies_on_white_unless_dropped() {
 }
 
 #[test]
+fn colour_profiles_are_converted_as_lcms_does() {
+    let mut expected = Vec::new();
+    let packed = bytes("expected-p3.bin");
+    flate2::read::ZlibDecoder::new(packed.as_slice())
+        .read_to_end(&mut expected)
+        .unwrap();
+    let stored = decode(&bytes("rgb.png"), &DecodeOptions::torchvision()).unwrap();
+    let (of_png, of_jpeg) = expected.split_at(stored.data.len());
+    assert!(
+        difference(&stored.data, of_png).0 > 20,
+        "the profile must matter"
+    );
+    // The JPEG's own difference of up to 2 levels grows where the conversion lands near black: sRGB's curve is 12.92 times
+    // steeper there than linear light. The mean shows that the profile is applied as it should be.
+    for (name, expected, limit) in [("p3.png", of_png, 1), ("p3.jpg", of_jpeg, 16)] {
+        let converted = decode(&bytes(name), &DecodeOptions::default()).unwrap();
+        let (worst, mean) = difference(&converted.data, expected);
+        println!("{name} worst {worst} mean {mean:.3}");
+        assert!(
+            worst <= limit && mean < 0.1,
+            "{name}: {worst} levels from lcms, {mean} on average"
+        );
+    }
+    let ignored = decode(&bytes("p3.png"), &DecodeOptions::torchvision()).unwrap();
+    assert_eq!(ignored, stored);
+}
+
+#[test]
 fn storage_is_reported() {
-    let color = |name: &str| decode_full(&bytes(name), &DecodeOptions::default()).unwrap().color;
+    let color = |name: &str| {
+        decode_full(&bytes(name), &DecodeOptions::default())
+            .unwrap()
+            .color
+    };
     assert_eq!(color("cmyk.jpg"), Color::Cmyk);
     assert_eq!(color("ycck.jpg"), Color::Ycck);
     assert_eq!(color("grey.jpg"), Color::Grey);
@@ -126,19 +202,36 @@ fn storage_is_reported() {
     assert_eq!(color("rgb-16.png"), Color::Deep);
     assert_eq!(color("rgba.webp"), Color::Alpha);
     let header = probe(&bytes("png-named.jpeg"), &DecodeLimits::default()).unwrap();
-    assert_eq!((header.format, header.width, header.height), (Format::Png, 45, 34));
+    assert_eq!(
+        (header.format, header.width, header.height),
+        (Format::Png, 45, 34)
+    );
     for case in expected() {
         let header = probe(&bytes(&case.name), &DecodeLimits::default()).unwrap();
-        assert_eq!((header.width, header.height), (case.width, case.height), "{}", case.name);
+        assert_eq!(
+            (header.width, header.height),
+            (case.width, case.height),
+            "{}",
+            case.name
+        );
     }
 }
 
 #[test]
 fn truncation_is_an_error_for_every_format() {
     // Formats that say how long they are, cut in the middle of their pixels.
-    for name in
-        ["rgb-444.jpg", "progressive.jpg", "rgb.png", "lossless.webp", "lossy.webp", "rgb.bmp", "rgb.tiff", "rgb.ppm", "rgb.qoi", "first-frame.gif"]
-    {
+    for name in [
+        "rgb-444.jpg",
+        "progressive.jpg",
+        "rgb.png",
+        "lossless.webp",
+        "lossy.webp",
+        "rgb.bmp",
+        "rgb.tiff",
+        "rgb.ppm",
+        "rgb.qoi",
+        "first-frame.gif",
+    ] {
         let whole = bytes(name);
         let result = decode(&whole[..whole.len() / 3], &DecodeOptions::default());
         let error = result.expect_err(name).to_string();
@@ -146,7 +239,16 @@ fn truncation_is_an_error_for_every_format() {
     }
     let whole = bytes("rgb-444.jpg");
     let error = decode(&whole[..whole.len() - 2], &DecodeOptions::default()).unwrap_err();
-    assert!(matches!(error, DecodeError::Truncated { format: Format::Jpeg, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            DecodeError::Truncated {
+                format: Format::Jpeg,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[test]
@@ -157,12 +259,34 @@ fn limits_hold_before_decoding() {
         change(&mut options.limits);
         decode(&whole, &options).expect_err("over a limit")
     };
-    assert!(matches!(with(|l| l.max_pixels = 1000), DecodeError::TooManyPixels { width: 45, height: 34, limit: 1000 }));
-    assert!(matches!(with(|l| l.max_side = 44), DecodeError::SideTooLong { limit: 44, .. }));
-    assert!(matches!(with(|l| l.max_bytes = 100), DecodeError::TooManyBytes { limit: 100, .. }));
-    assert!(matches!(with(|l| l.max_memory_bytes = 100), DecodeError::TooMuchMemory { limit: 100, .. }));
-    assert!(matches!(decode(&[], &DecodeOptions::default()), Err(DecodeError::Empty)));
+    assert!(matches!(
+        with(|l| l.max_pixels = 1000),
+        DecodeError::TooManyPixels {
+            width: 45,
+            height: 34,
+            limit: 1000
+        }
+    ));
+    assert!(matches!(
+        with(|l| l.max_side = 44),
+        DecodeError::SideTooLong { limit: 44, .. }
+    ));
+    assert!(matches!(
+        with(|l| l.max_bytes = 100),
+        DecodeError::TooManyBytes { limit: 100, .. }
+    ));
+    assert!(matches!(
+        with(|l| l.max_memory_bytes = 100),
+        DecodeError::TooMuchMemory { limit: 100, .. }
+    ));
+    assert!(matches!(
+        decode(&[], &DecodeOptions::default()),
+        Err(DecodeError::Empty)
+    ));
     let missing = decode_file(folder().join("absent.png"), &DecodeOptions::default());
     assert!(matches!(missing, Err(DecodeError::Io(_))));
-    assert!(matches!(decode_file(folder(), &DecodeOptions::default()), Err(DecodeError::Io(_))));
+    assert!(matches!(
+        decode_file(folder(), &DecodeOptions::default()),
+        Err(DecodeError::Io(_))
+    ));
 }

@@ -1,5 +1,7 @@
 //! Data sets on disk: torchvision's order, ImageNet's flat val, and errors that say what to do.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +16,17 @@ fn touch(root: &Path, names: &[&str]) {
 }
 
 fn listed(folder: &Folder) -> Vec<(String, usize)> {
-    let relative = |path: &PathBuf| path.strip_prefix(&folder.root).unwrap().to_string_lossy().into_owned();
-    folder.samples.iter().map(|s| (relative(&s.path), s.class)).collect()
+    let relative = |path: &PathBuf| {
+        path.strip_prefix(&folder.root)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned()
+    };
+    folder
+        .samples
+        .iter()
+        .map(|s| (relative(&s.path), s.class))
+        .collect()
 }
 
 #[test]
@@ -24,8 +35,17 @@ fn order_is_torchvisions() {
     touch(
         dir.path(),
         &[
-            "b/2.jpg", "b/10.JPEG", "b/1.PNG", "b/notes.txt", "b/sub/0.jpg", "b/sub-x/0.jpg", "B/z.webp", "a/x.tif", "ä/y.bmp",
-            "a/.hidden.jpg", "readme.md",
+            "b/2.jpg",
+            "b/10.JPEG",
+            "b/1.PNG",
+            "b/notes.txt",
+            "b/sub/0.jpg",
+            "b/sub-x/0.jpg",
+            "B/z.webp",
+            "a/x.tif",
+            "ä/y.bmp",
+            "a/.hidden.jpg",
+            "readme.md",
         ],
     );
     let folder = Folder::open(dir.path()).unwrap();
@@ -61,7 +81,10 @@ fn links_are_followed_and_loops_are_errors() {
     assert_eq!(folder.classes, ["a", "b"]);
     assert_eq!(folder.len(), 2);
     symlink(dir.path().join("set"), dir.path().join("set/a/loop")).unwrap();
-    assert!(matches!(Folder::open(dir.path().join("set")), Err(FolderError::Io { .. })));
+    assert!(matches!(
+        Folder::open(dir.path().join("set")),
+        Err(FolderError::Io { .. })
+    ));
 }
 
 #[test]
@@ -69,9 +92,26 @@ fn what_is_no_data_set_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let said = |name: &str| Folder::open(dir.path().join(name)).unwrap_err().to_string();
     assert!(said("absent").contains("cannot read"));
-    touch(dir.path(), &["flat/1.jpg", "flat/2.jpg", "empty/a/1.jpg", "empty/b/notes.txt", "empty/c/x.gif"]);
-    assert!(said("flat").contains("2 images without folders"), "{}", said("flat"));
-    assert!(said("empty").contains("got 2 without any: b, c"), "{}", said("empty"));
+    touch(
+        dir.path(),
+        &[
+            "flat/1.jpg",
+            "flat/2.jpg",
+            "empty/a/1.jpg",
+            "empty/b/notes.txt",
+            "empty/c/x.gif",
+        ],
+    );
+    assert!(
+        said("flat").contains("2 images without folders"),
+        "{}",
+        said("flat")
+    );
+    assert!(
+        said("empty").contains("got 2 without any: b, c"),
+        "{}",
+        said("empty")
+    );
     touch(dir.path(), &["root/train/a/1.jpg", "root/val/a/1.jpg"]);
     assert!(said("root").contains("did you mean"), "{}", said("root"));
 }
@@ -79,19 +119,37 @@ fn what_is_no_data_set_says_why() {
 #[test]
 fn different_classes_are_named() {
     let dir = tempfile::tempdir().unwrap();
-    touch(dir.path(), &["train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "val/c/1.jpg", "other/x/1.jpg"]);
+    touch(
+        dir.path(),
+        &[
+            "train/a/1.jpg",
+            "train/b/1.jpg",
+            "val/a/1.jpg",
+            "val/c/1.jpg",
+            "other/x/1.jpg",
+        ],
+    );
     let open = |name: &str| Folder::open(dir.path().join(name)).unwrap();
     assert!(same_classes(&open("train"), &open("train")).is_ok());
-    let error = same_classes(&open("train"), &open("val")).unwrap_err().to_string();
-    assert!(error.contains("train: b") && error.contains("val: c"), "{error}");
-    let error = same_classes(&open("train"), &open("other")).unwrap_err().to_string();
+    let error = same_classes(&open("train"), &open("val"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("train: b") && error.contains("val: c"),
+        "{error}"
+    );
+    let error = same_classes(&open("train"), &open("other"))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("not one name in common"), "{error}");
 }
 
 /// Four images of a flat val, with the devkit's numbers: 1 is n00000030 and so on (`make_devkit.py`).
 fn flat(dir: &Path) -> PathBuf {
     let val = dir.join("val");
-    let names: Vec<String> = (1..=4).map(|n| format!("val/ILSVRC2012_val_{n:08}.JPEG")).collect();
+    let names: Vec<String> = (1..=4)
+        .map(|n| format!("val/ILSVRC2012_val_{n:08}.JPEG"))
+        .collect();
     touch(dir, &names.iter().map(String::as_str).collect::<Vec<_>>());
     val
 }
@@ -102,19 +160,42 @@ fn flat_val_takes_the_devkits_order() {
         let dir = tempfile::tempdir().unwrap();
         let val = flat(dir.path());
         let error = Folder::open(&val).unwrap_err().to_string();
-        assert!(error.contains("LOC_val_solution.csv") && error.contains("meta.mat"), "{error}");
+        assert!(
+            error.contains("LOC_val_solution.csv") && error.contains("meta.mat"),
+            "{error}"
+        );
 
         let data = dir.path().join("ILSVRC2012_devkit_t12/data");
         fs::create_dir_all(&data).unwrap();
-        fs::write(data.join("ILSVRC2012_validation_ground_truth.txt"), "1\n4\n2\n3\n").unwrap();
+        fs::write(
+            data.join("ILSVRC2012_validation_ground_truth.txt"),
+            "1\n4\n2\n3\n",
+        )
+        .unwrap();
         let error = Folder::open(&val).unwrap_err().to_string();
         assert!(error.contains("meta.mat"), "{error}");
 
-        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/devkit").join(meta), data.join("meta.mat")).unwrap();
+        fs::copy(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/data/devkit")
+                .join(meta),
+            data.join("meta.mat"),
+        )
+        .unwrap();
         let folder = Folder::open(&val).unwrap();
-        assert_eq!(folder.classes, ["n00000010", "n00000020", "n00000030", "n00000040"]);
-        assert_eq!(folder.samples.iter().map(|s| s.class).collect::<Vec<_>>(), [2, 1, 0, 3]);
-        assert!(folder.description.starts_with("4 images of a flat ImageNet val/ in 4 classes, labelled by "));
+        assert_eq!(
+            folder.classes,
+            ["n00000010", "n00000020", "n00000030", "n00000040"]
+        );
+        assert_eq!(
+            folder.samples.iter().map(|s| s.class).collect::<Vec<_>>(),
+            [2, 1, 0, 3]
+        );
+        assert!(
+            folder
+                .description
+                .starts_with("4 images of a flat ImageNet val/ in 4 classes, labelled by ")
+        );
     }
 }
 
@@ -128,17 +209,40 @@ fn flat_val_takes_kaggles_csv_and_the_text_map() {
     fs::write(&csv, rows).unwrap();
     let folder = Folder::open(&val).unwrap();
     assert_eq!(folder.classes, ["n00000010", "n00000020", "n00000030"]);
-    assert_eq!(folder.samples.iter().map(|s| s.class).collect::<Vec<_>>(), [2, 1, 1, 0]);
+    assert_eq!(
+        folder.samples.iter().map(|s| s.class).collect::<Vec<_>>(),
+        [2, 1, 1, 0]
+    );
 
     fs::write(&csv, rows.replace("00000004", "00000005")).unwrap();
     let error = Folder::open(&val).unwrap_err().to_string();
-    assert!(error.contains("none for 1: ILSVRC2012_val_00000004.JPEG"), "{error}");
+    assert!(
+        error.contains("none for 1: ILSVRC2012_val_00000004.JPEG"),
+        "{error}"
+    );
     fs::write(&csv, "ImageId,PredictionString\nnonsense\n").unwrap();
-    assert!(Folder::open(&val).unwrap_err().to_string().contains("line 2: expected"));
+    assert!(
+        Folder::open(&val)
+            .unwrap_err()
+            .to_string()
+            .contains("line 2: expected")
+    );
     fs::remove_file(&csv).unwrap();
 
-    fs::write(dir.path().join("ILSVRC2015_clsloc_validation_ground_truth.txt"), "2\n1\n1\n2\n").unwrap();
-    fs::write(dir.path().join("map_clsloc.txt"), "n00000030 1 kit_fox\nn00000010 2 setter\n").unwrap();
+    fs::write(
+        dir.path()
+            .join("ILSVRC2015_clsloc_validation_ground_truth.txt"),
+        "2\n1\n1\n2\n",
+    )
+    .unwrap();
+    fs::write(
+        dir.path().join("map_clsloc.txt"),
+        "n00000030 1 kit_fox\nn00000010 2 setter\n",
+    )
+    .unwrap();
     let folder = Folder::open(&val).unwrap();
-    assert_eq!(folder.samples.iter().map(|s| s.class).collect::<Vec<_>>(), [0, 1, 1, 0]);
+    assert_eq!(
+        folder.samples.iter().map(|s| s.class).collect::<Vec<_>>(),
+        [0, 1, 1, 0]
+    );
 }

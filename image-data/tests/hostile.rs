@@ -1,10 +1,12 @@
 //! Input that wants to hurt: truncated and mutated files of every format, headers that promise gigapixels. No panic
 //! reaches the caller, nothing is allocated for a promise, and every error is one line.
 
+#![allow(clippy::unwrap_used)]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use image_data::decode::{DecodeError, DecodeLimits, DecodeOptions, decode, probe};
 use image_data::random::{Key, Purpose, Random};
@@ -49,7 +51,12 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| !path.to_string_lossy().contains("expected"))
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap()))
+        .map(|path| {
+            (
+                path.file_name().unwrap().to_string_lossy().into_owned(),
+                std::fs::read(&path).unwrap(),
+            )
+        })
         .collect();
     files.sort();
     assert!(files.len() >= 40);
@@ -58,19 +65,33 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
 
 /// Small limits: a mutated header may ask for anything.
 fn options() -> DecodeOptions {
-    let limits =
-        DecodeLimits { max_pixels: 1 << 20, max_side: 4096, max_memory_bytes: 64 << 20, ..DecodeLimits::default() };
-    DecodeOptions { limits, ..DecodeOptions::default() }
+    let limits = DecodeLimits {
+        max_pixels: 1 << 20,
+        max_side: 4096,
+        max_memory_bytes: 64 << 20,
+        ..DecodeLimits::default()
+    };
+    DecodeOptions {
+        limits,
+        ..DecodeOptions::default()
+    }
 }
 
 /// Whatever happens inside, the result is pixels of the right number or one line of text.
 fn survives(name: &str, what: &str, bytes: &[u8]) {
     let (result, peak) = peak_of(|| decode(bytes, &options()));
     match result {
-        Ok(image) => assert_eq!(image.data.len(), image.width as usize * image.height as usize * 3, "{name} {what}"),
+        Ok(image) => assert_eq!(
+            image.data.len(),
+            image.width as usize * image.height as usize * 3,
+            "{name} {what}"
+        ),
         Err(error) => {
             let text = error.to_string();
-            assert!(!text.is_empty() && !text.contains('\n'), "{name} {what}: {text:?}");
+            assert!(
+                !text.is_empty() && !text.contains('\n'),
+                "{name} {what}: {text:?}"
+            );
         }
     }
     assert!(peak < 160 << 20, "{name} {what}: {peak} bytes at the peak");
@@ -82,7 +103,10 @@ fn truncated_anywhere() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for (name, whole) in fixtures() {
         let step = (whole.len() / 150).max(1);
-        for end in (0..whole.len()).step_by(step).chain(whole.len().saturating_sub(40)..whole.len()) {
+        for end in (0..whole.len())
+            .step_by(step)
+            .chain(whole.len().saturating_sub(40)..whole.len())
+        {
             survives(&name, &format!("cut at {end}"), &whole[..end]);
         }
     }
@@ -92,7 +116,11 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..=random.below(6) {
         let at = random.below(bytes.len().max(1) as u64) as usize;
         // Headers decide most: half of the changes go there.
-        let at = if random.chance(0.5) { at % 64.min(bytes.len().max(1)) } else { at };
+        let at = if random.chance(0.5) {
+            at % 64.min(bytes.len().max(1))
+        } else {
+            at
+        };
         match random.below(6) {
             _ if bytes.is_empty() => bytes.push(random.next_u32() as u8),
             0 => bytes[at] = random.next_u32() as u8,
@@ -120,7 +148,10 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
 fn mutated_anyhow() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Raise it for a long run: HOSTILE_ROUNDS=20000 cargo test --release -p image-data --test hostile
-    let rounds: u64 = std::env::var("HOSTILE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(150);
+    let rounds: u64 = std::env::var("HOSTILE_ROUNDS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(150);
     for (file, (name, whole)) in fixtures().into_iter().enumerate() {
         for round in 0..rounds {
             let mut random = Key::new(round, file as u32, 0, Purpose::Other).stream();
@@ -147,7 +178,10 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     let little = SIDE.to_le_bytes();
     let jpeg = |name: &str| {
         let mut bytes = read(name);
-        let at = bytes.windows(2).position(|w| w == [0xFF, 0xC0] || w == [0xFF, 0xC2]).unwrap();
+        let at = bytes
+            .windows(2)
+            .position(|w| w == [0xFF, 0xC0] || w == [0xFF, 0xC2])
+            .unwrap();
         bytes[at + 5..at + 9].copy_from_slice(&[big[2], big[3], big[2], big[3]]);
         bytes
     };
@@ -163,10 +197,16 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         ("CMYK JPEG", jpeg("cmyk.jpg")),
         ("PNG", png),
         ("BMP", patch("rgb.bmp", &[(18, &little), (22, &little)])),
-        ("GIF", patch("first-frame.gif", &[(6, &[0x60, 0xEA, 0x60, 0xEA])])),
+        (
+            "GIF",
+            patch("first-frame.gif", &[(6, &[0x60, 0xEA, 0x60, 0xEA])]),
+        ),
         ("PPM", b"P6\n60000 60000\n255\n\x01\x02\x03".to_vec()),
         ("ASCII PBM", b"P1\n60000 60000\n1 0 1".to_vec()),
-        ("PAM", b"P7\nWIDTH 60000\nHEIGHT 60000\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n".to_vec()),
+        (
+            "PAM",
+            b"P7\nWIDTH 60000\nHEIGHT 60000\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n".to_vec(),
+        ),
         ("QOI", qoi),
         ("TGA", patch("rgb.tga", &[(12, &[0x60, 0xEA, 0x60, 0xEA])])),
     ]
@@ -182,7 +222,10 @@ fn bombs_cost_nothing() {
             matches!(error, DecodeError::TooManyPixels { width: 60_000, .. }),
             "{name}: {error}"
         );
-        assert!(peak < 4 << 20, "{name}: {peak} bytes allocated for a promise");
+        assert!(
+            peak < 4 << 20,
+            "{name}: {peak} bytes allocated for a promise"
+        );
         assert!(probe(&bytes, &DecodeLimits::default()).is_err(), "{name}");
     }
 }

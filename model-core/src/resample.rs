@@ -284,7 +284,11 @@ fn vertical_rows(image: &RgbImage, first_row: u32, taps: &Taps) -> RgbImage {
             *byte = to_byte(sum);
         }
     }
-    RgbImage { width: image.width, height: height as u32, data }
+    RgbImage {
+        width: image.width,
+        height: height as u32,
+        data,
+    }
 }
 
 #[cfg(test)]
@@ -338,16 +342,38 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             state >> 24
         };
-        for (source, target) in [(1, 7), (3, 2), (5, 224), (64, 64), (90, 31), (223, 224), (500, 17), (3000, 3)] {
+        for (source, target) in [
+            (1, 7),
+            (3, 2),
+            (5, 224),
+            (64, 64),
+            (90, 31),
+            (223, 224),
+            (500, 17),
+            (3000, 3),
+        ] {
             for filter in [Filter::Bilinear, Filter::Bicubic] {
                 // Black and white pixels make the cubic overshoot on both sides.
-                let data = (0..source * source.min(9) * 3).map(|_| if next() < 100 { 0 } else { next().max(200) as u8 });
+                let data = (0..source * source.min(9) * 3).map(|_| {
+                    if next() < 100 {
+                        0
+                    } else {
+                        next().max(200) as u8
+                    }
+                });
                 let image = RgbImage::new(source, source.min(9), data.collect()).unwrap();
                 let taps = Taps::new(source, target, 0, target, filter);
                 let portable = horizontal_portable(&image, 0, image.height, &taps);
-                assert_eq!(horizontal_pass(&image, 0, image.height, &taps), portable, "{source} to {target} {filter:?}");
+                assert_eq!(
+                    horizontal_pass(&image, 0, image.height, &taps),
+                    portable,
+                    "{source} to {target} {filter:?}"
+                );
                 let taps = Taps::new(image.height, target, 0, target, filter);
-                assert_eq!(vertical_pass(&image, 0, &taps), vertical_rows(&image, 0, &taps));
+                assert_eq!(
+                    vertical_pass(&image, 0, &taps),
+                    vertical_rows(&image, 0, &taps)
+                );
             }
         }
     }

@@ -72,10 +72,16 @@ pub fn sharpness(image: &mut RgbImage, factor: f64) {
     let stride = width * 3;
     let source = image.data.clone();
     for y in 1..height - 1 {
-        let rows = [&source[(y - 1) * stride..][..stride], &source[y * stride..][..stride], &source[(y + 1) * stride..][..stride]];
+        let rows = [
+            &source[(y - 1) * stride..][..stride],
+            &source[y * stride..][..stride],
+            &source[(y + 1) * stride..][..stride],
+        ];
         let out = &mut image.data[y * stride..][..stride];
         for x in 3..stride - 3 {
-            let column = |at: usize| u32::from(rows[0][at]) + u32::from(rows[1][at]) + u32::from(rows[2][at]);
+            let column = |at: usize| {
+                u32::from(rows[0][at]) + u32::from(rows[1][at]) + u32::from(rows[2][at])
+            };
             // (1 1 1 / 1 5 1 / 1 1 1) / 13, rounded; 13 is odd, so there are no ties.
             let sum = column(x - 3) + column(x) + column(x + 3) + 4 * u32::from(rows[1][x]);
             out[x] = blend(((2 * sum + 13) / 26) as u8, rows[1][x], factor as f32);
@@ -111,7 +117,11 @@ fn rgb_to_hsv([r, g, b]: [u8; 3]) -> [u8; 3] {
         (4.0 + f64::from(gc) - f64::from(rc)) as f32
     };
     let hue = ((f64::from(hue) / 6.0 + 1.0) % 1.0) as f32;
-    [(f64::from(hue) * 255.0) as u8, (f64::from(saturation) * 255.0) as u8, high]
+    [
+        (f64::from(hue) * 255.0) as u8,
+        (f64::from(saturation) * 255.0) as u8,
+        high,
+    ]
 }
 
 /// PIL's `hsv2rgb`.
@@ -144,7 +154,10 @@ pub fn posterize(image: &mut RgbImage, bits: u32) {
 
 /// `ImageOps.solarize`: inverts what is not below `threshold`.
 pub fn solarize(image: &mut RgbImage, threshold: f64) {
-    map(image, |v| if f64::from(v) < threshold { v } else { 255 - v });
+    map(
+        image,
+        |v| if f64::from(v) < threshold { v } else { 255 - v },
+    );
 }
 
 /// `ImageOps.invert`.
@@ -171,7 +184,9 @@ pub fn autocontrast(image: &mut RgbImage) {
 pub fn equalize(image: &mut RgbImage) {
     let tables = histograms(image).map(|counts| {
         let identity = std::array::from_fn(|v| v as u8);
-        let Some(last) = counts.iter().rposition(|&n| n > 0) else { return identity };
+        let Some(last) = counts.iter().rposition(|&n| n > 0) else {
+            return identity;
+        };
         let step = (counts.iter().sum::<u32>() - counts[last]) / 255;
         if step == 0 {
             return identity;

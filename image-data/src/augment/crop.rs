@@ -36,7 +36,12 @@ pub fn random_resized_area(
             let (w, h) = (w as u32, h as u32);
             let y = random.below(u64::from(height - h) + 1) as u32;
             let x = random.below(u64::from(width - w) + 1) as u32;
-            return Area { x, y, width: w, height: h };
+            return Area {
+                x,
+                y,
+                width: w,
+                height: h,
+            };
         }
     }
     let shape = full_w / full_h;
@@ -46,12 +51,23 @@ pub fn random_resized_area(
     } else if shape > ratio[1] {
         w = ((full_h * ratio[1]).round_ties_even() as u32).clamp(1, width);
     }
-    Area { x: (width - w) / 2, y: (height - h) / 2, width: w, height: h }
+    Area {
+        x: (width - w) / 2,
+        y: (height - h) / 2,
+        width: w,
+        height: h,
+    }
 }
 
 /// torchvision `RandomErasing.get_params`: ten tries at a rectangle smaller than the picture on both sides; `None` when
 /// none fits. `ratio` is height over width.
-pub fn erased_area(width: u32, height: u32, scale: [f64; 2], ratio: [f64; 2], random: &mut Random) -> Option<Area> {
+pub fn erased_area(
+    width: u32,
+    height: u32,
+    scale: [f64; 2],
+    ratio: [f64; 2],
+    random: &mut Random,
+) -> Option<Area> {
     let (full_w, full_h) = (f64::from(width), f64::from(height));
     for _ in 0..10 {
         let area = full_w * full_h * random.uniform(scale[0], scale[1]);
@@ -62,7 +78,12 @@ pub fn erased_area(width: u32, height: u32, scale: [f64; 2], ratio: [f64; 2], ra
             let (w, h) = (w as u32, h as u32);
             let y = random.below(u64::from(height - h) + 1) as u32;
             let x = random.below(u64::from(width - w) + 1) as u32;
-            return Some(Area { x, y, width: w, height: h });
+            return Some(Area {
+                x,
+                y,
+                width: w,
+                height: h,
+            });
         }
     }
     None
@@ -87,7 +108,11 @@ pub fn pad_crop(image: &RgbImage, side: u32, padding: u32, random: &mut Random) 
                 .copy_from_slice(&from[left as usize * 3..right as usize * 3]);
         }
     }
-    RgbImage { width: side, height: side, data }
+    RgbImage {
+        width: side,
+        height: side,
+        data,
+    }
 }
 
 #[cfg(test)]
@@ -103,8 +128,14 @@ mod tests {
     fn areas_fit_and_follow_their_distribution() {
         let (mut total, n) = (0.0, 20_000);
         for i in 0..n {
-            let area = random_resized_area(400, 300, [0.08, 1.0], [0.75, 4.0 / 3.0], &mut stream(i));
-            assert!(area.x + area.width <= 400 && area.y + area.height <= 300 && area.width > 0 && area.height > 0);
+            let area =
+                random_resized_area(400, 300, [0.08, 1.0], [0.75, 4.0 / 3.0], &mut stream(i));
+            assert!(
+                area.x + area.width <= 400
+                    && area.y + area.height <= 300
+                    && area.width > 0
+                    && area.height > 0
+            );
             let shape = f64::from(area.width) / f64::from(area.height);
             assert!((0.74..1.36).contains(&shape), "{shape}");
             total += f64::from(area.width * area.height) / 120_000.0;
@@ -119,13 +150,34 @@ mod tests {
         // Never a try that fits: one row; and one column.
         let ratio = [0.75, 4.0 / 3.0];
         let wide = random_resized_area(1000, 1, [0.08, 1.0], ratio, &mut stream(0));
-        assert_eq!(wide, Area { x: 499, y: 0, width: 1, height: 1 });
+        assert_eq!(
+            wide,
+            Area {
+                x: 499,
+                y: 0,
+                width: 1,
+                height: 1
+            }
+        );
         let tall = random_resized_area(3, 1000, [0.5, 1.0], ratio, &mut stream(0));
-        assert_eq!(tall, Area { x: 0, y: 498, width: 3, height: 4 });
+        assert_eq!(
+            tall,
+            Area {
+                x: 0,
+                y: 498,
+                width: 3,
+                height: 4
+            }
+        );
         for (w, h) in [(1, 1), (1, 2), (2, 1), (5, 3)] {
             for i in 0..200 {
                 let area = random_resized_area(w, h, [0.08, 1.0], ratio, &mut stream(i));
-                assert!(area.width >= 1 && area.height >= 1 && area.x + area.width <= w && area.y + area.height <= h);
+                assert!(
+                    area.width >= 1
+                        && area.height >= 1
+                        && area.x + area.width <= w
+                        && area.y + area.height <= h
+                );
             }
         }
     }
@@ -136,19 +188,30 @@ mod tests {
         let image = RgbImage::new(8, 6, data).unwrap();
         let at = |x: i64, y: i64| -> [u8; 3] {
             let inside = (0..8).contains(&x) && (0..6).contains(&y);
-            if inside { image.pixel(x as u32, y as u32) } else { [0; 3] }
+            if inside {
+                image.pixel(x as u32, y as u32)
+            } else {
+                [0; 3]
+            }
         };
         let mut seen = std::collections::HashSet::new();
         for i in 0..400 {
             let out = pad_crop(&image, 7, 2, &mut stream(i));
             // 8 + 4 - 7 = 5 and 6 + 4 - 7 = 3 free places.
-            let place = (-2..=3).flat_map(|x| (-2..=1).map(move |y| (x, y))).find(|&(x, y)| {
-                (0..7).all(|r| (0..7).all(|c| out.pixel(c, r) == at(x + i64::from(c), y + i64::from(r))))
-            });
+            let place = (-2..=3)
+                .flat_map(|x| (-2..=1).map(move |y| (x, y)))
+                .find(|&(x, y)| {
+                    (0..7).all(|r| {
+                        (0..7).all(|c| out.pixel(c, r) == at(x + i64::from(c), y + i64::from(r)))
+                    })
+                });
             seen.insert(place.expect("a window"));
         }
         assert_eq!(seen.len(), 24);
-        assert_eq!(pad_crop(&image, 30, 0, &mut stream(0)).data.len(), 30 * 30 * 3);
+        assert_eq!(
+            pad_crop(&image, 30, 0, &mut stream(0)).data.len(),
+            30 * 30 * 3
+        );
     }
 
     #[test]
@@ -158,6 +221,9 @@ mod tests {
                 assert!(area.x + area.width <= 20 && area.y + area.height <= 30);
             }
         }
-        assert_eq!(erased_area(1, 1, [0.9, 1.0], [1.0, 1.0], &mut stream(0)), None);
+        assert_eq!(
+            erased_area(1, 1, [0.9, 1.0], [1.0, 1.0], &mut stream(0)),
+            None
+        );
     }
 }

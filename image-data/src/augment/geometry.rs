@@ -35,13 +35,21 @@ fn inverse_matrix(center: [f64; 2], angle: f64, translate: [f64; 2], shear: [f64
 /// Sheared about the corner, as torchvision's policies do it: `level` is the tangent.
 pub fn shear(image: &RgbImage, level_x: f64, level_y: f64, sampling: Sampling) -> RgbImage {
     let degrees = [level_x.atan().to_degrees(), level_y.atan().to_degrees()];
-    affine(image, &inverse_matrix([0.0; 2], 0.0, [0.0; 2], degrees), sampling)
+    affine(
+        image,
+        &inverse_matrix([0.0; 2], 0.0, [0.0; 2], degrees),
+        sampling,
+    )
 }
 
 /// Moved by whole pixels, right and down.
 pub fn translate(image: &RgbImage, x: i32, y: i32, sampling: Sampling) -> RgbImage {
     let center = [f64::from(image.width) * 0.5, f64::from(image.height) * 0.5];
-    affine(image, &inverse_matrix(center, 0.0, [f64::from(x), f64::from(y)], [0.0; 2]), sampling)
+    affine(
+        image,
+        &inverse_matrix(center, 0.0, [f64::from(x), f64::from(y)], [0.0; 2]),
+        sampling,
+    )
 }
 
 /// `Image.rotate(degrees)`: counter-clockwise about the centre, the size kept.
@@ -52,8 +60,18 @@ pub fn rotate(image: &RgbImage, degrees: f64, sampling: Sampling) -> RgbImage {
     }
     // PIL turns by right angles without resampling where that keeps the size.
     if angle == 180.0 {
-        let pixels: Vec<[u8; 3]> = image.data.as_chunks::<3>().0.iter().rev().copied().collect();
-        return RgbImage { data: pixels.into_flattened(), ..*image };
+        let pixels: Vec<[u8; 3]> = image
+            .data
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .rev()
+            .copied()
+            .collect();
+        return RgbImage {
+            data: pixels.into_flattened(),
+            ..*image
+        };
     }
     if (angle == 90.0 || angle == 270.0) && image.width == image.height {
         return quarter_turn(image, angle == 90.0);
@@ -62,7 +80,14 @@ pub fn rotate(image: &RgbImage, degrees: f64, sampling: Sampling) -> RgbImage {
     let radians = -angle.to_radians();
     // Python's `round(v, 15)` rounds the decimal expansion, which scaling by 1e15 does not.
     let round = |v: f64| format!("{v:.15}").parse().unwrap_or(v);
-    let mut matrix = [round(radians.cos()), round(radians.sin()), 0.0, round(-radians.sin()), round(radians.cos()), 0.0];
+    let mut matrix = [
+        round(radians.cos()),
+        round(radians.sin()),
+        0.0,
+        round(-radians.sin()),
+        round(radians.cos()),
+        0.0,
+    ];
     matrix[2] = matrix[0] * -center[0] + matrix[1] * -center[1];
     matrix[5] = matrix[3] * -center[0] + matrix[4] * -center[1];
     matrix[2] += center[0];
@@ -75,11 +100,19 @@ fn quarter_turn(image: &RgbImage, counter_clockwise: bool) -> RgbImage {
     let mut data = Vec::with_capacity(image.data.len());
     for y in 0..side {
         for x in 0..side {
-            let (sx, sy) = if counter_clockwise { (side - 1 - y, x) } else { (y, side - 1 - x) };
+            let (sx, sy) = if counter_clockwise {
+                (side - 1 - y, x)
+            } else {
+                (y, side - 1 - x)
+            };
             data.extend(image.pixel(sx, sy));
         }
     }
-    RgbImage { width: side, height: side, data }
+    RgbImage {
+        width: side,
+        height: side,
+        data,
+    }
 }
 
 /// `image.transform(image.size, AFFINE, matrix, resample)`.
@@ -91,11 +124,17 @@ pub fn affine(image: &RgbImage, matrix: &Matrix, sampling: Sampling) -> RgbImage
         match sampling {
             Sampling::Bilinear => bilinear_row(image, matrix, y, pixels),
             // PIL walks a pure translation or scaling in floating point, and everything else in fixed point.
-            Sampling::Nearest if matrix[1] == 0.0 && matrix[3] == 0.0 => scaled_row(image, matrix, y, pixels),
+            Sampling::Nearest if matrix[1] == 0.0 && matrix[3] == 0.0 => {
+                scaled_row(image, matrix, y, pixels)
+            }
             Sampling::Nearest => fixed_row(image, matrix, y, pixels),
         }
     }
-    RgbImage { width: image.width, height: image.height, data }
+    RgbImage {
+        width: image.width,
+        height: image.height,
+        data,
+    }
 }
 
 /// `ImagingScaleAffine`.
@@ -154,7 +193,11 @@ fn bilinear_row(image: &RgbImage, m: &Matrix, y: usize, out: &mut [[u8; 3]]) {
         let below = top + 1.0 < height;
         for (i, value) in pixel.iter_mut().enumerate() {
             let upper = a[i] + (b[i] - a[i]) * dx;
-            let lower = if below { c[i] + (d[i] - c[i]) * dx } else { upper };
+            let lower = if below {
+                c[i] + (d[i] - c[i]) * dx
+            } else {
+                upper
+            };
             *value = (upper + (lower - upper) * dy) as u8;
         }
     }

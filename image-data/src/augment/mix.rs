@@ -13,14 +13,26 @@ pub fn mixup_lambda(alpha: f64, random: &mut Random) -> f64 {
 /// The centre is uniform and the rectangle is clipped at the border (torchvision `CutMix.make_params`).
 pub fn cutmix_area(alpha: f64, width: u32, height: u32, random: &mut Random) -> (Area, f64) {
     let lambda = random.beta(alpha, alpha);
-    let (cx, cy) = (random.below(u64::from(width)) as i64, random.below(u64::from(height)) as i64);
+    let (cx, cy) = (
+        random.below(u64::from(width)) as i64,
+        random.below(u64::from(height)) as i64,
+    );
     let half = 0.5 * (1.0 - lambda).sqrt();
-    let (half_w, half_h) = ((half * f64::from(width)) as i64, (half * f64::from(height)) as i64);
+    let (half_w, half_h) = (
+        (half * f64::from(width)) as i64,
+        (half * f64::from(height)) as i64,
+    );
     let clip = |v: i64, end: u32| v.clamp(0, i64::from(end)) as u32;
     let (x1, x2) = (clip(cx - half_w, width), clip(cx + half_w, width));
     let (y1, y2) = (clip(cy - half_h, height), clip(cy + half_h, height));
-    let area = Area { x: x1, y: y1, width: x2 - x1, height: y2 - y1 };
-    let share = f64::from(area.width) * f64::from(area.height) / (f64::from(width) * f64::from(height));
+    let area = Area {
+        x: x1,
+        y: y1,
+        width: x2 - x1,
+        height: y2 - y1,
+    };
+    let share =
+        f64::from(area.width) * f64::from(area.height) / (f64::from(width) * f64::from(height));
     (area, 1.0 - share)
 }
 

@@ -65,7 +65,10 @@ pub enum Crop {
 
 impl Crop {
     /// `RandomResizedCrop` with torchvision's defaults.
-    pub const IMAGENET: Self = Self::RandomResized { scale: [0.08, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0] };
+    pub const IMAGENET: Self = Self::RandomResized {
+        scale: [0.08, 1.0],
+        ratio: [3.0 / 4.0, 4.0 / 3.0],
+    };
 }
 
 /// torchvision `ColorJitter`: factors from `max(0, 1 - x)..1 + x`, hue from `-x..x`, in random order.
@@ -99,7 +102,12 @@ impl Erasing {
     /// torchvision's defaults, filling with the mean that normalisation will subtract.
     pub fn to_mean(probability: f64, mean: [f32; 3]) -> Self {
         let fill = mean.map(|m| (m * 255.0).round().clamp(0.0, 255.0) as u8);
-        Self { probability, scale: [0.02, 0.33], ratio: [0.3, 3.3], fill }
+        Self {
+            probability,
+            scale: [0.02, 0.33],
+            ratio: [0.3, 3.3],
+            fill,
+        }
     }
 }
 
@@ -156,20 +164,38 @@ impl TrainTransform {
     /// # Errors
     /// [`AugmentError`] for a value out of range.
     pub fn new(augment: Augment, side: u32) -> Result<Self, AugmentError> {
-        let refuse = |name, expected, got| Err(AugmentError { name, expected, got });
+        let refuse = |name, expected, got| {
+            Err(AugmentError {
+                name,
+                expected,
+                got,
+            })
+        };
         let range = |[low, high]: [f64; 2]| low > 0.0 && low <= high && high.is_finite();
         if side == 0 || side > 8192 {
             return refuse("image size", "1 to 8192 pixels", side.to_string());
         }
         if !(0.0..=1.0).contains(&augment.flip_probability) {
-            return refuse("flip probability", "0 to 1", augment.flip_probability.to_string());
+            return refuse(
+                "flip probability",
+                "0 to 1",
+                augment.flip_probability.to_string(),
+            );
         }
         match augment.crop {
             Crop::RandomResized { scale, .. } if !range(scale) => {
-                return refuse("crop scale", "0 < smallest <= largest", format!("{scale:?}"));
+                return refuse(
+                    "crop scale",
+                    "0 < smallest <= largest",
+                    format!("{scale:?}"),
+                );
             }
             Crop::RandomResized { ratio, .. } if !range(ratio) => {
-                return refuse("crop ratio", "0 < smallest <= largest", format!("{ratio:?}"));
+                return refuse(
+                    "crop ratio",
+                    "0 < smallest <= largest",
+                    format!("{ratio:?}"),
+                );
             }
             Crop::Center { resize } if resize < side => {
                 return refuse("resize", "at least the image size", resize.to_string());
@@ -190,13 +216,28 @@ impl TrainTransform {
         }
         if let Some(erasing) = augment.erasing {
             if !(0.0..=1.0).contains(&erasing.probability) {
-                return refuse("erasing probability", "0 to 1", erasing.probability.to_string());
+                return refuse(
+                    "erasing probability",
+                    "0 to 1",
+                    erasing.probability.to_string(),
+                );
             }
             if !range(erasing.scale) || erasing.scale[1] > 1.0 || !range(erasing.ratio) {
-                return refuse("erasing", "0 < smallest <= largest, areas up to 1", format!("{erasing:?}"));
+                return refuse(
+                    "erasing",
+                    "0 < smallest <= largest, areas up to 1",
+                    format!("{erasing:?}"),
+                );
             }
         }
-        augment.policy.validate().map_err(|(expected, got)| AugmentError { name: "policy", expected, got })?;
+        augment
+            .policy
+            .validate()
+            .map_err(|(expected, got)| AugmentError {
+                name: "policy",
+                expected,
+                got,
+            })?;
         Ok(Self { augment, side })
     }
 
@@ -245,7 +286,13 @@ impl Transform for TrainTransform {
         }
         if let Some(erasing) = augment.erasing
             && random.chance(erasing.probability)
-            && let Some(area) = erased_area(image.width, image.height, erasing.scale, erasing.ratio, random)
+            && let Some(area) = erased_area(
+                image.width,
+                image.height,
+                erasing.scale,
+                erasing.ratio,
+                random,
+            )
         {
             for y in area.y..area.y + area.height {
                 let start = (y as usize * image.width as usize + area.x as usize) * 3;
@@ -263,8 +310,11 @@ impl ColorJitter {
         let mut order = [0, 1, 2, 3];
         random.shuffle(&mut order);
         let mut factor = |x: f64| random.uniform((1.0 - x).max(0.0), 1.0 + x);
-        let (brightness, contrast, saturation) =
-            (factor(self.brightness), factor(self.contrast), factor(self.saturation));
+        let (brightness, contrast, saturation) = (
+            factor(self.brightness),
+            factor(self.contrast),
+            factor(self.saturation),
+        );
         let hue = random.uniform(-self.hue, self.hue);
         for step in order {
             match step {

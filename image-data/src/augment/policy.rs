@@ -70,17 +70,23 @@ struct Ranges {
 
 impl Policy {
     /// torchvision's `RandAugment()`.
-    pub const RAND_AUGMENT: Self =
-        Self::RandAugment { operations: 2, magnitude: 9, sampling: Sampling::Nearest };
+    pub const RAND_AUGMENT: Self = Self::RandAugment {
+        operations: 2,
+        magnitude: 9,
+        sampling: Sampling::Nearest,
+    };
     /// torchvision's `TrivialAugmentWide()`.
-    pub const TRIVIAL_AUGMENT_WIDE: Self = Self::TrivialAugmentWide { sampling: Sampling::Nearest };
+    pub const TRIVIAL_AUGMENT_WIDE: Self = Self::TrivialAugmentWide {
+        sampling: Sampling::Nearest,
+    };
 
     /// What was expected and what there is, when the policy is impossible.
     pub(super) fn validate(self) -> Result<(), (&'static str, String)> {
         match self {
-            Self::RandAugment { magnitude, .. } if magnitude >= BINS => {
-                Err(("a RandAugment magnitude from 0 to 30", magnitude.to_string()))
-            }
+            Self::RandAugment { magnitude, .. } if magnitude >= BINS => Err((
+                "a RandAugment magnitude from 0 to 30",
+                magnitude.to_string(),
+            )),
             Self::RandAugment { operations, .. } if operations > 64 => {
                 Err(("at most 64 operations", operations.to_string()))
             }
@@ -92,17 +98,33 @@ impl Policy {
     pub fn apply(self, image: &mut RgbImage, random: &mut Random) {
         match self {
             Self::None => {}
-            Self::RandAugment { operations, magnitude, sampling } => {
+            Self::RandAugment {
+                operations,
+                magnitude,
+                sampling,
+            } => {
                 for _ in 0..operations {
                     // The translation's range follows the size, which the operations keep.
-                    let translate = [image.width, image.height].map(|side| 150.0 / 331.0 * f64::from(side));
-                    let ranges = Ranges { shear: 0.3, translate, rotate: 30.0, enhance: 0.9, posterize: 4.0 };
+                    let translate =
+                        [image.width, image.height].map(|side| 150.0 / 331.0 * f64::from(side));
+                    let ranges = Ranges {
+                        shear: 0.3,
+                        translate,
+                        rotate: 30.0,
+                        enhance: 0.9,
+                        posterize: 4.0,
+                    };
                     draw(&ranges, magnitude, random).apply(image, sampling);
                 }
             }
             Self::TrivialAugmentWide { sampling } => {
-                let ranges =
-                    Ranges { shear: 0.99, translate: [32.0; 2], rotate: 135.0, enhance: 0.99, posterize: 6.0 };
+                let ranges = Ranges {
+                    shear: 0.99,
+                    translate: [32.0; 2],
+                    rotate: 135.0,
+                    enhance: 0.99,
+                    posterize: 6.0,
+                };
                 let operation = random.below(OPERATIONS);
                 let magnitude = random.below(u64::from(BINS)) as u32;
                 pick(operation, &ranges, magnitude, random).apply(image, sampling);
@@ -118,7 +140,13 @@ fn draw(ranges: &Ranges, magnitude: u32, random: &mut Random) -> Operation {
 fn pick(operation: u64, ranges: &Ranges, magnitude: u32, random: &mut Random) -> Operation {
     let share = f64::from(magnitude) / f64::from(BINS - 1);
     // Half of the signed operations go the other way.
-    let mut signed = |largest: f64| if random.chance(0.5) { -share * largest } else { share * largest };
+    let mut signed = |largest: f64| {
+        if random.chance(0.5) {
+            -share * largest
+        } else {
+            share * largest
+        }
+    };
     match operation {
         0 => Operation::Identity,
         1 => Operation::ShearX(signed(ranges.shear)),
@@ -144,8 +172,12 @@ impl Operation {
             Self::Identity => {}
             Self::ShearX(level) => *image = geometry::shear(image, level, 0.0, sampling),
             Self::ShearY(level) => *image = geometry::shear(image, 0.0, level, sampling),
-            Self::TranslateX(pixels) => *image = geometry::translate(image, pixels as i32, 0, sampling),
-            Self::TranslateY(pixels) => *image = geometry::translate(image, 0, pixels as i32, sampling),
+            Self::TranslateX(pixels) => {
+                *image = geometry::translate(image, pixels as i32, 0, sampling)
+            }
+            Self::TranslateY(pixels) => {
+                *image = geometry::translate(image, 0, pixels as i32, sampling)
+            }
             Self::Rotate(degrees) => *image = geometry::rotate(image, degrees, sampling),
             Self::Brightness(level) => color::brightness(image, 1.0 + level),
             Self::Color(level) => color::saturation(image, 1.0 + level),

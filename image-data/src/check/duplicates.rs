@@ -17,10 +17,21 @@ pub(super) fn find(
     limits: &DecodeLimits,
 ) -> Vec<Duplicate> {
     let mut by_sketch: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
-    for (at, file) in files.iter().enumerate().filter(|(_, file)| file.header.is_some()) {
-        by_sketch.entry((file.bytes, file.sketch)).or_default().push(at);
+    for (at, file) in files
+        .iter()
+        .enumerate()
+        .filter(|(_, file)| file.header.is_some())
+    {
+        by_sketch
+            .entry((file.bytes, file.sketch))
+            .or_default()
+            .push(at);
     }
-    let candidates: Vec<usize> = by_sketch.into_values().filter(|group| group.len() > 1).flatten().collect();
+    let candidates: Vec<usize> = by_sketch
+        .into_values()
+        .filter(|group| group.len() > 1)
+        .flatten()
+        .collect();
     let hashed: Vec<([u8; 32], usize)> = candidates
         .into_par_iter()
         .filter_map(|at| {
@@ -33,7 +44,10 @@ pub(super) fn find(
     for (hash, at) in hashed {
         by_hash.entry(hash).or_default().push(at);
     }
-    let mut found: Vec<Vec<usize>> = by_hash.into_values().filter(|group| group.len() > 1).collect();
+    let mut found: Vec<Vec<usize>> = by_hash
+        .into_values()
+        .filter(|group| group.len() > 1)
+        .collect();
     found.iter_mut().for_each(|group| group.sort_unstable());
     found.sort();
     found

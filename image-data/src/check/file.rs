@@ -8,7 +8,9 @@ use std::path::Path;
 
 use super::CheckOptions;
 use super::report::Kind;
-use crate::decode::{Color, DecodeError, DecodeOptions, Format, Header, decode_full, probe, read_file};
+use crate::decode::{
+    Color, DecodeError, DecodeOptions, Format, Header, decode_full, probe, read_file,
+};
 
 /// Read from the start of a file; nearly every header fits.
 const HEAD_BYTES: u64 = 32 << 10;
@@ -33,7 +35,12 @@ pub(super) fn look(path: &Path, options: &CheckOptions) -> Looked {
                 DecodeError::Truncated { .. } => Kind::Truncated,
                 _ => Kind::Unreadable,
             };
-            Looked { header: None, bytes: 0, sketch: 0, kinds: vec![(kind, error.to_string())] }
+            Looked {
+                header: None,
+                bytes: 0,
+                sketch: 0,
+                kinds: vec![(kind, error.to_string())],
+            }
         }
     }
 }
@@ -47,7 +54,10 @@ fn inspect(path: &Path, options: &CheckOptions) -> Result<Looked, DecodeError> {
     let sketch = hasher.finish();
     let mut kinds = Vec::new();
     let header = if options.decode {
-        let decode = DecodeOptions { limits: options.limits, ..DecodeOptions::torchvision() };
+        let decode = DecodeOptions {
+            limits: options.limits,
+            ..DecodeOptions::torchvision()
+        };
         let decoded = decode_full(&read_file(path, &options.limits)?, &decode)?;
         if let Some(reason) = decoded.damage {
             kinds.push((Kind::Damaged, reason));
@@ -66,12 +76,20 @@ fn inspect(path: &Path, options: &CheckOptions) -> Result<Looked, DecodeError> {
             other => other?,
         };
         if let Some(reason) = missing_end(header.format, &tail) {
-            return Err(DecodeError::Truncated { format: header.format, reason });
+            return Err(DecodeError::Truncated {
+                format: header.format,
+                reason,
+            });
         }
         header
     };
     describe(path, &header, options, &mut kinds);
-    Ok(Looked { header: Some(header), bytes, sketch, kinds })
+    Ok(Looked {
+        header: Some(header),
+        bytes,
+        sketch,
+        kinds,
+    })
 }
 
 /// The start and the end of a file (overlapping when it is short) and its length.
@@ -96,7 +114,9 @@ fn missing_end(format: Format, tail: &[u8]) -> Option<String> {
     match format {
         Format::Jpeg if !has(&[0xFF, 0xD9]) => Some("no end marker in its last bytes".to_owned()),
         Format::Png if !has(b"IEND") => Some("no IEND chunk in its last bytes".to_owned()),
-        Format::Gif if tail.last() != Some(&0x3B) && !has(&[0x00, 0x3B]) => Some("no trailer".to_owned()),
+        Format::Gif if tail.last() != Some(&0x3B) && !has(&[0x00, 0x3B]) => {
+            Some("no trailer".to_owned())
+        }
         _ => None,
     }
 }
@@ -104,17 +124,36 @@ fn missing_end(format: Format, tail: &[u8]) -> Option<String> {
 fn describe(path: &Path, header: &Header, options: &CheckOptions, kinds: &mut Vec<(Kind, String)>) {
     match header.color {
         Color::Cmyk | Color::Ycck => {
-            kinds.push((Kind::Cmyk, "four inks; converted to RGB without a colour profile".to_owned()));
+            kinds.push((
+                Kind::Cmyk,
+                "four inks; converted to RGB without a colour profile".to_owned(),
+            ));
         }
-        Color::Deep => kinds.push((Kind::Deep, "more than 8 bits a channel; the high byte is used".to_owned())),
-        Color::Alpha => kinds.push((Kind::Alpha, "has an alpha channel, which training drops".to_owned())),
+        Color::Deep => kinds.push((
+            Kind::Deep,
+            "more than 8 bits a channel; the high byte is used".to_owned(),
+        )),
+        Color::Alpha => kinds.push((
+            Kind::Alpha,
+            "has an alpha channel, which training drops".to_owned(),
+        )),
         Color::Rgb | Color::Grey => {}
     }
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let extension = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
     if !header.format.extensions().contains(&extension.as_str()) {
-        kinds.push((Kind::OtherFormat, format!("is a {} but is called .{extension}", header.format)));
+        kinds.push((
+            Kind::OtherFormat,
+            format!("is a {} but is called .{extension}", header.format),
+        ));
     }
     if header.width.min(header.height) < options.min_side {
-        kinds.push((Kind::TooSmall, format!("{} x {} pixels", header.width, header.height)));
+        kinds.push((
+            Kind::TooSmall,
+            format!("{} x {} pixels", header.width, header.height),
+        ));
     }
 }

@@ -32,7 +32,13 @@ pub struct CheckOptions {
 
 impl Default for CheckOptions {
     fn default() -> Self {
-        Self { decode: false, duplicates: true, min_side: 32, limits: DecodeLimits::default(), threads: 0 }
+        Self {
+            decode: false,
+            duplicates: true,
+            min_side: 32,
+            limits: DecodeLimits::default(),
+            threads: 0,
+        }
     }
 }
 
@@ -51,8 +57,11 @@ pub fn check(
         .build()
         .map_err(|error| format!("cannot start threads to check with: {error}"))?;
     let began = std::time::Instant::now();
-    let samples: Vec<(usize, &crate::folder::Sample)> =
-        folders.iter().enumerate().flat_map(|(f, folder)| folder.samples.iter().map(move |s| (f, s))).collect();
+    let samples: Vec<(usize, &crate::folder::Sample)> = folders
+        .iter()
+        .enumerate()
+        .flat_map(|(f, folder)| folder.samples.iter().map(move |s| (f, s)))
+        .collect();
     let done = AtomicUsize::new(0);
     let files: Vec<file::Looked> = pool.install(|| {
         samples
@@ -72,5 +81,12 @@ pub fn check(
     } else {
         Vec::new()
     };
-    Ok(report::build(&samples, files, duplicates, folders, options.decode, began.elapsed()))
+    Ok(report::build(
+        &samples,
+        files,
+        duplicates,
+        folders,
+        options.decode,
+        began.elapsed(),
+    ))
 }

@@ -103,26 +103,49 @@ pub struct CheckReport {
 impl CheckReport {
     /// Files that training will leave out.
     pub fn errors(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.kind.is_error()).count()
+        self.findings
+            .iter()
+            .filter(|finding| finding.kind.is_error())
+            .count()
     }
 
     /// Nothing that needs a person: no errors, no damage, no equal files with different labels or across data sets.
     pub fn is_clean(&self) -> bool {
         let serious = |f: &Finding| f.kind <= Kind::Damaged;
         !self.findings.iter().any(serious)
-            && !self.duplicates.iter().any(|d| d.different_labels || d.different_folders)
+            && !self
+                .duplicates
+                .iter()
+                .any(|d| d.different_labels || d.different_folders)
     }
 
     /// As text, with at most `shown` files named under each heading.
     pub fn to_text(&self, shown: usize) -> String {
         let mut lines = Vec::new();
         let gigabytes = self.bytes as f64 / 1e9;
-        let how = if self.decoded { "decoded" } else { "headers read" };
-        lines.push(format!("{} images, {gigabytes:.2} GB, {how} in {:.1} s", self.images, self.seconds));
-        let formats: Vec<String> = self.formats.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let how = if self.decoded {
+            "decoded"
+        } else {
+            "headers read"
+        };
+        lines.push(format!(
+            "{} images, {gigabytes:.2} GB, {how} in {:.1} s",
+            self.images, self.seconds
+        ));
+        let formats: Vec<String> = self
+            .formats
+            .iter()
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
         lines.push(format!("  formats   {}", formats.join(", ")));
-        lines.push(format!("  sides     {} to {} pixels", self.side_range[0], self.side_range[1]));
-        lines.push(format!("  classes   {} to {} images each", self.images_per_class[0], self.images_per_class[1]));
+        lines.push(format!(
+            "  sides     {} to {} pixels",
+            self.side_range[0], self.side_range[1]
+        ));
+        lines.push(format!(
+            "  classes   {} to {} images each",
+            self.images_per_class[0], self.images_per_class[1]
+        ));
         if self.grey > 0 {
             lines.push(format!("  grey      {} images", self.grey));
         }
@@ -141,7 +164,11 @@ impl CheckReport {
             let mut serious_first: Vec<&Duplicate> = self.duplicates.iter().collect();
             serious_first.sort_by_key(|d| (!d.different_folders, !d.different_labels));
             for group in serious_first.iter().take(shown) {
-                let names: Vec<String> = group.paths.iter().map(|p| p.display().to_string()).collect();
+                let names: Vec<String> = group
+                    .paths
+                    .iter()
+                    .map(|p| p.display().to_string())
+                    .collect();
                 let note = match (group.different_folders, group.different_labels) {
                     (true, _) => " (in different data sets: validation leaks into training)",
                     (_, true) => " (different labels: one of them is wrong)",
@@ -178,7 +205,10 @@ pub(super) fn build(
     decoded: bool,
     elapsed: Duration,
 ) -> CheckReport {
-    let counts: Vec<usize> = folders.iter().flat_map(|folder| folder.images_per_class()).collect();
+    let counts: Vec<usize> = folders
+        .iter()
+        .flat_map(|folder| folder.images_per_class())
+        .collect();
     let mut report = CheckReport {
         images: files.len(),
         bytes: files.iter().map(|file| file.bytes).sum(),
@@ -186,7 +216,8 @@ pub(super) fn build(
         formats: BTreeMap::new(),
         grey: 0,
         side_range: [0, 0],
-        images_per_class: [counts.iter().min(), counts.iter().max()].map(|n| n.copied().unwrap_or(0)),
+        images_per_class: [counts.iter().min(), counts.iter().max()]
+            .map(|n| n.copied().unwrap_or(0)),
         findings: Vec::new(),
         duplicates,
         seconds: elapsed.as_secs_f64(),
@@ -197,10 +228,16 @@ pub(super) fn build(
             report.grey += usize::from(header.color == Color::Grey);
             let [low, high] = report.side_range;
             let short = header.width.min(header.height);
-            report.side_range =
-                [if low == 0 { short } else { low.min(short) }, high.max(header.width.max(header.height))];
+            report.side_range = [
+                if low == 0 { short } else { low.min(short) },
+                high.max(header.width.max(header.height)),
+            ];
         }
-        let named = |(kind, detail)| Finding { kind, path: sample.path.clone(), detail };
+        let named = |(kind, detail)| Finding {
+            kind,
+            path: sample.path.clone(),
+            detail,
+        };
         report.findings.extend(file.kinds.into_iter().map(named));
     }
     report.findings.sort_by_key(|finding| finding.kind);

@@ -12,7 +12,9 @@ pub enum DecodeError {
     #[error("expected an image, got an empty file (0 bytes); copy or download it again")]
     Empty,
     /// Larger than the limit on encoded size.
-    #[error("expected at most {limit} bytes, got {bytes}; raise the limit on file size if you trust it")]
+    #[error(
+        "expected at most {limit} bytes, got {bytes}; raise the limit on file size if you trust it"
+    )]
     TooManyBytes {
         /// Bytes in the file.
         bytes: u64,
@@ -34,7 +36,9 @@ pub enum DecodeError {
         name: String,
     },
     /// Zero columns or rows.
-    #[error("expected at least one pixel, got a header that says {width} x {height}; the file is damaged")]
+    #[error(
+        "expected at least one pixel, got a header that says {width} x {height}; the file is damaged"
+    )]
     NoPixels {
         /// Columns.
         width: u32,
@@ -42,7 +46,9 @@ pub enum DecodeError {
         height: u32,
     },
     /// Over the limit on pixels.
-    #[error("expected at most {limit} pixels, got {width} x {height}; raise the pixel limit if you trust the file")]
+    #[error(
+        "expected at most {limit} pixels, got {width} x {height}; raise the pixel limit if you trust the file"
+    )]
     TooManyPixels {
         /// Columns.
         width: u32,
@@ -52,7 +58,9 @@ pub enum DecodeError {
         limit: u64,
     },
     /// Over the limit on a side.
-    #[error("expected sides of at most {limit} pixels, got {width} x {height}; raise the limit if you trust the file")]
+    #[error(
+        "expected sides of at most {limit} pixels, got {width} x {height}; raise the limit if you trust the file"
+    )]
     SideTooLong {
         /// Columns.
         width: u32,
@@ -84,7 +92,9 @@ pub enum DecodeError {
         reason: String,
     },
     /// The bytes break the format's rules.
-    #[error("the {format} is damaged: {reason}; copy or download it again, or convert it with another program")]
+    #[error(
+        "the {format} is damaged: {reason}; copy or download it again, or convert it with another program"
+    )]
     Malformed {
         /// What the bytes are.
         format: Format,
@@ -92,7 +102,9 @@ pub enum DecodeError {
         reason: String,
     },
     /// The decoder panicked; caught, nothing else is affected.
-    #[error("the {format} decoder gave up on damaged data ({reason}); convert the file with another program")]
+    #[error(
+        "the {format} decoder gave up on damaged data ({reason}); convert the file with another program"
+    )]
     Panicked {
         /// What the bytes are.
         format: Format,
@@ -105,7 +117,10 @@ pub enum DecodeError {
 pub(super) fn one_line(error: impl std::fmt::Display) -> String {
     const MAX_CHARS: usize = 200;
     let text = error.to_string();
-    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|w| !w.is_empty())
+        .collect();
     let line: String = words.join(" ").chars().take(MAX_CHARS).collect();
     line.trim_end_matches(['.', '!']).to_owned()
 }

@@ -58,7 +58,11 @@ impl fmt::Display for Format {
 /// Names the format of `bytes`, or says what they look like instead.
 pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
     let starts = |prefix: &[u8]| bytes.starts_with(prefix);
-    let at = |offset: usize, what: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(what));
+    let at = |offset: usize, what: &[u8]| {
+        bytes
+            .get(offset..)
+            .is_some_and(|rest| rest.starts_with(what))
+    };
     if starts(&[0xFF, 0xD8, 0xFF]) {
         Ok(Format::Jpeg)
     } else if starts(b"\x89PNG\r\n\x1a\n") {
@@ -67,7 +71,10 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         Ok(Format::WebP)
     } else if starts(b"GIF87a") || starts(b"GIF89a") {
         Ok(Format::Gif)
-    } else if (starts(b"II*\0") || starts(b"II+\0")) && !at(8, b"CR\x02") || starts(b"MM\0*") || starts(b"MM\0+") {
+    } else if (starts(b"II*\0") || starts(b"II+\0")) && !at(8, b"CR\x02")
+        || starts(b"MM\0*")
+        || starts(b"MM\0+")
+    {
         Ok(Format::Tiff)
     } else if starts(b"BM") && bytes.len() >= 26 {
         Ok(Format::Bmp)
@@ -79,15 +86,21 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         Ok(Format::Pnm)
     } else if starts(b"qoif") {
         Ok(Format::Qoi)
-    } else if starts(&[0, 0, 1, 0]) && bytes.len() >= 22 && (1..=64).contains(&u16::from_le_bytes([bytes[4], bytes[5]]))
+    } else if starts(&[0, 0, 1, 0])
+        && bytes.len() >= 22
+        && (1..=64).contains(&u16::from_le_bytes([bytes[4], bytes[5]]))
     {
         Ok(Format::Ico)
     } else if bytes.ends_with(b"TRUEVISION-XFILE.\0") {
         Ok(Format::Tga)
     } else if let Some(name) = known_by_name(bytes) {
-        Err(DecodeError::Unsupported { name: name.to_owned() })
+        Err(DecodeError::Unsupported {
+            name: name.to_owned(),
+        })
     } else {
-        Err(DecodeError::UnknownFormat { looks_like: describe(bytes) })
+        Err(DecodeError::UnknownFormat {
+            looks_like: describe(bytes),
+        })
     }
 }
 
@@ -124,14 +137,20 @@ fn known_by_name(bytes: &[u8]) -> Option<&'static str> {
         (b"\x1f\x8b", "a gzip archive"),
         (b"PK\x03\x04", "a zip archive"),
     ];
-    table.iter().find(|(magic, _)| starts(magic)).map(|&(_, name)| name)
+    table
+        .iter()
+        .find(|(magic, _)| starts(magic))
+        .map(|&(_, name)| name)
 }
 
 fn describe(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(512)];
     let text = String::from_utf8_lossy(head);
     let trimmed = text.trim_start_matches('\u{feff}').trim_start();
-    let lower = trimmed.get(..trimmed.len().min(64)).unwrap_or(trimmed).to_ascii_lowercase();
+    let lower = trimmed
+        .get(..trimmed.len().min(64))
+        .unwrap_or(trimmed)
+        .to_ascii_lowercase();
     if trimmed.starts_with("version https://git-lfs") {
         return "a Git LFS pointer (run `git lfs pull`)".to_owned();
     }
@@ -145,7 +164,11 @@ fn describe(bytes: &[u8]) -> String {
     if zeros {
         return "zeros (a download that was never filled in?)".to_owned();
     }
-    if std::str::from_utf8(head).is_ok() && head.iter().all(|b| !b.is_ascii_control() || b.is_ascii_whitespace()) {
+    if std::str::from_utf8(head).is_ok()
+        && head
+            .iter()
+            .all(|b| !b.is_ascii_control() || b.is_ascii_whitespace())
+    {
         return "text".to_owned();
     }
     let hex: Vec<String> = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();
@@ -176,7 +199,14 @@ mod tests {
 
     #[test]
     fn short_prefixes_never_panic() {
-        for whole in [b"\xff\xd8\xff\xe0".as_slice(), b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP", b"BM", b"P6", b"ftypavif"] {
+        for whole in [
+            b"\xff\xd8\xff\xe0".as_slice(),
+            b"\x89PNG\r\n\x1a\n",
+            b"RIFF\0\0\0\0WEBP",
+            b"BM",
+            b"P6",
+            b"ftypavif",
+        ] {
             for end in 0..=whole.len() {
                 let _ = sniff(&whole[..end]);
             }

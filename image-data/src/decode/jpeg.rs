@@ -10,7 +10,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::error::one_line;
 use super::jpeg_markers::{JpegColor, Markers, scan};
-use super::{Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header};
+use super::{Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Icc, Notes};
 
 /// More scans than any encoder writes; a file can otherwise make one picture cost hours.
 const MAX_SCANS: usize = 100;
@@ -18,12 +18,22 @@ const MAX_SCANS: usize = 100;
 pub(super) fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError> {
     let markers = scan(bytes, false)?;
     limits.check(markers.width, markers.height, memory_bytes(&markers))?;
-    Ok(Header { format: Format::Jpeg, width: markers.width, height: markers.height, color: markers.color.reported() })
+    Ok(Header {
+        format: Format::Jpeg,
+        width: markers.width,
+        height: markers.height,
+        color: markers.color.reported(),
+    })
 }
 
-pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<(Decoded, Orientation), DecodeError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    options: &DecodeOptions,
+) -> Result<(Decoded, Notes), DecodeError> {
     let markers = scan(bytes, true)?;
-    options.limits.check(markers.width, markers.height, memory_bytes(&markers))?;
+    options
+        .limits
+        .check(markers.width, markers.height, memory_bytes(&markers))?;
     if !markers.complete {
         return Err(DecodeError::Truncated {
             format: Format::Jpeg,
@@ -32,16 +42,46 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<(Decoded, 
     }
     let (pixels, damage) = match components(bytes, &markers, true) {
         Ok(pixels) => (pixels, None),
-        Err(reason) if options.strict => return Err(DecodeError::Malformed { format: Format::Jpeg, reason }),
+        Err(reason) if options.strict => {
+            return Err(DecodeError::Malformed {
+                format: Format::Jpeg,
+                reason,
+            });
+        }
         // The end is there, so do as libjpeg does: keep what decodes, and say so.
         Err(strict) => match components(bytes, &markers, false) {
             Ok(pixels) => (pixels, Some(strict)),
-            Err(reason) => return Err(DecodeError::Malformed { format: Format::Jpeg, reason }),
+            Err(reason) => {
+                return Err(DecodeError::Malformed {
+                    format: Format::Jpeg,
+                    reason,
+                });
+            }
         },
     };
-    let image = RgbImage { width: markers.width, height: markers.height, data: pixels };
-    let orientation = markers.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
-    Ok((Decoded { image, format: Format::Jpeg, color: markers.color.reported(), damage }, orientation))
+    let image = RgbImage {
+        width: markers.width,
+        height: markers.height,
+        data: pixels,
+    };
+    let notes = Notes {
+        orientation: markers
+            .exif
+            .and_then(Orientation::from_exif_chunk)
+            .unwrap_or(Orientation::NoTransforms),
+        icc_profile: (options.icc == Icc::ToSrgb)
+            .then(|| markers.icc_profile())
+            .flatten(),
+    };
+    Ok((
+        Decoded {
+            image,
+            format: Format::Jpeg,
+            color: markers.color.reported(),
+            damage,
+        },
+        notes,
+    ))
 }
 
 /// An upper bound on what decoding takes: the output, and for buffered files every coefficient as i16, rounded up to
@@ -50,7 +90,12 @@ fn memory_bytes(markers: &Markers<'_>) -> u64 {
     let round = |side: u32| u64::from(side).div_ceil(16) * 16;
     let padded = round(markers.width) * round(markers.height);
     let channels = u64::from(markers.components);
-    padded * channels.max(3) + if markers.buffered { padded * channels * 2 } else { 0 }
+    padded * channels.max(3)
+        + if markers.buffered {
+            padded * channels * 2
+        } else {
+            0
+        }
 }
 
 /// Decodes to RGB, `3 * width * height` bytes. The error is the decoder's sentence.
@@ -62,9 +107,15 @@ fn components(bytes: &[u8], markers: &Markers<'_>, strict: bool) -> Result<Vec<u
         .jpeg_set_max_scans(MAX_SCANS);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(one_line)?;
-    let stored = decoder.input_colorspace().ok_or("no colour space in the headers")?;
+    let stored = decoder
+        .input_colorspace()
+        .ok_or("no colour space in the headers")?;
     if stored.num_components() != usize::from(markers.components) {
-        return Err(format!("expected {} components, got {}", markers.components, stored.num_components()));
+        return Err(format!(
+            "expected {} components, got {}",
+            markers.components,
+            stored.num_components()
+        ));
     }
     if decoder.dimensions() != Some((markers.width as usize, markers.height as usize)) {
         return Err("two frame headers disagree about the size".to_owned());
@@ -79,8 +130,14 @@ fn components(bytes: &[u8], markers: &Markers<'_>, strict: bool) -> Result<Vec<u
     let pixels = markers.width as usize * markers.height as usize;
     let channels = output.num_components();
     let mut data = vec![0; pixels * channels];
-    if decoder.output_buffer_size().is_some_and(|size| size > data.len()) {
-        return Err(format!("expected {} bytes of pixels, the decoder wants more", data.len()));
+    if decoder
+        .output_buffer_size()
+        .is_some_and(|size| size > data.len())
+    {
+        return Err(format!(
+            "expected {} bytes of pixels, the decoder wants more",
+            data.len()
+        ));
     }
     decoder.decode_into(&mut data).map_err(one_line)?;
     if by_decoder {

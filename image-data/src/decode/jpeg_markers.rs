@@ -25,16 +25,38 @@ pub(super) struct Markers<'a> {
     pub buffered: bool,
     /// TIFF-structured EXIF, without the `Exif\0\0` in front.
     pub exif: Option<&'a [u8]>,
+    /// Pieces of the colour profile, numbered from 1.
+    pub icc: Vec<(u8, &'a [u8])>,
     /// The end-of-image marker was found.
     pub complete: bool,
 }
 
+impl Markers<'_> {
+    /// The colour profile, its pieces in order.
+    pub fn icc_profile(&self) -> Option<Vec<u8>> {
+        let mut pieces = self.icc.clone();
+        pieces.sort_by_key(|&(number, _)| number);
+        let whole: Vec<u8> = pieces
+            .into_iter()
+            .flat_map(|(_, piece)| piece)
+            .copied()
+            .collect();
+        (!whole.is_empty()).then_some(whole)
+    }
+}
+
 fn malformed(reason: impl Into<String>) -> DecodeError {
-    DecodeError::Malformed { format: Format::Jpeg, reason: reason.into() }
+    DecodeError::Malformed {
+        format: Format::Jpeg,
+        reason: reason.into(),
+    }
 }
 
 fn truncated(reason: &str) -> DecodeError {
-    DecodeError::Truncated { format: Format::Jpeg, reason: reason.to_owned() }
+    DecodeError::Truncated {
+        format: Format::Jpeg,
+        reason: reason.to_owned(),
+    }
 }
 
 struct Frame {
@@ -51,6 +73,7 @@ pub(super) fn scan(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
     let mut jfif = false;
     let mut adobe: Option<u8> = None;
     let mut exif = None;
+    let mut icc = Vec::new();
     let mut scans = 0_u32;
     let mut complete = false;
     while let Some(marker) = next_marker(bytes, &mut at) {
@@ -62,13 +85,12 @@ pub(super) fn scan(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
             0x01 | 0xD0..=0xD8 => continue, // markers without a body
             _ => {}
         }
-        let Some(body) = segment(bytes, &mut at) else { break };
+        let Some(body) = segment(bytes, &mut at) else {
+            break;
+        };
         match marker {
-            0xC0..=0xC2 => {
-                if frame.is_none() {
-                    frame = Some(read_frame(marker, body)?);
-                }
-            }
+            // The first frame header counts.
+            0xC0..=0xC2 if frame.is_none() => frame = Some(read_frame(marker, body)?),
             0xC4 | 0xC8 | 0xCC => {}
             0xC3 | 0xC5..=0xCF => {
                 let name = match marker {
@@ -76,19 +98,18 @@ pub(super) fn scan(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
                     0xC9..=0xCB => "arithmetic-coded JPEG",
                     _ => "hierarchical JPEG",
                 };
-                return Err(DecodeError::Unsupported { name: name.to_owned() });
+                return Err(DecodeError::Unsupported {
+                    name: name.to_owned(),
+                });
             }
             0xE0 => jfif |= body.starts_with(b"JFIF\0"),
-            0xE1 => {
-                if exif.is_none() {
-                    exif = body.strip_prefix(b"Exif\0\0");
+            0xE1 if exif.is_none() => exif = body.strip_prefix(b"Exif\0\0"),
+            0xE2 => {
+                if let Some([number, _count, piece @ ..]) = body.strip_prefix(b"ICC_PROFILE\0") {
+                    icc.push((*number, piece));
                 }
             }
-            0xEE => {
-                if body.starts_with(b"Adobe") && body.len() >= 12 {
-                    adobe = Some(body[11]);
-                }
-            }
+            0xEE if body.starts_with(b"Adobe") && body.len() >= 12 => adobe = Some(body[11]),
             0xDA => {
                 if frame.is_none() {
                     return Err(malformed("compressed data comes before the frame header"));
@@ -115,6 +136,7 @@ pub(super) fn scan(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
         color,
         buffered: frame.progressive || scans > 1,
         exif,
+        icc,
         complete,
     })
 }
@@ -144,7 +166,10 @@ fn segment<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
 
 /// The position of the first real marker after `at`: stuffed bytes and restart markers are data.
 fn skip_entropy(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xFF)) {
+    while let Some(offset) = bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|&b| b == 0xFF))
+    {
         at += offset;
         match bytes.get(at + 1) {
             Some(0x00 | 0xD0..=0xD7) => at += 2,
@@ -160,11 +185,19 @@ fn read_frame(marker: u8, body: &[u8]) -> Result<Frame, DecodeError> {
         return Err(malformed("the frame header is too short"));
     };
     if *precision != 8 {
-        return Err(DecodeError::Unsupported { name: format!("{precision}-bit JPEG") });
+        return Err(DecodeError::Unsupported {
+            name: format!("{precision}-bit JPEG"),
+        });
     }
-    let ids: Vec<u8> = rest.chunks_exact(3).take(usize::from(*count)).map(|c| c[0]).collect();
+    let ids: Vec<u8> = rest
+        .chunks_exact(3)
+        .take(usize::from(*count))
+        .map(|c| c[0])
+        .collect();
     if ids.len() != usize::from(*count) {
-        return Err(malformed("the frame header lists fewer components than it counts"));
+        return Err(malformed(
+            "the frame header lists fewer components than it counts",
+        ));
     }
     Ok(Frame {
         width: u32::from(u16::from_be_bytes([*w1, *w0])),
@@ -184,7 +217,13 @@ fn color(ids: &[u8], jfif: bool, adobe: Option<u8>) -> Result<JpegColor, DecodeE
             None if ids == b"RGB" => JpegColor::Rgb,
             None => JpegColor::YCbCr,
         }),
-        4 => Ok(if adobe == Some(2) { JpegColor::Ycck } else { JpegColor::Cmyk }),
-        n => Err(DecodeError::Unsupported { name: format!("a JPEG of {n} components") }),
+        4 => Ok(if adobe == Some(2) {
+            JpegColor::Ycck
+        } else {
+            JpegColor::Cmyk
+        }),
+        n => Err(DecodeError::Unsupported {
+            name: format!("a JPEG of {n} components"),
+        }),
     }
 }

@@ -1,9 +1,10 @@
 //! Image bytes to 8-bit RGB, whoever wrote them: by content and never by file name, with every limit checked on
-//! the header before a pixel is allocated, and with a decoder's panic turned into an error. Colour profiles are not
-//! applied; animation is not: the first frame counts.
+//! the header before a pixel is allocated, and with a decoder's panic turned into an error. Of an animation the first
+//! frame counts; of a CMYK picture the colour profile does not.
 
 mod error;
 mod format;
+mod icc;
 mod jpeg;
 mod jpeg_markers;
 mod raster;
@@ -16,8 +17,8 @@ use image::metadata::Orientation;
 use model_core::RgbImage;
 
 pub use error::DecodeError;
-pub(crate) use sandbox::quiet;
 pub use format::Format;
+pub(crate) use sandbox::quiet;
 
 /// What a picture may cost before it is refused. Checked against the header, so refusing is cheap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,12 @@ pub struct DecodeLimits {
 
 impl Default for DecodeLimits {
     fn default() -> Self {
-        Self { max_pixels: 128 << 20, max_side: 65_535, max_bytes: 512 << 20, max_memory_bytes: 2 << 30 }
+        Self {
+            max_pixels: 128 << 20,
+            max_side: 65_535,
+            max_bytes: 512 << 20,
+            max_memory_bytes: 2 << 30,
+        }
     }
 }
 
@@ -58,7 +64,17 @@ pub enum Alpha {
     Drop,
 }
 
-/// How to decode.
+/// What to do with an embedded colour profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Icc {
+    /// Convert to sRGB, which networks were trained on: phones write Display P3, cameras Adobe RGB.
+    #[default]
+    ToSrgb,
+    /// Take the numbers as they are, as `PIL.Image.open` and so every ImageNet figure does.
+    Ignore,
+}
+
+/// How to decode. The default is what a person sees; [`DecodeOptions::torchvision`] is what published figures rest on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DecodeOptions {
     /// Limits on size and memory.
@@ -67,15 +83,22 @@ pub struct DecodeOptions {
     pub exif: Exif,
     /// Transparency.
     pub alpha: Alpha,
+    /// Colour profile of an RGB picture.
+    pub icc: Icc,
     /// Refuse a JPEG whose compressed data is damaged but whose end is there. `PIL` accepts it (libjpeg only warns),
     /// and so is the default here; a truncated one is always refused.
     pub strict: bool,
 }
 
 impl DecodeOptions {
-    /// `torchvision.datasets.folder.pil_loader`: EXIF ignored, alpha dropped. What training and parity runs use.
+    /// `torchvision.datasets.folder.pil_loader`: EXIF and colour profile ignored, alpha dropped. What training and parity runs use.
     pub fn torchvision() -> Self {
-        Self { exif: Exif::Ignore, alpha: Alpha::Drop, ..Self::default() }
+        Self {
+            exif: Exif::Ignore,
+            alpha: Alpha::Drop,
+            icc: Icc::Ignore,
+            ..Self::default()
+        }
     }
 }
 
@@ -109,6 +132,12 @@ pub enum Color {
     Deep,
 }
 
+/// What a file says about its pixels, for [`decode_full`] to act on.
+struct Notes {
+    orientation: Orientation,
+    icc_profile: Option<Vec<u8>>,
+}
+
 /// The header alone: what [`probe`] tells without decoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -136,12 +165,18 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeE
 /// As [`decode`].
 pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
     let format = identify(bytes, &options.limits)?;
-    let (mut decoded, orientation) = sandbox::guard(format, || match format {
+    let (mut decoded, notes) = sandbox::guard(format, || match format {
         Format::Jpeg => jpeg::decode(bytes, options),
         other => raster::decode(bytes, other, options),
     })?;
+    if options.icc == Icc::ToSrgb
+        && let Some(profile) = &notes.icc_profile
+        && !matches!(decoded.color, Color::Cmyk | Color::Ycck | Color::Grey)
+    {
+        icc::to_srgb(&mut decoded.image, profile);
+    }
     if options.exif == Exif::Apply {
-        decoded.image = orient(decoded.image, orientation);
+        decoded.image = orient(decoded.image, notes.orientation);
     }
     Ok(decoded)
 }
@@ -162,7 +197,10 @@ pub fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError>
 ///
 /// # Errors
 /// [`DecodeError::Io`] when the file cannot be read, else as [`decode`].
-pub fn decode_file(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<RgbImage, DecodeError> {
+pub fn decode_file(
+    path: impl AsRef<Path>,
+    options: &DecodeOptions,
+) -> Result<RgbImage, DecodeError> {
     decode(&read_file(path.as_ref(), &options.limits)?, options)
 }
 
@@ -177,13 +215,17 @@ pub fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, DecodeEr
     if metadata.is_dir() {
         return Err(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder").into());
     }
-    let too_many = |bytes| DecodeError::TooManyBytes { bytes, limit: limits.max_bytes };
+    let too_many = |bytes| DecodeError::TooManyBytes {
+        bytes,
+        limit: limits.max_bytes,
+    };
     if metadata.len() > limits.max_bytes {
         return Err(too_many(metadata.len()));
     }
     // A pipe or a growing file says 0 or too little: the reader is bounded too.
     let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
-    file.take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(limits.max_bytes.saturating_add(1))
+        .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limits.max_bytes {
         return Err(too_many(bytes.len() as u64));
     }
@@ -195,7 +237,10 @@ fn identify(bytes: &[u8], limits: &DecodeLimits) -> Result<Format, DecodeError> 
         return Err(DecodeError::Empty);
     }
     if bytes.len() as u64 > limits.max_bytes {
-        return Err(DecodeError::TooManyBytes { bytes: bytes.len() as u64, limit: limits.max_bytes });
+        return Err(DecodeError::TooManyBytes {
+            bytes: bytes.len() as u64,
+            limit: limits.max_bytes,
+        });
     }
     format::sniff(bytes)
 }
@@ -208,13 +253,26 @@ impl DecodeLimits {
             return Err(DecodeError::NoPixels { width, height });
         }
         if pixels > self.max_pixels {
-            return Err(DecodeError::TooManyPixels { width, height, limit: self.max_pixels });
+            return Err(DecodeError::TooManyPixels {
+                width,
+                height,
+                limit: self.max_pixels,
+            });
         }
         if width.max(height) > self.max_side {
-            return Err(DecodeError::SideTooLong { width, height, limit: self.max_side });
+            return Err(DecodeError::SideTooLong {
+                width,
+                height,
+                limit: self.max_side,
+            });
         }
         if memory_bytes > self.max_memory_bytes {
-            return Err(DecodeError::TooMuchMemory { width, height, bytes: memory_bytes, limit: self.max_memory_bytes });
+            return Err(DecodeError::TooMuchMemory {
+                width,
+                height,
+                bytes: memory_bytes,
+                limit: self.max_memory_bytes,
+            });
         }
         Ok(())
     }
@@ -226,7 +284,10 @@ fn orient(image: RgbImage, orientation: Orientation) -> RgbImage {
     let (w, h) = (image.width as usize, image.height as usize);
     let swapped = matches!(
         orientation,
-        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
     );
     let (out_w, out_h) = if swapped { (h, w) } else { (w, h) };
     let source = |x: usize, y: usize| match orientation {
@@ -250,5 +311,9 @@ fn orient(image: RgbImage, orientation: Orientation) -> RgbImage {
             data.extend_from_slice(&image.data[at..at + 3]);
         }
     }
-    RgbImage { width: out_w as u32, height: out_h as u32, data }
+    RgbImage {
+        width: out_w as u32,
+        height: out_h as u32,
+        data,
+    }
 }

@@ -7,31 +7,62 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, Imag
 use model_core::RgbImage;
 
 use super::error::one_line;
-use super::{Alpha, Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, tiff_directory};
+use super::{
+    Alpha, Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Icc, Notes,
+    tiff_directory,
+};
 
-pub(super) fn probe(bytes: &[u8], format: Format, limits: &DecodeLimits) -> Result<Header, DecodeError> {
+pub(super) fn probe(
+    bytes: &[u8],
+    format: Format,
+    limits: &DecodeLimits,
+) -> Result<Header, DecodeError> {
     let decoder = open(bytes, format, limits)?;
     let (width, height) = decoder.dimensions();
     limits.check(width, height, memory_bytes(&decoder))?;
-    Ok(Header { format, width, height, color: color(decoder.color_type()) })
+    Ok(Header {
+        format,
+        width,
+        height,
+        color: color(decoder.color_type()),
+    })
 }
 
 pub(super) fn decode(
     bytes: &[u8],
     format: Format,
     options: &DecodeOptions,
-) -> Result<(Decoded, Orientation), DecodeError> {
+) -> Result<(Decoded, Notes), DecodeError> {
     let mut decoder = open(bytes, format, &options.limits)?;
     let (width, height) = decoder.dimensions();
-    options.limits.check(width, height, memory_bytes(&decoder))?;
+    options
+        .limits
+        .check(width, height, memory_bytes(&decoder))?;
     let color = color(decoder.color_type());
     // An unreadable EXIF block is no reason to refuse the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let icc_profile = match options.icc {
+        Icc::ToSrgb => decoder.icc_profile().unwrap_or_default(),
+        Icc::Ignore => None,
+    };
     let image = DynamicImage::from_decoder(decoder).map_err(|error| translate(format, error))?;
     let data = to_rgb(image, options.alpha);
-    let image = RgbImage::new(width, height, data)
-        .map_err(|error| DecodeError::Malformed { format, reason: error.to_string() })?;
-    Ok((Decoded { image, format, color, damage: None }, orientation))
+    let image = RgbImage::new(width, height, data).map_err(|error| DecodeError::Malformed {
+        format,
+        reason: error.to_string(),
+    })?;
+    Ok((
+        Decoded {
+            image,
+            format,
+            color,
+            damage: None,
+        },
+        Notes {
+            orientation,
+            icc_profile,
+        },
+    ))
 }
 
 fn open<'a>(
@@ -58,13 +89,17 @@ fn open<'a>(
     let mut allowed = Limits::no_limits();
     allowed.max_alloc = Some(limits.max_memory_bytes);
     reader.limits(allowed);
-    reader.into_decoder().map_err(|error| translate(format, error))
+    reader
+        .into_decoder()
+        .map_err(|error| translate(format, error))
 }
 
 /// The decoder's output and our RGB copy of it.
 fn memory_bytes(decoder: &impl ImageDecoder) -> u64 {
     let (width, height) = decoder.dimensions();
-    decoder.total_bytes().saturating_add(u64::from(width) * u64::from(height) * 3)
+    decoder
+        .total_bytes()
+        .saturating_add(u64::from(width) * u64::from(height) * 3)
 }
 
 fn color(kind: ColorType) -> Color {
@@ -79,9 +114,14 @@ fn color(kind: ColorType) -> Color {
 fn translate(format: Format, error: ImageError) -> DecodeError {
     let reason = one_line(&error);
     match error {
-        ImageError::Unsupported(_) => DecodeError::Unsupported { name: format!("this kind of {format} ({reason})") },
+        ImageError::Unsupported(_) => DecodeError::Unsupported {
+            name: format!("this kind of {format} ({reason})"),
+        },
         ImageError::IoError(ref io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
-            DecodeError::Truncated { format, reason: "it ends before the last pixel".to_owned() }
+            DecodeError::Truncated {
+                format,
+                reason: "it ends before the last pixel".to_owned(),
+            }
         }
         _ => DecodeError::Malformed { format, reason },
     }
@@ -91,23 +131,52 @@ fn to_rgb(image: DynamicImage, alpha: Alpha) -> Vec<u8> {
     match image {
         DynamicImage::ImageRgb8(pixels) => pixels.into_raw(),
         DynamicImage::ImageLuma8(pixels) => pixels.iter().flat_map(|&v| [v; 3]).collect(),
-        DynamicImage::ImageRgba8(pixels) => flatten(pixels.as_raw().as_chunks::<4>().0.iter().copied(), alpha),
-        DynamicImage::ImageLumaA8(pixels) => {
-            flatten(pixels.as_raw().as_chunks::<2>().0.iter().map(|&[v, a]| [v, v, v, a]), alpha)
+        DynamicImage::ImageRgba8(pixels) => {
+            flatten(pixels.as_raw().as_chunks::<4>().0.iter().copied(), alpha)
         }
+        DynamicImage::ImageLumaA8(pixels) => flatten(
+            pixels
+                .as_raw()
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|&[v, a]| [v, v, v, a]),
+            alpha,
+        ),
         // The high byte, as libpng's `strip_16` and so PIL: not rounded.
         DynamicImage::ImageRgb16(pixels) => pixels.iter().map(|&v| (v >> 8) as u8).collect(),
-        DynamicImage::ImageLuma16(pixels) => pixels.iter().flat_map(|&v| [(v >> 8) as u8; 3]).collect(),
+        DynamicImage::ImageLuma16(pixels) => {
+            pixels.iter().flat_map(|&v| [(v >> 8) as u8; 3]).collect()
+        }
         DynamicImage::ImageRgba16(pixels) => {
-            let high = pixels.as_raw().as_chunks::<4>().0.iter().map(|p| p.map(|v| (v >> 8) as u8));
+            let high = pixels
+                .as_raw()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|p| p.map(|v| (v >> 8) as u8));
             flatten(high, alpha)
         }
         DynamicImage::ImageLumaA16(pixels) => {
-            let high = pixels.as_raw().as_chunks::<2>().0.iter().map(|p| p.map(|v| (v >> 8) as u8));
+            let high = pixels
+                .as_raw()
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|p| p.map(|v| (v >> 8) as u8));
             flatten(high.map(|[v, a]| [v, v, v, a]), alpha)
         }
         // Floating point: 0 to 1 is the visible range.
-        other => flatten(other.into_rgba8().into_raw().as_chunks::<4>().0.iter().copied(), alpha),
+        other => flatten(
+            other
+                .into_rgba8()
+                .into_raw()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .copied(),
+            alpha,
+        ),
     }
 }
 

@@ -8,41 +8,73 @@ use std::path::{Path, PathBuf};
 use super::{Folder, FolderError, Sample, matlab, some, thousands};
 
 const KAGGLE: &str = "LOC_val_solution.csv";
-const DEVKIT: [&str; 2] = ["ILSVRC2012_validation_ground_truth.txt", "ILSVRC2015_clsloc_validation_ground_truth.txt"];
+const DEVKIT: [&str; 2] = [
+    "ILSVRC2012_validation_ground_truth.txt",
+    "ILSVRC2015_clsloc_validation_ground_truth.txt",
+];
 /// The largest label file worth reading; Kaggle's CSV is 6 MB.
 const MAX_LABEL_BYTES: u64 = 64 << 20;
 
 /// `ILSVRC2012_val_00000001.JPEG` is number 1.
 pub(super) fn validation_number(name: &str) -> Option<usize> {
-    let stem = name.rsplit_once('.').filter(|(_, e)| e.eq_ignore_ascii_case("jpeg") || e.eq_ignore_ascii_case("jpg"))?.0;
+    let stem = name
+        .rsplit_once('.')
+        .filter(|(_, e)| e.eq_ignore_ascii_case("jpeg") || e.eq_ignore_ascii_case("jpg"))?
+        .0;
     let digits = stem.strip_prefix("ILSVRC2012_val_")?;
-    (digits.len() == 8).then(|| digits.parse().ok()).flatten().filter(|&n| n > 0)
+    (digits.len() == 8)
+        .then(|| digits.parse().ok())
+        .flatten()
+        .filter(|&n| n > 0)
 }
 
 /// Opens a folder that holds files and no class folders.
 pub(super) fn open_flat(root: &Path, files: &[String]) -> Result<Folder, FolderError> {
-    let mut images: Vec<(usize, &str)> =
-        files.iter().filter_map(|name| Some((validation_number(name)?, name.as_str()))).collect();
+    let mut images: Vec<(usize, &str)> = files
+        .iter()
+        .filter_map(|name| Some((validation_number(name)?, name.as_str())))
+        .collect();
     if images.is_empty() {
-        let pictures = files.iter().filter(|name| super::is_image_name(name)).count();
+        let pictures = files
+            .iter()
+            .filter(|name| super::is_image_name(name))
+            .count();
         let found = match (files.len(), pictures) {
             (0, _) => "an empty folder".to_owned(),
             (n, 0) => format!("{n} files and no folder"),
             (_, n) => format!("{n} images without folders"),
         };
-        return Err(FolderError::NoClasses { path: root.to_owned(), found });
+        return Err(FolderError::NoClasses {
+            path: root.to_owned(),
+            found,
+        });
     }
     images.sort_unstable();
     let Some(labels) = find_labels(root)? else {
-        return Err(FolderError::NoLabels { path: root.to_owned(), images: images.len() });
+        return Err(FolderError::NoLabels {
+            path: root.to_owned(),
+            images: images.len(),
+        });
     };
-    let classes: Vec<String> =
-        labels.by_number.values().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+    let classes: Vec<String> = labels
+        .by_number
+        .values()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .cloned()
+        .collect();
     let mut samples = Vec::with_capacity(images.len());
     let mut unlabelled = Vec::new();
     for (number, name) in images {
-        match labels.by_number.get(&number).and_then(|wnid| classes.binary_search(wnid).ok()) {
-            Some(class) => samples.push(Sample { path: root.join(name), class }),
+        match labels
+            .by_number
+            .get(&number)
+            .and_then(|wnid| classes.binary_search(wnid).ok())
+        {
+            Some(class) => samples.push(Sample {
+                path: root.join(name),
+                class,
+            }),
             None => unlabelled.push(name),
         }
     }
@@ -53,7 +85,10 @@ pub(super) fn open_flat(root: &Path, files: &[String]) -> Result<Folder, FolderE
             unlabelled.len(),
             some(&unlabelled)
         );
-        return Err(FolderError::Labels { path: labels.path, reason });
+        return Err(FolderError::Labels {
+            path: labels.path,
+            reason,
+        });
     }
     let description = format!(
         "{} images of a flat ImageNet val/ in {} classes, labelled by {}",
@@ -61,7 +96,12 @@ pub(super) fn open_flat(root: &Path, files: &[String]) -> Result<Folder, FolderE
         thousands(classes.len()),
         labels.from
     );
-    Ok(Folder { root: root.to_owned(), classes, samples, description })
+    Ok(Folder {
+        root: root.to_owned(),
+        classes,
+        samples,
+        description,
+    })
 }
 
 struct Labels {
@@ -74,11 +114,20 @@ struct Labels {
 
 /// Looks beside the images and up to two folders above, the devkit's usual places included.
 fn find_labels(root: &Path) -> Result<Option<Labels>, FolderError> {
-    let absolute = std::path::absolute(root).map_err(|source| FolderError::Io { path: root.to_owned(), source })?;
+    let absolute = std::path::absolute(root).map_err(|source| FolderError::Io {
+        path: root.to_owned(),
+        source,
+    })?;
     let mut places = Vec::new();
     for base in absolute.ancestors().take(3) {
         places.push(base.to_owned());
-        for inner in ["ILSVRC2012_devkit_t12/data", "ILSVRC2012_devkit_t12", "devkit/data", "devkit", "data"] {
+        for inner in [
+            "ILSVRC2012_devkit_t12/data",
+            "ILSVRC2012_devkit_t12",
+            "devkit/data",
+            "devkit",
+            "data",
+        ] {
             places.push(base.join(inner));
         }
         // Kaggle's archive: ILSVRC/Data/CLS-LOC/val beside LOC_val_solution.csv.
@@ -103,13 +152,22 @@ fn find_labels(root: &Path) -> Result<Option<Labels>, FolderError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, FolderError> {
     use std::io::Read;
-    let io = |source| FolderError::Io { path: path.to_owned(), source };
+    let io = |source| FolderError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let file = std::fs::File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
-    file.take(MAX_LABEL_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+    file.take(MAX_LABEL_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io)?;
     if bytes.len() as u64 > MAX_LABEL_BYTES {
-        let reason = format!("expected a label file of at most {MAX_LABEL_BYTES} bytes, got a larger one");
-        return Err(FolderError::Labels { path: path.to_owned(), reason });
+        let reason =
+            format!("expected a label file of at most {MAX_LABEL_BYTES} bytes, got a larger one");
+        return Err(FolderError::Labels {
+            path: path.to_owned(),
+            reason,
+        });
     }
     Ok(bytes)
 }
@@ -135,13 +193,20 @@ fn kaggle(path: PathBuf) -> Result<Labels, FolderError> {
             Some((number, wnid.to_owned()))
         });
         let Some((number, wnid)) = parsed else {
-            let reason =
-                format!("line {}: expected `ILSVRC2012_val_00000001,n01440764 ...`, got `{}`", at + 1, clip(line));
+            let reason = format!(
+                "line {}: expected `ILSVRC2012_val_00000001,n01440764 ...`, got `{}`",
+                at + 1,
+                clip(line)
+            );
             return Err(FolderError::Labels { path, reason });
         };
         by_number.insert(number, wnid);
     }
-    Ok(Labels { from: path.display().to_string(), path, by_number })
+    Ok(Labels {
+        from: path.display().to_string(),
+        path,
+        by_number,
+    })
 }
 
 /// One `ILSVRC2012_ID` a line, image after image; the ids' names are in `meta.mat` or `map_clsloc.txt` beside it.
@@ -161,30 +226,53 @@ fn devkit(truth: PathBuf) -> Result<Labels, FolderError> {
                 names_from.display(),
                 clip(line)
             );
-            return Err(FolderError::Labels { path: truth, reason });
+            return Err(FolderError::Labels {
+                path: truth,
+                reason,
+            });
         };
         by_number.insert(at + 1, wnid.clone());
     }
     let from = format!("{} through {}", truth.display(), names_from.display());
-    Ok(Labels { path: truth, from, by_number })
+    Ok(Labels {
+        path: truth,
+        from,
+        by_number,
+    })
 }
 
 /// `ILSVRC2012_ID` -> WordNet id.
 fn synsets(place: &Path, truth: &Path) -> Result<(PathBuf, BTreeMap<u32, String>), FolderError> {
-    let meta = [place.join("meta.mat"), place.join("meta_clsloc.mat")].into_iter().find(|path| path.is_file());
+    let meta = [place.join("meta.mat"), place.join("meta_clsloc.mat")]
+        .into_iter()
+        .find(|path| path.is_file());
     if let Some(path) = meta {
         let bytes = read(&path)?;
-        let pairs = matlab::synsets(&bytes).map_err(|reason| FolderError::Labels { path: path.clone(), reason })?;
+        let pairs = matlab::synsets(&bytes).map_err(|reason| FolderError::Labels {
+            path: path.clone(),
+            reason,
+        })?;
         return checked(path, pairs);
     }
     let path = place.join("map_clsloc.txt");
     if path.is_file() {
         let mut pairs = Vec::new();
-        for (at, line) in lines(&path)?.iter().enumerate().filter(|(_, line)| !line.is_empty()) {
+        for (at, line) in lines(&path)?
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| !line.is_empty())
+        {
             let mut words = line.split_whitespace();
-            let pair = words.next().map(str::to_owned).zip(words.next().and_then(|id| id.parse().ok()));
+            let pair = words
+                .next()
+                .map(str::to_owned)
+                .zip(words.next().and_then(|id| id.parse().ok()));
             let Some((wnid, id)) = pair else {
-                let reason = format!("line {}: expected `n02119789 1 kit_fox`, got `{}`", at + 1, clip(line));
+                let reason = format!(
+                    "line {}: expected `n02119789 1 kit_fox`, got `{}`",
+                    at + 1,
+                    clip(line)
+                );
                 return Err(FolderError::Labels { path, reason });
             };
             pairs.push((id, wnid));
@@ -194,16 +282,30 @@ fn synsets(place: &Path, truth: &Path) -> Result<(PathBuf, BTreeMap<u32, String>
     let reason = "its numbers are no class names by themselves: expected meta.mat (in the same devkit) or map_clsloc.txt \
                   beside it, got neither"
         .to_owned();
-    Err(FolderError::Labels { path: truth.to_owned(), reason })
+    Err(FolderError::Labels {
+        path: truth.to_owned(),
+        reason,
+    })
 }
 
-fn checked(path: PathBuf, pairs: Vec<(u32, String)>) -> Result<(PathBuf, BTreeMap<u32, String>), FolderError> {
+fn checked(
+    path: PathBuf,
+    pairs: Vec<(u32, String)>,
+) -> Result<(PathBuf, BTreeMap<u32, String>), FolderError> {
     let count = pairs.len();
-    let wrong = pairs.iter().find(|(_, wnid)| !is_wnid(wnid)).map(|(id, wnid)| (*id, wnid.clone()));
+    let wrong = pairs
+        .iter()
+        .find(|(_, wnid)| !is_wnid(wnid))
+        .map(|(id, wnid)| (*id, wnid.clone()));
     let map: BTreeMap<u32, String> = pairs.into_iter().collect();
     let reason = match wrong {
-        Some((id, wnid)) => format!("expected a WordNet id such as n01440764 for class {id}, got `{}`", clip(&wnid)),
-        None if map.len() != count => format!("expected {count} different class ids, got {}", map.len()),
+        Some((id, wnid)) => format!(
+            "expected a WordNet id such as n01440764 for class {id}, got `{}`",
+            clip(&wnid)
+        ),
+        None if map.len() != count => {
+            format!("expected {count} different class ids, got {}", map.len())
+        }
         None => return Ok((path, map)),
     };
     Err(FolderError::Labels { path, reason })

@@ -13,10 +13,18 @@ type Parsed<T> = Result<T, String>;
 
 /// `(ILSVRC2012_ID, WNID)` of every synset in the file.
 pub(super) fn synsets(file: &[u8]) -> Parsed<Vec<(u32, String)>> {
-    let endian = file.get(126..128).ok_or("expected a MATLAB 5 file of at least 128 bytes, got less")?;
+    let endian = file
+        .get(126..128)
+        .ok_or("expected a MATLAB 5 file of at least 128 bytes, got less")?;
     if endian != b"IM" {
-        let got = if file.starts_with(b"\x89HDF") { "a MATLAB 7.3 (HDF5) file" } else { "something else" };
-        return Err(format!("expected a little-endian MATLAB 5 file, got {got}; take meta.mat from the original devkit"));
+        let got = if file.starts_with(b"\x89HDF") {
+            "a MATLAB 7.3 (HDF5) file"
+        } else {
+            "something else"
+        };
+        return Err(format!(
+            "expected a little-endian MATLAB 5 file, got {got}; take meta.mat from the original devkit"
+        ));
     }
     let mut elements = Elements(&file[128..]);
     while let Some((kind, body)) = elements.next()? {
@@ -41,7 +49,10 @@ pub(super) fn synsets(file: &[u8]) -> Parsed<Vec<(u32, String)>> {
 fn inflate(body: &[u8]) -> Parsed<Vec<u8>> {
     let mut out = Vec::new();
     let decoder = flate2::read::ZlibDecoder::new(body);
-    decoder.take(MAX_INFLATED_BYTES).read_to_end(&mut out).map_err(|error| format!("a damaged compressed part: {error}"))?;
+    decoder
+        .take(MAX_INFLATED_BYTES)
+        .read_to_end(&mut out)
+        .map_err(|error| format!("a damaged compressed part: {error}"))?;
     Ok(out)
 }
 
@@ -49,16 +60,23 @@ fn inflate(body: &[u8]) -> Parsed<Vec<u8>> {
 /// matrix per field of every entry.
 fn synset_array(body: &[u8]) -> Parsed<Option<Vec<(u32, String)>>> {
     let mut parts = Elements(body);
-    let Some(header) = matrix_header(&mut parts)? else { return Ok(None) };
+    let Some(header) = matrix_header(&mut parts)? else {
+        return Ok(None);
+    };
     if header.class != CLASS_STRUCT || header.name != b"synsets" {
         return Ok(None);
     }
     let length = number(parts.expect("the length of field names")?)? as usize;
     let (_, names) = parts.expect("field names")?;
     if length == 0 || length > 256 {
-        return Err(format!("expected field names of 1 to 256 bytes, got {length}"));
+        return Err(format!(
+            "expected field names of 1 to 256 bytes, got {length}"
+        ));
     }
-    let names: Vec<&[u8]> = names.chunks_exact(length).map(|n| n.split(|&b| b == 0).next().unwrap_or_default()).collect();
+    let names: Vec<&[u8]> = names
+        .chunks_exact(length)
+        .map(|n| n.split(|&b| b == 0).next().unwrap_or_default())
+        .collect();
     let column = |wanted: &str| {
         let place = names.iter().position(|&n| n == wanted.as_bytes());
         place.ok_or_else(|| format!("expected a field `{wanted}` in `synsets`, got none"))
@@ -75,7 +93,10 @@ fn synset_array(body: &[u8]) -> Parsed<Option<Vec<(u32, String)>>> {
                 wnid = Some(text(content(body)?)?);
             }
         }
-        pairs.push(id.zip(wnid).ok_or("expected a number and a name in every entry of `synsets`")?);
+        pairs.push(
+            id.zip(wnid)
+                .ok_or("expected a number and a name in every entry of `synsets`")?,
+        );
     }
     Ok(Some(pairs))
 }
@@ -88,7 +109,9 @@ struct MatrixHeader<'a> {
 
 /// `None` for an empty matrix, which MATLAB may write without anything inside.
 fn matrix_header<'a>(parts: &mut Elements<'a>) -> Parsed<Option<MatrixHeader<'a>>> {
-    let Some((_, flags)) = parts.next()? else { return Ok(None) };
+    let Some((_, flags)) = parts.next()? else {
+        return Ok(None);
+    };
     let class = *flags.first().ok_or("expected array flags, got nothing")?;
     let (_, dimensions) = parts.expect("dimensions")?;
     let mut entries = 1_usize;
@@ -96,7 +119,11 @@ fn matrix_header<'a>(parts: &mut Elements<'a>) -> Parsed<Option<MatrixHeader<'a>
         entries = entries.saturating_mul(u32::from_le_bytes(*side) as usize);
     }
     let (_, name) = parts.expect("an array name")?;
-    Ok(Some(MatrixHeader { class, entries, name }))
+    Ok(Some(MatrixHeader {
+        class,
+        entries,
+        name,
+    }))
 }
 
 /// The real part of a numeric or character array.
@@ -111,11 +138,21 @@ fn number((kind, body): (u32, &[u8])) -> Parsed<f64> {
     let value = match kind {
         1 => body.first().map(|&b| f64::from(b as i8)),
         2 => body.first().map(|&b| f64::from(b)),
-        3 => body.first_chunk().map(|&b| f64::from(i16::from_le_bytes(b))),
-        4 => body.first_chunk().map(|&b| f64::from(u16::from_le_bytes(b))),
-        5 => body.first_chunk().map(|&b| f64::from(i32::from_le_bytes(b))),
-        6 => body.first_chunk().map(|&b| f64::from(u32::from_le_bytes(b))),
-        7 => body.first_chunk().map(|&b| f64::from(f32::from_le_bytes(b))),
+        3 => body
+            .first_chunk()
+            .map(|&b| f64::from(i16::from_le_bytes(b))),
+        4 => body
+            .first_chunk()
+            .map(|&b| f64::from(u16::from_le_bytes(b))),
+        5 => body
+            .first_chunk()
+            .map(|&b| f64::from(i32::from_le_bytes(b))),
+        6 => body
+            .first_chunk()
+            .map(|&b| f64::from(u32::from_le_bytes(b))),
+        7 => body
+            .first_chunk()
+            .map(|&b| f64::from(f32::from_le_bytes(b))),
         9 => body.first_chunk().map(|&b| f64::from_le_bytes(b)),
         _ => None,
     };
@@ -127,7 +164,12 @@ fn text((kind, body): (u32, &[u8])) -> Parsed<String> {
     match kind {
         1 | 2 | 16 => Ok(String::from_utf8_lossy(body).into_owned()),
         4 | 17 => {
-            let units: Vec<u16> = body.as_chunks::<2>().0.iter().map(|&b| u16::from_le_bytes(b)).collect();
+            let units: Vec<u16> = body
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|&b| u16::from_le_bytes(b))
+                .collect();
             Ok(String::from_utf16_lossy(&units))
         }
         _ => Err(format!("expected characters, got type {kind}")),
@@ -139,12 +181,19 @@ struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
     fn next(&mut self) -> Parsed<Option<(u32, &'a [u8])>> {
-        let Some((tag, rest)) = self.0.split_first_chunk::<4>() else { return Ok(None) };
+        let Some((tag, rest)) = self.0.split_first_chunk::<4>() else {
+            return Ok(None);
+        };
         let tag = u32::from_le_bytes(*tag);
         let (small, kind) = (tag >> 16, tag & 0xFFFF);
-        let cut = || "a part is longer than what is left of the file; download the devkit again".to_owned();
+        let cut = || {
+            "a part is longer than what is left of the file; download the devkit again".to_owned()
+        };
         if small != 0 {
-            let body = rest.get(..small as usize).filter(|_| small <= 4).ok_or_else(cut)?;
+            let body = rest
+                .get(..small as usize)
+                .filter(|_| small <= 4)
+                .ok_or_else(cut)?;
             self.0 = rest.get(4..).ok_or_else(cut)?;
             return Ok(Some((kind, body)));
         }
@@ -152,13 +201,18 @@ impl<'a> Elements<'a> {
         let length = u32::from_le_bytes(*length) as usize;
         let body = rest.get(..length).ok_or_else(cut)?;
         // Compressed parts are not padded, and the last one need not be.
-        let padded = if kind == MI_COMPRESSED { length } else { length.next_multiple_of(8) };
+        let padded = if kind == MI_COMPRESSED {
+            length
+        } else {
+            length.next_multiple_of(8)
+        };
         self.0 = rest.get(padded..).unwrap_or_default();
         Ok(Some((kind, body)))
     }
 
     fn expect(&mut self, what: &str) -> Parsed<(u32, &'a [u8])> {
-        self.next()?.ok_or_else(|| format!("expected {what}, got the end of the file"))
+        self.next()?
+            .ok_or_else(|| format!("expected {what}, got the end of the file"))
     }
 }
 

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// torchvision's `IMG_EXTENSIONS`, compared without case.
-pub const EXTENSIONS: [&str; 9] = [".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"];
+pub const EXTENSIONS: [&str; 9] = [
+    ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp",
+];
 
 /// One labelled image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +58,9 @@ pub enum FolderError {
         found: String,
     },
     /// The parent of the data sets was given.
-    #[error("{path}: expected one folder per class, got the splits {splits}; did you mean {path}/{first}?")]
+    #[error(
+        "{path}: expected one folder per class, got the splits {splits}; did you mean {path}/{first}?"
+    )]
     Splits {
         /// The folder.
         path: PathBuf,
@@ -99,7 +103,9 @@ pub enum FolderError {
         reason: String,
     },
     /// Training and validation data do not name the same classes.
-    #[error("{train} has {train_classes} classes and {val} has {val_classes}, and they must be the same: {difference}")]
+    #[error(
+        "{train} has {train_classes} classes and {val} has {val_classes}, and they must be the same: {difference}"
+    )]
     ClassMismatch {
         /// Training folder.
         train: PathBuf,
@@ -142,14 +148,21 @@ impl Folder {
         let mut empty = Vec::new();
         for (class, name) in classes.iter().enumerate() {
             let before = samples.len();
-            samples.extend(class_files(&root.join(name))?.into_iter().map(|path| Sample { path, class }));
+            samples.extend(
+                class_files(&root.join(name))?
+                    .into_iter()
+                    .map(|path| Sample { path, class }),
+            );
             if samples.len() == before {
                 empty.push(name.as_str());
             }
         }
         if empty.len() == classes.len() {
             // Class folders beside flat images: a devkit folder next to the pictures, say.
-            if files.iter().any(|name| imagenet::validation_number(name).is_some()) {
+            if files
+                .iter()
+                .any(|name| imagenet::validation_number(name).is_some())
+            {
                 return imagenet::open_flat(root, &files);
             }
         }
@@ -161,9 +174,17 @@ impl Folder {
                 extensions: EXTENSIONS.join(" "),
             });
         }
-        let description =
-            format!("{} images in {} class folders", thousands(samples.len()), thousands(classes.len()));
-        Ok(Self { root: root.to_owned(), classes, samples, description })
+        let description = format!(
+            "{} images in {} class folders",
+            thousands(samples.len()),
+            thousands(classes.len())
+        );
+        Ok(Self {
+            root: root.to_owned(),
+            classes,
+            samples,
+            description,
+        })
     }
 
     /// Number of images.
@@ -200,7 +221,10 @@ pub fn same_classes(train: &Folder, val: &Folder) -> Result<(), FolderError> {
         let names: Vec<&str> = x.difference(y).copied().collect();
         (!names.is_empty()).then(|| format!("only in {}: {}", place.display(), some(&names)))
     };
-    let parts: Vec<String> = [only(&a, &b, &train.root), only(&b, &a, &val.root)].into_iter().flatten().collect();
+    let parts: Vec<String> = [only(&a, &b, &train.root), only(&b, &a, &val.root)]
+        .into_iter()
+        .flatten()
+        .collect();
     let mut difference = parts.join("; ");
     if a.is_disjoint(&b) {
         difference.push_str(" (not one name in common: is one of them the wrong folder, or named by words and not by WordNet ids?)");
@@ -217,7 +241,9 @@ pub fn same_classes(train: &Folder, val: &Folder) -> Result<(), FolderError> {
 /// Whether torchvision would take this file name for an image.
 pub fn is_image_name(name: &str) -> bool {
     let lower = name.to_lowercase();
-    EXTENSIONS.iter().any(|extension| lower.ends_with(extension))
+    EXTENSIONS
+        .iter()
+        .any(|extension| lower.ends_with(extension))
 }
 
 /// The images under one class folder, in the order of `sorted(os.walk(dir, followlinks=True))`: by the folder's path as
@@ -228,7 +254,10 @@ fn class_files(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
         let entry = match entry {
             Ok(entry) => entry,
             // A dangling link: `os.walk` lists it as a file and opening it fails; we say so when it is opened.
-            Err(error) if error.loop_ancestor().is_none() && error.path().is_some_and(Path::is_symlink) => {
+            Err(error)
+                if error.loop_ancestor().is_none()
+                    && error.path().is_some_and(Path::is_symlink) =>
+            {
                 if let Some(path) = error.path() {
                     push(&mut found, path);
                 }
@@ -236,7 +265,10 @@ fn class_files(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
             }
             Err(error) => {
                 let path = error.path().unwrap_or(dir).to_owned();
-                return Err(FolderError::Io { path, source: error.into() });
+                return Err(FolderError::Io {
+                    path,
+                    source: error.into(),
+                });
             }
         };
         if !entry.file_type().is_dir() {
@@ -248,16 +280,28 @@ fn class_files(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
 }
 
 fn push(found: &mut Vec<(String, String, PathBuf)>, path: &Path) {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     if is_image_name(&name) {
-        let folder = path.parent().unwrap_or(Path::new("")).to_string_lossy().into_owned();
+        let folder = path
+            .parent()
+            .unwrap_or(Path::new(""))
+            .to_string_lossy()
+            .into_owned();
         found.push((folder, name, path.to_owned()));
     }
 }
 
 fn refuse_splits(root: &Path, classes: &[String]) -> Result<(), FolderError> {
     const SPLITS: [&str; 5] = ["train", "training", "val", "valid", "validation"];
-    let splits: Vec<&str> = classes.iter().map(String::as_str).filter(|name| SPLITS.contains(name)).collect();
+    let splits: Vec<&str> = classes
+        .iter()
+        .map(String::as_str)
+        .filter(|name| SPLITS.contains(name))
+        .collect();
     let known = |name: &String| SPLITS.contains(&name.as_str()) || name == "test";
     if splits.len() >= 2 && classes.iter().all(known) {
         return Err(FolderError::Splits {
@@ -270,8 +314,14 @@ fn refuse_splits(root: &Path, classes: &[String]) -> Result<(), FolderError> {
 }
 
 fn read_dir(dir: &Path) -> Result<Vec<std::fs::DirEntry>, FolderError> {
-    let fail = |source| FolderError::Io { path: dir.to_owned(), source };
-    std::fs::read_dir(dir).map_err(fail)?.collect::<Result<_, _>>().map_err(fail)
+    let fail = |source| FolderError::Io {
+        path: dir.to_owned(),
+        source,
+    };
+    std::fs::read_dir(dir)
+        .map_err(fail)?
+        .collect::<Result<_, _>>()
+        .map_err(fail)
 }
 
 fn some(names: &[&str]) -> String {
@@ -285,6 +335,11 @@ fn some(names: &[&str]) -> String {
 
 fn thousands(n: usize) -> String {
     let digits = n.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .filter_map(|g| std::str::from_utf8(g).ok())
+        .collect();
     groups.join(",")
 }

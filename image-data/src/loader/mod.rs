@@ -46,12 +46,20 @@ pub struct LoaderConfig {
 impl LoaderConfig {
     /// Full batches: unreadable images are replaced.
     pub fn training(workers: usize) -> Self {
-        Self { workers, prefetch_batches: 3, bad_images: BadImages::Skip, replace_skipped: true }
+        Self {
+            workers,
+            prefetch_batches: 3,
+            bad_images: BadImages::Skip,
+            replace_skipped: true,
+        }
     }
 
     /// Every readable image exactly once.
     pub fn evaluation(workers: usize) -> Self {
-        Self { replace_skipped: false, ..Self::training(workers) }
+        Self {
+            replace_skipped: false,
+            ..Self::training(workers)
+        }
     }
 }
 
@@ -132,12 +140,21 @@ impl Loader {
         sampler: Sampler,
         config: LoaderConfig,
     ) -> Self {
-        Self { source, transform, sampler, config, report: BadImageReport::default() }
+        Self {
+            source,
+            transform,
+            sampler,
+            config,
+            report: BadImageReport::default(),
+        }
     }
 
     /// The same data and order with another transform: another image size from some epoch on. The report is shared.
     pub fn with_transform(&self, transform: Arc<dyn Transform>) -> Self {
-        Self { transform, ..self.clone() }
+        Self {
+            transform,
+            ..self.clone()
+        }
     }
 
     /// Batches in an epoch on this rank.

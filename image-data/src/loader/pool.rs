@@ -64,7 +64,11 @@ struct Body {
 }
 
 impl Batches {
-    pub(super) fn start(loader: &Loader, epoch: u32, start_batch: usize) -> Result<Self, LoaderError> {
+    pub(super) fn start(
+        loader: &Loader,
+        epoch: u32,
+        start_batch: usize,
+    ) -> Result<Self, LoaderError> {
         let batch_size = loader.sampler.batch_size.max(1);
         let mut order = loader.sampler.epoch(epoch);
         order.drain(..(start_batch * batch_size).min(order.len()));
@@ -74,14 +78,26 @@ impl Batches {
             epoch,
             order,
             first_batch: start_batch,
-            state: Mutex::new(State { next: 0, taken: 0, flight: VecDeque::new(), spare: Vec::new(), stop: false }),
+            state: Mutex::new(State {
+                next: 0,
+                taken: 0,
+                flight: VecDeque::new(),
+                spare: Vec::new(),
+                stop: false,
+            }),
             room: Condvar::new(),
             ready: Condvar::new(),
         });
-        let mut batches = Self { shared, threads: Vec::new(), waited: Duration::ZERO };
+        let mut batches = Self {
+            shared,
+            threads: Vec::new(),
+            waited: Duration::ZERO,
+        };
         for worker in 0..loader.config.workers.max(1) {
             let shared = batches.shared.clone();
-            let thread = std::thread::Builder::new().name(format!("data-{worker}")).spawn(move || shared.work());
+            let thread = std::thread::Builder::new()
+                .name(format!("data-{worker}"))
+                .spawn(move || shared.work());
             // On an error the workers that did start are stopped by `Drop`.
             batches.threads.push(thread.map_err(LoaderError::Thread)?);
         }
@@ -160,7 +176,11 @@ impl Shared {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    if body.error.as_ref().is_none_or(|&(earlier, _)| place < earlier) {
+                    if body
+                        .error
+                        .as_ref()
+                        .is_none_or(|&(earlier, _)| place < earlier)
+                    {
                         body.error = Some((place, error));
                     }
                 }
@@ -189,19 +209,32 @@ impl Shared {
                     let assembly = self.open_batch(batch, state.spare.pop());
                     state.flight.push_back(assembly);
                 }
-                return Some((position, position % self.batch_size(), state.flight[slot].clone()));
+                return Some((
+                    position,
+                    position % self.batch_size(),
+                    state.flight[slot].clone(),
+                ));
             }
-            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .room
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     fn open_batch(&self, batch: usize, spare: Option<Vec<u8>>) -> Arc<Assembly> {
-        let images = self.batch_size().min(self.order.len() - batch * self.batch_size());
+        let images = self
+            .batch_size()
+            .min(self.order.len() - batch * self.batch_size());
         let mut pixels = spare.unwrap_or_default();
         pixels.resize(images * self.image_bytes(), 0);
         Arc::new(Assembly {
             remaining: AtomicUsize::new(images),
-            body: Mutex::new(Body { pixels, items: vec![None; images], error: None }),
+            body: Mutex::new(Body {
+                pixels,
+                items: vec![None; images],
+                error: None,
+            }),
         })
     }
 
@@ -219,27 +252,45 @@ impl Shared {
             BadImages::Skip if !loader.config.replace_skipped => return Ok(None),
             BadImages::Skip => {}
         }
-        let key = Key { repeat: item.repeat, ..self.key(item, Purpose::Replace) };
+        let key = Key {
+            repeat: item.repeat,
+            ..self.key(item, Purpose::Replace)
+        };
         let mut random = key.stream();
         for _ in 0..REPLACEMENTS {
-            let other = Item { index: random.below(loader.source.len() as u64) as usize, ..item };
+            let other = Item {
+                index: random.below(loader.source.len() as u64) as usize,
+                ..item
+            };
             match self.try_load(other) {
                 Ok(image) => return Ok(Some((other, image))),
                 Err(reason) => {
-                    loader.report.add(other.index, &loader.source.name(other.index), &reason);
+                    loader
+                        .report
+                        .add(other.index, &loader.source.name(other.index), &reason);
                 }
             }
         }
-        Err(LoaderError::TooManyBad { name, reason, tried: REPLACEMENTS })
+        Err(LoaderError::TooManyBad {
+            name,
+            reason,
+            tried: REPLACEMENTS,
+        })
     }
 
     fn try_load(&self, item: Item) -> Result<RgbImage, String> {
         let loader = &self.loader;
         let work = || -> Result<RgbImage, String> {
-            let image = loader.source.image(item.index).map_err(|error| error.to_string())?;
-            Ok(loader.transform.apply(image, &mut self.key(item, Purpose::Augment).stream()))
+            let image = loader
+                .source
+                .image(item.index)
+                .map_err(|error| error.to_string())?;
+            Ok(loader
+                .transform
+                .apply(image, &mut self.key(item, Purpose::Augment).stream()))
         };
-        let image = quiet(work).unwrap_or_else(|panic| Err(format!("augmentation failed: {panic}")))?;
+        let image =
+            quiet(work).unwrap_or_else(|panic| Err(format!("augmentation failed: {panic}")))?;
         if [image.height, image.width] != self.size {
             return Err(format!(
                 "the transform made {} x {} pixels instead of {} x {}",
@@ -251,7 +302,10 @@ impl Shared {
 
     fn key(&self, item: Item, purpose: Purpose) -> Key {
         let seed = self.loader.sampler.seed;
-        Key { repeat: item.repeat, ..Key::new(seed, self.epoch, item.index as u64, purpose) }
+        Key {
+            repeat: item.repeat,
+            ..Key::new(seed, self.epoch, item.index as u64, purpose)
+        }
     }
 
     /// Waits for the oldest batch.
@@ -261,19 +315,30 @@ impl Shared {
             if state.taken == self.batches() {
                 return None;
             }
-            let done = state.flight.front().is_some_and(|a| a.remaining.load(Ordering::Acquire) == 0);
+            let done = state
+                .flight
+                .front()
+                .is_some_and(|a| a.remaining.load(Ordering::Acquire) == 0);
             if done && let Some(assembly) = state.flight.pop_front() {
                 let number = state.taken;
                 state.taken += 1;
                 self.room.notify_all();
                 return Some((number, assembly));
             }
-            state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .ready
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Closes the gaps of skipped images and adds the labels.
-    fn finish(&self, number: usize, assembly: &Assembly, waited: Duration) -> Result<Batch, LoaderError> {
+    fn finish(
+        &self,
+        number: usize,
+        assembly: &Assembly,
+        waited: Duration,
+    ) -> Result<Batch, LoaderError> {
         let mut body = lock(&assembly.body);
         if let Some((_, error)) = body.error.take() {
             return Err(error);
@@ -293,7 +358,10 @@ impl Shared {
         pixels.truncate(items.len() * bytes);
         Ok(Batch {
             pixels,
-            labels: items.iter().map(|item| self.loader.source.label(item.index) as i64).collect(),
+            labels: items
+                .iter()
+                .map(|item| self.loader.source.label(item.index) as i64)
+                .collect(),
             items,
             height: self.size[0],
             width: self.size[1],

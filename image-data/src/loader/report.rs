@@ -56,6 +56,8 @@ impl fmt::Display for BadImageReport {
             1 => write!(f, "1 unreadable image was left out")?,
             n => write!(f, "{n} unreadable images were left out")?,
         }
-        images.iter().try_for_each(|image| write!(f, "\n  {}: {}", image.name, image.reason))
+        images
+            .iter()
+            .try_for_each(|image| write!(f, "\n  {}: {}", image.name, image.reason))
     }
 }

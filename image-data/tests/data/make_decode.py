@@ -112,6 +112,53 @@ save("rgb.tga", image, "TGA")
 save("rgb.qoi", image, "QOI")
 save("icon.ico", image.convert("RGBA").crop((0, 0, 32, 32)), "ICO", sizes=[(32, 32)])
 
+
+
+def display_p3():
+    """A minimal ICC v2 matrix profile: Display P3 primaries (adapted to D50), gamma 2.2."""
+
+    def s15(v):
+        return struct.pack(">i", round(v * 65536))
+
+    def xyz(*v):
+        return b"XYZ \0\0\0\0" + b"".join(map(s15, v))
+
+    text = b"generated for a test\0"
+    tags = [
+        (b"desc", b"desc\0\0\0\0" + struct.pack(">I", 3) + b"P3\0" + b"\0" * 78),
+        (b"cprt", b"text\0\0\0\0" + text),
+        (b"wtpt", xyz(0.9642, 1.0, 0.8249)),
+        (b"rXYZ", xyz(0.51512, 0.24120, -0.00105)),
+        (b"gXYZ", xyz(0.29198, 0.69225, 0.04189)),
+        (b"bXYZ", xyz(0.15710, 0.06657, 0.78407)),
+    ]
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256))
+    tags += [(name, curve) for name in (b"rTRC", b"gTRC", b"bTRC")]
+    offset, directory, body = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, data in tags:
+        data += b"\0" * (-len(data) % 4)
+        directory += name + struct.pack(">II", offset + len(body), len(data))
+        body += data
+    header = struct.pack(">I4sI4s4s4s", offset + len(body), b"none", 0x02100000, b"mntr", b"RGB ", b"XYZ ")
+    header += struct.pack(">6H4s", 2026, 1, 1, 0, 0, 0, b"acsp") + b"\0" * 28
+    header += s15(0.9642) + s15(1.0) + s15(0.8249)
+    return header.ljust(128, b"\0") + directory + body
+
+
+from PIL import ImageCms
+
+p3 = display_p3()
+save("p3.png", image, "PNG", icc_profile=p3)
+save("p3.jpg", image, "JPEG", quality=92, subsampling=0, icc_profile=p3)
+references = [
+    np.asarray(ImageCms.profileToProfile(
+        Image.open(io.BytesIO(files[name])), ImageCms.ImageCmsProfile(io.BytesIO(p3)), ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC))
+    for name in ("p3.png", "p3.jpg")
+]
+(HERE / "expected-p3.bin").write_bytes(zlib.compress(b"".join(r.tobytes() for r in references), 9))
+print("lcms moves P3 pixels by up to", np.abs(references[0].astype(int) - rgb).max())
+
 lines, pixels = [], []
 for name in sorted(files):
     (HERE / name).write_bytes(files[name])

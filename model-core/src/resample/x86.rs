@@ -1,9 +1,10 @@
 //! The two passes with AVX2, byte for byte what the portable ones give: the same integers are added, modulo 2^32.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_packs_epi32, _mm_packus_epi16,
-    _mm_set1_epi32, _mm_srai_epi32, _mm256_add_epi32, _mm256_broadcastsi128_si256, _mm256_castsi256_si128,
-    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_setr_epi8, _mm256_setzero_si256,
+    __m128i, __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_packs_epi32,
+    _mm_packus_epi16, _mm_set1_epi32, _mm_srai_epi32, _mm256_add_epi32,
+    _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_extracti128_si256,
+    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_setr_epi8, _mm256_setzero_si256,
     _mm256_shuffle_epi8, _mm256_slli_epi32,
 };
 
@@ -47,7 +48,12 @@ impl Factors {
 
 /// `horizontal_pass`.
 #[target_feature(enable = "avx2")]
-pub(super) fn horizontal_pass(image: &RgbImage, first_row: u32, rows: u32, taps: &Taps) -> RgbImage {
+pub(super) fn horizontal_pass(
+    image: &RgbImage,
+    first_row: u32,
+    rows: u32,
+    taps: &Taps,
+) -> RgbImage {
     let factors = Factors::new(taps);
     let width = taps.starts.len();
     let stride = image.stride();
@@ -75,15 +81,25 @@ pub(super) fn horizontal_pass(image: &RgbImage, first_row: u32, rows: u32, taps:
                 high = _mm256_add_epi32(high, _mm256_madd_epi16(pixels, load_lanes(weights_high)));
             }
             let sums = _mm256_add_epi32(low, _mm256_slli_epi32::<LOW_BITS>(high));
-            let sums = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
-            let sums = _mm_srai_epi32::<{ PRECISION_BITS as i32 }>(_mm_add_epi32(sums, _mm_set1_epi32(HALF)));
+            let sums = _mm_add_epi32(
+                _mm256_castsi256_si128(sums),
+                _mm256_extracti128_si256::<1>(sums),
+            );
+            let sums = _mm_srai_epi32::<{ PRECISION_BITS as i32 }>(_mm_add_epi32(
+                sums,
+                _mm_set1_epi32(HALF),
+            ));
             // Both packs saturate: the clamp to 0..=255.
             let packed = _mm_packs_epi32(sums, sums);
             let packed = _mm_cvtsi128_si32(_mm_packus_epi16(packed, packed)).to_le_bytes();
             out.copy_from_slice(&packed[..3]);
         }
     }
-    RgbImage { width: width as u32, height: rows, data }
+    RgbImage {
+        width: width as u32,
+        height: rows,
+        data,
+    }
 }
 
 /// `vertical_pass`: the portable loop, compiled for wider registers.
