@@ -1,1 +1,25 @@
-//! Under construction.
+//! The terminal classifier as a library, so that its parts are tested without a process. The binary only parses and
+//! calls; the network is `inference`'s.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`args`] | what can be typed |
+//! | [`commands`] | one file for each thing the program does |
+//! | [`sources`] | arguments, folders, globs, lists and stdin become images to classify |
+//! | [`output`] | answers as table, JSON lines or CSV |
+//! | [`metrics`] | accuracy, confusion, calibration: numbers only, no files |
+//! | [`serve`] | the HTTP service |
+
+pub mod args;
+pub mod commands;
+mod exit;
+pub mod interrupt;
+pub mod metrics;
+pub mod model;
+pub mod output;
+pub mod picture;
+pub mod report;
+pub mod serve;
+pub mod sources;
+
+pub use exit::{Exit, UsageError};

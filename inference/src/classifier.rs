@@ -89,13 +89,17 @@ impl ModelInfo {
     pub fn sha256(&self) -> Result<Option<String>, Error> {
         let digest = match &self.source {
             ModelSource::Embedded => Sha256::digest(embedded::MODEL),
-            ModelSource::File(path) => Sha256::digest(std::fs::read(path).map_err(|source| Error::Read {
-                path: path.clone(),
-                source,
-            })?),
+            ModelSource::File(path) => {
+                Sha256::digest(std::fs::read(path).map_err(|source| Error::Read {
+                    path: path.clone(),
+                    source,
+                })?)
+            }
             ModelSource::Memory => return Ok(None),
         };
-        Ok(Some(digest.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok(Some(
+            digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        ))
     }
 }
 
@@ -166,7 +170,13 @@ impl Classifier {
     pub fn embedded(options: &Options) -> Result<Self, Error> {
         let bytes = prost::bytes::Bytes::from_static(embedded::MODEL);
         let sidecars = Sidecars::none();
-        Self::load(bytes, embedded::NAME, ModelSource::Embedded, &sidecars, options)
+        Self::load(
+            bytes,
+            embedded::NAME,
+            ModelSource::Embedded,
+            &sidecars,
+            options,
+        )
     }
 
     /// A classifier over an engine of the caller's.
@@ -216,7 +226,9 @@ impl Classifier {
             EngineKind::Tract => Arc::new(TractEngine::load(bytes, &input, threads, model)?),
             EngineKind::OnnxRuntime => {
                 let library = options.onnxruntime_lib.as_deref();
-                Arc::new(OnnxRuntimeEngine::load(&bytes, &input, threads, model, library)?)
+                Arc::new(OnnxRuntimeEngine::load(
+                    &bytes, &input, threads, model, library,
+                )?)
             }
             EngineKind::Custom => {
                 return Err(Error::model(
@@ -291,7 +303,11 @@ impl Classifier {
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Decode`] or [`Error::Engine`].
-    pub fn classify_file(&self, path: impl AsRef<Path>, k: usize) -> Result<Vec<Prediction>, Error> {
+    pub fn classify_file(
+        &self,
+        path: impl AsRef<Path>,
+        k: usize,
+    ) -> Result<Vec<Prediction>, Error> {
         let path = path.as_ref();
         let image = image_data::decode::decode_file(path, &DecodeOptions::default())?;
         self.classify(&image, k)
@@ -380,7 +396,10 @@ impl Classifier {
             Output::Logits => scores::softmax(output, manifest.temperature),
             Output::Probabilities if manifest.temperature == 1.0 => output.to_vec(),
             Output::Probabilities => {
-                let logits: Vec<f32> = output.iter().map(|p| p.max(f32::MIN_POSITIVE).ln()).collect();
+                let logits: Vec<f32> = output
+                    .iter()
+                    .map(|p| p.max(f32::MIN_POSITIVE).ln())
+                    .collect();
                 scores::softmax(&logits, manifest.temperature)
             }
         }
@@ -435,7 +454,9 @@ fn check_labels(manifest: &Manifest, classes: usize, model: &str) -> Result<(), 
         return Ok(());
     }
     let hint = match (labels, classes) {
-        (1000, 1001) => "; the network probably has a background class first (TensorFlow's ImageNet order)",
+        (1000, 1001) => {
+            "; the network probably has a background class first (TensorFlow's ImageNet order)"
+        }
         _ => "",
     };
     Err(Error::model(

@@ -64,7 +64,10 @@ pub fn occlusion(
         Some(class) => all.into_iter().find(|p| p.index == class),
     }
     .ok_or_else(|| {
-        let reason = format!("expected a class from 0 to {}", classifier.model().classes.saturating_sub(1));
+        let reason = format!(
+            "expected a class from 0 to {}",
+            classifier.model().classes.saturating_sub(1)
+        );
         Error::model(classifier.model().name.clone(), reason)
     })?;
 
@@ -74,7 +77,11 @@ pub fn occlusion(
     let grey = mean_colour(&crop);
     let centres: Vec<(usize, usize)> = (0..height)
         .step_by(stride)
-        .flat_map(|y| (0..width).step_by(stride).map(move |x| (x + stride / 2, y + stride / 2)))
+        .flat_map(|y| {
+            (0..width)
+                .step_by(stride)
+                .map(move |x| (x + stride / 2, y + stride / 2))
+        })
         .collect();
     let mut importance = vec![0f32; width * height];
     let mut covered = vec![0f32; width * height];
@@ -89,7 +96,10 @@ pub fn occlusion(
             preprocessing.normalize_into(&hidden, values);
         }
         let outputs = classifier.logits_of(&inputs)?;
-        for (&centre, output) in part.iter().zip(outputs.chunks_exact(classifier.model().classes)) {
+        for (&centre, output) in part
+            .iter()
+            .zip(outputs.chunks_exact(classifier.model().classes))
+        {
             let loss = prediction.probability - classifier.probabilities(output)[prediction.index];
             for_patch(centre, patch, width, height, |at| {
                 importance[at] += loss;
@@ -110,7 +120,11 @@ pub fn occlusion(
 impl Explanation {
     /// The crop with what the answer rests on left bright and tinted, and the rest darkened.
     pub fn overlay(&self) -> RgbImage {
-        let highest = self.importance.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        let highest = self
+            .importance
+            .iter()
+            .copied()
+            .fold(f32::MIN_POSITIVE, f32::max);
         let mut image = self.crop.clone();
         for (pixel, value) in image.data.chunks_exact_mut(3).zip(&self.importance) {
             let heat = (value / highest).clamp(0.0, 1.0);
@@ -128,7 +142,12 @@ impl Explanation {
         let overlay = self.overlay();
         let stride = self.crop.stride();
         let mut data = Vec::with_capacity(self.crop.data.len() * 2);
-        for (left, right) in self.crop.data.chunks(stride).zip(overlay.data.chunks(stride)) {
+        for (left, right) in self
+            .crop
+            .data
+            .chunks(stride)
+            .zip(overlay.data.chunks(stride))
+        {
             data.extend_from_slice(left);
             data.extend_from_slice(right);
         }

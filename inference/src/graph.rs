@@ -46,25 +46,42 @@ impl GraphFacts {
     /// [`Error::Model`] when this is no image classifier or its data lies in other files.
     pub fn read(model: &ModelProto, name: &str) -> Result<Self, Error> {
         let problem = |reason: String| Error::model(name, reason);
-        let graph = model.graph.as_ref().ok_or_else(|| problem("it has no graph".into()))?;
+        let graph = model
+            .graph
+            .as_ref()
+            .ok_or_else(|| problem("it has no graph".into()))?;
         if let Some(tensor) = external_tensor(graph) {
             return Err(problem(format!(
                 "tensor '{tensor}' is stored in another file, which is not read; save the model as one file"
             )));
         }
+        if let Some((node, elements)) = bomb(graph) {
+            return Err(problem(format!(
+                "node '{node}' asks for a tensor of {elements} numbers; expected at most {MAX_ELEMENTS}"
+            )));
+        }
         let inputs: Vec<&ValueInfoProto> = graph
             .input
             .iter()
-            .filter(|input| !graph.initializer.iter().any(|tensor| tensor.name == input.name))
+            .filter(|input| {
+                !graph
+                    .initializer
+                    .iter()
+                    .any(|tensor| tensor.name == input.name)
+            })
             .collect();
         let [input] = inputs[..] else {
             let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
-            return Err(problem(format!("expected one image input, got {}: {names:?}", inputs.len())));
+            return Err(problem(format!(
+                "expected one image input, got {}: {names:?}",
+                inputs.len()
+            )));
         };
         let dims = dimensions(input)
             .and_then(|dims| <[Option<usize>; 4]>::try_from(dims).ok())
             .ok_or_else(|| {
-                let got = dimensions(input).map_or("no shape".to_owned(), |d| format!("{} dimensions", d.len()));
+                let got = dimensions(input)
+                    .map_or("no shape".to_owned(), |d| format!("{} dimensions", d.len()));
                 problem(format!(
                     "expected an image input of 4 dimensions ([N, 3, H, W] or [N, H, W, 3]), \
                      got {got} at '{}'",
@@ -136,9 +153,21 @@ impl GraphFacts {
 }
 
 fn dimensions(value: &ValueInfoProto) -> Option<Vec<Option<usize>>> {
-    let shape = value.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref()?;
+    let shape = value
+        .r#type
+        .as_ref()?
+        .tensor_type
+        .as_ref()?
+        .shape
+        .as_ref()?;
     let size = |value: i64| usize::try_from(value).ok().filter(|size| *size > 0);
-    Some(shape.dim.iter().map(|dim| dim.dim_value.and_then(size)).collect())
+    Some(
+        shape
+            .dim
+            .iter()
+            .map(|dim| dim.dim_value.and_then(size))
+            .collect(),
+    )
 }
 
 fn element_type(value: &ValueInfoProto) -> Option<DataType> {
@@ -150,7 +179,11 @@ fn ending(graph: &GraphProto, output: &str) -> Output {
     let mut name = output;
     // A damaged graph may be a circle; no walk is longer than the graph.
     for _ in 0..graph.node.len() {
-        let Some(node) = graph.node.iter().find(|node| node.output.iter().any(|o| o == name)) else {
+        let Some(node) = graph
+            .node
+            .iter()
+            .find(|node| node.output.iter().any(|o| o == name))
+        else {
             break;
         };
         match node.op_type.as_str() {
@@ -167,6 +200,58 @@ fn ending(graph: &GraphProto, output: &str) -> Output {
     Output::Logits
 }
 
+/// Numbers in the largest tensor that a constant may ask for.
+const MAX_ELEMENTS: u128 = 1 << 28;
+
+/// A node that makes a huge tensor from a small constant, and how huge: engines would allocate it while loading.
+fn bomb(graph: &GraphProto) -> Option<(&str, u128)> {
+    graph.node.iter().find_map(|node| {
+        let shape_at = match node.op_type.as_str() {
+            "ConstantOfShape" => 0,
+            "Expand" | "Tile" | "Reshape" => 1,
+            _ => return None,
+        };
+        let name = node.input.get(shape_at)?;
+        let shape = constant(graph, name)?;
+        let elements = shape.iter().fold(1u128, |product, dim| {
+            product.saturating_mul(u128::from(dim.unsigned_abs()).max(1))
+        });
+        (elements > MAX_ELEMENTS).then_some((node.name.as_str(), elements))
+    })
+}
+
+/// The value of an int64 tensor that the file holds under this name.
+fn constant(graph: &GraphProto, name: &str) -> Option<Vec<i64>> {
+    let tensor = graph
+        .initializer
+        .iter()
+        .find(|tensor| tensor.name == name)
+        .or_else(|| {
+            let node = graph
+                .node
+                .iter()
+                .find(|node| node.op_type == "Constant" && node.output.iter().any(|o| o == name))?;
+            node.attribute
+                .iter()
+                .find(|attribute| attribute.name == "value")?
+                .t
+                .as_ref()
+        })?;
+    if tensor.element() != Some(DataType::Int64) {
+        return None;
+    }
+    match &tensor.raw_data {
+        Some(raw) => Some(
+            raw.as_chunks::<8>()
+                .0
+                .iter()
+                .map(|bytes| i64::from_le_bytes(*bytes))
+                .collect(),
+        ),
+        None => Some(tensor.int64_data.clone()),
+    }
+}
+
 /// The name of a tensor whose data is in another file, wherever in the graph it hides.
 fn external_tensor(graph: &GraphProto) -> Option<&str> {
     let outside = |tensor: &'_ TensorProto| tensor.is_external();
@@ -180,8 +265,16 @@ fn external_in_node(node: &NodeProto) -> Option<&str> {
     node.attribute.iter().find_map(|attribute| {
         let tensors = attribute.t.iter().chain(&attribute.tensors);
         if let Some(tensor) = tensors.into_iter().find(|tensor| tensor.is_external()) {
-            return Some(if tensor.name.is_empty() { node.name.as_str() } else { tensor.name.as_str() });
+            return Some(if tensor.name.is_empty() {
+                node.name.as_str()
+            } else {
+                tensor.name.as_str()
+            });
         }
-        attribute.g.iter().chain(&attribute.graphs).find_map(external_tensor)
+        attribute
+            .g
+            .iter()
+            .chain(&attribute.graphs)
+            .find_map(external_tensor)
     })
 }

@@ -43,7 +43,10 @@ mod tests {
         assert_eq!(catch(|| 3), Ok(3));
         assert_eq!(catch(|| -> u8 { panic!("plain") }), Err("plain".into()));
         let n = 7;
-        assert_eq!(catch(|| -> u8 { panic!("number {n}") }), Err("number 7".into()));
+        assert_eq!(
+            catch(|| -> u8 { panic!("number {n}") }),
+            Err("number 7".into())
+        );
         assert!(!GUARDED.get());
     }
 }

@@ -38,7 +38,11 @@ impl Cancel {
     /// # Errors
     /// [`Error::Cancelled`] when somebody asked to stop.
     pub fn check(&self) -> Result<(), Error> {
-        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+        if self.is_cancelled() {
+            Err(Error::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -181,7 +185,10 @@ impl<I: Iterator<Item = Source>> Shared<I> {
         let (list, next) = &mut *sources;
         let mut window = lock(&self.window);
         while *next >= window.limit && !window.closed {
-            window = self.moved.wait(window).unwrap_or_else(PoisonError::into_inner);
+            window = self
+                .moved
+                .wait(window)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         if window.closed || cancel.is_cancelled() {
             return None;

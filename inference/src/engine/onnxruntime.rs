@@ -58,7 +58,9 @@ impl OnnxRuntimeEngine {
         let numbers = engine.run_step(&zeros, 1)?.len();
         let step = input.fixed_batch.unwrap_or(1);
         if numbers == 0 || !numbers.is_multiple_of(step) {
-            return Err(problem(format!("expected an output of [{step}, classes], got {numbers} numbers")));
+            return Err(problem(format!(
+                "expected an output of [{step}, classes], got {numbers} numbers"
+            )));
         }
         engine.classes = numbers / step;
         Ok(engine)
@@ -87,10 +89,12 @@ impl OnnxRuntimeEngine {
                 .ok_or_else(|| format!("no output '{}'", self.input.output))?;
             Ok(value.try_extract_tensor::<f32>().map_err(text)?.1.to_vec())
         };
-        guard::catch(run).and_then(|result| result).map_err(|reason| EngineError::Run {
-            engine: EngineKind::OnnxRuntime,
-            reason: one_line(&reason),
-        })
+        guard::catch(run)
+            .and_then(|result| result)
+            .map_err(|reason| EngineError::Run {
+                engine: EngineKind::OnnxRuntime,
+                reason: one_line(&reason),
+            })
     }
 }
 
@@ -114,7 +118,11 @@ impl Engine for OnnxRuntimeEngine {
         if output.len() != batch * self.classes {
             return Err(EngineError::Run {
                 engine: EngineKind::OnnxRuntime,
-                reason: format!("expected {} numbers, got {}", batch * self.classes, output.len()),
+                reason: format!(
+                    "expected {} numbers, got {}",
+                    batch * self.classes,
+                    output.len()
+                ),
             });
         }
         Ok(output)
@@ -146,12 +154,15 @@ fn environment(library: Option<&Path>) -> Result<&'static Environment, EngineErr
 
 fn open_library(library: Option<&Path>) -> Result<Environment, String> {
     let named = library.map(|path| path.as_os_str().to_owned());
-    let named = named.or_else(|| std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()));
+    let named =
+        named.or_else(|| std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()));
     let candidates = match named {
         // Relative paths are the caller's, not relative to the program.
         Some(path) => vec![std::path::absolute(&path).map_err(|error| error.to_string())?],
         None => {
-            let name = |suffix: &str| format!("{}onnxruntime{suffix}", std::env::consts::DLL_PREFIX).into();
+            let name = |suffix: &str| {
+                format!("{}onnxruntime{suffix}", std::env::consts::DLL_PREFIX).into()
+            };
             let mut names = vec![name(std::env::consts::DLL_SUFFIX)];
             if cfg!(target_os = "linux") {
                 names.push(name(".so.1"));
@@ -163,7 +174,10 @@ fn open_library(library: Option<&Path>) -> Result<Environment, String> {
     for path in candidates {
         let built = guard::catch(|| -> Result<Environment, String> {
             let builder = ort::init_from(&path).map_err(|error| error.to_string())?;
-            builder.with_telemetry(false).build().map_err(|error| error.to_string())
+            builder
+                .with_telemetry(false)
+                .build()
+                .map_err(|error| error.to_string())
         });
         match built.and_then(|result| result) {
             Ok(environment) => return Ok(environment),

@@ -27,7 +27,12 @@ pub(crate) struct TractEngine {
 
 impl TractEngine {
     /// Parses, types and optimises the network for one input shape.
-    pub fn load(bytes: Bytes, input: &InputShape, threads: usize, model: &str) -> Result<Self, EngineError> {
+    pub fn load(
+        bytes: Bytes,
+        input: &InputShape,
+        threads: usize,
+        model: &str,
+    ) -> Result<Self, EngineError> {
         let problem = |reason: String| EngineError::Load {
             engine: EngineKind::Tract,
             model: model.to_owned(),
@@ -64,10 +69,17 @@ impl TractEngine {
                 Tensor::from_shape(&shape, &padded)
             }
             .map_err(|error| chain(&error))?;
-            let result = guard::catch(|| self.plan.run(tvec!(tensor.into())))?.map_err(|error| chain(&error))?;
-            let view = result[0].to_plain_array_view::<f32>().map_err(|error| chain(&error))?;
+            let result = guard::catch(|| self.plan.run(tvec!(tensor.into())))?
+                .map_err(|error| chain(&error))?;
+            let view = result[0]
+                .to_plain_array_view::<f32>()
+                .map_err(|error| chain(&error))?;
             if view.len() != self.step * self.classes {
-                return Err(format!("expected {} numbers, got {}", self.step * self.classes, view.len()));
+                return Err(format!(
+                    "expected {} numbers, got {}",
+                    self.step * self.classes,
+                    view.len()
+                ));
             }
             for (to, from) in numbers.iter_mut().zip(view.iter()) {
                 *to = *from;
@@ -98,7 +110,9 @@ impl Engine for TractEngine {
             .chunks(images_each * image_len)
             .zip(output.chunks_mut(images_each * self.classes));
         let result = if images_each >= batch {
-            parts.map(|(input, output)| self.run_part(input, output)).collect()
+            parts
+                .map(|(input, output)| self.run_part(input, output))
+                .collect()
         } else {
             thread::scope(|scope| {
                 let running: Vec<_> = parts
@@ -106,7 +120,11 @@ impl Engine for TractEngine {
                     .collect();
                 running
                     .into_iter()
-                    .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread panicked".to_owned())))
+                    .map(|thread| {
+                        thread
+                            .join()
+                            .unwrap_or_else(|_| Err("a thread panicked".to_owned()))
+                    })
                     .collect::<Result<(), String>>()
             })
         };
@@ -142,27 +160,66 @@ fn build(bytes: Bytes, shape: [usize; 4]) -> TractResult<(Plan, usize)> {
     let outputs = [model.output_outlets()?[0]];
     model.select_output_outlets(&outputs)?;
     let mut model = model.into_typed()?;
+    check_sizes(&model)?;
     model.prop_consts()?;
     let model = model.into_optimized()?;
     let fact = model.output_fact(0)?;
     if fact.datum_type != f32::datum_type() {
-        return Err(TractError::msg(format!("expected float32 outputs, got {:?}", fact.datum_type)));
+        return Err(TractError::msg(format!(
+            "expected float32 outputs, got {:?}",
+            fact.datum_type
+        )));
     }
-    let dims = fact
-        .shape
-        .as_concrete()
-        .ok_or_else(|| TractError::msg(format!("the output's shape depends on the input: {:?}", fact.shape)))?;
+    let dims = fact.shape.as_concrete().ok_or_else(|| {
+        TractError::msg(format!(
+            "the output's shape depends on the input: {:?}",
+            fact.shape
+        ))
+    })?;
     let values: usize = dims.iter().product();
-    if dims.first() != Some(&shape[0]) || values == 0 || dims[1..].iter().filter(|d| **d > 1).count() > 1 {
-        return Err(TractError::msg(format!("expected an output of [{}, classes], got {dims:?}", shape[0])));
+    if dims.first() != Some(&shape[0])
+        || values == 0
+        || dims[1..].iter().filter(|d| **d > 1).count() > 1
+    {
+        return Err(TractError::msg(format!(
+            "expected an output of [{}, classes], got {dims:?}",
+            shape[0]
+        )));
     }
     let classes = values / shape[0];
     Ok((model.into_runnable()?, classes))
 }
 
+/// Numbers in the largest tensor that a network may compute: 1 GiB of float32. VGG at 224 pixels needs 3 million.
+const MAX_TENSOR_ELEMENTS: usize = 1 << 28;
+
+/// A few bytes of a hostile file can ask for terabytes; every shape is known before any is allocated.
+fn check_sizes(model: &TypedModel) -> TractResult<()> {
+    for node in &model.nodes {
+        for fact in node.outputs.iter().map(|output| &output.fact) {
+            let elements = fact.shape.as_concrete().and_then(|dims| {
+                dims.iter()
+                    .try_fold(1usize, |product, dim| product.checked_mul(*dim))
+            });
+            if fact.shape.is_concrete()
+                && elements.is_none_or(|elements| elements > MAX_TENSOR_ELEMENTS)
+            {
+                return Err(TractError::msg(format!(
+                    "expected tensors of at most {MAX_TENSOR_ELEMENTS} numbers, got {:?} at '{}'",
+                    fact.shape, node.name
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The error and its causes on one line.
 fn chain(error: &TractError) -> String {
-    let parts: Vec<String> = error.chain().map(|cause| cause.to_string().replace('\n', " ")).collect();
+    let parts: Vec<String> = error
+        .chain()
+        .map(|cause| cause.to_string().replace('\n', " "))
+        .collect();
     let mut text = parts.join(": ");
     if let Some((cut, _)) = text.char_indices().nth(600) {
         text.truncate(cut);

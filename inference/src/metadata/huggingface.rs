@@ -4,26 +4,36 @@
 //! The transform is that of the image processors of ResNet, ConvNeXT, ViT and EfficientNet: `size` with
 //! `shortest_edge` (divided by `crop_pct` where there is one) or `height` and `width`, then `crop_size`.
 
+use model_core::Label;
 use model_core::preprocessing::{Preprocessing, Resize};
 use model_core::resample::Filter;
-use model_core::Label;
 use serde_json::Value;
 
 use super::{Dialect, Told, python, timm};
 
 /// Reads the keys inside an ONNX file.
 pub(super) fn read_embedded(id2label: &str, preprocessor: Option<&str>) -> Result<Told, String> {
-    let names = python::dictionary(id2label).map_err(|reason| format!("metadata 'id2label': {reason}"))?;
+    let names =
+        python::dictionary(id2label).map_err(|reason| format!("metadata 'id2label': {reason}"))?;
     Ok(Told {
-        labels: Some(python::in_order(names)?.into_iter().map(Label::named).collect()),
+        labels: Some(
+            python::in_order(names)?
+                .into_iter()
+                .map(Label::named)
+                .collect(),
+        ),
         preprocessing: preprocessor.map(preprocessing).transpose()?,
         ..Told::default()
     })
 }
 
 /// Reads the files beside a model; none when `config.json` is of something else.
-pub(super) fn read_files(config: &str, preprocessor: Option<&str>) -> Result<Option<(Told, Dialect)>, String> {
-    let config: Value = serde_json::from_str(config).map_err(|error| format!("config.json: {error}"))?;
+pub(super) fn read_files(
+    config: &str,
+    preprocessor: Option<&str>,
+) -> Result<Option<(Told, Dialect)>, String> {
+    let config: Value =
+        serde_json::from_str(config).map_err(|error| format!("config.json: {error}"))?;
     if config["pretrained_cfg"].is_object() {
         let mut cfg = config["pretrained_cfg"].clone();
         for key in ["architecture", "num_classes", "label_names"] {
@@ -39,18 +49,26 @@ pub(super) fn read_files(config: &str, preprocessor: Option<&str>) -> Result<Opt
     }
     let mut told = match names {
         Value::Null => Told::default(),
-        names => read_embedded(&names.to_string(), None).map_err(|reason| format!("config.json: {reason}"))?,
+        names => read_embedded(&names.to_string(), None)
+            .map_err(|reason| format!("config.json: {reason}"))?,
     };
     told.arch = config["model_type"].as_str().map(str::to_owned);
-    told.name = config["_name_or_path"].as_str().filter(|name| !name.is_empty()).map(str::to_owned);
+    told.name = config["_name_or_path"]
+        .as_str()
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned);
     told.preprocessing = preprocessor.map(preprocessing).transpose()?;
     Ok(Some((told, Dialect::HuggingFace)))
 }
 
 fn preprocessing(text: &str) -> Result<Preprocessing, String> {
-    let config: Value = serde_json::from_str(text).map_err(|error| format!("preprocessor_config: {error}"))?;
+    let config: Value =
+        serde_json::from_str(text).map_err(|error| format!("preprocessor_config: {error}"))?;
     let problem = |key: &str, expected: &str| {
-        format!("preprocessor_config.{key}: expected {expected}, got {}", config[key])
+        format!(
+            "preprocessor_config.{key}: expected {expected}, got {}",
+            config[key]
+        )
     };
     let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
     let square = |value: &Value| number(value).map(|side| [side, side]);
@@ -62,24 +80,33 @@ fn preprocessing(text: &str) -> Result<Preprocessing, String> {
     let size = &config["size"];
     let do_resize = config["do_resize"].as_bool().unwrap_or(true);
     // ConvNeXT's and ResNet's processors: below 384, the short side is `size / crop_pct`, then `size` is cropped.
-    let crop_pct = config["crop_pct"].as_f64().filter(|part| *part > 0.0 && *part <= 1.0);
-    let (resize, mut crop) = if let Some(short) = shortest(size).or_else(|| crop_pct.and(number(size))) {
-        match crop_pct {
-            Some(part) if short < 384 => {
-                let scaled = (f64::from(short) / part) as u32;
-                (Resize::ShortSide(scaled), [short, short])
+    let crop_pct = config["crop_pct"]
+        .as_f64()
+        .filter(|part| *part > 0.0 && *part <= 1.0);
+    let (resize, mut crop) =
+        if let Some(short) = shortest(size).or_else(|| crop_pct.and(number(size))) {
+            match crop_pct {
+                Some(part) if short < 384 => {
+                    let scaled = (f64::from(short) / part) as u32;
+                    (Resize::ShortSide(scaled), [short, short])
+                }
+                Some(_) => {
+                    let exact = Resize::Exact {
+                        height: short,
+                        width: short,
+                    };
+                    (exact, [short, short])
+                }
+                None => (Resize::ShortSide(short), [short, short]),
             }
-            Some(_) => {
-                let exact = Resize::Exact { height: short, width: short };
-                (exact, [short, short])
-            }
-            None => (Resize::ShortSide(short), [short, short]),
-        }
-    } else if let Some([height, width]) = sides(size).or_else(|| square(size)) {
-        (Resize::Exact { height, width }, [height, width])
-    } else {
-        return Err(problem("size", "a number, shortest_edge, or height and width"));
-    };
+        } else if let Some([height, width]) = sides(size).or_else(|| square(size)) {
+            (Resize::Exact { height, width }, [height, width])
+        } else {
+            return Err(problem(
+                "size",
+                "a number, shortest_edge, or height and width",
+            ));
+        };
     if config["do_center_crop"].as_bool().unwrap_or(false) && crop_pct.is_none() {
         let size = &config["crop_size"];
         crop = sides(size)
@@ -125,26 +152,41 @@ mod tests {
                 "image_std": [0.229, 0.224, 0.225], "resample": 3, "size": 224}"#,
         )
         .unwrap();
-        assert_eq!((resnet.resize, resnet.crop), (Resize::ShortSide(256), [224, 224]));
+        assert_eq!(
+            (resnet.resize, resnet.crop),
+            (Resize::ShortSide(256), [224, 224])
+        );
         let vit = preprocessing(
             r#"{"do_normalize": true, "do_rescale": true, "rescale_factor": 0.00392156862745098, "resample": 2,
                 "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "size": {"height": 224, "width": 224}}"#,
         )
         .unwrap();
-        assert_eq!(vit.resize, Resize::Exact { height: 224, width: 224 });
+        assert_eq!(
+            vit.resize,
+            Resize::Exact {
+                height: 224,
+                width: 224
+            }
+        );
         assert_eq!((vit.mean, vit.pixel_max), ([0.5; 3], 255.0));
         let clip = preprocessing(
             r#"{"size": {"shortest_edge": 256}, "do_center_crop": true, "crop_size": {"height": 224, "width": 224}}"#,
         )
         .unwrap();
-        assert_eq!((clip.resize, clip.crop), (Resize::ShortSide(256), [224, 224]));
+        assert_eq!(
+            (clip.resize, clip.crop),
+            (Resize::ShortSide(256), [224, 224])
+        );
     }
 
     #[test]
     fn reads_labels_in_number_order_and_timm_files() {
-        let (told, dialect) = read_files(r#"{"id2label": {"1": "dog", "0": "cat"}, "model_type": "resnet"}"#, None)
-            .unwrap()
-            .unwrap();
+        let (told, dialect) = read_files(
+            r#"{"id2label": {"1": "dog", "0": "cat"}, "model_type": "resnet"}"#,
+            None,
+        )
+        .unwrap()
+        .unwrap();
         assert_eq!(dialect, Dialect::HuggingFace);
         assert_eq!(told.labels.unwrap()[1], Label::named("dog"));
         let (told, dialect) = read_files(
@@ -161,7 +203,15 @@ mod tests {
 
     #[test]
     fn says_which_key_is_wrong() {
-        assert!(preprocessing(r#"{"size": "big"}"#).unwrap_err().contains("size"));
-        assert!(preprocessing(r#"{"size": 2, "resample": 1}"#).unwrap_err().contains("resample"));
+        assert!(
+            preprocessing(r#"{"size": "big"}"#)
+                .unwrap_err()
+                .contains("size")
+        );
+        assert!(
+            preprocessing(r#"{"size": 2, "resample": 1}"#)
+                .unwrap_err()
+                .contains("resample")
+        );
     }
 }

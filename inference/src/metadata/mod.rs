@@ -109,8 +109,14 @@ impl Sidecars {
     }
 
     fn manifest(&self) -> Option<PathBuf> {
-        let stem = self.model.as_ref()?.file_stem()?.to_string_lossy().into_owned();
-        self.path(&format!("{stem}.manifest.yaml")).or_else(|| self.path("manifest.yaml"))
+        let stem = self
+            .model
+            .as_ref()?
+            .file_stem()?
+            .to_string_lossy()
+            .into_owned();
+        self.path(&format!("{stem}.manifest.yaml"))
+            .or_else(|| self.path("manifest.yaml"))
     }
 
     fn read(&self, name: &str) -> Result<Option<String>, Error> {
@@ -142,10 +148,13 @@ pub(crate) fn resolve(
 ) -> Result<Resolved, Error> {
     let mut resolved = find(proto, facts, model, sidecars, options)?;
     options.overrides.apply(&mut resolved.manifest);
-    resolved.manifest.validate().map_err(|source| Error::Manifest {
-        origin: model.to_owned(),
-        source,
-    })?;
+    resolved
+        .manifest
+        .validate()
+        .map_err(|source| Error::Manifest {
+            origin: model.to_owned(),
+            source,
+        })?;
     check(&mut resolved, facts, model, &options.overrides)?;
     Ok(resolved)
 }
@@ -233,21 +242,40 @@ fn complete(
     if told.labels.is_none()
         && let Some(text) = sidecars.read("labels.txt")?
     {
-        told.labels = Some(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(Label::named).collect());
-        told.notes.push("labels taken from labels.txt beside the model".to_owned());
+        told.labels = Some(
+            text.lines()
+                .map(str::trim)
+                .filter(|l| !l.is_empty())
+                .map(Label::named)
+                .collect(),
+        );
+        told.notes
+            .push("labels taken from labels.txt beside the model".to_owned());
     }
     // An empty list is filled in by `finish_labels` once the engine has told the number of classes.
-    let labels = told.labels.or_else(|| overrides.labels.clone()).unwrap_or_default();
+    let labels = told
+        .labels
+        .or_else(|| overrides.labels.clone())
+        .unwrap_or_default();
     if labels.is_empty() {
         told.notes.push(match facts.classes {
-            Some(1000) => "no labels found; 1000 classes are taken for ImageNet's, in torchvision's order".to_owned(),
+            Some(1000) => {
+                "no labels found; 1000 classes are taken for ImageNet's, in torchvision's order"
+                    .to_owned()
+            }
             _ => "no labels found; classes are numbered (give a list with --labels)".to_owned(),
         });
     }
-    let stem = Path::new(model).file_stem().map_or(model.to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let stem = Path::new(model)
+        .file_stem()
+        .map_or(model.to_owned(), |stem| stem.to_string_lossy().into_owned());
     let name = told.name.unwrap_or(stem);
     let arch = told.arch.unwrap_or_else(|| "unknown".to_owned());
-    let labels = if labels.is_empty() { placeholder(facts.classes) } else { labels };
+    let labels = if labels.is_empty() {
+        placeholder(facts.classes)
+    } else {
+        labels
+    };
     let mut manifest = Manifest::new(name, arch, labels, preprocessing);
     manifest.output = facts.ends_in;
     manifest.license = told.license;
@@ -274,14 +302,21 @@ pub(crate) fn finish_labels(mut manifest: Manifest, classes: usize) -> Manifest 
     if matches!(&manifest.labels[..], [only] if only.name == UNLABELLED) {
         manifest.labels = match classes {
             1000 => labels::imagenet1k().to_vec(),
-            n => (0..n).map(|class| Label::named(format!("class {class}"))).collect(),
+            n => (0..n)
+                .map(|class| Label::named(format!("class {class}")))
+                .collect(),
         };
     }
     manifest
 }
 
 /// Holds the manifest against what the graph shows.
-fn check(resolved: &mut Resolved, facts: &GraphFacts, model: &str, overrides: &Overrides) -> Result<(), Error> {
+fn check(
+    resolved: &mut Resolved,
+    facts: &GraphFacts,
+    model: &str,
+    overrides: &Overrides,
+) -> Result<(), Error> {
     let told = &resolved.dialect;
     let preprocessing = &resolved.manifest.preprocessing;
     if let Some(layout) = facts.layout()
@@ -319,7 +354,10 @@ fn check(resolved: &mut Resolved, facts: &GraphFacts, model: &str, overrides: &O
     if let Some(channels) = channels.filter(|channels| *channels != 3) {
         return Err(Error::model(
             model,
-            format!("expected a network for colour images (3 channels), got {channels} channels: {}", facts.shape_text()),
+            format!(
+                "expected a network for colour images (3 channels), got {channels} channels: {}",
+                facts.shape_text()
+            ),
         ));
     }
     match (resolved.manifest.output, facts.ends_in) {

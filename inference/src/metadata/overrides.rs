@@ -55,7 +55,10 @@ impl FromStr for Preset {
             "cifar10" => Ok(Self::Cifar10),
             "zero-to-one" => Ok(Self::ZeroToOne),
             "minus-one-to-one" => Ok(Self::MinusOneToOne),
-            other => Err(format!("expected one of {}, got '{other}'", Self::NAMES.join(", "))),
+            other => Err(format!(
+                "expected one of {}, got '{other}'",
+                Self::NAMES.join(", ")
+            )),
         }
     }
 }

@@ -16,7 +16,9 @@ pub(super) fn dictionary(text: &str) -> Result<BTreeMap<usize, String>, String> 
             Some('\'' | '"') => reader.string()?,
             _ => reader.word(),
         };
-        let key: usize = key.parse().map_err(|_| format!("expected a class number, got '{key}'"))?;
+        let key: usize = key
+            .parse()
+            .map_err(|_| format!("expected a class number, got '{key}'"))?;
         reader.expect(':')?;
         let value = reader.string()?;
         if entries.insert(key, value).is_some() {
@@ -55,7 +57,10 @@ pub(super) fn integers(text: &str) -> Result<Vec<u32>, String> {
         .split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
-        .map(|part| part.parse().map_err(|_| format!("expected whole numbers, got '{text}'")))
+        .map(|part| {
+            part.parse()
+                .map_err(|_| format!("expected whole numbers, got '{text}'"))
+        })
         .collect()
 }
 
@@ -86,17 +91,23 @@ impl Reader<'_> {
     }
 
     fn word(&mut self) -> String {
-        let end = self.rest.find([':', ',', '}', ' ']).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find([':', ',', '}', ' '])
+            .unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         word.to_owned()
     }
 
     fn string(&mut self) -> Result<String, String> {
-        let quote = self.peek().filter(|c| matches!(c, '\'' | '"')).ok_or_else(|| {
-            let got: String = self.rest.chars().take(12).collect();
-            format!("expected a quoted name, got '{got}'")
-        })?;
+        let quote = self
+            .peek()
+            .filter(|c| matches!(c, '\'' | '"'))
+            .ok_or_else(|| {
+                let got: String = self.rest.chars().take(12).collect();
+                format!("expected a quoted name, got '{got}'")
+            })?;
         let mut value = String::new();
         let mut chars = self.rest.char_indices().skip(1);
         while let Some((at, c)) = chars.next() {
@@ -132,8 +143,20 @@ mod tests {
     fn reads_what_python_prints() {
         let text = r#"{0: 'tench', 1: "jack-o'-lantern", 2: 'a \'b\' \\ c', 3: 'caf\xe9', 4: 'Zürich, {x: 1}'}"#;
         let names = in_order(dictionary(text).unwrap()).unwrap();
-        assert_eq!(names, ["tench", "jack-o'-lantern", r"a 'b' \ c", "café", "Zürich, {x: 1}"]);
-        assert_eq!(in_order(dictionary(r#"{"1": "b", "0": "a"}"#).unwrap()).unwrap(), ["a", "b"]);
+        assert_eq!(
+            names,
+            [
+                "tench",
+                "jack-o'-lantern",
+                r"a 'b' \ c",
+                "café",
+                "Zürich, {x: 1}"
+            ]
+        );
+        assert_eq!(
+            in_order(dictionary(r#"{"1": "b", "0": "a"}"#).unwrap()).unwrap(),
+            ["a", "b"]
+        );
         assert_eq!(integers("[224, 192]"), Ok(vec![224, 192]));
         assert_eq!(integers("224"), Ok(vec![224]));
     }
@@ -151,8 +174,16 @@ mod tests {
             let error = dictionary(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
         }
-        assert!(in_order(dictionary("{0: 'a', 2: 'b'}").unwrap()).unwrap_err().contains("lack number 1"));
-        assert!(in_order(dictionary("{}").unwrap()).unwrap_err().contains("empty"));
+        assert!(
+            in_order(dictionary("{0: 'a', 2: 'b'}").unwrap())
+                .unwrap_err()
+                .contains("lack number 1")
+        );
+        assert!(
+            in_order(dictionary("{}").unwrap())
+                .unwrap_err()
+                .contains("empty")
+        );
         assert!(integers("[a]").is_err());
     }
 }

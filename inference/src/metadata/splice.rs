@@ -26,7 +26,12 @@ pub fn with_manifest(onnx: &[u8], manifest: &Manifest) -> Result<Vec<u8>, Error>
         key: MANIFEST_KEY.to_owned(),
         value: manifest.to_json().map_err(invalid)?,
     };
-    let damaged = |reason: String| Error::model(manifest.name.clone(), format!("not an ONNX model ({reason})"));
+    let damaged = |reason: String| {
+        Error::model(
+            manifest.name.clone(),
+            format!("not an ONNX model ({reason})"),
+        )
+    };
     let mut out = Vec::with_capacity(onnx.len() + entry.encoded_len() + 16);
     let mut rest = onnx;
     while !rest.is_empty() {
@@ -39,8 +44,12 @@ pub fn with_manifest(onnx: &[u8], manifest: &Manifest) -> Result<Vec<u8>, Error>
             }
             WireType::ThirtyTwoBit => 4,
             WireType::SixtyFourBit => 8,
-            WireType::LengthDelimited => decode_varint(&mut rest).map_err(|error| damaged(error.to_string()))?,
-            WireType::StartGroup | WireType::EndGroup => return Err(damaged("it holds protobuf groups".to_owned())),
+            WireType::LengthDelimited => {
+                decode_varint(&mut rest).map_err(|error| damaged(error.to_string()))?
+            }
+            WireType::StartGroup | WireType::EndGroup => {
+                return Err(damaged("it holds protobuf groups".to_owned()));
+            }
         };
         let (value, after) = usize::try_from(length)
             .ok()
@@ -79,16 +88,23 @@ mod tests {
         encode_key(99, WireType::LengthDelimited, &mut bytes);
         encode_varint(3, &mut bytes);
         bytes.extend_from_slice(b"abc");
-        let mut manifest = Manifest::new("m", "a", vec![Label::named("x")], Preprocessing::imagenet());
+        let mut manifest =
+            Manifest::new("m", "a", vec![Label::named("x")], Preprocessing::imagenet());
         let once = with_manifest(&bytes, &manifest).unwrap();
-        assert!(once.starts_with(&bytes), "nothing before the new entry changes");
+        assert!(
+            once.starts_with(&bytes),
+            "nothing before the new entry changes"
+        );
         manifest.temperature = 2.0;
         let twice = with_manifest(&once, &manifest).unwrap();
         assert!(twice.starts_with(&bytes));
         let read = ModelProto::decode(&twice[..]).unwrap();
         assert_eq!(read.metadata_props.len(), 2);
         assert_eq!(read.metadata("other"), Some("kept"));
-        assert_eq!(Manifest::from_json(read.metadata(MANIFEST_KEY).unwrap()).unwrap(), manifest);
+        assert_eq!(
+            Manifest::from_json(read.metadata(MANIFEST_KEY).unwrap()).unwrap(),
+            manifest
+        );
     }
 
     #[test]

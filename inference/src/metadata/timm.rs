@@ -11,14 +11,18 @@ use serde_json::Value;
 use super::Told;
 
 pub(super) fn read(text: &str) -> Result<Told, String> {
-    let config: Value = serde_json::from_str(text).map_err(|error| format!("metadata 'pretrained_cfg': {error}"))?;
+    let config: Value = serde_json::from_str(text)
+        .map_err(|error| format!("metadata 'pretrained_cfg': {error}"))?;
     from_value(&config)
 }
 
 /// Reads a parsed `pretrained_cfg`.
 pub(super) fn from_value(config: &Value) -> Result<Told, String> {
     let problem = |key: &str, expected: &str| {
-        format!("pretrained_cfg.{key}: expected {expected}, got {}", config[key])
+        format!(
+            "pretrained_cfg.{key}: expected {expected}, got {}",
+            config[key]
+        )
     };
     let size: Vec<u32> = serde_json::from_value(config["input_size"].clone())
         .map_err(|_| problem("input_size", "[3, height, width]"))?;
@@ -104,9 +108,15 @@ mod tests {
         for (text, key) in [
             (r#"{"input_size": [1, 28, 28]}"#, "input_size"),
             (r#"{"input_size": [3, 2, 2], "crop_pct": 2}"#, "crop_pct"),
-            (r#"{"input_size": [3, 2, 2], "interpolation": "lanczos"}"#, "interpolation"),
+            (
+                r#"{"input_size": [3, 2, 2], "interpolation": "lanczos"}"#,
+                "interpolation",
+            ),
             (r#"{"input_size": [3, 2, 2], "mean": [1]}"#, "mean"),
-            (r#"{"input_size": [3, 2, 2], "crop_mode": "border"}"#, "crop_mode"),
+            (
+                r#"{"input_size": [3, 2, 2], "crop_mode": "border"}"#,
+                "crop_mode",
+            ),
         ] {
             assert!(read(text).unwrap_err().contains(key), "{text}");
         }

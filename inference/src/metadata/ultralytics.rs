@@ -12,17 +12,28 @@ use super::{Preset, Told, python};
 pub(super) fn read(model: &ModelProto, names: &str) -> Result<Told, String> {
     let task = model.metadata("task").unwrap_or("classify");
     if task != "classify" {
-        return Err(format!("expected a classifier, got an Ultralytics model whose task is '{task}'"));
+        return Err(format!(
+            "expected a classifier, got an Ultralytics model whose task is '{task}'"
+        ));
     }
-    let names = python::dictionary(names).map_err(|reason| format!("metadata 'names': {reason}"))?;
-    let labels = python::in_order(names)?.into_iter().map(Label::named).collect();
+    let names =
+        python::dictionary(names).map_err(|reason| format!("metadata 'names': {reason}"))?;
+    let labels = python::in_order(names)?
+        .into_iter()
+        .map(Label::named)
+        .collect();
     let mut preprocessing = Preset::ZeroToOne.preprocessing();
     if let Some(text) = model.metadata("imgsz") {
-        let sides = python::integers(text).map_err(|reason| format!("metadata 'imgsz': {reason}"))?;
+        let sides =
+            python::integers(text).map_err(|reason| format!("metadata 'imgsz': {reason}"))?;
         preprocessing.crop = match sides[..] {
             [side] => [side, side],
             [height, width] => [height, width],
-            _ => return Err(format!("metadata 'imgsz': expected one or two sizes, got '{text}'")),
+            _ => {
+                return Err(format!(
+                    "metadata 'imgsz': expected one or two sizes, got '{text}'"
+                ));
+            }
         };
         let [height, width] = preprocessing.crop;
         preprocessing.resize = if height == width {

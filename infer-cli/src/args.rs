@@ -1,0 +1,503 @@
+//! What can be typed. Names and defaults only; files and models are looked at elsewhere.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use inference::EngineKind;
+use inference::metadata::Preset;
+use model_core::manifest::Output;
+use model_core::preprocessing::{ChannelOrder, Layout, Resize};
+use model_core::resample::Filter;
+
+/// Classify photos, offline.
+#[derive(Debug, Parser)]
+#[command(
+    name = "infer-cli",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    subcommand_help_heading = "Commands (a file of such a name is reached as ./NAME)",
+    subcommand_value_name = "COMMAND",
+    after_help = "Exit codes: 0 every image classified, 1 some failed (each has an error line), \
+                  2 wrong usage, 3 the model or its engine cannot be used, 130 interrupted.",
+    after_long_help = EXAMPLES
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub classify: ClassifyArgs,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  infer-cli photo.jpg                          the five likeliest classes
+  infer-cli photo.jpg --topk 1 --abstain 0.5   one answer, or 'not sure'
+  infer-cli holiday/ --json > answers.jsonl    a folder, one JSON object a line
+  infer-cli 'shots/**/*.png' --csv             a glob that the shell need not expand
+  curl -s URL | infer-cli -                    image bytes on stdin
+  find . -name '*.jpg' -print0 | infer-cli --files-from - -0 --json
+  infer-cli photo.jpg --explain why.png        what the answer rests on
+  infer-cli evaluate photos/                   accuracy on class folders
+  infer-cli serve                              drag and drop in a browser
+
+Exit codes:
+  0  every image classified
+  1  some images failed, each with a line on stderr; or none was found
+  2  wrong usage
+  3  the model or its engine cannot be used
+  130  interrupted
+
+Environment: NO_COLOR switches colour off; INFER_MODEL is the default of --model; INFER_MODELS_DIR names \
+the folder of models; ORT_DYLIB_PATH names the ONNX Runtime library.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the models that --model knows by name
+    Models(ModelsArgs),
+    /// Describe a model: labels, preprocessing, accuracy, provenance
+    Info(InfoArgs),
+    /// Measure accuracy and calibration on a folder with one folder a class
+    Evaluate(EvaluateArgs),
+    /// Fit the temperature that makes probabilities honest, and write it into the model
+    Calibrate(CalibrateArgs),
+    /// Measure time per stage, images a second by thread count, and memory
+    Bench(BenchArgs),
+    /// Serve a drag-and-drop page and a JSON endpoint over HTTP
+    Serve(ServeArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ClassifyArgs {
+    /// Images: files, folders (searched through, sorted), globs, or - for one image on stdin
+    #[arg(value_name = "IMAGE", value_hint = ValueHint::AnyPath)]
+    pub images: Vec<PathBuf>,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// What is printed.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Answer")]
+pub struct AnswerArgs {
+    /// Classes shown for an image
+    #[arg(short = 'k', long = "topk", value_name = "K", default_value_t = 5, value_parser = positive)]
+    pub top_k: usize,
+    /// Show only classes at least this likely
+    #[arg(long, value_name = "P", value_parser = fraction)]
+    pub threshold: Option<f32>,
+    /// Say 'not sure' when the best class is less likely than this
+    #[arg(long, value_name = "P", value_parser = fraction)]
+    pub abstain: Option<f32>,
+    /// One JSON object a line
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Comma-separated values with a header
+    #[arg(long)]
+    pub csv: bool,
+    /// Write the crop the network saw and what its answer rests on, side by side, to a PNG (one image only)
+    #[arg(long, value_name = "PNG", value_hint = ValueHint::FilePath)]
+    pub explain: Option<PathBuf>,
+    /// Write what the network saw of every image: the crop as PNG, the tensor as .npy
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub save_preprocessed: Option<PathBuf>,
+}
+
+/// How images are found and read.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Input")]
+pub struct InputArgs {
+    /// Read image paths from a file, one a line; - reads stdin
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files_from: Option<PathBuf>,
+    /// Paths in the list end in a zero byte instead of a line break
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
+    #[command(flatten)]
+    pub decode: DecodeArgs,
+}
+
+/// How image files become pixels.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DecodeArgs {
+    /// Turn photos upright as the camera noted, or leave the pixels as stored (as ImageNet figures do)
+    #[arg(long, value_enum, default_value_t = ExifArg::Apply, help_heading = "Input")]
+    pub exif: ExifArg,
+    /// Refuse images of more pixels than this, in millions
+    #[arg(
+        long,
+        value_name = "MEGAPIXELS",
+        default_value_t = 128,
+        help_heading = "Input"
+    )]
+    pub max_megapixels: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ExifArg {
+    #[default]
+    Apply,
+    Ignore,
+}
+
+/// Which model, and what it cannot say of itself.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArgs {
+    /// An ONNX file or a name from `infer-cli models` [default: the model inside the program]
+    #[arg(short, long, value_name = "PATH|NAME", env = "INFER_MODEL", hide_env = true, value_hint = ValueHint::FilePath)]
+    pub model: Option<PathBuf>,
+    /// What runs the network: tract, or onnxruntime (a library found at run time)
+    #[arg(long, default_value = "tract", value_name = "ENGINE")]
+    pub engine: EngineKind,
+    /// Threads [default: one a core]
+    #[arg(short = 'j', long, value_name = "N", value_parser = positive)]
+    pub threads: Option<usize>,
+    /// Images in one run of the network [default: the engine's choice]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub batch: Option<usize>,
+    /// The ONNX Runtime library
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub onnxruntime_lib: Option<PathBuf>,
+    /// A manifest that takes the place of the model's own
+    #[arg(long, value_name = "YAML", value_hint = ValueHint::FilePath)]
+    pub manifest: Option<PathBuf>,
+    #[command(flatten)]
+    pub describe: DescribeArgs,
+}
+
+/// For models without metadata: values that win over whatever the file says.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Models that do not describe themselves")]
+pub struct DescribeArgs {
+    /// Preprocessing by name: imagenet, cifar10, zero-to-one or minus-one-to-one
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<Preset>,
+    /// Class names, one a line; 'ID<tab>NAME' gives ids too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub labels: Option<PathBuf>,
+    /// Network input: SIDE or HEIGHTxWIDTH
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub size: Option<[u32; 2]>,
+    /// Resize before the crop: short side N, HEIGHTxWIDTH, or none
+    #[arg(long, value_name = "SIZE", value_parser = resize)]
+    pub resize: Option<Resize>,
+    /// bilinear or bicubic
+    #[arg(long, value_name = "KERNEL", value_parser = interpolation)]
+    pub interpolation: Option<Filter>,
+    /// Subtracted from each channel: R,G,B
+    #[arg(long, value_name = "R,G,B", value_parser = three, allow_hyphen_values = true)]
+    pub mean: Option<[f32; 3]>,
+    /// Divides each channel: R,G,B
+    #[arg(long, value_name = "R,G,B", value_parser = three)]
+    pub std: Option<[f32; 3]>,
+    /// Axes of the input: nchw or nhwc
+    #[arg(long, value_name = "AXES", value_parser = layout)]
+    pub layout: Option<Layout>,
+    /// Order of the channels: rgb or bgr
+    #[arg(long, value_name = "ORDER", value_parser = channels)]
+    pub channels: Option<ChannelOrder>,
+    /// A byte is divided by this first: 255 gives 0 to 1, 1 leaves 0 to 255
+    #[arg(long, value_name = "NUMBER")]
+    pub pixel_max: Option<f32>,
+    /// What the network gives: logits or probabilities
+    #[arg(long, value_name = "KIND", value_parser = output)]
+    pub output: Option<Output>,
+    /// Divides the logits before softmax
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f32>,
+}
+
+/// How much is said on stderr.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Messages")]
+pub struct TalkArgs {
+    /// No progress and no notes; errors only
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Say which model, engine and preprocessing are used, and how long it took
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    /// An ONNX file or a name from `infer-cli models` [default: as --model]
+    #[arg(value_name = "MODEL", value_hint = ValueHint::FilePath, conflicts_with = "model")]
+    pub which: Option<PathBuf>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Every label, too
+    #[arg(long)]
+    pub labels_list: bool,
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// A folder with one folder a class, called by class name, WordNet id or class number
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// The report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Confusion pairs and worst classes shown in the text report
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub show: usize,
+    /// Write wrongly classified images, worst first, to a PNG contact sheet
+    #[arg(long, value_name = "PNG", value_hint = ValueHint::FilePath)]
+    pub save_errors: Option<PathBuf>,
+    #[command(flatten)]
+    pub decode: DecodeArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CalibrateArgs {
+    /// Images the model was not trained on: one folder a class
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Write the calibrated model here instead of into the model's own file
+    #[arg(short, long, value_name = "ONNX", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Only report; write nothing
+    #[arg(long, conflicts_with = "output")]
+    pub dry_run: bool,
+    /// The report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub decode: DecodeArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Images to measure with [default: one generated photo-sized JPEG]
+    #[arg(value_name = "IMAGE", value_hint = ValueHint::AnyPath)]
+    pub images: Vec<PathBuf>,
+    /// Runs of every stage
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 30, value_parser = positive)]
+    pub runs: usize,
+    /// Thread counts for images a second, comma-separated [default: 1, 2, 4 ... up to the cores]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = positive)]
+    pub thread_counts: Vec<usize>,
+    /// Engines to compare, comma-separated [default: --engine]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub engines: Vec<EngineKind>,
+    /// The figures as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address to listen on; anything but loopback makes the service reachable for others
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub host: std::net::IpAddr,
+    /// Port; 0 takes a free one
+    #[arg(short, long, default_value_t = 8750, value_name = "PORT")]
+    pub port: u16,
+    /// Largest upload, in MiB
+    #[arg(long, default_value_t = 32, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub max_upload: u64,
+    /// Seconds an upload and its answer may take, each
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// Images classified at once; more wait their turn [default: --threads]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub concurrency: Option<usize>,
+    /// Connections open at once; more are refused
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = positive)]
+    pub max_connections: usize,
+    #[command(flatten)]
+    pub decode: DecodeArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// bash, elvish, fish, powershell or zsh
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for every command into this folder instead of the main page to stdout
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+}
+
+/// The command line as clap sees it, with a version text that names the engine and the embedded model.
+pub fn command() -> clap::Command {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} (engine {}, default model {})",
+            env!("CARGO_PKG_VERSION"),
+            EngineKind::default(),
+            inference::embedded::NAME
+        )
+    });
+    Arguments::command().version(VERSION.as_str())
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number from 1".to_owned()),
+        Ok(n) => Ok(n),
+    }
+}
+
+fn fraction(text: &str) -> Result<f32, String> {
+    text.parse::<f32>()
+        .ok()
+        .filter(|p| (0.0..=1.0).contains(p))
+        .ok_or_else(|| "expected a probability from 0 to 1".to_owned())
+}
+
+fn size(text: &str) -> Result<[u32; 2], String> {
+    let side = |part: &str| part.parse::<u32>().ok().filter(|side| *side > 0);
+    let sides = match text.split_once('x') {
+        Some((height, width)) => side(height).zip(side(width)),
+        None => side(text).map(|side| (side, side)),
+    };
+    sides
+        .map(|(height, width)| [height, width])
+        .ok_or_else(|| "expected SIDE or HEIGHTxWIDTH in pixels".to_owned())
+}
+
+fn resize(text: &str) -> Result<Resize, String> {
+    match text {
+        "none" => Ok(Resize::None),
+        text if text.contains('x') => {
+            size(text).map(|[height, width]| Resize::Exact { height, width })
+        }
+        text => size(text).map(|[short, _]| Resize::ShortSide(short)),
+    }
+    .map_err(|_| "expected the short side in pixels, HEIGHTxWIDTH, or none".to_owned())
+}
+
+fn three(text: &str) -> Result<[f32; 3], String> {
+    let numbers: Vec<f32> = text
+        .split(',')
+        .map(|part| f32::from_str(part.trim()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| "expected numbers".to_owned())?;
+    match numbers[..] {
+        [all] => Ok([all; 3]),
+        [r, g, b] => Ok([r, g, b]),
+        _ => Err("expected three numbers, R,G,B, or one for all".to_owned()),
+    }
+}
+
+fn interpolation(text: &str) -> Result<Filter, String> {
+    match text {
+        "bilinear" => Ok(Filter::Bilinear),
+        "bicubic" => Ok(Filter::Bicubic),
+        _ => Err("expected bilinear or bicubic".to_owned()),
+    }
+}
+
+fn layout(text: &str) -> Result<Layout, String> {
+    match text {
+        "nchw" => Ok(Layout::Nchw),
+        "nhwc" => Ok(Layout::Nhwc),
+        _ => Err("expected nchw or nhwc".to_owned()),
+    }
+}
+
+fn channels(text: &str) -> Result<ChannelOrder, String> {
+    match text {
+        "rgb" => Ok(ChannelOrder::Rgb),
+        "bgr" => Ok(ChannelOrder::Bgr),
+        _ => Err("expected rgb or bgr".to_owned()),
+    }
+}
+
+fn output(text: &str) -> Result<Output, String> {
+    match text {
+        "logits" => Ok(Output::Logits),
+        "probabilities" => Ok(Output::Probabilities),
+        _ => Err("expected logits or probabilities".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    fn parse(line: &str) -> Arguments {
+        Arguments::try_parse_from(line.split(' ')).unwrap()
+    }
+
+    #[test]
+    fn files_need_no_command_and_commands_have_their_own_arguments() {
+        let plain = parse("infer-cli photo.jpg --topk 3");
+        assert!(plain.command.is_none());
+        assert_eq!(
+            (plain.classify.answer.top_k, plain.classify.images.len()),
+            (3, 1)
+        );
+        assert!(matches!(
+            parse("infer-cli info").command,
+            Some(Command::Info(_))
+        ));
+        assert_eq!(
+            parse("infer-cli ./info").classify.images,
+            [PathBuf::from("./info")]
+        );
+        assert_eq!(parse("infer-cli -").classify.images, [PathBuf::from("-")]);
+    }
+
+    #[test]
+    fn values_are_checked() {
+        assert_eq!(size("224"), Ok([224, 224]));
+        assert_eq!(size("192x256"), Ok([192, 256]));
+        assert!(size("0").is_err() && size("axb").is_err());
+        assert_eq!(resize("none"), Ok(Resize::None));
+        assert_eq!(resize("232"), Ok(Resize::ShortSide(232)));
+        assert_eq!(three("0.5"), Ok([0.5; 3]));
+        assert!(three("1,2").is_err());
+        assert!(fraction("1.5").is_err() && fraction("nan").is_err());
+        assert!(positive("0").is_err());
+    }
+}

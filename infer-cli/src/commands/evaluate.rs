@@ -1,0 +1,369 @@
+//! `infer-cli evaluate DIR`: accuracy and calibration on class folders, as text and JSON, with a contact sheet of what
+//! went wrong.
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use image_data::decode::{DecodeOptions, decode_file};
+use image_data::folder::Folder;
+use inference::stream::{Source, StreamOptions};
+use inference::{Cancel, Classifier, Label, RgbImage};
+use serde::Serialize;
+
+use super::{decode_options, print};
+use crate::args::{DecodeArgs, EvaluateArgs, TalkArgs};
+use crate::metrics::{self, Judged, Report};
+use crate::output::SCHEMA;
+use crate::{Exit, UsageError, model, picture, report};
+
+/// Pictures on the contact sheet.
+const SHEET_IMAGES: usize = 60;
+const SHEET_COLUMNS: u32 = 10;
+
+/// Evaluates.
+///
+/// # Errors
+/// When the folder, its class names or the model cannot be used.
+pub fn run(args: &EvaluateArgs, cancel: &Cancel) -> Result<Exit> {
+    let classifier = model::open(&args.model, &args.talk)?;
+    let samples = Samples::open(&args.dir, classifier.labels())?;
+    let judged = judge(
+        &classifier,
+        &samples,
+        &args.decode,
+        args.model.batch,
+        &args.talk,
+        cancel,
+        |_| (),
+    )?;
+    let pairs: Vec<Judged> = judged.answers.iter().map(|(_, one)| one.clone()).collect();
+    let Some(measured) = metrics::report(&pairs, classifier.labels()) else {
+        report::error(&format!(
+            "none of the {} images could be read",
+            samples.sources.len()
+        ));
+        return Ok(Exit::SomeFailed);
+    };
+    if let Some(sheet) = &args.save_errors {
+        save_errors(
+            sheet,
+            &judged.answers,
+            &samples,
+            &decode_options(&args.decode),
+            classifier.labels(),
+            &args.talk,
+        )?;
+    }
+    let document = Document {
+        schema: SCHEMA,
+        model: &classifier.model().name,
+        engine: classifier.model().engine.name(),
+        temperature: classifier.model().manifest.temperature,
+        dir: args.dir.display().to_string(),
+        failed: judged.failed,
+        report: &measured,
+    };
+    if args.json {
+        print(&format!("{}\n", serde_json::to_string(&document)?))?;
+    } else {
+        print(&text(&document, args.show)?)?;
+    }
+    Ok(if judged.failed == 0 {
+        Exit::Success
+    } else {
+        Exit::SomeFailed
+    })
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    model: &'a str,
+    engine: &'a str,
+    temperature: f32,
+    dir: String,
+    failed: usize,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// Images with their true classes, in the model's numbering.
+pub struct Samples {
+    /// The images.
+    pub sources: Vec<Source>,
+    /// One class an image.
+    pub truths: Vec<usize>,
+}
+
+impl Samples {
+    /// Opens a folder of class folders, or a flat ImageNet `val/`, and matches its classes with the model's.
+    ///
+    /// # Errors
+    /// When the folder holds no images, or a class is not one of the model's.
+    pub fn open(dir: &Path, labels: &[Label]) -> Result<Self> {
+        let folder = Folder::open(dir)?;
+        let classes = match_classes(&folder.classes, labels)
+            .map_err(|error| UsageError(format!("{}: {error}", dir.display())))?;
+        Ok(Self {
+            truths: folder
+                .samples
+                .iter()
+                .map(|sample| classes[sample.class])
+                .collect(),
+            sources: folder
+                .samples
+                .into_iter()
+                .map(|sample| Source::File(sample.path))
+                .collect(),
+        })
+    }
+}
+
+/// The model's class for every folder name: by id, by name (case and `_` do not matter), or by number.
+fn match_classes(folders: &[String], labels: &[Label]) -> Result<Vec<usize>, String> {
+    let plain = |text: &str| text.to_lowercase().replace(['_', '-'], " ");
+    let mut unknown = Vec::new();
+    let mut classes = Vec::with_capacity(folders.len());
+    for folder in folders {
+        let by_id = labels
+            .iter()
+            .position(|label| label.id.as_deref() == Some(folder));
+        let mut by_name = labels
+            .iter()
+            .enumerate()
+            .filter(|(_, label)| plain(&label.name) == plain(folder));
+        let by_number = || {
+            folder
+                .parse::<usize>()
+                .ok()
+                .filter(|class| *class < labels.len())
+        };
+        match (by_id, by_name.next(), by_name.next()) {
+            (Some(class), ..) | (None, Some((class, _)), None) => classes.push(class),
+            (None, Some(_), Some(_)) => {
+                return Err(format!(
+                    "two classes are called '{folder}': call the folder by the class's id or number"
+                ));
+            }
+            (None, None, _) => match by_number() {
+                Some(class) => classes.push(class),
+                None => unknown.push(folder.as_str()),
+            },
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(classes);
+    }
+    let shown = unknown
+        .iter()
+        .take(5)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
+    Err(format!(
+        "{} of {} class folders are no class of the model: {shown}; expected its ids, names or numbers \
+         (infer-cli info --labels-list shows them)",
+        unknown.len(),
+        folders.len()
+    ))
+}
+
+/// What came of a run over samples.
+pub struct Judgement {
+    /// Place in the samples, and the answer.
+    pub answers: Vec<(usize, Judged)>,
+    /// Images that could not be read.
+    pub failed: usize,
+}
+
+/// Classifies all samples; `each` sees the network's own output of every image that could be read.
+///
+/// # Errors
+/// When the network fails, or on Ctrl-C.
+pub fn judge(
+    classifier: &Classifier,
+    samples: &Samples,
+    decode: &DecodeArgs,
+    batch: Option<usize>,
+    talk: &TalkArgs,
+    cancel: &Cancel,
+    mut each: impl FnMut((usize, &[f32])),
+) -> Result<Judgement> {
+    let options = StreamOptions {
+        top_k: 1,
+        batch: batch.unwrap_or(0),
+        decode: decode_options(decode),
+        cancel: cancel.clone(),
+        ..StreamOptions::default()
+    };
+    let progress = match talk.quiet {
+        true => indicatif::ProgressBar::hidden(),
+        false => indicatif::ProgressBar::new(samples.sources.len() as u64),
+    };
+    let mut judgement = Judgement {
+        answers: Vec::with_capacity(samples.sources.len()),
+        failed: 0,
+    };
+    classifier.stream(samples.sources.iter().cloned(), &options, |answer| {
+        progress.inc(1);
+        match &answer.result {
+            Ok(outcome) => {
+                let truth = samples.truths[answer.index];
+                judgement
+                    .answers
+                    .push((answer.index, Judged::new(truth, &outcome.probabilities)));
+                each((truth, &outcome.output));
+            }
+            Err(failure) => {
+                judgement.failed += 1;
+                progress.suspend(|| report::failed_image(&answer.name, &failure.to_string()));
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    progress.finish_and_clear();
+    Ok(judgement)
+}
+
+fn text(document: &Document<'_>, show: usize) -> Result<String> {
+    let report = document.report;
+    let mut out = String::new();
+    writeln!(
+        out,
+        "model        {} ({}, temperature {})",
+        document.model, document.engine, document.temperature
+    )?;
+    writeln!(
+        out,
+        "images       {} ({} could not be read)",
+        report.images, document.failed
+    )?;
+    writeln!(out, "top-1        {:.2} %", report.top1_percent)?;
+    writeln!(out, "top-5        {:.2} %", report.top5_percent)?;
+    writeln!(
+        out,
+        "confidence   {:.2} % on average",
+        report.mean_confidence_percent
+    )?;
+    writeln!(
+        out,
+        "calibration  {:.2} % expected error ({} bins)",
+        report.ece_percent,
+        metrics::BINS
+    )?;
+    let mut classes: Vec<_> = report.classes.iter().collect();
+    classes.sort_by(|a, b| {
+        a.top1_percent
+            .total_cmp(&b.top1_percent)
+            .then(b.images.cmp(&a.images))
+    });
+    writeln!(
+        out,
+        "\nworst classes of {}\n   top-1    top-5  images  class",
+        classes.len()
+    )?;
+    for class in classes.iter().take(show) {
+        let label = report::printable(&class.label);
+        writeln!(
+            out,
+            "{:6.1} % {:6.1} %  {:6}  {label}",
+            class.top1_percent, class.top5_percent, class.images
+        )?;
+    }
+    if !report.confusions.is_empty() {
+        writeln!(out, "\nmost frequent confusions\nimages  truth -> answer")?;
+        for pair in report.confusions.iter().take(show) {
+            let (truth, answer) = (
+                report::printable(&pair.truth_label),
+                report::printable(&pair.predicted_label),
+            );
+            writeln!(out, "{:6}  {truth} -> {answer}", pair.images)?;
+        }
+    }
+    writeln!(
+        out,
+        "\nconfidence against accuracy\n  confidence  accuracy  images"
+    )?;
+    for bin in &report.reliability {
+        writeln!(
+            out,
+            "{:10.1} % {:7.1} %  {:6}",
+            bin.confidence_percent, bin.accuracy_percent, bin.images
+        )?;
+    }
+    Ok(out)
+}
+
+/// The wrong answers, the most confident first, as one picture, and a text file that names them.
+fn save_errors(
+    path: &Path,
+    answers: &[(usize, Judged)],
+    samples: &Samples,
+    decode: &DecodeOptions,
+    labels: &[Label],
+    talk: &TalkArgs,
+) -> Result<()> {
+    let mut wrong: Vec<&(usize, Judged)> =
+        answers.iter().filter(|(_, one)| !one.is_right()).collect();
+    wrong.sort_by(|(_, a), (_, b)| b.confidence.total_cmp(&a.confidence));
+    let mut images: Vec<RgbImage> = Vec::new();
+    let mut list = String::from("place\tpath\ttruth\tanswer\tprobability\n");
+    for (index, one) in wrong.into_iter().take(SHEET_IMAGES) {
+        let Source::File(file) = &samples.sources[*index] else {
+            continue;
+        };
+        let name = |class: usize| labels.get(class).map_or("?", |label| label.name.as_str());
+        images.push(
+            decode_file(file, decode)
+                .with_context(|| format!("cannot read {} again", file.display()))?,
+        );
+        writeln!(
+            list,
+            "{}\t{}\t{}\t{}\t{:.4}",
+            images.len(),
+            file.display(),
+            name(one.truth),
+            one.predicted().map_or("?", name),
+            one.confidence
+        )?;
+    }
+    let Some(sheet) = picture::contact_sheet(&images, SHEET_COLUMNS) else {
+        report::warning("no wrong answers: no contact sheet written");
+        return Ok(());
+    };
+    picture::save_png(path, &sheet)?;
+    let legend = path.with_extension("tsv");
+    model::write_atomically(&legend, list.as_bytes())?;
+    if !talk.quiet {
+        report::warning(&format!(
+            "{} shows {} wrong answers, {} names them",
+            path.display(),
+            images.len(),
+            legend.display()
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_matched_by_id_name_or_number() {
+        let labels = model_core::labels::imagenet1k();
+        let folders = ["n02123045", "Egyptian_cat", "7"].map(str::to_owned);
+        let classes = match_classes(&folders, labels).unwrap();
+        assert_eq!((classes[0], classes[2]), (281, 7));
+        assert_eq!(labels[classes[1]].name.to_lowercase(), "egyptian cat");
+        let error = match_classes(&["unicorn".to_owned()], labels).unwrap_err();
+        assert!(
+            error.contains("unicorn") && error.contains("1 of 1"),
+            "{error}"
+        );
+        let error = match_classes(&["crane".to_owned()], labels).unwrap_err();
+        assert!(error.contains("two classes"), "{error}");
+    }
+}

@@ -1,0 +1,70 @@
+//! `infer-cli models`: what `--model` knows by name.
+
+use anyhow::Result;
+use inference::embedded;
+use serde::Serialize;
+
+use super::print;
+use crate::args::ModelsArgs;
+use crate::{Exit, model};
+
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    path: Option<String>,
+    bytes: u64,
+    default: bool,
+}
+
+/// Lists the models.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn run(args: &ModelsArgs) -> Result<Exit> {
+    let embedded = Listed {
+        name: embedded::NAME.to_owned(),
+        path: None,
+        bytes: embedded::MODEL.len() as u64,
+        default: true,
+    };
+    let found = model::list().into_iter().map(|(name, path)| Listed {
+        name,
+        bytes: std::fs::metadata(&path).map_or(0, |file| file.len()),
+        path: Some(path.display().to_string()),
+        default: false,
+    });
+    let models: Vec<Listed> = std::iter::once(embedded).chain(found).collect();
+    let mut out = String::new();
+    if args.json {
+        for model in &models {
+            out.push_str(&serde_json::to_string(model)?);
+            out.push('\n');
+        }
+    } else {
+        let width = models
+            .iter()
+            .map(|model| model.name.len())
+            .max()
+            .unwrap_or(0);
+        for model in &models {
+            let place = model
+                .path
+                .as_deref()
+                .unwrap_or("inside the program (default)");
+            let mib = model.bytes as f64 / f64::from(1 << 20);
+            out.push_str(&format!("{:width$}  {mib:6.1} MiB  {place}\n", model.name));
+        }
+        if models.len() == 1 {
+            let folders: Vec<String> = model::folders()
+                .iter()
+                .map(|dir| dir.display().to_string())
+                .collect();
+            out.push_str(&format!(
+                "(no other in {}; INFER_MODELS_DIR names another folder)\n",
+                folders.join(", ")
+            ));
+        }
+    }
+    print(&out)?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,55 @@
+//! What the process's exit code says. Documented in the README and in `--help`; scripts rely on it.
+
+use std::process::ExitCode;
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Every image was classified.
+    Success = 0,
+    /// Some images failed, each with an error line; or there was none.
+    SomeFailed = 1,
+    /// The command line cannot be understood or asks for the impossible.
+    Usage = 2,
+    /// The model or its engine cannot be used.
+    Model = 3,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// A mistake on the command line that only shows once files are looked at.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+impl Exit {
+    /// The exit code an error stands for.
+    pub fn of(error: &anyhow::Error) -> Self {
+        for cause in error.chain() {
+            if cause.is::<UsageError>() {
+                return Self::Usage;
+            }
+            if let Some(error) = cause.downcast_ref::<inference::Error>() {
+                return match error {
+                    inference::Error::Cancelled => Self::Interrupted,
+                    error if error.is_model() => Self::Model,
+                    _ => Self::SomeFailed,
+                };
+            }
+        }
+        Self::SomeFailed
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}

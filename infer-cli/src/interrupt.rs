@@ -1,0 +1,31 @@
+//! Ctrl-C: the first asks the work to stop at the next image, so that what is printed is whole lines; the second, or
+//! two seconds of waiting for it (a list on stdin may never move again), ends the process.
+
+use std::time::Duration;
+
+use inference::Cancel;
+
+use crate::Exit;
+
+/// How long the work may take to notice.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Installs the handler and gives the flag that it sets.
+pub fn install() -> Cancel {
+    let cancel = Cancel::default();
+    let flag = cancel.clone();
+    let installed = ctrlc::set_handler(move || {
+        if flag.is_cancelled() {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+        flag.cancel();
+        std::thread::spawn(|| {
+            std::thread::sleep(GRACE);
+            std::process::exit(Exit::Interrupted as i32);
+        });
+    });
+    if let Err(error) = installed {
+        crate::report::warning(&format!("Ctrl-C ends the program at once: {error}"));
+    }
+    cancel
+}

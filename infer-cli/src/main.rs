@@ -1,0 +1,41 @@
+//! Parses the command line, runs one command, turns its result into an exit code. Everything else is in the library.
+
+use std::process::ExitCode;
+
+use clap::FromArgMatches;
+use infer_cli::args::{Arguments, Command};
+use infer_cli::{Exit, commands, interrupt, report};
+
+/// Fresh pages for every layer's output cost the network more than its arithmetic; mimalloc keeps them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let matches = infer_cli::args::command().get_matches();
+    let arguments = match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
+    let cancel = interrupt::install();
+    let result = match arguments.command {
+        None => commands::classify::run(&arguments.classify, &cancel),
+        Some(Command::Models(command)) => commands::models::run(&command),
+        Some(Command::Info(command)) => commands::info::run(&command),
+        Some(Command::Evaluate(command)) => commands::evaluate::run(&command, &cancel),
+        Some(Command::Calibrate(command)) => commands::calibrate::run(&command, &cancel),
+        Some(Command::Bench(command)) => commands::bench::run(&command, &cancel),
+        Some(Command::Serve(command)) => commands::serve::run(&command, &cancel),
+        Some(Command::Completions(command)) => commands::docs::completions(&command),
+        Some(Command::Man(command)) => commands::docs::man(&command),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let exit = Exit::of(&error);
+            if exit != Exit::Interrupted {
+                report::error(&format!("{error:#}"));
+            }
+            exit.into()
+        }
+    }
+}

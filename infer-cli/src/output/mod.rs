@@ -1,0 +1,78 @@
+//! Answers as text: a table for people, JSON lines and CSV for programs. Every writer gets every answer in order.
+
+mod csv_rows;
+mod json_lines;
+mod table;
+
+use std::io::{self, Write};
+
+use inference::Prediction;
+use inference::stream::Outcome;
+
+pub use csv_rows::CsvRows;
+pub use json_lines::{JsonLines, SCHEMA, answer_object, failure_object};
+pub use table::Table;
+
+use crate::args::AnswerArgs;
+
+/// What is shown of one image.
+#[derive(Clone, Debug)]
+pub struct Shown<'a> {
+    /// The image.
+    pub path: &'a str,
+    /// The model's name.
+    pub model: &'a str,
+    /// The classes left after `--threshold`, best first.
+    pub predictions: Vec<&'a Prediction>,
+    /// The best class, whatever the threshold.
+    pub best: Option<&'a Prediction>,
+    /// Whether the best class reaches `--abstain`; none without the option.
+    pub sure: Option<bool>,
+}
+
+impl<'a> Shown<'a> {
+    /// Applies the threshold and the abstention.
+    pub fn new(path: &'a str, model: &'a str, outcome: &'a Outcome, args: &AnswerArgs) -> Self {
+        let threshold = args.threshold.unwrap_or(0.0);
+        let best = outcome.predictions.first();
+        Self {
+            path,
+            model,
+            predictions: outcome
+                .predictions
+                .iter()
+                .filter(|p| p.probability >= threshold)
+                .collect(),
+            best,
+            sure: args
+                .abstain
+                .map(|least| best.is_some_and(|best| best.probability >= least)),
+        }
+    }
+}
+
+/// A form of output.
+pub trait Writer {
+    /// One image's answer.
+    ///
+    /// # Errors
+    /// When the output is closed.
+    fn answer(&mut self, shown: &Shown<'_>) -> io::Result<()>;
+
+    /// One image's failure; stderr has it already.
+    ///
+    /// # Errors
+    /// When the output is closed.
+    fn failure(&mut self, path: &str, error: &str) -> io::Result<()>;
+}
+
+/// The writer that the options ask for, onto `out`.
+pub fn writer<'a>(args: &AnswerArgs, several: bool, out: impl Write + 'a) -> Box<dyn Writer + 'a> {
+    if args.json {
+        Box::new(JsonLines::new(out))
+    } else if args.csv {
+        Box::new(CsvRows::new(out))
+    } else {
+        Box::new(Table::new(out, several))
+    }
+}

@@ -1,0 +1,176 @@
+//! For people: rank, label, a bar as long as the probability, and the probability.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use unicode_width::UnicodeWidthChar;
+
+use super::{Shown, Writer};
+use crate::report::printable;
+
+/// Columns of a bar at 100 %.
+const BAR_COLUMNS: f32 = 30.0;
+
+/// The widest a label may be; longer ones are cut.
+const MAX_LABEL_COLUMNS: usize = 40;
+
+const TITLE: Style = Style::new().bold();
+const BEST: Style = AnsiColor::Green.on_default().bold();
+const BAR: Style = AnsiColor::Cyan.on_default();
+const DIM: Style = Style::new().dimmed();
+
+/// Writes tables; colour is in the text and removed by the stream that does not want it.
+pub struct Table<W> {
+    out: W,
+    several: bool,
+    first: bool,
+}
+
+impl<W: Write> Table<W> {
+    /// Writes onto `out`; `several` puts the image's name above its answer.
+    pub fn new(out: W, several: bool) -> Self {
+        Self {
+            out,
+            several,
+            first: true,
+        }
+    }
+
+    fn title(&mut self, path: &str) -> io::Result<()> {
+        if self.several {
+            if !self.first {
+                writeln!(self.out)?;
+            }
+            writeln!(self.out, "{TITLE}{}{TITLE:#}", printable(path))?;
+        }
+        self.first = false;
+        Ok(())
+    }
+}
+
+impl<W: Write> Writer for Table<W> {
+    fn answer(&mut self, shown: &Shown<'_>) -> io::Result<()> {
+        self.title(shown.path)?;
+        if let (Some(false), Some(best)) = (shown.sure, shown.best) {
+            let percent = best.probability * 100.0;
+            writeln!(
+                self.out,
+                "not sure {DIM}(best guess: {}, {percent:.2} %){DIM:#}",
+                printable(&best.label)
+            )?;
+            return self.out.flush();
+        }
+        if shown.predictions.is_empty() {
+            writeln!(self.out, "{DIM}no class reaches the threshold{DIM:#}")?;
+            return self.out.flush();
+        }
+        let labels: Vec<String> = shown
+            .predictions
+            .iter()
+            .map(|p| cut(&printable(&p.label)))
+            .collect();
+        let label_columns = labels.iter().map(|label| columns(label)).max().unwrap_or(0);
+        let rank_columns = shown.predictions.len().to_string().len();
+        for (place, (prediction, label)) in shown.predictions.iter().zip(&labels).enumerate() {
+            let style = if place == 0 { BEST } else { Style::new() };
+            let padding = " ".repeat(label_columns - columns(label));
+            let bar = bar(prediction.probability);
+            let bar_padding = " ".repeat(BAR_COLUMNS as usize - bar.chars().count());
+            writeln!(
+                self.out,
+                "{DIM}{:>rank_columns$}{DIM:#}  {style}{label}{style:#}{padding}  {BAR}{bar}{BAR:#}{bar_padding} {:>6.2} %",
+                place + 1,
+                prediction.probability * 100.0,
+            )?;
+        }
+        self.out.flush()
+    }
+
+    fn failure(&mut self, _path: &str, _error: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A bar in eighths of a column.
+fn bar(probability: f32) -> String {
+    const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let eighths = (probability.clamp(0.0, 1.0) * BAR_COLUMNS * 8.0).round() as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    if let Some(part) = (eighths % 8).checked_sub(1) {
+        bar.push(EIGHTHS[part]);
+    }
+    bar
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+fn cut(label: &str) -> String {
+    if columns(label) <= MAX_LABEL_COLUMNS {
+        return label.to_owned();
+    }
+    let mut short = String::new();
+    for c in label.chars() {
+        if columns(&short) + c.width().unwrap_or(0) > MAX_LABEL_COLUMNS - 1 {
+            break;
+        }
+        short.push(c);
+    }
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use inference::Prediction;
+
+    use super::*;
+
+    fn prediction(label: &str, probability: f32) -> Prediction {
+        Prediction {
+            index: 0,
+            id: None,
+            label: label.to_owned(),
+            probability,
+        }
+    }
+
+    #[test]
+    fn bars_grow_in_eighths() {
+        assert_eq!(bar(0.0), "");
+        assert_eq!(bar(1.0).chars().count(), 30);
+        assert_eq!(bar(0.5), "█".repeat(15));
+        assert_eq!(bar(1.0 / 240.0), "▏");
+        assert_eq!(bar(f32::NAN), "");
+    }
+
+    #[test]
+    fn columns_line_up_whatever_the_script() {
+        let (a, b) = (prediction("虎", 0.5), prediction("tabby cat", 0.25));
+        let shown = Shown {
+            path: "p",
+            model: "m",
+            predictions: vec![&a, &b],
+            best: Some(&a),
+            sure: None,
+        };
+        let mut out = Vec::new();
+        Table::new(anstream::StripStream::new(&mut out), true)
+            .answer(&shown)
+            .unwrap();
+        let text = String::from_utf8(out).unwrap();
+        insta::assert_snapshot!(text, @"
+        p
+        1  虎         ███████████████                 50.00 %
+        2  tabby cat  ███████▌                        25.00 %
+        ");
+    }
+
+    #[test]
+    fn a_long_label_is_cut() {
+        let short = cut(&"x".repeat(100));
+        assert_eq!(columns(&short), MAX_LABEL_COLUMNS);
+        assert!(short.ends_with('…'));
+    }
+}

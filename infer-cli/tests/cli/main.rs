@@ -1,0 +1,14 @@
+//! Runs the binary: output forms, sources, exit codes, bad input, and the commands around classification.
+//!
+//! The model is a tiny one made here that names an image's strongest colour, so answers are known by hand.
+
+#[path = "../../../inference/tests/support/mod.rs"]
+mod support;
+
+mod helpers;
+
+mod bad_input;
+mod commands;
+mod output;
+mod serve;
+mod sources;

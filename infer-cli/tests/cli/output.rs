@@ -1,0 +1,158 @@
+//! Table, JSON lines, CSV, threshold, abstention, colour, saved tensors, explanation.
+
+use insta::assert_snapshot;
+
+use crate::helpers::{Bench, RED, outcome, ppm};
+
+#[test]
+fn a_table_for_one_image() {
+    let (code, out, err) = Bench::new().outcome(&["red.ppm", "--topk", "2"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_snapshot!(out, @"
+    1  red    █████████████████████████████▉  99.83 %
+    2  green                                   0.09 %
+    ");
+}
+
+#[test]
+fn a_table_for_several_names_each() {
+    let (code, out, _) = Bench::new().outcome(&["red.ppm", "blue.ppm", "-k", "1"]);
+    assert_eq!(code, 0);
+    assert_snapshot!(out, @"
+    red.ppm
+    1  red  █████████████████████████████▉  99.83 %
+
+    blue.ppm
+    1  blue  █████████████████████████████▍  98.21 %
+    ");
+}
+
+#[test]
+fn json_lines_have_the_documented_schema() {
+    let bench = Bench::new();
+    bench.write("text.jpg", b"no image");
+    let (code, out, err) = bench.outcome(&["red.ppm", "text.jpg", "--json", "--topk", "1"]);
+    assert_eq!(code, 1);
+    assert!(err.starts_with("error: text.jpg: "), "{err}");
+    assert_eq!(err.lines().count(), 1);
+    let mut lines = out.lines();
+    assert_snapshot!(lines.next().unwrap(), @r#"{"schema":1,"path":"red.ppm","model":"colours","predictions":[{"index":0,"id":null,"label":"red","probability":0.99827874}]}"#);
+    let failed: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let keys: Vec<&String> = failed.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["schema", "path", "error"]);
+    assert_eq!(lines.next(), None);
+}
+
+#[test]
+fn csv_has_a_row_a_class_and_a_row_a_failure() {
+    let bench = Bench::new();
+    bench.write("a,b.ppm", &ppm(RED));
+    let (code, out, _) = bench.outcome(&["a,b.ppm", "missing.jpg", "--csv", "--topk", "2"]);
+    assert_eq!(code, 1);
+    let rows: Vec<&str> = out.lines().collect();
+    assert_eq!(
+        rows[0],
+        "path,model,rank,index,id,label,probability,sure,error"
+    );
+    assert!(
+        rows[1].starts_with("\"a,b.ppm\",colours,1,0,,red,0.998"),
+        "{}",
+        rows[1]
+    );
+    assert!(
+        rows[2].starts_with("\"a,b.ppm\",colours,2,1,,green,"),
+        "{}",
+        rows[2]
+    );
+    assert!(rows[3].starts_with("missing.jpg,,,,,,,,"), "{}", rows[3]);
+}
+
+#[test]
+fn threshold_and_abstention() {
+    let bench = Bench::new();
+    bench.write("grey.ppm", &ppm([99, 98, 97]));
+    let (code, out, _) = bench.outcome(&["red.ppm", "--threshold", "0.5"]);
+    assert_eq!((code, out.lines().count()), (0, 1));
+    let (code, out, _) = bench.outcome(&["grey.ppm", "--threshold", "0.9"]);
+    assert_eq!((code, out.trim()), (0, "no class reaches the threshold"));
+    let (code, out, _) = bench.outcome(&["grey.ppm", "--abstain", "0.5"]);
+    assert_eq!(code, 0);
+    assert_snapshot!(out, @"not sure (best guess: red, 34.64 %)");
+    let (_, out, _) = bench.outcome(&["grey.ppm", "red.ppm", "--abstain", "0.5", "--json", "-k1"]);
+    let sure: Vec<bool> = out
+        .lines()
+        .map(|line| line.contains("\"sure\":true"))
+        .collect();
+    assert_eq!(sure, [false, true]);
+}
+
+#[test]
+fn colour_only_when_asked_for() {
+    let bench = Bench::new();
+    let (_, plain, _) = bench.outcome(&["red.ppm"]);
+    assert!(!plain.contains('\u{1b}'));
+    let (_, coloured, _) = outcome(bench.run(&["red.ppm"]).env("CLICOLOR_FORCE", "1"));
+    assert!(coloured.contains('\u{1b}'));
+    let (_, without, _) = outcome(bench.run(&["red.ppm"]).env("NO_COLOR", "1"));
+    assert!(!without.contains('\u{1b}'));
+}
+
+#[test]
+fn a_hostile_file_name_cannot_steer_the_terminal() {
+    let bench = Bench::new();
+    let name = "\u{1b}]0;gotcha\u{7}.ppm";
+    bench.write(name, &ppm(RED));
+    let (_, out, _) = bench.outcome(&[name, "red.ppm"]);
+    assert!(!out.contains('\u{1b}') && out.contains("gotcha"));
+    let (_, _, err) = bench.outcome(&["\u{1b}[2J.jpg"]);
+    assert!(!err.contains('\u{1b}'), "{err:?}");
+}
+
+#[test]
+fn what_the_network_saw_is_saved() {
+    let bench = Bench::new();
+    let (code, ..) = bench.outcome(&["red.ppm", "blue.ppm", "--save-preprocessed", "seen"]);
+    assert_eq!(code, 0);
+    let npy = std::fs::read(bench.path().join("seen/000000-red.npy")).unwrap();
+    let header = String::from_utf8_lossy(&npy[10..128]).into_owned();
+    assert!(
+        header.contains("'shape': (1, 3, 16, 16,)") && header.contains("'<f4'"),
+        "{header}"
+    );
+    let first = f32::from_le_bytes(npy[npy.len() - 4 * 3 * 256..][..4].try_into().unwrap());
+    assert_eq!(first, 200.0 / 255.0);
+    let png = std::fs::read(bench.path().join("seen/000001-blue.png")).unwrap();
+    let image = image_data::decode::decode(&png, &Default::default()).unwrap();
+    assert_eq!(
+        (image.width, image.height, image.pixel(3, 3)),
+        (16, 16, [0, 0, 120])
+    );
+}
+
+#[test]
+fn the_explanation_is_a_picture_of_crop_and_overlay() {
+    let bench = Bench::new();
+    let (code, out, err) = bench.outcome(&["red.ppm", "--explain", "why.png", "-k", "1"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("red") && err.contains("why.png"));
+    let png = std::fs::read(bench.path().join("why.png")).unwrap();
+    let image = image_data::decode::decode(&png, &Default::default()).unwrap();
+    assert_eq!((image.width, image.height), (32, 16));
+    assert_eq!(image.pixel(0, 0), RED, "the left half is the crop as it is");
+    let (code, _, err) = bench.outcome(&["red.ppm", "blue.ppm", "--explain", "why.png"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("exactly one image"));
+}
+
+#[test]
+fn quiet_and_verbose() {
+    let bench = Bench::new();
+    let (_, _, err) = bench.outcome(&["red.ppm", "-v"]);
+    assert!(
+        err.contains("model colours (3 classes, its own manifest), engine tract"),
+        "{err}"
+    );
+    assert!(err.contains("1 images, 0 failed"), "{err}");
+    let (_, _, err) = bench.outcome(&["red.ppm", "-q"]);
+    assert_eq!(err, "");
+}

@@ -1,0 +1,221 @@
+//! The HTTP service over loopback, spoken to as raw bytes: answers, limits, foreign hosts and origins.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::helpers::{BLUE, Bench, RED, ppm};
+
+struct Service {
+    child: Child,
+    address: SocketAddr,
+    _bench: Bench,
+}
+
+impl Service {
+    fn start(arguments: &[&str]) -> Self {
+        let bench = Bench::new();
+        let mut child = Command::new(assert_cmd::cargo::cargo_bin!("infer-cli"))
+            .args(["serve", "--port", "0"])
+            .args(arguments)
+            .env("INFER_MODEL", &bench.model)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim()
+            .strip_prefix("listening on http://")
+            .unwrap()
+            .parse()
+            .unwrap();
+        Self {
+            child,
+            address,
+            _bench: bench,
+        }
+    }
+
+    /// Sends raw bytes, reads to the end: status and body.
+    fn send(&self, request: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        // The service may answer and close before it has read everything.
+        let _ = stream.write_all(request);
+        let mut reply = Vec::new();
+        let _ = stream.read_to_end(&mut reply);
+        let reply = String::from_utf8_lossy(&reply).into_owned();
+        let status = reply
+            .split(' ')
+            .nth(1)
+            .and_then(|s| s.parse().ok())
+            .unwrap_or(0);
+        let body = reply
+            .split_once("\r\n\r\n")
+            .map_or("", |(_, body)| body)
+            .to_owned();
+        (status, body)
+    }
+
+    fn request(&self, first: &str, headers: &str, body: &[u8]) -> (u16, String) {
+        let head = format!(
+            "{first} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+            self.address,
+            body.len()
+        );
+        self.send(&[head.as_bytes(), body].concat())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn the_page_and_the_answers() {
+    let service = Service::start(&[]);
+    let (status, page) = service.request("GET /", "", b"");
+    assert_eq!(status, 200);
+    assert!(page.contains("Drop photos here"));
+    let (status, body) =
+        service.request("POST /api/classify?topk=2&name=a%20b.ppm", "", &ppm(BLUE));
+    assert_eq!(status, 200);
+    let answer = json(&body);
+    assert_eq!(
+        (answer["path"].as_str(), answer["schema"].as_u64()),
+        (Some("a b.ppm"), Some(1))
+    );
+    assert_eq!(answer["predictions"].as_array().unwrap().len(), 2);
+    assert_eq!(answer["predictions"][0]["label"], "blue");
+    let (status, body) = service.request("GET /api/model", "", b"");
+    assert_eq!((status, json(&body)["classes"].as_u64()), (200, Some(3)));
+    assert_eq!(
+        service.request("GET /healthz", "", b""),
+        (200, "ok\n".into())
+    );
+}
+
+#[test]
+fn wrong_requests_get_a_reason() {
+    let service = Service::start(&[]);
+    for (first, body, status, part) in [
+        (
+            "POST /api/classify",
+            &b"not an image"[..],
+            422,
+            "expected JPEG",
+        ),
+        ("POST /api/classify", b"", 422, "0 bytes"),
+        ("POST /api/classify?topk=x", b"", 400, "topk"),
+        ("GET /api/classify", b"", 405, "POST"),
+        ("DELETE /", b"", 405, "GET"),
+        ("GET /etc/passwd", b"", 404, "/api/classify"),
+    ] {
+        let (got, text) = service.request(first, "", body);
+        assert_eq!(got, status, "{first}: {text}");
+        assert!(
+            json(&text)["error"].as_str().unwrap().contains(part),
+            "{first}: {text}"
+        );
+    }
+    // Still alive, and still right.
+    assert_eq!(service.request("POST /api/classify", "", &ppm(RED)).0, 200);
+}
+
+#[test]
+fn uploads_are_bounded_announced_or_not() {
+    let service = Service::start(&["--max-upload", "1"]);
+    let (status, body) = service.send(
+        format!("POST /api/classify HTTP/1.1\r\nHost: {}\r\nContent-Length: 99999999\r\nConnection: close\r\n\r\n", service.address)
+            .as_bytes(),
+    );
+    assert_eq!(status, 413, "{body}");
+    let mut chunked = format!(
+        "POST /api/classify HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+        service.address
+    )
+    .into_bytes();
+    for _ in 0..20 {
+        chunked.extend_from_slice(b"20000\r\n");
+        chunked.extend_from_slice(&[0; 0x20000]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    let mut stream = TcpStream::connect(service.address).unwrap();
+    let _ = stream.write_all(&chunked);
+    let mut head = [0; 12];
+    // A reset may overtake the answer; a success must not come.
+    if stream.read_exact(&mut head).is_ok() {
+        assert_eq!(&head, b"HTTP/1.1 413");
+    }
+    assert_eq!(service.request("POST /api/classify", "", &ppm(RED)).0, 200);
+}
+
+#[test]
+fn slow_uploads_end_by_the_clock() {
+    let service = Service::start(&["--timeout", "1"]);
+    let head = format!(
+        "POST /api/classify HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\nConnection: close\r\n\r\nabc",
+        service.address
+    );
+    assert_eq!(service.send(head.as_bytes()).0, 408);
+    // Half a header, and then nothing: the connection is closed (408 or nothing at all).
+    let (status, _) = service.send(b"GET / HTTP/1.1\r\nHos");
+    assert!(matches!(status, 0 | 408), "{status}");
+    assert_eq!(service.request("GET /healthz", "", b"").0, 200);
+}
+
+#[test]
+fn other_sites_cannot_use_the_visitors_browser() {
+    let service = Service::start(&[]);
+    let (status, _) =
+        service.send(b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    assert_eq!(status, 403);
+    let (status, _) = service.request(
+        "POST /api/classify",
+        "Origin: http://evil.example\r\n",
+        &ppm(RED),
+    );
+    assert_eq!(status, 403);
+    let own = format!("Origin: http://{}\r\n", service.address);
+    assert_eq!(
+        service.request("POST /api/classify", &own, &ppm(RED)).0,
+        200
+    );
+}
+
+#[test]
+fn many_at_once_all_get_their_own_answer() {
+    let service = Service::start(&["--concurrency", "2"]);
+    std::thread::scope(|scope| {
+        for i in 0..16 {
+            let service = &service;
+            scope.spawn(move || {
+                let (rgb, label) = if i % 2 == 0 {
+                    (RED, "red")
+                } else {
+                    (BLUE, "blue")
+                };
+                let (status, body) = service.request("POST /api/classify", "", &ppm(rgb));
+                assert_eq!(
+                    (status, json(&body)["predictions"][0]["label"].as_str()),
+                    (200, Some(label))
+                );
+            });
+        }
+    });
+}

@@ -1,0 +1,19 @@
+//! The library in twenty lines: `cargo run -p inference --release --example classify -- photo.jpg [model.onnx]`.
+
+use inference::{Classifier, Options};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let photo = arguments
+        .next()
+        .ok_or("expected: classify PHOTO [MODEL.onnx]")?;
+    let options = Options::default();
+    let classifier = match arguments.next() {
+        Some(model) => Classifier::open(model, &options)?,
+        None => Classifier::embedded(&options)?,
+    };
+    for answer in classifier.classify_file(photo, 5)? {
+        println!("{:6.2} %  {}", answer.probability * 100.0, answer.label);
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! The engines on small models: shapes, batches, threads, fixed batches, and both engines against each other.
+
+mod support;
+
+use inference::{Classifier, EngineKind, Options, RgbImage};
+use support::{SIDE, Shape, described};
+
+const RED: [u8; 3] = [250, 40, 10];
+const BLUE: [u8; 3] = [0, 30, 200];
+
+fn image(rgb: [u8; 3]) -> RgbImage {
+    RgbImage::filled(40, 30, rgb).unwrap()
+}
+
+fn options(threads: usize) -> Options {
+    Options {
+        threads,
+        ..Options::default()
+    }
+}
+
+fn best(classifier: &Classifier, rgb: [u8; 3]) -> String {
+    classifier.classify(&image(rgb), 1).unwrap()[0]
+        .label
+        .clone()
+}
+
+#[test]
+fn every_shape_of_model_names_the_colour() {
+    for batch in [None, Some(1), Some(4)] {
+        for nhwc in [false, true] {
+            for softmax in [false, true] {
+                for fixed_size in [false, true] {
+                    let shape = Shape {
+                        batch,
+                        nhwc,
+                        softmax,
+                        fixed_size,
+                    };
+                    let classifier =
+                        Classifier::from_bytes(described(&shape), "colours", &options(2)).unwrap();
+                    assert_eq!(best(&classifier, RED), "red");
+                    assert_eq!(best(&classifier, BLUE), "blue");
+                    let answer = classifier.classify(&image(RED), 3).unwrap();
+                    let total: f32 = answer.iter().map(|p| p.probability).sum();
+                    assert!(
+                        (total - 1.0).abs() < 1e-5,
+                        "softmax exactly once: {answer:?}"
+                    );
+                    // softmax(10 * means) by hand.
+                    let odds = [250.0, 40.0, 10.0].map(|v: f32| (v / 25.5).exp());
+                    let expected = odds[0] / odds.iter().sum::<f32>();
+                    assert!((answer[0].probability - expected).abs() < 1e-5);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_answers_as_one_by_one_for_any_threads() {
+    let images: Vec<RgbImage> = (0..23u8)
+        .map(|i| image([i.wrapping_mul(37), i.wrapping_mul(91), i.wrapping_mul(11)]))
+        .collect();
+    for batch in [None, Some(4)] {
+        let shape = Shape {
+            batch,
+            ..Shape::default()
+        };
+        for threads in [1, 2, 5] {
+            let classifier =
+                Classifier::from_bytes(described(&shape), "colours", &options(threads)).unwrap();
+            let together = classifier.classify_batch(&images, 3).unwrap();
+            for (image, answer) in images.iter().zip(&together) {
+                assert_eq!(&classifier.classify(image, 3).unwrap(), answer);
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_input_lengths_are_errors() {
+    let classifier =
+        Classifier::from_bytes(described(&Shape::default()), "colours", &options(1)).unwrap();
+    assert_eq!(classifier.input_len(), 3 * SIDE * SIDE);
+    assert!(
+        classifier
+            .logits_of(&vec![0.0; 3 * SIDE * SIDE + 1])
+            .is_err()
+    );
+    assert!(classifier.logits_of(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn temperature_flattens_both_kinds_of_output() {
+    for softmax in [false, true] {
+        let shape = Shape {
+            softmax,
+            ..Shape::default()
+        };
+        let mut options = options(1);
+        options.overrides.temperature = Some(4.0);
+        let classifier = Classifier::from_bytes(described(&shape), "colours", &options).unwrap();
+        let answer = classifier.classify(&image(RED), 1).unwrap();
+        let odds = [250.0, 40.0, 10.0].map(|v: f32| (v / 25.5 / 4.0).exp());
+        assert!((answer[0].probability - odds[0] / odds.iter().sum::<f32>()).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn onnxruntime_agrees_or_says_what_to_do() {
+    let open = |library| {
+        let options = Options {
+            engine: EngineKind::OnnxRuntime,
+            threads: 2,
+            onnxruntime_lib: library,
+            ..Options::default()
+        };
+        Classifier::from_bytes(described(&Shape::default()), "colours", &options)
+    };
+    let error = open(Some("/nowhere/libonnxruntime.so".into())).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        error.is_model() && text.contains("/nowhere/") && text.contains("ORT_DYLIB_PATH"),
+        "{text}"
+    );
+    assert!(
+        text.contains("--engine tract") && !text.contains('\n'),
+        "{text}"
+    );
+    let Some(library) = support::onnxruntime() else {
+        eprintln!(
+            "ORT_DYLIB_PATH names no library: the agreement of the engines is not tested here"
+        );
+        return;
+    };
+    for shape in [
+        Shape::default(),
+        Shape {
+            batch: Some(4),
+            nhwc: true,
+            softmax: true,
+            ..Shape::default()
+        },
+    ] {
+        let options = Options {
+            engine: EngineKind::OnnxRuntime,
+            threads: 2,
+            onnxruntime_lib: Some(library.clone()),
+            ..Options::default()
+        };
+        let theirs = Classifier::from_bytes(described(&shape), "colours", &options).unwrap();
+        let ours =
+            Classifier::from_bytes(described(&shape), "colours", &Options::default()).unwrap();
+        for rgb in [RED, BLUE, [9, 9, 9]] {
+            let (a, b) = (
+                ours.logits(&image(rgb)).unwrap(),
+                theirs.logits(&image(rgb)).unwrap(),
+            );
+            assert!(
+                a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-4),
+                "{a:?} {b:?}"
+            );
+        }
+        let many: Vec<RgbImage> = (0..7u8).map(|i| image([i * 30, 100, 50])).collect();
+        assert_eq!(
+            ours.classify_batch(&many, 1).unwrap().len(),
+            theirs.classify_batch(&many, 1).unwrap().len()
+        );
+    }
+}
+
+#[test]
+fn the_embedded_model_describes_itself_and_knows_a_cat() {
+    let classifier = Classifier::embedded(&options(0)).unwrap();
+    let model = classifier.model();
+    assert_eq!(
+        (model.name.as_str(), model.classes),
+        ("efficientnet-lite0", 1000)
+    );
+    assert_eq!(model.dialect, inference::metadata::Dialect::Toolkit);
+    assert!(model.notes.is_empty(), "{:?}", model.notes);
+    let photo = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../models/samples/espresso.jpg"
+    );
+    let answer = classifier.classify_file(photo, 5).unwrap();
+    assert_eq!(answer[0].id.as_deref(), Some("n07920052"), "{answer:?}");
+}

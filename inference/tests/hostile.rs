@@ -1,0 +1,235 @@
+//! Damaged and hostile models: each gives one error line, none a crash, and memory stays bounded.
+//!
+//! The mutation test is deterministic and short; `FUZZ_SECONDS=60` lets it go on with new seeds for that long, as CI
+//! does. What ever failed is kept in `tests/corpus/` and run every time.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use inference::{Classifier, Manifest, Options, RgbImage};
+use model_core::onnx::{
+    self, AttributeProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
+};
+use support::{Shape, colours, convolutions, described, manifest};
+
+/// Loads and, if it loads, runs. The result does not matter; that there is one does.
+fn survive(bytes: &[u8]) {
+    let options = Options {
+        threads: 1,
+        ..Options::default()
+    };
+    match Classifier::from_bytes(bytes.to_vec(), "hostile", &options) {
+        Ok(classifier) => {
+            let image = RgbImage::filled(20, 20, [10, 200, 30]).unwrap();
+            if let Err(error) = classifier.classify(&image, 3) {
+                assert!(!error.to_string().contains('\n'), "{error}");
+            }
+        }
+        Err(error) => {
+            assert!(error.is_model(), "{error}");
+            assert!(!error.to_string().contains('\n'), "one line: {error}");
+        }
+    }
+}
+
+fn error_of(model: &ModelProto) -> String {
+    Classifier::from_bytes(onnx::to_bytes(model), "hostile", &Options::default())
+        .unwrap_err()
+        .to_string()
+}
+
+/// SplitMix64 (Steele et al. 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+}
+
+fn mutate(seed: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..=random.below(6) {
+        let at = random.below(bytes.len());
+        match random.below(6) {
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = random.next() as u8,
+            2 => bytes.truncate(at.max(1)),
+            3 => {
+                let end = (at + random.below(24)).min(bytes.len());
+                let part = bytes[at..end].to_vec();
+                let to = random.below(bytes.len());
+                bytes.splice(to..to, part);
+            }
+            4 => {
+                let end = (at + random.below(16)).min(bytes.len());
+                bytes.drain(at..end);
+                if bytes.is_empty() {
+                    bytes.push(0);
+                }
+            }
+            _ => bytes[at] = [0, 0x7f, 0x80, 0xff][random.below(4)],
+        }
+    }
+    bytes
+}
+
+fn seeds() -> Vec<Vec<u8>> {
+    let with_manifest = |model: &ModelProto| {
+        inference::metadata::with_manifest(&onnx::to_bytes(model), &manifest()).unwrap()
+    };
+    vec![
+        described(&Shape::default()),
+        described(&Shape {
+            batch: Some(2),
+            nhwc: true,
+            softmax: true,
+            fixed_size: false,
+        }),
+        with_manifest(&convolutions()),
+    ]
+}
+
+#[test]
+fn mutated_models_never_crash() {
+    let seeds = seeds();
+    for seed in &seeds {
+        survive(seed);
+    }
+    let mut random = Random(1);
+    for round in 0..600 {
+        survive(&mutate(&seeds[round % seeds.len()], &mut random));
+    }
+    let seconds = std::env::var("FUZZ_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut round = 0;
+    while Instant::now() < end {
+        survive(&mutate(&seeds[round % seeds.len()], &mut random));
+        round += 1;
+    }
+}
+
+#[test]
+fn mutated_manifests_never_crash() {
+    let text = manifest().to_json().unwrap();
+    let mut random = Random(2);
+    for _ in 0..2000 {
+        let bytes = mutate(text.as_bytes(), &mut random);
+        let text = String::from_utf8_lossy(&bytes);
+        let read = Manifest::from_json(&text).is_ok();
+        let _ = Manifest::from_yaml(&text);
+        if read {
+            let mut model = colours(&Shape::default());
+            model.set_metadata(model_core::manifest::MANIFEST_KEY, text.into_owned());
+            survive(&onnx::to_bytes(&model));
+        }
+    }
+}
+
+#[test]
+fn the_kept_corpus_never_crashes() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
+    let mut files: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files
+        .iter()
+        .filter(|file| file.extension().is_some_and(|e| e == "onnx"))
+    {
+        survive(&std::fs::read(file).unwrap());
+    }
+}
+
+#[test]
+fn external_data_is_refused_wherever_it_hides() {
+    let outside = |tensor: &mut TensorProto| {
+        tensor.data_location = Some(1);
+        tensor.raw_data = None;
+        let entry = |key: &str, value: &str| StringStringEntryProto {
+            key: key.into(),
+            value: value.into(),
+        };
+        tensor.external_data = vec![
+            entry("location", "../../etc/passwd"),
+            entry("length", "108"),
+        ];
+    };
+    let mut model = colours(&Shape::default());
+    outside(&mut model.graph.as_mut().unwrap().initializer[0]);
+    assert!(error_of(&model).contains("another file"));
+
+    let mut model = colours(&Shape::default());
+    let graph = model.graph.as_mut().unwrap();
+    let mut tensor = graph.initializer.remove(0);
+    outside(&mut tensor);
+    let value = AttributeProto {
+        name: "value".into(),
+        t: Some(tensor),
+        r#type: Some(4),
+        ..AttributeProto::default()
+    };
+    graph.node.insert(
+        0,
+        NodeProto::new("Constant", "constant", &[], &["weight"], vec![value]),
+    );
+    assert!(error_of(&model).contains("another file"));
+}
+
+#[test]
+fn bombs_are_refused_before_they_are_allocated() {
+    // A few bytes that ask for terabytes.
+    for (op, shape) in [
+        ("ConstantOfShape", vec![1 << 20, 1 << 20]),
+        ("ConstantOfShape", vec![i64::MAX, 2]),
+    ] {
+        let mut model = colours(&Shape::default());
+        let graph = model.graph.as_mut().unwrap();
+        graph
+            .initializer
+            .push(TensorProto::int64("shape", &[2], &shape));
+        graph
+            .node
+            .insert(0, NodeProto::new(op, "bomb", &["shape"], &["big"], vec![]));
+        graph.node[2].input[0] = "big".into();
+        survive(&onnx::to_bytes(&model));
+    }
+    let mut model = convolutions();
+    let graph = model.graph.as_mut().unwrap();
+    graph.node[0].attribute[1] =
+        AttributeProto::ints("pads", &[1 << 30, 1 << 30, 1 << 30, 1 << 30]);
+    let bytes = inference::metadata::with_manifest(&onnx::to_bytes(&model), &manifest()).unwrap();
+    survive(&bytes);
+    let mut model = colours(&Shape::default());
+    model.graph.as_mut().unwrap().initializer[0].dims = vec![1 << 40, 3];
+    survive(&onnx::to_bytes(&model));
+}
+
+#[test]
+fn text_and_nothing_are_no_models() {
+    for bytes in [
+        &b""[..],
+        b"PK\x03\x04 not a model",
+        b"hello\n",
+        &[0xff; 100],
+    ] {
+        let error =
+            Classifier::from_bytes(bytes.to_vec(), "notes.txt", &Options::default()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("notes.txt: not an ONNX model"), "{text}");
+    }
+}

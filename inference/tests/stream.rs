@@ -1,0 +1,138 @@
+//! Many images: order, failures in their place, cancellation, bounded reading ahead.
+
+mod support;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use inference::engine::FakeEngine;
+use inference::stream::{Source, StreamOptions};
+use inference::{Cancel, Classifier, Error};
+use support::{SIDE, manifest};
+
+fn classifier(engine: FakeEngine) -> Classifier {
+    Classifier::with_engine(Box::new(engine), manifest()).unwrap()
+}
+
+fn fake() -> FakeEngine {
+    FakeEngine::new(3, 3 * SIDE * SIDE)
+}
+
+/// A grey PNM of brightness `level`.
+fn grey(level: u8) -> Source {
+    let mut bytes = b"P5 4 4 255\n".to_vec();
+    bytes.extend([level; 16]);
+    Source::Bytes {
+        name: format!("grey {level}"),
+        bytes,
+    }
+}
+
+fn options(cancel: &Cancel) -> StreamOptions {
+    StreamOptions {
+        top_k: 1,
+        batch: 3,
+        decode_threads: 4,
+        cancel: cancel.clone(),
+        ..StreamOptions::default()
+    }
+}
+
+#[test]
+fn answers_come_in_order_with_failures_in_their_place() {
+    let sources: Vec<Source> = (0..200u32)
+        .map(|i| match i % 7 {
+            0 => Source::Bytes {
+                name: format!("bad {i}"),
+                bytes: b"text".to_vec(),
+            },
+            1 => Source::File(format!("/nowhere/{i}.jpg").into()),
+            2 => Source::Failed {
+                name: format!("failed {i}"),
+                error: "as told".into(),
+            },
+            _ => grey((i % 3 * 127) as u8),
+        })
+        .collect();
+    let names: Vec<String> = sources.iter().map(Source::name).collect();
+    let mut seen = Vec::new();
+    classifier(fake())
+        .stream(sources, &options(&Cancel::default()), |answer| {
+            assert_eq!(answer.index, seen.len());
+            match answer.index % 7 {
+                0..=2 => assert!(answer.result.is_err()),
+                _ => {
+                    let class = answer.index % 3;
+                    assert_eq!(answer.result.unwrap().predictions[0].index, class);
+                }
+            }
+            seen.push(answer.name);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(seen, names);
+}
+
+#[test]
+fn a_long_list_is_not_read_ahead_without_bound() {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&taken);
+    let endless = std::iter::repeat_with(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        grey(0)
+    });
+    let mut answered = 0;
+    classifier(fake())
+        .stream(endless, &options(&Cancel::default()), |_| {
+            answered += 1;
+            assert!(taken.load(Ordering::SeqCst) <= answered + 2 * 3 + 4 + 3);
+            if answered == 50 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+        .unwrap();
+    assert_eq!(answered, 50);
+}
+
+#[test]
+fn cancelling_stops_soon() {
+    let cancel = Cancel::default();
+    let engine = fake().with_delay(Duration::from_millis(2));
+    let mut answered = 0;
+    let result =
+        classifier(engine).stream((0..100_000).map(|_| grey(9)), &options(&cancel), |_| {
+            answered += 1;
+            if answered == 5 {
+                cancel.cancel();
+            }
+            ControlFlow::Continue(())
+        });
+    assert!(matches!(result, Err(Error::Cancelled)));
+    assert!(answered < 20, "{answered}");
+    let image = inference::RgbImage::filled(8, 8, [1; 3]).unwrap();
+    let batch = classifier(fake()).classify_batch_until(&[image], 1, &cancel);
+    assert!(matches!(batch, Err(Error::Cancelled)));
+}
+
+#[test]
+fn a_failing_network_ends_the_stream() {
+    let engine = fake().failing("out of order");
+    let result = classifier(engine).stream([grey(1)], &options(&Cancel::default()), |_| {
+        ControlFlow::Continue(())
+    });
+    assert!(result.unwrap_err().to_string().contains("out of order"));
+}
+
+#[test]
+fn nothing_in_nothing_out() {
+    let nothing: [Source; 0] = [];
+    classifier(fake())
+        .stream(nothing, &StreamOptions::default(), |_| {
+            panic!("no answer without a question")
+        })
+        .unwrap();
+}
