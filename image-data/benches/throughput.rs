@@ -1,6 +1,6 @@
 //! Images a second on one thread, from the files of a folder: decode, crop and resize, and both with a flip.
 //!
-//! cargo bench -p image-data --bench throughput -- FOLDER [SIDE]
+//! cargo bench -p image-data --bench throughput -- FOLDER [SIDE [STAGE]]
 //!
 //! FOLDER holds one folder per class. Files are read before the clock starts. Each stage runs in alternation with the
 //! others and the best of five rounds counts, so a busy machine disturbs all of them alike.
@@ -21,7 +21,7 @@ fn main() {
         .filter(|a| !a.starts_with("--"))
         .collect();
     let Some(folder) = arguments.first() else {
-        println!("usage: cargo bench -p image-data --bench throughput -- FOLDER [SIDE]");
+        println!("usage: cargo bench -p image-data --bench throughput -- FOLDER [SIDE [STAGE]]");
         return;
     };
     let side = arguments
@@ -70,7 +70,10 @@ fn main() {
             }
         }),
     ];
-    let mut best = [f64::INFINITY; 3];
+    // One stage alone, for a profiler: `decode`, `crop` or `all`.
+    let only = arguments.get(2).cloned().unwrap_or_default();
+    let stages: Vec<_> = stages.into_iter().filter(|(name, _)| name.starts_with(&only)).collect();
+    let mut best = vec![f64::INFINITY; stages.len()];
     for _ in 0..ROUNDS {
         for ((_, stage), best) in stages.iter().zip(&mut best) {
             let began = Instant::now();
