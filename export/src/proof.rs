@@ -64,6 +64,9 @@ pub struct StoredAnswers {
     pub inputs: usize,
     pub height: usize,
     pub width: usize,
+    /// The weights are the checkpoint's moving average.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ema: bool,
     /// Little-endian f32 of `[inputs, classes]`, hexadecimal.
     pub logits: String,
 }
@@ -72,7 +75,7 @@ impl StoredAnswers {
     pub fn new(precision: Precision, size: [usize; 2], logits: &[Vec<f32>]) -> Self {
         let bytes = logits.iter().flatten().flat_map(|value| value.to_le_bytes());
         let hex = bytes.map(|byte| format!("{byte:02x}")).collect();
-        Self { precision, inputs: logits.len(), height: size[0], width: size[1], logits: hex }
+        Self { precision, inputs: logits.len(), height: size[0], width: size[1], ema: false, logits: hex }
     }
 
     /// The logits, one vector an input.

@@ -37,7 +37,7 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     let size = input_size(&source.manifest);
     let built_secs = started.elapsed().as_secs_f64();
     let answers = proof::reference_answers(&unfolded, size);
-    let stored = StoredAnswers::new(precision, size, &answers);
+    let stored = StoredAnswers { ema: args.ema, ..StoredAnswers::new(precision, size, &answers) };
     metadata::set_metadata(&mut model, &source.manifest, false)?;
     model.set_metadata(PROOF_KEY, serde_json::to_string(&stored)?);
 
@@ -179,7 +179,7 @@ pub fn run_verify(args: &VerifyArgs) -> Result<()> {
     let mut answers = stored.logits()?;
     let mut unfolded = None;
     if let Some(checkpoint) = &args.checkpoint {
-        let plan = reload(checkpoint, &manifest)?;
+        let plan = reload(checkpoint, &manifest, if stored.ema { WeightSet::Ema } else { WeightSet::Model })?;
         answers = proof::reference_answers(&plan, input_size(&manifest));
         unfolded = Some(plan);
     }
@@ -195,7 +195,7 @@ pub fn run_verify(args: &VerifyArgs) -> Result<()> {
 }
 
 /// The unfolded network of the checkpoint a model says it was made from.
-fn reload(checkpoint: &Path, manifest: &Manifest) -> Result<Plan> {
+fn reload(checkpoint: &Path, manifest: &Manifest, set: WeightSet) -> Result<Plan> {
     let recorded = manifest.provenance.as_ref().and_then(|provenance| provenance.source_sha256.clone());
     let found = source::sha256_file(checkpoint)?;
     if let Some(recorded) = recorded
@@ -204,8 +204,8 @@ fn reload(checkpoint: &Path, manifest: &Manifest) -> Result<Plan> {
         bail!("{} is not the checkpoint of this model: sha256 {found}, expected {recorded}", checkpoint.display());
     }
     let architecture = model_core::arch::by_name(&manifest.arch, manifest.labels.len())?;
-    let load = |set| weights::load_state(&architecture, weights::read_set(checkpoint, set)?);
-    Plan::lower(&architecture.graph(), &load(WeightSet::Model)?)
+    let weights = weights::load_state(&architecture, weights::read_set(checkpoint, set)?)?;
+    Plan::lower(&architecture.graph(), &weights)
 }
 
 /// `export-onnx inspect model.onnx`

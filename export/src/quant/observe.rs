@@ -138,6 +138,9 @@ impl Histogram {
             let place = (self.centre(bin).abs() / f64::from(limit) * BINS as f64) as usize;
             magnitudes[place.min(BINS - 1)] += *count as f64;
         }
+        // Zeros (a ReLU gives mostly those) are exact in any range and would drown the rest, so the first bin takes
+        // its neighbour's count.
+        magnitudes[0] = magnitudes[1];
         let levels = if self.range.min < 0.0 { levels / 2 } else { levels } as usize;
         let mut best = (f64::INFINITY, BINS);
         for kept in (levels..=BINS).step_by(16) {
