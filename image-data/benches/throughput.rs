@@ -72,7 +72,10 @@ fn main() {
     ];
     // One stage alone, for a profiler: `decode`, `crop` or `all`.
     let only = arguments.get(2).cloned().unwrap_or_default();
-    let stages: Vec<_> = stages.into_iter().filter(|(name, _)| name.starts_with(&only)).collect();
+    let stages: Vec<_> = stages
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(&only))
+        .collect();
     let mut best = vec![f64::INFINITY; stages.len()];
     for _ in 0..ROUNDS {
         for ((_, stage), best) in stages.iter().zip(&mut best) {

@@ -40,11 +40,16 @@ pub fn contact_sheet(
     let [height, width] = transform.size();
     let mut random = Key::new(options.seed, 0, u64::MAX, Purpose::Other).stream();
     let (mut rows, mut first_error) = (Vec::new(), None);
-    for _ in 0..options.rows.max(1) * 4 {
+    let mut drawn = std::collections::HashSet::new();
+    // A few draws more than rows: some may repeat, some may be unreadable.
+    for _ in 0..options.rows.max(1) * 8 {
         if rows.len() == options.rows.max(1) || source.is_empty() {
             break;
         }
         let index = random.below(source.len() as u64) as usize;
+        if !drawn.insert(index) {
+            continue;
+        }
         let image = match source.image(index) {
             Ok(image) => image,
             Err(error) => {

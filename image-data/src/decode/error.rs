@@ -7,7 +7,7 @@ use super::Format;
 pub enum DecodeError {
     /// The file could not be read.
     #[error("cannot read it: {0}")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
     /// No bytes at all.
     #[error("expected an image, got an empty file (0 bytes); copy or download it again")]
     Empty,
@@ -111,6 +111,13 @@ pub enum DecodeError {
         /// The panic's message.
         reason: String,
     },
+}
+
+// By hand: `#[from]` would make it a source too, and reports would say it twice.
+impl From<std::io::Error> for DecodeError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// A decoder's message as one line of readable text, whatever it quotes from the file.

@@ -114,9 +114,9 @@ struct Labels {
 
 /// Looks beside the images and up to two folders above, the devkit's usual places included.
 fn find_labels(root: &Path) -> Result<Option<Labels>, FolderError> {
-    let absolute = std::path::absolute(root).map_err(|source| FolderError::Io {
+    let absolute = std::path::absolute(root).map_err(|reason| FolderError::Io {
         path: root.to_owned(),
-        source,
+        reason,
     })?;
     let mut places = Vec::new();
     for base in absolute.ancestors().take(3) {
@@ -152,9 +152,9 @@ fn find_labels(root: &Path) -> Result<Option<Labels>, FolderError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, FolderError> {
     use std::io::Read;
-    let io = |source| FolderError::Io {
+    let io = |reason| FolderError::Io {
         path: path.to_owned(),
-        source,
+        reason,
     };
     let file = std::fs::File::open(path).map_err(io)?;
     let mut bytes = Vec::new();

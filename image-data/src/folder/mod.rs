@@ -40,12 +40,12 @@ pub struct Folder {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// A folder or file could not be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {reason}")]
     Io {
         /// What was being read.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// No class folders and no ImageNet validation images.
     #[error(
@@ -267,7 +267,7 @@ fn class_files(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
                 let path = error.path().unwrap_or(dir).to_owned();
                 return Err(FolderError::Io {
                     path,
-                    source: error.into(),
+                    reason: error.into(),
                 });
             }
         };
@@ -314,9 +314,9 @@ fn refuse_splits(root: &Path, classes: &[String]) -> Result<(), FolderError> {
 }
 
 fn read_dir(dir: &Path) -> Result<Vec<std::fs::DirEntry>, FolderError> {
-    let fail = |source| FolderError::Io {
+    let fail = |reason| FolderError::Io {
         path: dir.to_owned(),
-        source,
+        reason,
     };
     std::fs::read_dir(dir)
         .map_err(fail)?
