@@ -22,6 +22,12 @@ impl Error {
         }
     }
 
+    /// Whether it comes from a collective: another process may be the cause.
+    pub fn is_exchange(&self) -> bool {
+        let collectives = ["all-reduce", "broadcast", "all-gather", "barrier", "synchronised batch norm"];
+        collectives.contains(&self.operation)
+    }
+
     /// Whether the message speaks of an exhausted device or host allocator.
     pub fn is_out_of_memory(&self) -> bool {
         is_out_of_memory(&self.message)

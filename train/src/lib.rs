@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod data;
 pub mod device;
+pub mod distributed;
 pub mod ema;
 pub mod evaluate;
 pub mod init;

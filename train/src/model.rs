@@ -2,9 +2,12 @@
 //!
 //! Initial values are in `init`, reading and writing of weights in `checkpoint`.
 
+use std::rc::Rc;
+
 use anyhow::{Context, Result, bail};
 use model_core::arch::{Architecture, Graph, Op, Padding, TensorKind};
 use tch::{Device, Kind, Tensor};
+use torch_ext::c10d::ProcessGroup;
 
 /// A named tensor of the state dict.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Network {
     batches_tracked: i64,
     device: Device,
     channels_last: bool,
+    /// The processes over whose batches BatchNorm takes its statistics; none: this one's batch.
+    norm_group: Option<Rc<ProcessGroup>>,
 }
 
 /// Where a node's tensors are, as indices into `tensors`.
@@ -77,7 +82,13 @@ impl Network {
             batches_tracked: 0,
             device: Device::Cpu,
             channels_last: false,
+            norm_group: None,
         })
+    }
+
+    /// From now on BatchNorm in training takes its statistics over the batches of all processes of `group`.
+    pub fn synchronise_norms(&mut self, group: Option<Rc<ProcessGroup>>) {
+        self.norm_group = group;
     }
 
     /// The description it was built from.
@@ -232,6 +243,20 @@ impl Network {
                     [padding, padding],
                     [1, 1],
                     conv.groups as i64,
+                )?
+            }
+            (Op::BatchNorm(norm), Layer::Norm { weight, bias, mean, var, .. })
+                if train && !self.tensors[*mean].frozen && self.norm_group.is_some() =>
+            {
+                let group = self.norm_group.as_ref().context("a group of processes")?;
+                group.sync_batch_norm(
+                    x,
+                    tensor(*weight),
+                    tensor(*bias),
+                    tensor(*mean),
+                    tensor(*var),
+                    norm.momentum,
+                    norm.eps,
                 )?
             }
             (Op::BatchNorm(norm), Layer::Norm { weight, bias, mean, var, .. }) => x.f_batch_norm(

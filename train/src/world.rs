@@ -1,7 +1,10 @@
 //! The seam for training with several processes: what the loop asks of the others. One process asks nobody.
 
+use std::rc::Rc;
+
 use anyhow::Result;
 use tch::Tensor;
+use torch_ext::c10d::{Overlap, ProcessGroup};
 
 /// The processes that train one network together, seen from one of them.
 pub trait World {
@@ -21,6 +24,34 @@ pub trait World {
 
     /// Sums each number over all processes.
     fn sum(&mut self, values: &mut [f64]) -> Result<()>;
+
+    /// The device this process takes where the recipe says `wanted`.
+    fn device(&self, wanted: &str) -> String {
+        wanted.to_owned()
+    }
+
+    /// Replaces floating-point tensors by their mean over all processes.
+    fn average(&mut self, _tensors: &[Tensor]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Over whom BatchNorm may take its statistics; after [`World::attach`].
+    fn norm_group(&self) -> Option<Rc<ProcessGroup>> {
+        None
+    }
+
+    /// Tells the others which step begins, counted from 1, so that they can say where this process was lost.
+    fn at(&mut self, _epoch: u64, _step: u64) {}
+
+    /// How much of the exchange of gradients was hidden behind backward.
+    fn overlap(&self) -> Option<Overlap> {
+        None
+    }
+
+    /// Waits for the others at the end of a run that went well.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// True everywhere as soon as it is true anywhere.
     fn any(&mut self, flag: bool) -> Result<bool> {

@@ -231,6 +231,12 @@ impl ProcessGroup {
     }
 }
 
+impl std::fmt::Debug for ProcessGroup {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ProcessGroup").field("rank", &self.rank).field("size", &self.size).finish()
+    }
+}
+
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         // SAFETY: ours, and not used afterwards; reducers and autograd nodes hold their own reference.

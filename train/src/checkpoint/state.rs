@@ -45,8 +45,15 @@ pub struct Progress {
     pub history: Vec<EpochRecord>,
     /// Seconds spent so far, over all parts of the run.
     pub elapsed_secs: f64,
+    /// Processes that trained together.
+    #[serde(default = "one")]
+    pub processes: usize,
     /// The resolved recipe as YAML.
     pub recipe: String,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// What the tensors of a state belong to.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+use crate::distributed::LaunchArgs;
 use crate::recipe::{BadImages, OptimizerKind, Override, Precision};
 
 /// Flags of `train`; each overrides a key of the recipe.
@@ -90,6 +91,9 @@ pub struct TrainArgs {
     /// Any other key of the recipe, as optimizer.nesterov=true; may be given again
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+
+    #[command(flatten)]
+    pub launch: LaunchArgs,
 }
 
 impl TrainArgs {

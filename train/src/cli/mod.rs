@@ -1,7 +1,10 @@
 //! The command line: `train` trains; `train eval`, `summary`, `recipes`, `doctor` and `plot` look at things.
 
 mod args;
+mod data;
+mod doctor;
 mod look;
+mod plot;
 mod run;
 
 use std::process::ExitCode;
@@ -27,8 +30,16 @@ enum Command {
     Eval(look::EvalArgs),
     /// Layers, output shapes, parameters and multiply-accumulates of an architecture
     Summary(look::SummaryArgs),
+    /// Look for unreadable, truncated, mislabelled, duplicate images before training
+    Check(data::CheckArgs),
+    /// Write a contact sheet of augmented samples
+    Preview(data::PreviewArgs),
     /// List the recipes that come with the program, or print one in full
     Recipes(look::RecipesArgs),
+    /// What this machine offers (libtorch, CUDA and why not, cores, memory), and whether a data directory is usable
+    Doctor(doctor::DoctorArgs),
+    /// Plot a run anew, or several against each other
+    Plot(plot::PlotArgs),
 }
 
 /// Parses, runs, and turns the outcome into an exit code: 0 done, 1 failed, 2 wrong usage, 3 done but some images could
@@ -39,7 +50,11 @@ pub fn main() -> ExitCode {
         None => run::train(&cli.train),
         Some(Command::Eval(args)) => look::eval(&args),
         Some(Command::Summary(args)) => look::summary(&args),
+        Some(Command::Check(args)) => data::check(&args),
+        Some(Command::Preview(args)) => data::preview(&args),
         Some(Command::Recipes(args)) => look::recipes(&args),
+        Some(Command::Doctor(args)) => doctor::doctor(&args),
+        Some(Command::Plot(args)) => plot::plot(&args),
     };
     match result {
         Ok(code) => code,

@@ -178,8 +178,7 @@ fn val_loader(recipe: &Recipe, folder: Folder, rank: usize, world_size: usize) -
 }
 
 fn config(recipe: &Recipe, training: bool) -> LoaderConfig {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = recipe.workers.unwrap_or_else(cores);
+    let workers = recipe.workers.unwrap_or_else(crate::distributed::cores_per_process);
     let base = if training {
         LoaderConfig::training(workers)
     } else {

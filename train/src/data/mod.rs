@@ -71,9 +71,6 @@ pub trait Source {
 /// No data named, or data that cannot be used.
 pub fn open(recipe: &Recipe, rank: usize, world_size: usize) -> Result<Rc<dyn Source>> {
     match (&recipe.data, recipe.synthetic) {
-        (_, Some(_)) if world_size > 1 => {
-            bail!("synthetic data is for one process, got {world_size}")
-        }
         (_, Some(count)) => {
             let side = recipe.preprocessing.crop[0];
             let classes = if recipe.arch.starts_with("cifar") { 10 } else { 1000 };
@@ -83,7 +80,8 @@ pub fn open(recipe: &Recipe, rank: usize, world_size: usize) -> Result<Rc<dyn So
                 recipe.batch_size,
                 side,
                 recipe.seed,
-            )))
+            )
+            .sharded(rank, world_size)))
         }
         (Some(dir), None) => Ok(Rc::new(images::Images::open(recipe, dir, rank, world_size)?)),
         (None, None) => {

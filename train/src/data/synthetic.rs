@@ -12,6 +12,8 @@ pub struct Synthetic {
     batch: usize,
     val_side: u32,
     seed: u64,
+    rank: u64,
+    world: u64,
 }
 
 impl Synthetic {
@@ -23,7 +25,15 @@ impl Synthetic {
             batch,
             val_side,
             seed,
+            rank: 0,
+            world: 1,
         }
+    }
+
+    /// The part of process `rank` of `world`: every `world`-th batch, so that the images of a step are the same for any
+    /// `world` of the same global batch.
+    pub fn sharded(self, rank: usize, world: usize) -> Self {
+        Self { rank: rank as u64, world: world.max(1) as u64, ..self }
     }
 
     fn batch(&self, stream: u64, first: u64, count: usize, side: u32) -> Result<Batch> {
@@ -46,7 +56,8 @@ impl Synthetic {
 
     fn batches(&self, stream: u64, images: u64, first: u64, side: u32) -> Batches<'_> {
         let size = self.batch as u64;
-        let starts = (first * size..images).step_by(self.batch);
+        let begin = (first * self.world + self.rank) * size;
+        let starts = (begin..images).step_by(self.batch * self.world as usize);
         Box::new(starts.map(move |start| {
             let count = size.min(images - start) as usize;
             self.batch(stream, start, count, side)

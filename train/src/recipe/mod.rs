@@ -70,6 +70,9 @@ pub struct Recipe {
     /// Activations and weights as `[N, H, W, C]` in memory; none: wherever it is faster.
     pub channels_last: Option<bool>,
 
+    /// BatchNorm takes its statistics over the batches of all processes, not of each alone.
+    pub sync_batch_norm: bool,
+
     /// What is minimised.
     pub loss: Loss,
     /// How the weights move.
@@ -293,6 +296,7 @@ impl Default for Recipe {
             epochs: 90,
             batch_size: 256,
             accumulate_steps: 1,
+            sync_batch_norm: false,
             precision: Precision::Auto,
             channels_last: None,
             loss: Loss::default(),
@@ -394,6 +398,30 @@ impl Recipe {
     /// Images behind one optimiser step, over all devices.
     pub fn global_batch(&self, world_size: usize) -> u64 {
         (self.batch_size * self.accumulate_steps * world_size) as u64
+    }
+
+    /// Deals the same global batch to `now` processes instead of `was`: the batch of a device stays as large as it may be
+    /// without growing, the rest is accumulated.
+    ///
+    /// # Errors
+    /// It cannot be divided.
+    pub fn keep_global_batch(&mut self, was: usize, now: usize) -> anyhow::Result<()> {
+        let global = self.batch_size * self.accumulate_steps * was;
+        let now = now.max(1);
+        if global % now != 0 {
+            anyhow::bail!(
+                "the global batch of {global} images ({was} processes x {} x {}) cannot be divided among {now} processes: \
+                 give --batch-size and --accumulate to go on with another",
+                self.batch_size,
+                self.accumulate_steps
+            );
+        }
+        let each = global / now;
+        let fits = |steps: &usize| each.is_multiple_of(*steps) && each / steps <= self.batch_size;
+        // `each` steps of one image always fit.
+        self.accumulate_steps = (1..=each).find(fits).unwrap_or(each);
+        self.batch_size = each / self.accumulate_steps;
+        Ok(())
     }
 
     /// The peak learning rate after linear scaling, with the rule in words.

@@ -1,18 +1,23 @@
 //! What a run leaves for people and other programs after each epoch: metrics files, plots, TensorBoard events.
 
+pub mod chart;
+pub mod plots;
+pub mod tensorboard;
+
 use anyhow::Result;
 
 use crate::metrics::{self, EpochRecord};
-use crate::recipe::Recipe;
 use crate::run_dir::RunDir;
+use crate::schedule::Schedule;
 
-/// Writes the reports of one run.
-#[derive(Debug, Default)]
-pub struct Reports {}
-
-impl Reports {
-    /// Writes everything anew from the whole history.
-    pub fn write(&mut self, history: &[EpochRecord], run: &RunDir, _recipe: &Recipe) -> Result<()> {
-        metrics::write(history, &run.jsonl(), &run.npz())
-    }
+/// Writes every report anew from the whole history.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write(history: &[EpochRecord], schedule: &Schedule, run: &RunDir) -> Result<()> {
+    metrics::write(history, &run.jsonl(), &run.npz())?;
+    tensorboard::write(history, &run.tensorboard())?;
+    let step = history.last().map_or(0, |record| record.step);
+    plots::metrics(&[("run", history)], &run.plots())?;
+    plots::learning_rate(schedule, step, &run.plots())
 }

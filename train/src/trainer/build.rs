@@ -19,7 +19,6 @@ use crate::optim::Optimizer;
 use crate::precision::{Arithmetic, Scaler};
 use crate::progress::Reporter;
 use crate::recipe::{Recipe, load};
-use crate::report::Reports;
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;
 use crate::signals::StopRequest;
@@ -49,7 +48,7 @@ impl Start {
         if let Some(threads) = recipe.threads {
             torch_ext::backend::set_num_threads(threads)?;
         }
-        let device = crate::device::choose(&recipe.device)?;
+        let device = crate::device::choose(&world.device(&recipe.device))?;
         torch_ext::backend::set_deterministic(recipe.deterministic, false)?;
         if !recipe.deterministic && matches!(device, Device::Cuda(_)) {
             torch_ext::backend::set_cudnn_benchmark(recipe.augment.progressive.is_none())?;
@@ -62,6 +61,9 @@ impl Start {
         network.place(device, arithmetic.channels_last)?;
         let frozen = network.freeze(&recipe.freeze)?;
         world.attach(&network.trainable(), &buffers(&network))?;
+        if recipe.sync_batch_norm {
+            network.synchronise_norms(world.norm_group());
+        }
 
         let optimizer = Optimizer::new(&recipe.optimizer, &network)?;
         let ema = recipe.ema.as_ref().map(|ema| Ema::new(ema, &network)).transpose()?;
@@ -121,7 +123,6 @@ impl Start {
             sums,
             steps_per_epoch,
             reporter,
-            reports: Reports::default(),
             stop: StopRequest::listen()?,
             last_save: Instant::now(),
             has_dropout,
@@ -202,7 +203,8 @@ fn network(
     Ok(network)
 }
 
-fn buffers(network: &Network) -> Vec<Tensor> {
+/// BatchNorm's running statistics.
+pub(super) fn buffers(network: &Network) -> Vec<Tensor> {
     let buffers = network.tensors().iter().filter(|named| !named.kind.is_parameter());
     buffers.map(|named| named.tensor.shallow_clone()).collect()
 }

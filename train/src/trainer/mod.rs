@@ -22,7 +22,6 @@ use crate::optim::Optimizer;
 use crate::precision::{Arithmetic, Scaler};
 use crate::progress::{Moment, Reporter};
 use crate::recipe::Recipe;
-use crate::report::Reports;
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;
 use crate::signals::StopRequest;
@@ -57,7 +56,6 @@ pub struct Trainer {
     sums: Tensor,
     steps_per_epoch: u64,
     reporter: Reporter,
-    reports: Reports,
     stop: StopRequest,
     last_save: Instant,
     has_dropout: bool,
@@ -159,8 +157,8 @@ impl Trainer {
             }
             let unfinished = self.progress.step_in_epoch < self.steps_per_epoch;
             let stop = self.agreed_stop()?;
-            if unfinished && (stop.is_some() || self.is_save_due()) {
-                self.save_state()?;
+            if unfinished && (stop.is_some() || self.is_save_due()?) {
+                self.save_within_epoch()?;
             }
             if let Some(signal) = stop
                 && unfinished
@@ -180,12 +178,45 @@ impl Trainer {
         Ok(None)
     }
 
-    fn is_save_due(&self) -> bool {
+    /// The same answer on every process: clocks differ, so it is asked by all of all.
+    fn is_save_due(&mut self) -> Result<bool> {
         let settings = &self.recipe.checkpoints;
         let by_steps = settings.save_every_steps > 0
             && self.progress.step.is_multiple_of(settings.save_every_steps);
         let minutes = self.last_save.elapsed().as_secs_f64() / 60.0;
-        by_steps || (settings.save_every_minutes > 0.0 && minutes >= settings.save_every_minutes)
+        let by_time = settings.save_every_minutes > 0.0 && minutes >= settings.save_every_minutes;
+        Ok(by_steps || (settings.save_every_minutes > 0.0 && self.world.any(by_time)?))
+    }
+
+    /// Saves in the middle of an epoch, with the epoch's sums over all processes.
+    fn save_within_epoch(&mut self) -> Result<()> {
+        self.collect_sums()?;
+        let local = self.progress.running;
+        let mut sums = [local.loss, local.top1, local.top5, local.images];
+        self.world.sum(&mut sums)?;
+        [
+            self.progress.running.loss,
+            self.progress.running.top1,
+            self.progress.running.top5,
+            self.progress.running.images,
+        ] = sums;
+        let saved = self.save_state();
+        self.progress.running = local;
+        saved
+    }
+
+    /// Waits for the other processes at the end of a run that went well.
+    ///
+    /// # Errors
+    /// One of them failed after all.
+    pub fn finish(&mut self) -> Result<()> {
+        self.world.finish()
+    }
+
+    /// BatchNorm's running statistics of each process become the mean over all (timm's `--dist-bn reduce`): what is
+    /// validated and saved must be one network.
+    fn average_statistics(&mut self) -> Result<()> {
+        self.world.average(&build::buffers(&self.network))
     }
 
     fn moment(&mut self) -> Result<Moment> {
@@ -218,7 +249,11 @@ impl Trainer {
         let is_last = finished == self.recipe.epochs;
         let every = self.recipe.evaluation.every_epochs;
         // The network holds the averages from here to the end of this function, where there are averages.
+        self.average_statistics()?;
         self.swap_averages()?;
+        if self.ema.is_some() {
+            self.average_statistics()?;
+        }
         let evaluated = if is_last || finished.is_multiple_of(every) {
             Some(self.evaluate()?)
         } else {
@@ -239,7 +274,7 @@ impl Trainer {
         self.progress.epoch = finished;
         self.progress.step_in_epoch = 0;
         if self.is_first() {
-            self.reports.write(&self.progress.history, &self.run, &self.recipe)?;
+            crate::report::write(&self.progress.history, &self.schedule, &self.run)?;
             self.save_state()?;
         }
         self.reporter.table_row(&record, self.recipe.epochs, is_best);
@@ -296,7 +331,7 @@ impl Trainer {
             val_loss: evaluated.map(|e| e.loss),
             val_top1_percent: evaluated.map(|e| e.top1_percent),
             val_top5_percent: evaluated.map(|e| e.top5_percent),
-            train_images: images as u64,
+            train_images: images.round() as u64,
             val_images: evaluated.map_or(0, |e| e.images),
             bad_images: bad as u64,
             train_secs: running.secs,

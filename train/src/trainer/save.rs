@@ -27,8 +27,8 @@ impl Trainer {
         if !self.is_first() {
             return Ok(());
         }
-        self.collect_sums()?;
         self.check_finite()?;
+        self.progress.processes = self.world.size();
         self.progress.batches_tracked = self.network.batches_tracked();
         self.progress.optimizer_steps = self.optimizer.steps();
         self.progress.scaler = self.scaler.state()?;
@@ -44,7 +44,12 @@ impl Trainer {
     pub(super) fn resume(&mut self, progress: Progress, file: &TensorFile) -> Result<()> {
         self.restore(&progress, file)?;
         self.progress = progress;
-        let running = &self.progress.running;
+        // The saved sums are over all processes: each takes its share, and their sum is the same again.
+        let share = 1.0 / self.world.size() as f64;
+        let running = &mut self.progress.running;
+        for sum in [&mut running.loss, &mut running.top1, &mut running.top5, &mut running.images] {
+            *sum *= share;
+        }
         let sums = Tensor::from_slice(&[running.loss, running.top1, running.top5]);
         no_grad(|| self.sums.f_copy_(&sums))?;
         Ok(())

@@ -17,6 +17,7 @@ use crate::mix;
 impl Trainer {
     /// Takes as many micro-batches as the recipe accumulates (fewer at the end of a small data set) and steps once.
     pub(super) fn step(&mut self, batches: &mut Batches<'_>) -> Result<()> {
+        self.world.at(u64::from(self.progress.epoch) + 1, self.progress.step_in_epoch + 1);
         self.seed_dropout();
         self.optimizer.zero_grad()?;
         let accumulate = self.recipe.accumulate_steps;
@@ -121,7 +122,9 @@ impl Trainer {
     fn skip(&mut self, gradients: &[Tensor]) -> Result<()> {
         self.progress.skipped += 1;
         self.progress.running.skipped += 1.0;
-        let statistics_ok = self.statistics_are_finite()?;
+        // Agreed on, because what follows from it must happen on all processes.
+        let is_bad = !self.statistics_are_finite()?;
+        let statistics_ok = !self.world.any(is_bad)?;
         if self.scaler.is_enabled() {
             let (scale, _) = self.scaler.state()?;
             if scale > self.recipe.non_finite.min_loss_scale && statistics_ok {

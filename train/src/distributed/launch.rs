@@ -1,0 +1,397 @@
+//! `--num-gpus N`, `--num-processes N`: starts the ranks of one machine, and ends them together. A rank's output is
+//! prefixed with its number; signals are passed on; when one rank fails the others end with it; with `--max-restarts`
+//! all start again from the last saved state.
+
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use torch_ext::c10d::Store;
+
+use super::beacon;
+
+/// After the first failure the others have so long to notice and to say what they know.
+const GRACE: Duration = Duration::from_secs(5);
+/// Between the signal that asks a rank to end and the one that ends it.
+const KILL_AFTER: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(50);
+/// A run that was asked to stop may take so long to save.
+const STOP_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Flags of training with several processes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LaunchArgs {
+    /// Train on so many GPUs of this machine, one process each
+    #[arg(long, value_name = "N", conflicts_with = "num_processes")]
+    pub num_gpus: Option<usize>,
+    /// Train with so many processes on this machine's CPU
+    #[arg(long, value_name = "N")]
+    pub num_processes: Option<usize>,
+    /// Start again from the last saved state when a process fails, at most so often
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_restarts: u32,
+    /// A process that keeps the others waiting longer than this is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..))]
+    pub rank_timeout_secs: u64,
+}
+
+impl LaunchArgs {
+    /// How long a process may keep the others waiting.
+    pub fn rank_timeout(&self) -> Duration {
+        Duration::from_secs(self.rank_timeout_secs)
+    }
+
+    /// Processes to start here; none: train in this one.
+    pub fn processes(&self) -> Option<usize> {
+        let count = self.num_gpus.or(self.num_processes).unwrap_or(1);
+        (count != 1 || self.max_restarts > 0).then_some(count)
+    }
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Ended(u8),
+    Failed {
+        code: u8,
+        /// At least one step was begun, so that a restart may go further.
+        has_begun: bool,
+        /// The directory of the run, once the ranks agreed on it.
+        run_dir: Option<String>,
+    },
+}
+
+/// Starts this program again, once for each rank, and waits.
+///
+/// # Errors
+/// A process cannot be started, the store cannot be served.
+pub fn launch(args: &LaunchArgs, count: usize) -> Result<ExitCode> {
+    if count == 0 {
+        bail!("--num-gpus or --num-processes: expected at least 1, got 0");
+    }
+    if let Some(gpus) = args.num_gpus {
+        let opened = torch_ext::cuda::open();
+        let found = torch_ext::device::count().unwrap_or(0);
+        if gpus > found {
+            let reason = opened.err().map(|error| format!(" ({error})")).unwrap_or_default();
+            bail!("--num-gpus {gpus}: {found} GPUs are usable here{reason}; `train doctor` tells more. For the CPU: --num-processes");
+        }
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let mut command_line: Vec<String> = own_arguments()?;
+    for attempt in 0.. {
+        match run(args, count, attempt, &command_line, &mut signals)? {
+            Attempt::Ended(code) => return Ok(ExitCode::from(code)),
+            Attempt::Failed { code, has_begun, run_dir } => {
+                if attempt >= args.max_restarts {
+                    return Ok(ExitCode::from(code));
+                }
+                let (true, Some(run_dir)) = (has_begun, run_dir) else {
+                    eprintln!("not restarted: it failed before the first step, and would again");
+                    return Ok(ExitCode::from(code));
+                };
+                command_line = resuming(&command_line, &run_dir);
+                eprintln!("restart {} of {} from the last saved state", attempt + 1, args.max_restarts);
+            }
+        }
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// A rank that our launcher started dies with it, whatever ends the launcher.
+///
+/// # Errors
+/// The launcher is already gone.
+pub fn end_with_launcher() -> Result<()> {
+    let Ok(launcher) = std::env::var("TRAIN_LAUNCHER_PID") else { return Ok(()) };
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
+    if parent.as_deref() != Some(launcher.as_str()) {
+        bail!("the launcher (process {launcher}) is gone");
+    }
+    Ok(())
+}
+
+fn own_arguments() -> Result<Vec<String>> {
+    std::env::args_os()
+        .skip(1)
+        .map(|argument| match argument.into_string() {
+            Ok(text) => Ok(text),
+            Err(argument) => bail!("{}: expected UTF-8", argument.display()),
+        })
+        .collect()
+}
+
+/// The same command line, going on in `run_dir`.
+fn resuming(command_line: &[String], run_dir: &str) -> Vec<String> {
+    let mut all: Vec<String> = command_line.iter().filter(|a| *a != "--overwrite").cloned().collect();
+    if !all.iter().any(|a| a == "--resume") {
+        all.push("--resume".into());
+    }
+    let names_output = |a: &String| a == "--output" || a.starts_with("--output=") || a.starts_with("-o");
+    if !all.iter().any(names_output) {
+        all.extend(["--output".into(), run_dir.to_owned()]);
+    }
+    all
+}
+
+struct Rank {
+    number: usize,
+    child: Child,
+    pid: Pid,
+    status: Option<ExitStatus>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Rank {
+    fn signal(&self, signal: Signal) {
+        if self.status.is_none() {
+            // It may just have ended: then there is nobody left to tell.
+            kill_process(self.pid, signal).ok();
+        }
+    }
+}
+
+fn run(
+    args: &LaunchArgs,
+    count: usize,
+    attempt: u32,
+    command_line: &[String],
+    signals: &mut Signals,
+) -> Result<Attempt> {
+    // Served here, so that it outlives any rank, and on a port that the system found free.
+    let store = Store::serve(0, Duration::from_secs(60))?;
+    let keys = store.prefixed(&format!("train/attempt-{attempt}"))?;
+    let mut ranks = Vec::with_capacity(count);
+    for number in 0..count {
+        match start(args, number, count, attempt, store.port(), command_line) {
+            Ok(rank) => ranks.push(rank),
+            Err(error) => {
+                end_all(&mut ranks, Duration::ZERO);
+                return Err(error);
+            }
+        }
+    }
+    let outcome = supervise(&mut ranks, &keys, signals);
+    end_all(&mut ranks, Duration::ZERO);
+    for rank in &mut ranks {
+        for reader in rank.readers.drain(..) {
+            // A reader that panicked has lost its terminal; the rank's exit code stands.
+            reader.join().ok();
+        }
+    }
+    let failure = outcome?;
+    let codes: Vec<u8> = ranks.iter().map(|rank| rank.status.map_or(1, exit_code)).collect();
+    Ok(match failure {
+        None => Attempt::Ended(codes.into_iter().max().unwrap_or(0)),
+        Some(code) => Attempt::Failed {
+            code,
+            has_begun: (0..count).any(|rank| beacon::has_begun(&keys, rank)),
+            run_dir: keys.try_get("run_dir")?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        },
+    })
+}
+
+fn start(
+    args: &LaunchArgs,
+    number: usize,
+    count: usize,
+    attempt: u32,
+    port: u16,
+    command_line: &[String],
+) -> Result<Rank> {
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut command = Command::new(&program);
+    command
+        .args(command_line)
+        .env("RANK", number.to_string())
+        .env("LOCAL_RANK", number.to_string())
+        .env("WORLD_SIZE", count.to_string())
+        .env("LOCAL_WORLD_SIZE", count.to_string())
+        .env("MASTER_ADDR", "127.0.0.1")
+        .env("MASTER_PORT", port.to_string())
+        .env("TORCHELASTIC_USE_AGENT_STORE", "True")
+        .env("TORCHELASTIC_RESTART_COUNT", attempt.to_string())
+        .env("TRAIN_LAUNCHER_PID", std::process::id().to_string())
+        .stdin(Stdio::null())
+        // A group of its own: Ctrl-C reaches the launcher alone, which passes it on once.
+        .process_group(0);
+    if std::env::var_os("OMP_NUM_THREADS").is_none() {
+        command.env("OMP_NUM_THREADS", (cores / count).max(1).to_string());
+    }
+    if args.num_processes.is_some() {
+        command.env("TRAIN_DEVICE_DEFAULT", "cpu");
+    }
+    // Rank 0's progress bar needs the terminal itself.
+    let direct = number == 0 && std::io::stderr().is_terminal();
+    if !direct {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+    let mut readers = Vec::new();
+    if let Some(output) = child.stdout.take() {
+        readers.push(prefix(number, output, std::io::stdout())?);
+    }
+    if let Some(output) = child.stderr.take() {
+        readers.push(prefix(number, output, std::io::stderr())?);
+    }
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a process without a number")?;
+    Ok(Rank { number, child, pid, status: None, readers })
+}
+
+/// Copies lines, each with the rank before it, until the pipe closes.
+fn prefix(
+    number: usize,
+    from: impl Read + Send + 'static,
+    mut to: impl Write + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    let copy = move || {
+        let mut reader = BufReader::new(from);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match reader.read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let mut text = format!("[{number}] ").into_bytes();
+            text.extend_from_slice(&line);
+            if !text.ends_with(b"\n") {
+                text.push(b'\n');
+            }
+            // One write a line, so that ranks do not mix. A closed terminal must not end the training.
+            to.write_all(&text).ok();
+        }
+    };
+    Ok(std::thread::Builder::new().name(format!("output of rank {number}")).spawn(copy)?)
+}
+
+/// Waits for the ranks; the exit code of the first that failed, if one did.
+fn supervise(ranks: &mut [Rank], keys: &Store, signals: &mut Signals) -> Result<Option<u8>> {
+    let mut asked_to_stop: Option<Instant> = None;
+    let mut failed: Option<(u8, Instant)> = None;
+    loop {
+        for rank in ranks.iter_mut().filter(|rank| rank.status.is_none()) {
+            let Some(status) = rank.child.try_wait()? else { continue };
+            rank.status = Some(status);
+            let code = exit_code(status);
+            if is_failure(status, asked_to_stop.is_some()) {
+                let place = beacon::place_of(keys, rank.number).unwrap_or_else(|| "before it began".into());
+                let what = describe(status);
+                eprintln!("rank {} (process {}) {what} {place}", rank.number, rank.child.id());
+                failed.get_or_insert((code, Instant::now()));
+            }
+        }
+        if ranks.iter().all(|rank| rank.status.is_some()) {
+            return Ok(failed.map(|(code, _)| code));
+        }
+        if let Some((code, since)) = failed
+            && since.elapsed() > GRACE
+        {
+            end_all(ranks, KILL_AFTER);
+            return Ok(Some(code));
+        }
+        for received in signals.pending() {
+            asked_to_stop.get_or_insert_with(Instant::now);
+            // A closed terminal, too, is a request to save and end.
+            let signal = if received == SIGINT { Signal::INT } else { Signal::TERM };
+            ranks.iter().for_each(|rank| rank.signal(signal));
+        }
+        if asked_to_stop.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
+            eprintln!("the ranks did not end {} s after they were asked to", STOP_PATIENCE.as_secs());
+            end_all(ranks, KILL_AFTER);
+            return Ok(Some(1));
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Ends what still runs: asks first, then (frozen processes too) kills.
+fn end_all(ranks: &mut [Rank], patience: Duration) {
+    if !patience.is_zero() {
+        ranks.iter().for_each(|rank| rank.signal(Signal::TERM));
+        let begin = Instant::now();
+        while begin.elapsed() < patience && ranks.iter().any(|rank| rank.status.is_none()) {
+            for rank in ranks.iter_mut().filter(|rank| rank.status.is_none()) {
+                rank.status = rank.child.try_wait().ok().flatten();
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+    for rank in ranks.iter_mut().filter(|rank| rank.status.is_none()) {
+        eprintln!("rank {} (process {}) is killed: it did not end with the others", rank.number, rank.child.id());
+        rank.signal(Signal::KILL);
+        rank.status = rank.child.wait().ok();
+    }
+}
+
+/// 0 and 3 (done, but some images were unreadable) are not; neither is 128 + N after a signal that was passed on.
+fn is_failure(status: ExitStatus, asked_to_stop: bool) -> bool {
+    match status.code() {
+        Some(0 | 3) => false,
+        Some(code) => !(asked_to_stop && code > 128),
+        None => !asked_to_stop,
+    }
+}
+
+fn exit_code(status: ExitStatus) -> u8 {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => u8::try_from(code).unwrap_or(1),
+        (None, Some(signal)) => 128 + u8::try_from(signal).unwrap_or(0),
+        (None, None) => 1,
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with code {code}"),
+        (None, Some(signal)) => {
+            let name = signal_hook::low_level::signal_name(signal).unwrap_or("unknown");
+            format!("was ended by signal {signal} ({name})")
+        }
+        (None, None) => "ended".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_restart_resumes_in_the_same_directory() {
+        let fresh = words("--recipe a --overwrite --num-processes 2");
+        assert_eq!(resuming(&fresh, "runs/x"), words("--recipe a --num-processes 2 --resume --output runs/x"));
+        let named = words("--output=runs/y --resume");
+        assert_eq!(resuming(&named, "runs/y"), named);
+    }
+
+    #[test]
+    fn exit_states() {
+        let code = |code: i32| ExitStatus::from_raw(code << 8);
+        let killed = ExitStatus::from_raw(9);
+        assert_eq!((exit_code(code(3)), exit_code(killed)), (3, 137));
+        assert!(!is_failure(code(0), false) && !is_failure(code(3), false));
+        assert!(is_failure(code(1), true) && is_failure(code(143), false) && !is_failure(code(143), true));
+        assert!(is_failure(killed, false));
+        assert_eq!(describe(killed), "was ended by signal 9 (SIGKILL)");
+    }
+
+    #[test]
+    fn one_process_without_restarts_needs_no_launcher() {
+        assert_eq!(LaunchArgs { num_processes: Some(1), ..Default::default() }.processes(), None);
+        assert_eq!(LaunchArgs { num_gpus: Some(4), ..Default::default() }.processes(), Some(4));
+        assert_eq!(LaunchArgs { max_restarts: 2, ..Default::default() }.processes(), Some(1));
+    }
+}

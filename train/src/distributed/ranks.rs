@@ -1,0 +1,260 @@
+//! Several processes as the training loop's [`World`]: gradients over libtorch's reducer, numbers over Gloo.
+
+use std::net::{ToSocketAddrs, UdpSocket};
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tch::{Device, Kind, Tensor};
+use torch_ext::c10d::{GlooAddress, Overlap, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store};
+
+use super::beacon::Beacon;
+use super::placement::Placement;
+use crate::world::World;
+
+/// How long processes may take to find each other.
+const MEETING_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The meeting of the processes, before there is anything to train.
+pub struct Session {
+    placement: Placement,
+    store: Store,
+    beacon: Rc<Beacon>,
+    timeout: Duration,
+}
+
+impl Session {
+    /// Finds the others. `timeout` is how long they may stay away from an exchange later on.
+    ///
+    /// # Errors
+    /// The store cannot be served or reached.
+    pub fn join(placement: Placement, timeout: Duration) -> Result<Self> {
+        let Placement { ref host, port, rank, size, .. } = placement;
+        let serve = rank == 0 && !placement.store_is_served;
+        let store = if serve {
+            Store::serve(port, MEETING_TIMEOUT)
+                .with_context(|| format!("rank 0 cannot serve the store on port {port}"))?
+        } else {
+            connect(host, port)?
+        };
+        // Its own connection: the beacon must not wait behind the main thread.
+        let watching = connect(host, port)?;
+        let prefix = format!("train/attempt-{}", placement.attempt);
+        let beacon = Beacon::new(watching.prefixed(&prefix)?, rank, size, timeout)?;
+        Ok(Self {
+            store: store.prefixed(&prefix)?,
+            placement,
+            beacon: Rc::new(beacon),
+            timeout,
+        })
+    }
+
+    /// This process, from 0.
+    pub fn rank(&self) -> usize {
+        self.placement.rank
+    }
+
+    /// One text that rank 0 makes and all get.
+    ///
+    /// # Errors
+    /// Rank 0's own, or that rank 0 went away.
+    pub fn agree(&self, key: &str, make: impl FnOnce() -> Result<String>) -> Result<String> {
+        if self.placement.rank == 0 {
+            let text = make()?;
+            self.store.set(key, text.as_bytes())?;
+            return Ok(text);
+        }
+        let bytes = self.store.get(key).with_context(|| format!("waiting for rank 0 to tell its {key}"))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// How many processes there are.
+    pub fn size(&self) -> usize {
+        self.placement.size
+    }
+
+    /// Runs this rank; should it fail, the others are told why.
+    ///
+    /// # Errors
+    /// The rank's own.
+    pub fn fail_on_error<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
+        body().map_err(|error| {
+            let error = self.beacon.explain(error);
+            self.beacon.fail(&format!("{error:#}"));
+            error
+        })
+    }
+
+    /// The world of the training loop.
+    ///
+    /// # Errors
+    /// The processes cannot connect to each other.
+    pub fn world(&self) -> Result<Ranks> {
+        let Placement { rank, size, .. } = self.placement;
+        self.beacon.meet("begin")?;
+        let address = own_address(&self.placement);
+        let control = ProcessGroup::gloo(&self.store, rank, size, &address, self.timeout)
+            .with_context(|| format!("rank {rank} cannot connect to the others from {address:?}"))?;
+        Ok(Ranks {
+            placement: self.placement.clone(),
+            store: self.store.prefixed("gradients")?,
+            beacon: Rc::clone(&self.beacon),
+            timeout: self.timeout,
+            reducer: None,
+            data: None,
+            control: Rc::new(control),
+        })
+    }
+}
+
+fn connect(host: &str, port: u16) -> Result<Store> {
+    Store::connect(host, port, MEETING_TIMEOUT)
+        .with_context(|| format!("no store answers at {host}:{port} (MASTER_ADDR and MASTER_PORT)"))
+}
+
+/// The address of this machine from which the others are reached: the one that leads to the store.
+fn own_address(placement: &Placement) -> GlooAddress {
+    if let Ok(interface) = std::env::var("GLOO_SOCKET_IFNAME") {
+        return GlooAddress::Interface(interface);
+    }
+    let towards_store = || {
+        let target = (placement.host.as_str(), placement.port).to_socket_addrs().ok()?.next()?;
+        let socket = UdpSocket::bind(if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }).ok()?;
+        // Sends nothing: it only asks for the route.
+        socket.connect(target).ok()?;
+        Some(socket.local_addr().ok()?.ip().to_string())
+    };
+    towards_store().map_or(GlooAddress::HostName, GlooAddress::Host)
+}
+
+/// Several processes, seen from one of them.
+pub struct Ranks {
+    placement: Placement,
+    store: Store,
+    beacon: Rc<Beacon>,
+    timeout: Duration,
+    // In this order: the reducer goes before its group.
+    reducer: Option<Reducer>,
+    /// Over the device of the parameters; none before they are attached.
+    data: Option<Rc<ProcessGroup>>,
+    /// Over the CPU, for numbers.
+    control: Rc<ProcessGroup>,
+}
+
+impl Ranks {
+    fn data(&self) -> &ProcessGroup {
+        self.data.as_ref().unwrap_or(&self.control)
+    }
+}
+
+impl World for Ranks {
+    fn rank(&self) -> usize {
+        self.placement.rank
+    }
+
+    fn size(&self) -> usize {
+        self.placement.size
+    }
+
+    fn device(&self, wanted: &str) -> String {
+        let local_rank = self.placement.local_rank;
+        let on_cpu = std::env::var("TRAIN_DEVICE_DEFAULT").is_ok_and(|device| device == "cpu");
+        match wanted {
+            "cuda" => format!("cuda:{local_rank}"),
+            "auto" if on_cpu => "cpu".into(),
+            // More processes than GPUs is an error, and is said when the device is opened.
+            "auto" if torch_ext::cuda::open().is_ok() && torch_ext::device::count().unwrap_or(0) > 0 => {
+                format!("cuda:{local_rank}")
+            }
+            "auto" => "cpu".into(),
+            named => named.to_owned(),
+        }
+    }
+
+    fn attach(&mut self, parameters: &[Tensor], buffers: &[Tensor]) -> Result<()> {
+        let device = parameters.first().map_or(Device::Cpu, Tensor::device);
+        // Reading a large data set takes the ranks different times, more than an exchange may.
+        self.beacon.meet("attach")?;
+        let Placement { rank, size, .. } = self.placement;
+        let cuda_device = match device {
+            Device::Cuda(index) => Some(index),
+            _ => None,
+        };
+        let group = match cuda_device {
+            None => Rc::clone(&self.control),
+            Some(index) => {
+                torch_ext::device::set_current(index)?;
+                Rc::new(ProcessGroup::nccl(&self.store, rank, size, self.timeout)?)
+            }
+        };
+        self.data = Some(Rc::clone(&group));
+        self.beacon.exchange(|| {
+            group.broadcast(parameters, 0)?;
+            Ok(group.broadcast(buffers, 0)?)
+        })?;
+        let options = ReducerOptions { cuda_device, ..ReducerOptions::default() };
+        self.reducer = Some(self.beacon.exchange(|| Ok(Reducer::new(&group, parameters, &options)?))?);
+        Ok(())
+    }
+
+    fn backward(&mut self, loss: &Tensor, synchronise: bool) -> Result<()> {
+        let Some(reducer) = self.reducer.as_mut().filter(|_| synchronise) else {
+            // Synchronised batch norm exchanges in every backward, also of an accumulating micro-batch.
+            return self.beacon.exchange(|| Ok(loss.f_backward()?));
+        };
+        self.beacon.exchange(|| {
+            // Buckets are rebuilt between steps; nothing needs it to be before the forward pass.
+            reducer.before_forward()?;
+            reducer.before_backward(loss)?;
+            loss.f_backward()?;
+            Ok(reducer.check_finished()?)
+        })
+    }
+
+    fn sum(&mut self, values: &mut [f64]) -> Result<()> {
+        let tensor = Tensor::from_slice(values);
+        self.beacon.exchange(|| Ok(self.control.all_reduce(&tensor, ReduceOp::Sum)?))?;
+        tensor.f_copy_data(values, values.len())?;
+        Ok(())
+    }
+
+    fn average(&mut self, tensors: &[Tensor]) -> Result<()> {
+        let floats: Vec<&Tensor> = tensors.iter().filter(|tensor| tensor.kind() == Kind::Float).collect();
+        if floats.is_empty() {
+            return Ok(());
+        }
+        tch::no_grad(|| {
+            let flat: Vec<Tensor> = floats.iter().map(|tensor| tensor.f_reshape([-1])).collect::<Result<_, _>>()?;
+            let joined = Tensor::f_cat(&flat, 0)?;
+            self.beacon.exchange(|| Ok(self.data().all_reduce(&joined, ReduceOp::Mean)?))?;
+            let mut start = 0;
+            for tensor in floats {
+                let count = tensor.numel() as i64;
+                let part = joined.f_narrow(0, start, count)?.f_view_as(tensor)?;
+                tensor.shallow_clone().f_copy_(&part)?;
+                start += count;
+            }
+            Ok(())
+        })
+    }
+
+    fn norm_group(&self) -> Option<Rc<ProcessGroup>> {
+        self.data.clone()
+    }
+
+    fn at(&mut self, epoch: u64, step: u64) {
+        self.beacon.at(epoch, step);
+    }
+
+    fn overlap(&self) -> Option<Overlap> {
+        self.reducer.as_ref()?.overlap().ok()
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        // Rank 0 may still be writing plots while the others are done.
+        self.beacon.meet("end")?;
+        self.reducer = None;
+        self.data().shutdown()?;
+        Ok(())
+    }
+}

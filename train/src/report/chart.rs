@@ -1,0 +1,271 @@
+//! Line charts as SVG text. Knows nothing of training.
+
+use std::fmt::Write;
+
+/// One line of a chart.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// In the legend.
+    pub name: String,
+    /// x and y; points with a y that is not finite are left out.
+    pub points: Vec<(f64, f64)>,
+    /// Index into the palette.
+    pub color: usize,
+    /// Drawn in dashes.
+    pub dashed: bool,
+}
+
+/// One pair of axes.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// Above.
+    pub title: String,
+    /// Below.
+    pub x_label: String,
+    /// At the left.
+    pub y_label: String,
+    /// In drawing order.
+    pub series: Vec<Series>,
+    /// A point to mark, with its text.
+    pub mark: Option<((f64, f64), String)>,
+}
+
+/// Okabe & Ito's colours: told apart by colour-blind readers, too.
+const PALETTE: [&str; 8] = [
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#444444", "#b0a500",
+];
+const PANEL_WIDTH: f64 = 640.0;
+const PANEL_HEIGHT: f64 = 440.0;
+const LEFT: f64 = 78.0;
+const RIGHT: f64 = 24.0;
+const TOP: f64 = 52.0;
+const BOTTOM: f64 = 58.0;
+/// The family of the font that the rasteriser brings along, first.
+const FONTS: &str = "Ubuntu, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif";
+
+/// Panels side by side, as an SVG document.
+pub fn svg(panels: &[Panel]) -> String {
+    let width = PANEL_WIDTH * panels.len() as f64;
+    let mut out = String::new();
+    let _ = write!(
+        out,
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {PANEL_HEIGHT}" width="{width}" height="{PANEL_HEIGHT}" font-family="{FONTS}">
+<rect width="100%" height="100%" fill="#ffffff"/>
+"##
+    );
+    for (index, panel) in panels.iter().enumerate() {
+        let x = PANEL_WIDTH * index as f64;
+        let _ = writeln!(out, r#"<g transform="translate({x} 0)">"#);
+        draw(&mut out, panel);
+        out.push_str("</g>\n");
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn draw(out: &mut String, panel: &Panel) {
+    let points = || {
+        let all = panel.series.iter().flat_map(|series| &series.points);
+        all.copied().filter(|(x, y)| x.is_finite() && y.is_finite())
+    };
+    let xs = Axis::fit(points().map(|p| p.0), LEFT, PANEL_WIDTH - RIGHT);
+    let ys = Axis::fit(points().map(|p| p.1), PANEL_HEIGHT - BOTTOM, TOP);
+    text(out, LEFT, 30.0, 17.0, "start", "#222222", &panel.title);
+    for tick in ys.ticks() {
+        let y = ys.place(tick);
+        line(out, (LEFT, y), (PANEL_WIDTH - RIGHT, y), "#e6e6e6");
+        text(out, LEFT - 9.0, y + 4.5, 13.0, "end", "#555555", &label(tick, ys.step));
+    }
+    for tick in xs.ticks() {
+        let x = xs.place(tick);
+        let base = PANEL_HEIGHT - BOTTOM;
+        line(out, (x, base), (x, base + 5.0), "#888888");
+        text(out, x, base + 21.0, 13.0, "middle", "#555555", &label(tick, xs.step));
+    }
+    let base = PANEL_HEIGHT - BOTTOM;
+    line(out, (LEFT, base), (PANEL_WIDTH - RIGHT, base), "#888888");
+    let middle = f64::midpoint(LEFT, PANEL_WIDTH - RIGHT);
+    text(out, middle, PANEL_HEIGHT - 14.0, 14.0, "middle", "#333333", &panel.x_label);
+    let centre = f64::midpoint(TOP, base);
+    let _ = writeln!(
+        out,
+        r##"<text transform="translate(22 {centre:.1}) rotate(-90)" font-size="14" text-anchor="middle" fill="#333333">{}</text>"##,
+        escape(&panel.y_label)
+    );
+    for series in &panel.series {
+        curve(out, series, &xs, &ys);
+    }
+    if let Some(((x, y), words)) = &panel.mark {
+        let (px, py) = (xs.place(*x), ys.place(*y));
+        let _ = writeln!(
+            out,
+            r##"<circle cx="{px:.1}" cy="{py:.1}" r="4.5" fill="#ffffff" stroke="#222222" stroke-width="1.6"/>"##
+        );
+        let (anchor, dx) = if px > middle { ("end", -9.0) } else { ("start", 9.0) };
+        let above = if py < TOP + 24.0 { 20.0 } else { -10.0 };
+        text(out, px + dx, py + above, 13.0, anchor, "#222222", words);
+    }
+    legend(out, panel);
+}
+
+fn curve(out: &mut String, series: &Series, xs: &Axis, ys: &Axis) {
+    let color = PALETTE[series.color % PALETTE.len()];
+    let dash = if series.dashed { r#" stroke-dasharray="5 5""# } else { "" };
+    let finite: Vec<(f64, f64)> = series
+        .points
+        .iter()
+        .filter(|(x, y)| x.is_finite() && y.is_finite())
+        .map(|&(x, y)| (xs.place(x), ys.place(y)))
+        .collect();
+    if let [(x, y)] = finite[..] {
+        let _ = writeln!(out, r#"<circle cx="{x:.1}" cy="{y:.1}" r="3.5" fill="{color}"/>"#);
+        return;
+    }
+    let path: Vec<String> = finite.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let _ = writeln!(
+        out,
+        r#"<polyline points="{}" fill="none" stroke="{color}" stroke-width="2.2" stroke-linejoin="round" stroke-linecap="round"{dash}/>"#,
+        path.join(" ")
+    );
+}
+
+/// Names at the top right, in one row.
+fn legend(out: &mut String, panel: &Panel) {
+    let named: Vec<&Series> = panel.series.iter().filter(|s| !s.name.is_empty()).collect();
+    let widths: Vec<f64> = named.iter().map(|s| 44.0 + 7.2 * s.name.chars().count() as f64).collect();
+    let mut x = PANEL_WIDTH - RIGHT - widths.iter().sum::<f64>();
+    for (series, width) in named.into_iter().zip(widths) {
+        let color = PALETTE[series.color % PALETTE.len()];
+        let dash = if series.dashed { r#" stroke-dasharray="4 3""# } else { "" };
+        let _ = writeln!(
+            out,
+            r#"<line x1="{x:.1}" y1="25" x2="{:.1}" y2="25" stroke="{color}" stroke-width="2.6"{dash}/>"#,
+            x + 22.0
+        );
+        text(out, x + 28.0, 29.5, 13.0, "start", "#333333", &series.name);
+        x += width;
+    }
+}
+
+/// From values to pixels.
+struct Axis {
+    low: f64,
+    high: f64,
+    step: f64,
+    from: f64,
+    to: f64,
+}
+
+impl Axis {
+    /// Covers all values, ends on ticks.
+    fn fit(values: impl Iterator<Item = f64>, from: f64, to: f64) -> Self {
+        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+            (low.min(v), high.max(v))
+        });
+        let (low, high) = match (low.is_finite(), high > low) {
+            (false, _) => (0.0, 1.0),
+            (true, true) => (low, high),
+            (true, false) => {
+                let room = if low == 0.0 { 1.0 } else { low.abs() * 0.5 };
+                (low - room, low + room)
+            }
+        };
+        let step = nice((high - low) / 6.0);
+        Self {
+            low: (low / step + 1e-9).floor() * step,
+            high: (high / step - 1e-9).ceil() * step,
+            step,
+            from,
+            to,
+        }
+    }
+
+    fn place(&self, value: f64) -> f64 {
+        self.from + (value - self.low) / (self.high - self.low) * (self.to - self.from)
+    }
+
+    fn ticks(&self) -> impl Iterator<Item = f64> + '_ {
+        let count = ((self.high - self.low) / self.step).round() as i64;
+        (0..=count).map(|i| self.low + i as f64 * self.step)
+    }
+}
+
+/// The next of 1, 2, 5, 10, ... times a power of ten.
+fn nice(raw: f64) -> f64 {
+    let power = 10_f64.powf(raw.log10().floor());
+    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * power >= raw * 0.999);
+    factor.unwrap_or(10.0) * power
+}
+
+/// As many digits as the step needs.
+fn label(value: f64, step: f64) -> String {
+    if value != 0.0 && step < 1e-4 {
+        return format!("{value:.1e}");
+    }
+    let digits = (-step.log10().floor()).max(0.0) as usize;
+    let text = format!("{value:.digits$}");
+    if text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.') {
+        "0".into()
+    } else {
+        text
+    }
+}
+
+fn line(out: &mut String, (x1, y1): (f64, f64), (x2, y2): (f64, f64), color: &str) {
+    let _ = writeln!(
+        out,
+        r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" stroke="{color}"/>"#
+    );
+}
+
+fn text(out: &mut String, x: f64, y: f64, size: f64, anchor: &str, color: &str, words: &str) {
+    let _ = writeln!(
+        out,
+        r#"<text x="{x:.1}" y="{y:.1}" font-size="{size}" text-anchor="{anchor}" fill="{color}">{}</text>"#,
+        escape(words)
+    );
+}
+
+fn escape(words: &str) -> String {
+    words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_end_on_round_numbers_around_the_data() {
+        let axis = Axis::fit([0.37, 6.9].into_iter(), 0.0, 100.0);
+        assert_eq!((axis.low, axis.high, axis.step), (0.0, 8.0, 2.0));
+        assert_eq!(axis.ticks().count(), 5);
+        assert_eq!(label(0.05, 0.01), "0.05");
+        assert_eq!(label(30.0, 10.0), "30");
+    }
+
+    #[test]
+    fn no_data_and_constant_data_still_make_axes() {
+        for values in [vec![], vec![3.0], vec![0.0, 0.0]] {
+            let axis = Axis::fit(values.into_iter(), 0.0, 100.0);
+            assert!(axis.high > axis.low && axis.step > 0.0);
+        }
+    }
+
+    #[test]
+    fn text_is_escaped_and_gaps_are_left_out() {
+        let panel = Panel {
+            title: "a < b".into(),
+            x_label: "x".into(),
+            y_label: "y".into(),
+            series: vec![Series {
+                name: "s".into(),
+                points: vec![(1.0, 1.0), (2.0, f64::NAN), (3.0, 2.0)],
+                color: 0,
+                dashed: false,
+            }],
+            mark: None,
+        };
+        let document = svg(&[panel]);
+        assert!(document.contains("a &lt; b") && !document.contains("NaN"));
+    }
+}

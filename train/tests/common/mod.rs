@@ -1,0 +1,45 @@
+//! What the tests of the binary share: a data set of real files, and the command.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+
+/// Three classes told apart by colour, as PNG and JPEG files.
+pub fn images(dir: &Path, train_per_class: u32, val_per_class: u32) {
+    for (split, count) in [("train", train_per_class), ("val", val_per_class)] {
+        for (class, color) in [
+            ("blue", [40, 60, 200]),
+            ("green", [50, 190, 60]),
+            ("red", [200, 50, 40]),
+        ] {
+            let folder = dir.join(split).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for index in 0..count {
+                let image = image::RgbImage::from_fn(40, 36, |x, y| {
+                    let noise = (x * 7 + y * 13 + index * 29) % 40;
+                    image::Rgb(color.map(|c: u8| c.saturating_add(noise as u8)))
+                });
+                let name = if index % 2 == 0 { "png" } else { "jpg" };
+                image
+                    .save(folder.join(format!("{index:03}.{name}")))
+                    .unwrap();
+            }
+        }
+    }
+}
+
+/// `train` with the flags all tests share: small, on one thread.
+pub fn train() -> Command {
+    let mut command = Command::cargo_bin("train").unwrap();
+    command.args(["--arch", "resnet_tiny", "--recipe", "cifar10-resnet20"]);
+    command.args(["--threads", "1", "--workers", "2", "--precision", "fp32"]);
+    command.args([
+        "--batch-size",
+        "6",
+        "--lr",
+        "0.02",
+        "--set",
+        "optimizer.reference_batch=null",
+    ]);
+    command
+}

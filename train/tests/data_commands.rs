@@ -1,0 +1,110 @@
+//! `train check` and `train preview` on real files: what they print, write and return.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+
+/// Exit code, stdout, stderr.
+fn run(arguments: &[&str], paths: &[&Path]) -> (i32, String, String) {
+    let mut command = Command::cargo_bin("train").unwrap();
+    let output = command.args(arguments).args(paths).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn check_names_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    common::images(dir.path(), 4, 1);
+    // Validation repeats training's first image of each class: that is the generator's doing, and a leak.
+    let (code, out, err) = run(&["check"], &[dir.path()]);
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(
+        out.contains("15 images") && out.contains("validation leaks into training"),
+        "{out}"
+    );
+    assert!(err.contains("12 images in 3 class folders"), "{err}");
+
+    let (code, out, _) = run(&["check", "--no-duplicates", "--decode"], &[dir.path()]);
+    assert_eq!(code, 0, "{out}");
+    assert!(
+        out.contains("9 PNG") && out.contains("6 JPEG") && out.ends_with("nothing to report\n"),
+        "{out}"
+    );
+
+    let whole = fs::read(dir.path().join("train/red/001.jpg")).unwrap();
+    fs::write(
+        dir.path().join("train/red/cut.jpg"),
+        &whole[..whole.len() / 2],
+    )
+    .unwrap();
+    fs::write(
+        dir.path().join("train/red/page.jpg"),
+        "<html>not found</html>",
+    )
+    .unwrap();
+    let (code, out, _) = run(&["check", "--json", "--no-duplicates"], &[dir.path()]);
+    assert_eq!(code, 1);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let kinds: Vec<&str> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["unreadable", "truncated"]);
+
+    fs::remove_dir_all(dir.path().join("val/blue")).unwrap();
+    let (code, _, err) = run(&["check"], &[dir.path()]);
+    assert_eq!(code, 1);
+    assert!(
+        err.contains("they must be the same") && err.contains("blue"),
+        "{err}"
+    );
+    let (code, _, err) = run(&["check"], &[&dir.path().join("absent")]);
+    assert_eq!(code, 1);
+    assert_eq!(err.matches("No such file").count(), 1, "{err}");
+}
+
+#[test]
+fn preview_writes_a_sheet_of_the_recipe() {
+    let dir = tempfile::tempdir().unwrap();
+    common::images(dir.path(), 3, 1);
+    let sheet = dir.path().join("sheet.png");
+    let options = [
+        "preview",
+        "--recipe",
+        "cifar10-resnet20",
+        "--rows",
+        "3",
+        "--columns",
+        "4",
+        "--data",
+    ];
+    let output = Path::new("--output");
+    let (code, out, err) = run(&options, &[dir.path(), output, &sheet]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("3 rows of 9 images"), "{out}");
+    // Five pictures of 32 pixels a row, 4 between and around.
+    assert_eq!(
+        image::image_dimensions(&sheet).unwrap(),
+        (5 * 36 + 4, 3 * 36 + 4)
+    );
+    let first = fs::read(&sheet).unwrap();
+    run(&options, &[dir.path(), output, &sheet]);
+    assert_eq!(fs::read(&sheet).unwrap(), first);
+
+    let (code, _, err) = run(
+        &options,
+        &[dir.path(), output, &dir.path().join("absent/sheet.png")],
+    );
+    assert_eq!(code, 1);
+    assert!(err.contains("cannot write"), "{err}");
+}

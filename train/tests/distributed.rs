@@ -1,0 +1,328 @@
+//! Several processes on this machine, started by the program itself or by the variables of other launchers: the same
+//! result as one process, and what happens when one of them dies, hangs or is asked to stop.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tch::Tensor;
+use train::checkpoint::file::TensorFile;
+use train::checkpoint::state::read_progress;
+use train::metrics::{self, EpochRecord};
+
+/// The global batch of every run here.
+const GLOBAL_BATCH: usize = 12;
+
+/// `train` for `processes` with the same global batch, on one libtorch thread each.
+fn train(processes: usize) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("train"));
+    for name in ["RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"] {
+        command.env_remove(name);
+    }
+    command.args(["--arch", "resnet_tiny", "--recipe", "cifar10-resnet20", "--device", "cpu"]);
+    command.args(["--threads", "1", "--workers", "1", "--precision", "fp32", "--lr", "0.05"]);
+    command.args(["--set", "optimizer.reference_batch=null", "--set", "sync_batch_norm=true"]);
+    command.args(["--batch-size", &(GLOBAL_BATCH / processes).to_string()]);
+    command
+}
+
+fn several(processes: usize) -> Command {
+    let mut command = train(processes);
+    if processes > 1 {
+        command.args(["--num-processes", &processes.to_string()]);
+    }
+    command
+}
+
+/// A run long enough to be disturbed: one epoch of many steps on made-up images, saved every fourth step.
+fn long_run(mut command: Command, out: &Path) -> Command {
+    command.args(["--synthetic", "4800", "--epochs", "1", "--set", "checkpoints.save_every_steps=4"]);
+    command.arg("--output").arg(out);
+    command
+}
+
+fn history(out: &Path) -> Vec<EpochRecord> {
+    metrics::read(&out.join("metrics.jsonl")).unwrap()
+}
+
+fn weights(out: &Path) -> BTreeMap<String, Tensor> {
+    let file = TensorFile::read(&out.join("checkpoints/last.safetensors")).unwrap();
+    file.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+}
+
+/// Largest difference of a weight, relative to the largest weight of its tensor.
+fn distance(a: &Path, b: &Path) -> f64 {
+    let (a, b) = (weights(a), weights(b));
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    let of = |name: &str| {
+        let (x, y) = (a[name].to_kind(tch::Kind::Double), b[name].to_kind(tch::Kind::Double));
+        let scale = x.abs().max().double_value(&[]).max(1e-3);
+        (x - y).abs().max().double_value(&[]) / scale
+    };
+    a.keys().map(|name| of(name)).fold(0.0, f64::max)
+}
+
+fn run(mut command: Command) -> (ExitStatus, String) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    (output.status, text)
+}
+
+/// A launcher under way, with what it says.
+struct Running {
+    child: Child,
+    said: Option<std::thread::JoinHandle<String>>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let said = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            stderr.read_to_end(&mut text).unwrap();
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        Self { child, said: Some(said) }
+    }
+
+    /// Process numbers of the ranks, by rank.
+    fn ranks(&self) -> BTreeMap<usize, i32> {
+        let launcher = self.child.id();
+        let mut found = BTreeMap::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            let Ok(environment) = std::fs::read(entry.path().join("environ")) else { continue };
+            let environment = String::from_utf8_lossy(&environment).into_owned();
+            let value = |name: &str| {
+                environment.split('\0').find_map(|v| v.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
+            };
+            if value("TRAIN_LAUNCHER_PID") == Some(launcher.to_string()) {
+                found.insert(value("RANK").unwrap().parse().unwrap(), pid);
+            }
+        }
+        found
+    }
+
+    /// Waits until `steps` steps are saved in `out`.
+    fn wait_for_steps(&mut self, out: &Path, steps: u64) {
+        let begin = Instant::now();
+        let state = out.join("checkpoints/last.state.safetensors");
+        while !read_progress(&state).is_ok_and(|(progress, _)| progress.step >= steps) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("ended early with {status}: {}", self.said.take().unwrap().join().unwrap());
+            }
+            assert!(begin.elapsed() < Duration::from_secs(240), "no {steps} steps after four minutes");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn wait(mut self, limit: Duration) -> (ExitStatus, String) {
+        let begin = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begin.elapsed() < limit, "still running after {} s", limit.as_secs());
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert!(self.ranks().is_empty(), "orphans: {:?}", self.ranks());
+        (status, self.said.take().unwrap().join().unwrap())
+    }
+}
+
+fn signal(pid: i32, name: &str) {
+    assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn two_and_three_processes_train_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    // 42 training images: 3 full batches of 12 and a rest; 15 validation images: uneven over 2 processes and batches.
+    common::images(&data, 14, 5);
+    let out = |name: &str| -> PathBuf { dir.path().join(name) };
+    let arguments = |mut command: Command, to: &Path| {
+        command.args(["--epochs", "3", "--data"]).arg(&data).arg("--output").arg(to);
+        command
+    };
+    let (status, text) = run(arguments(several(1), &out("1")));
+    assert!(status.success(), "{text}");
+    for processes in [2, 3] {
+        let there = out(&processes.to_string());
+        let (status, text) = run(arguments(several(processes), &there));
+        assert!(status.success(), "{text}");
+        assert!(text.contains("[0] ") && text.contains("images, 3 epochs"), "{text}");
+        let (one, many) = (history(&out("1")), history(&there));
+        assert_eq!((one.len(), many.len()), (3, 3));
+        for (one, many) in one.iter().zip(&many) {
+            // Counts are exact.
+            assert_eq!((one.train_images, one.val_images), (many.train_images, many.val_images));
+            assert_eq!(many.val_images, 15);
+            // Losses and weights agree up to the order of f32 sums: a gradient is the mean of means over processes instead
+            // of one mean, some 1e-7 relative for a step, and grows over the nine steps of training.
+            let relative = |a: f64, b: f64| (a - b).abs() / a.abs().max(1e-3);
+            assert!(relative(one.train_loss, many.train_loss) < 1e-4, "{one:?} {many:?}");
+            assert!(relative(one.val_loss.unwrap(), many.val_loss.unwrap()) < 1e-4, "{one:?} {many:?}");
+        }
+        let difference = distance(&out("1"), &there);
+        eprintln!("{processes} processes: largest relative weight difference {difference:.1e}");
+        assert!(difference < 1e-4, "{processes} processes: {difference}");
+    }
+}
+
+#[test]
+fn a_killed_rank_ends_the_others_and_the_run_goes_on_with_another_number_of_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, out) = (dir.path().join("whole"), dir.path().join("killed"));
+    let (status, text) = run(long_run(several(1), &whole));
+    assert!(status.success(), "{text}");
+
+    let mut running = Running::start(long_run(several(2), &out));
+    running.wait_for_steps(&out, 12);
+    signal(running.ranks()[&1], "-KILL");
+    let (status, text) = running.wait(Duration::from_secs(60));
+    assert_eq!(status.code(), Some(137), "{text}");
+    assert!(text.contains("rank 1 (process") && text.contains("SIGKILL"), "{text}");
+    assert!(text.contains("at epoch 1 step"), "{text}");
+
+    // Three processes now, with the flags of one device left as saved.
+    let mut resume = Command::new(assert_cmd::cargo::cargo_bin("train"));
+    resume.args(["--resume", "--num-processes", "3", "--output"]).arg(&out);
+    let (status, text) = run(resume);
+    assert!(status.success(), "{text}");
+    assert!(text.contains("resumed on 3 processes instead of 2"), "{text}");
+    let (one, resumed) = (history(&whole), history(&out));
+    assert_eq!((one[0].step, one[0].train_images), (resumed[0].step, resumed[0].train_images));
+    let difference = (one[0].train_loss - resumed[0].train_loss).abs() / one[0].train_loss;
+    eprintln!("train loss {} and {}", one[0].train_loss, resumed[0].train_loss);
+    // The same run in another order of f32 sums, over 400 steps of a network that learns.
+    assert!(difference < 1e-2, "{} and {}", one[0].train_loss, resumed[0].train_loss);
+}
+
+#[test]
+fn restarts_bring_a_run_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut command = long_run(several(2), &out);
+    command.args(["--max-restarts", "1"]);
+    let mut running = Running::start(command);
+    running.wait_for_steps(&out, 8);
+    signal(running.ranks()[&0], "-KILL");
+    let (status, text) = running.wait(Duration::from_secs(300));
+    assert!(status.success(), "{text}");
+    assert!(text.contains("restart 1 of 1"), "{text}");
+    assert_eq!(history(&out).len(), 1);
+    assert_eq!(history(&out)[0].step, 400);
+}
+
+#[test]
+fn a_wrong_flag_is_not_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = several(2);
+    command.args(["--max-restarts", "3", "--data"]).arg(dir.path().join("nothing"));
+    command.arg("--output").arg(dir.path().join("run"));
+    let (status, text) = run(command);
+    assert_eq!(status.code(), Some(1), "{text}");
+    assert!(text.contains("not restarted") && !text.contains("restart 1"), "{text}");
+}
+
+#[test]
+fn a_frozen_rank_is_named_and_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut command = long_run(several(2), &out);
+    command.args(["--rank-timeout-secs", "5"]);
+    let mut running = Running::start(command);
+    running.wait_for_steps(&out, 4);
+    signal(running.ranks()[&1], "-STOP");
+    let (status, text) = running.wait(Duration::from_secs(60));
+    assert!(!status.success(), "{text}");
+    assert!(text.contains("rank 1 gives no sign of life, last seen at epoch 1 step"), "{text}");
+}
+
+#[test]
+fn a_request_to_stop_is_passed_on_and_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut running = Running::start(long_run(several(2), &out));
+    running.wait_for_steps(&out, 4);
+    let launcher = running.child.id() as i32;
+    signal(launcher, "-TERM");
+    let (status, text) = running.wait(Duration::from_secs(60));
+    assert_eq!(status.code(), Some(143), "{text}");
+    assert!(text.contains("SIGTERM received: saved at epoch 1 step"), "{text}");
+}
+
+#[test]
+fn a_killed_launcher_leaves_no_orphan() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut running = Running::start(long_run(several(2), &out));
+    running.wait_for_steps(&out, 4);
+    let ranks = running.ranks();
+    assert_eq!(ranks.len(), 2);
+    running.child.kill().unwrap();
+    // `wait` looks for ranks; give the kernel a moment.
+    running.child.wait().unwrap();
+    let begin = Instant::now();
+    while !running.ranks().is_empty() {
+        assert!(begin.elapsed() < Duration::from_secs(10), "orphans: {:?}", running.ranks());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn two_commands_with_torchruns_variables_meet() {
+    let dir = tempfile::tempdir().unwrap();
+    let (alone, out) = (dir.path().join("alone"), dir.path().join("run"));
+    let short = |mut command: Command, to: &Path| {
+        command.args(["--synthetic", "120", "--epochs", "1", "--output"]).arg(to);
+        command
+    };
+    let (status, text) = run(short(several(1), &alone));
+    assert!(status.success(), "{text}");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let ranks: Vec<Running> = [1, 0]
+        .into_iter()
+        .map(|rank| {
+            let mut command = short(train(2), &out);
+            command.env("RANK", rank.to_string()).env("LOCAL_RANK", "0").env("WORLD_SIZE", "2");
+            command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
+            Running::start(command)
+        })
+        .collect();
+    for rank in ranks {
+        let (status, text) = rank.wait(Duration::from_secs(120));
+        assert!(status.success(), "{text}");
+    }
+    assert!(distance(&alone, &out) < 1e-4);
+}
+
+/// Needs Python's torch: set `TRAIN_TEST_TORCHRUN` to a `torchrun` to run it.
+#[test]
+fn torchrun_launches_it() {
+    let Some(torchrun) = std::env::var_os("TRAIN_TEST_TORCHRUN") else {
+        eprintln!("SKIPPED torchrun_launches_it: TRAIN_TEST_TORCHRUN names no torchrun");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (alone, out) = (dir.path().join("alone"), dir.path().join("run"));
+    let (status, text) = run({
+        let mut command = several(1);
+        command.args(["--synthetic", "120", "--epochs", "1", "--output"]).arg(&alone);
+        command
+    });
+    assert!(status.success(), "{text}");
+    let plain = train(2);
+    let mut command = Command::new(torchrun);
+    command.args(["--no-python", "--standalone", "--nproc-per-node", "2"]).arg(plain.get_program());
+    command.args(plain.get_args()).args(["--synthetic", "120", "--epochs", "1", "--output"]).arg(&out);
+    let (status, text) = run(command);
+    assert!(status.success(), "{text}");
+    assert!(distance(&alone, &out) < 1e-4);
+}
