@@ -57,9 +57,10 @@ impl ModelSource {
     pub fn short_name(&self) -> String {
         match self {
             Self::Embedded => "Built-in model".to_owned(),
-            Self::File(path) => path
-                .file_name()
-                .map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned()),
+            Self::File(path) => path.file_name().map_or_else(
+                || path.display().to_string(),
+                |n| n.to_string_lossy().into_owned(),
+            ),
         }
     }
 }
@@ -106,7 +107,12 @@ pub trait Classify: Send + Sync {
     ///
     /// # Errors
     /// When the engine refuses the image; the text says why.
-    fn explain(&self, image: &RgbImage, index: usize, cancel: &Cancel) -> Result<Option<Heat>, String>;
+    fn explain(
+        &self,
+        image: &RgbImage,
+        index: usize,
+        cancel: &Cancel,
+    ) -> Result<Option<Heat>, String>;
 }
 
 /// Opens models; the window's only way to get one.

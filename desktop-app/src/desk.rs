@@ -61,14 +61,18 @@ pub struct RealDesk;
 /// No user closes a dialog faster than this.
 const TOO_FAST: Duration = Duration::from_millis(250);
 
-const PICTURES: [&str; 12] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "pnm", "ppm", "pgm", "jfif"];
+const PICTURES: [&str; 12] = [
+    "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "pnm", "ppm", "pgm", "jfif",
+];
 
 impl Desk for RealDesk {
     fn pick(&self, what: Pick, answer: Answer<Picked>) {
         // Made here, awaited elsewhere: macOS wants its dialogs made on the window's thread.
         let dialog = rfd::AsyncFileDialog::new();
         let begun = Instant::now();
-        let named = |files: Option<Vec<rfd::FileHandle>>| files.map(|files| files.iter().map(|file| file.path().to_owned()).collect());
+        let named = |files: Option<Vec<rfd::FileHandle>>| {
+            files.map(|files| files.iter().map(|file| file.path().to_owned()).collect())
+        };
         let finish = move |chosen: Option<Vec<PathBuf>>| {
             answer(match chosen {
                 Some(paths) => Picked::Chosen(paths),
@@ -78,7 +82,11 @@ impl Desk for RealDesk {
         };
         match what {
             Pick::Photos => {
-                let asked = dialog.set_title("Open photos").add_filter("Photos", &PICTURES).add_filter("All files", &["*"]).pick_files();
+                let asked = dialog
+                    .set_title("Open photos")
+                    .add_filter("Photos", &PICTURES)
+                    .add_filter("All files", &["*"])
+                    .pick_files();
                 wait("dialog", move || finish(named(pollster::block_on(asked))));
             }
             Pick::Folder => {
@@ -86,12 +94,22 @@ impl Desk for RealDesk {
                 wait("dialog", move || finish(named(pollster::block_on(asked))));
             }
             Pick::Model => {
-                let asked = dialog.set_title("Choose a model").add_filter("ONNX model", &["onnx"]).pick_file();
-                wait("dialog", move || finish(named(pollster::block_on(asked).map(|file| vec![file]))));
+                let asked = dialog
+                    .set_title("Choose a model")
+                    .add_filter("ONNX model", &["onnx"])
+                    .pick_file();
+                wait("dialog", move || {
+                    finish(named(pollster::block_on(asked).map(|file| vec![file])))
+                });
             }
             Pick::Save(name) => {
-                let asked = dialog.set_title("Export the answers").set_file_name(name).save_file();
-                wait("dialog", move || finish(named(pollster::block_on(asked).map(|file| vec![file]))));
+                let asked = dialog
+                    .set_title("Export the answers")
+                    .set_file_name(name)
+                    .save_file();
+                wait("dialog", move || {
+                    finish(named(pollster::block_on(asked).map(|file| vec![file])))
+                });
             }
         }
     }
@@ -103,7 +121,11 @@ impl Desk for RealDesk {
 
 /// Runs `work` in a thread of its own. Without a thread the answer never comes, and the window goes on.
 fn wait(name: &str, work: impl FnOnce() + Send + 'static) {
-    drop(std::thread::Builder::new().name(name.to_owned()).spawn(work));
+    drop(
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(work),
+    );
 }
 
 /// Files first (a file manager offers its icon or its name as well), then a picture, then text that names files.
@@ -120,12 +142,16 @@ fn read_clipboard() -> Pasted {
     if let Ok(picture) = clipboard.get_image() {
         return match png(&picture) {
             Ok(bytes) => Pasted::Picture(bytes),
-            Err(error) => Pasted::Nothing(format!("the copied picture could not be used ({error})")),
+            Err(error) => {
+                Pasted::Nothing(format!("the copied picture could not be used ({error})"))
+            }
         };
     }
     match clipboard.get_text() {
         Ok(text) => match intake::paths_in_text(&text) {
-            paths if paths.is_empty() => Pasted::Nothing("the clipboard holds text that names no file".to_owned()),
+            paths if paths.is_empty() => {
+                Pasted::Nothing("the clipboard holds text that names no file".to_owned())
+            }
             paths => Pasted::Files(paths),
         },
         Err(_) => Pasted::Nothing("the clipboard holds no picture, no file and no path".to_owned()),
@@ -145,7 +171,10 @@ pub fn encode_png(width: u32, height: u32, rgba: &[u8]) -> Result<Arc<[u8]>, Str
     use image::ImageEncoder as _;
     use image::codecs::png::{CompressionType, FilterType, PngEncoder};
     if rgba.len() as u64 != 4 * u64::from(width) * u64::from(height) {
-        return Err(format!("expected {width} x {height} pixels, got {} bytes", rgba.len()));
+        return Err(format!(
+            "expected {width} x {height} pixels, got {} bytes",
+            rgba.len()
+        ));
     }
     let mut bytes = Vec::new();
     PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Sub)
@@ -162,7 +191,10 @@ mod tests {
     fn pictures_survive_the_way_through_png() {
         let rgba = [10, 20, 30, 255, 200, 100, 50, 255];
         let file = encode_png(2, 1, &rgba).unwrap();
-        assert_eq!(image::load_from_memory(&file).unwrap().to_rgba8().as_raw(), &rgba);
+        assert_eq!(
+            image::load_from_memory(&file).unwrap().to_rgba8().as_raw(),
+            &rgba
+        );
         assert!(encode_png(3, 1, &rgba).is_err());
     }
 }

@@ -17,7 +17,10 @@ pub struct Opener;
 impl OpenModel for Opener {
     fn open(&self, source: &ModelSource) -> Result<Arc<dyn Classify>, Problem> {
         // Several photos are worked on at once, each on one thread: more photos a second than one photo on all threads.
-        let options = Options { threads: 1, ..Options::default() };
+        let options = Options {
+            threads: 1,
+            ..Options::default()
+        };
         let opened = match source {
             ModelSource::Embedded => Classifier::embedded(&options),
             ModelSource::File(path) => Classifier::open(path, &options),
@@ -51,10 +54,12 @@ impl Network {
             classes: info.classes,
             input: [width, height],
             model_bytes: info.model_bytes,
-            accuracy: manifest
-                .accuracy
-                .as_ref()
-                .map(|a| format!("{:.1} % right at the first guess on {} photos of {}", a.top1_percent, a.images, a.dataset)),
+            accuracy: manifest.accuracy.as_ref().map(|a| {
+                format!(
+                    "{:.1} % right at the first guess on {} photos of {}",
+                    a.top1_percent, a.images, a.dataset
+                )
+            }),
             license: manifest.license.clone(),
             engine: info.engine.to_string(),
         };
@@ -68,7 +73,9 @@ impl Classify for Network {
     }
 
     fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, String> {
-        self.classifier.classify(image, k).map_err(|error| error.to_string())
+        self.classifier
+            .classify(image, k)
+            .map_err(|error| error.to_string())
     }
 
     fn crop(&self, image: &RgbImage) -> RgbImage {
@@ -76,13 +83,32 @@ impl Classify for Network {
     }
 
     fn crop_in_photo(&self, width: u32, height: u32) -> [f64; 4] {
-        self.classifier.model().manifest.preprocessing.geometry(width, height).crop_in_original(width, height)
+        self.classifier
+            .model()
+            .manifest
+            .preprocessing
+            .geometry(width, height)
+            .crop_in_original(width, height)
     }
 
-    fn explain(&self, image: &RgbImage, index: usize, cancel: &Cancel) -> Result<Option<Heat>, String> {
-        let options = ExplainOptions { class: Some(index), ..ExplainOptions::default() };
+    fn explain(
+        &self,
+        image: &RgbImage,
+        index: usize,
+        cancel: &Cancel,
+    ) -> Result<Option<Heat>, String> {
+        let options = ExplainOptions {
+            class: Some(index),
+            ..ExplainOptions::default()
+        };
         match explain::occlusion(&self.classifier, image, &options, cancel) {
-            Ok(found) => Heat::new(found.crop.width as usize, found.crop.height as usize, &found.importance, index).map(Some),
+            Ok(found) => Heat::new(
+                found.crop.width as usize,
+                found.crop.height as usize,
+                &found.importance,
+                index,
+            )
+            .map(Some),
             Err(inference::Error::Cancelled) => Ok(None),
             Err(error) => Err(error.to_string()),
         }

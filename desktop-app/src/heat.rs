@@ -46,11 +46,29 @@ impl Heat {
     ///
     /// # Errors
     /// When the numbers are not one a pixel.
-    pub fn new(width: usize, height: usize, importance: &[f32], index: usize) -> Result<Self, String> {
+    pub fn new(
+        width: usize,
+        height: usize,
+        importance: &[f32],
+        index: usize,
+    ) -> Result<Self, String> {
         if importance.len() != width * height {
-            return Err(format!("expected {} numbers, got {}", width * height, importance.len()));
+            return Err(format!(
+                "expected {} numbers, got {}",
+                width * height,
+                importance.len()
+            ));
         }
-        let mut values: Vec<f32> = importance.iter().map(|value| if value.is_finite() { value.max(0.0) } else { 0.0 }).collect();
+        let mut values: Vec<f32> = importance
+            .iter()
+            .map(|value| {
+                if value.is_finite() {
+                    value.max(0.0)
+                } else {
+                    0.0
+                }
+            })
+            .collect();
         let largest_drop = values.iter().copied().fold(0.0_f32, f32::max);
         // The squares that were hidden leave hard edges that mean nothing: twice a box blur makes them soft.
         for _ in 0..2 {
@@ -61,7 +79,13 @@ impl Heat {
         for value in &mut values {
             *value = (*value * scale).clamp(0.0, 1.0);
         }
-        Ok(Self { width, height, values, index, largest_drop })
+        Ok(Self {
+            width,
+            height,
+            values,
+            index,
+            largest_drop,
+        })
     }
 
     /// Pixels to lay over the crop, RGBA, not premultiplied: dark where there is no evidence, amber to red where there is.
@@ -71,8 +95,14 @@ impl Heat {
             let cold = [12.0, 14.0, 22.0, 140.0];
             let warm = [250.0, 168.0, 40.0, 70.0];
             let hot = [240.0, 66.0, 24.0, 150.0];
-            let mix = |a: [f32; 4], b: [f32; 4], t: f32| std::array::from_fn::<_, 4, _>(|i| a[i] + (b[i] - a[i]) * t);
-            let color = if *value < 0.5 { mix(cold, warm, value * 2.0) } else { mix(warm, hot, value * 2.0 - 1.0) };
+            let mix = |a: [f32; 4], b: [f32; 4], t: f32| {
+                std::array::from_fn::<_, 4, _>(|i| a[i] + (b[i] - a[i]) * t)
+            };
+            let color = if *value < 0.5 {
+                mix(cold, warm, value * 2.0)
+            } else {
+                mix(warm, hot, value * 2.0 - 1.0)
+            };
             pixels.extend(color.map(|channel| channel.round() as u8));
         }
         pixels

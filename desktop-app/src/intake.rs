@@ -30,7 +30,11 @@ const CHUNK: usize = 256;
 
 /// Looks through `paths`: a file is handed to `found` whatever it is (if it is no picture, its tile will say so), a folder is searched
 /// for pictures in the order of their names. `go_on` is asked often.
-pub fn gather(paths: &[PathBuf], go_on: &dyn Fn() -> bool, found: &mut dyn FnMut(Vec<PathBuf>)) -> Report {
+pub fn gather(
+    paths: &[PathBuf],
+    go_on: &dyn Fn() -> bool,
+    found: &mut dyn FnMut(Vec<PathBuf>),
+) -> Report {
     let mut report = Report::default();
     let mut chunk = Vec::new();
     'paths: for path in paths {
@@ -49,7 +53,11 @@ pub fn gather(paths: &[PathBuf], go_on: &dyn Fn() -> bool, found: &mut dyn FnMut
                 break 'paths;
             }
             match entry {
-                Ok(entry) if entry.file_type().is_file() => {
+                // Links to files are photos like others; links to folders are not followed, so that no circle is walked.
+                Ok(entry)
+                    if entry.file_type().is_file()
+                        || (entry.path_is_symlink() && !entry.path().is_dir()) =>
+                {
                     if is_hidden(entry.path()) || !looks_like_picture(entry.path()) {
                         report.passed_over += 1;
                     } else {
@@ -74,18 +82,21 @@ pub fn gather(paths: &[PathBuf], go_on: &dyn Fn() -> bool, found: &mut dyn FnMut
 
 /// True for a file that is a model by its name.
 pub fn is_model(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
 }
 
 /// `.DS_Store`, `._photo.jpg` and the like: leftovers no one means.
 fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 /// A picture by its first bytes, or by its name when the bytes say nothing (then its tile will show the error).
 fn looks_like_picture(path: &Path) -> bool {
     const NAMES: [&str; 13] = [
-        "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "pnm", "ppm", "pgm",
+        "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "pnm", "ppm",
+        "pgm",
     ];
     let named = path
         .extension()
@@ -94,7 +105,9 @@ fn looks_like_picture(path: &Path) -> bool {
         return true;
     }
     let mut head = [0_u8; 32];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
+    let read = std::fs::File::open(path)
+        .and_then(|mut file| file.read(&mut head))
+        .unwrap_or(0);
     image::guess_format(&head[..read]).is_ok()
 }
 
@@ -169,7 +182,9 @@ fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
 pub fn paths_in_text(text: &str) -> Vec<PathBuf> {
     text.lines()
         .map(str::trim)
-        .filter(|line| !line.is_empty() && *line != "copy" && *line != "cut" && !line.starts_with("x-special/"))
+        .filter(|line| {
+            !line.is_empty() && *line != "copy" && *line != "cut" && !line.starts_with("x-special/")
+        })
         .filter_map(path_in_line)
         .collect()
 }
@@ -197,7 +212,10 @@ mod tests {
     fn one_bad_entry_does_not_spoil_a_drop() {
         let list = b"file:///tmp/a%20b.jpg\r\nhttp://example.org/x.jpg\r\nfile://elsewhere/y.jpg\r\n# comment\r\nfile:///caf%C3%A9.png\r\nmailto:x\r\n";
         let (paths, refused) = parse_uri_list(list);
-        assert_eq!(paths, [PathBuf::from("/tmp/a b.jpg"), PathBuf::from("/café.png")]);
+        assert_eq!(
+            paths,
+            [PathBuf::from("/tmp/a b.jpg"), PathBuf::from("/café.png")]
+        );
         assert_eq!(refused.len(), 3, "{refused:?}");
         assert!(refused[0].contains("link"));
         assert!(refused[1].contains("another computer (elsewhere)"));
@@ -215,7 +233,10 @@ mod tests {
     #[test]
     fn pasted_text_gives_paths_and_prose_gives_none() {
         let text = "copy\nfile:///tmp/a%20b.jpg\n\"/tmp/c d.png\"\n/tmp/e.jpg\n";
-        assert_eq!(paths_in_text(text), ["/tmp/a b.jpg", "/tmp/c d.png", "/tmp/e.jpg"].map(PathBuf::from));
+        assert_eq!(
+            paths_in_text(text),
+            ["/tmp/a b.jpg", "/tmp/c d.png", "/tmp/e.jpg"].map(PathBuf::from)
+        );
         assert!(paths_in_text("what a lovely cat").is_empty());
         assert!(paths_in_text("https://example.org/cat.jpg").is_empty());
     }
@@ -231,19 +252,50 @@ mod tests {
         std::fs::write(at("notes.txt"), b"hello").unwrap();
         std::fs::write(at("._b.jpg"), b"leftover").unwrap();
         let mut found = Vec::new();
-        let paths = [dir.path().to_owned(), at("notes.txt"), PathBuf::from("/m/net.ONNX")];
+        let paths = [
+            dir.path().to_owned(),
+            at("notes.txt"),
+            PathBuf::from("/m/net.ONNX"),
+        ];
         let report = gather(&paths, &|| true, &mut |chunk| found.extend(chunk));
-        assert_eq!(found, [at("a.png"), at("b.jpg"), at("deep/no-extension"), at("notes.txt")]);
+        assert_eq!(
+            found,
+            [
+                at("a.png"),
+                at("b.jpg"),
+                at("deep/no-extension"),
+                at("notes.txt")
+            ]
+        );
         assert_eq!(report.passed_over, 2);
         assert_eq!(report.models, [PathBuf::from("/m/net.ONNX")]);
         assert_eq!((report.photos, report.folders), (4, 1));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_photos_are_photos_and_circles_are_not_walked() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let inside = dir.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(dir.path().join("real"), PNG).unwrap();
+        symlink(dir.path().join("real"), inside.join("link.png")).unwrap();
+        symlink(dir.path(), inside.join("circle")).unwrap();
+        let mut found = Vec::new();
+        gather(std::slice::from_ref(&inside), &|| true, &mut |chunk| {
+            found.extend(chunk)
+        });
+        assert_eq!(found, [inside.join("link.png")]);
     }
 
     #[test]
     fn a_search_can_be_stopped() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.png"), PNG).unwrap();
-        let report = gather(&[dir.path().to_owned()], &|| false, &mut |_| panic!("nothing was asked for"));
+        let report = gather(&[dir.path().to_owned()], &|| false, &mut |_| {
+            panic!("nothing was asked for")
+        });
         assert!(report.stopped);
     }
 }

@@ -28,9 +28,10 @@ impl Source {
     /// A short name to show.
     pub fn name(&self) -> String {
         match self {
-            Self::File(path) => path
-                .file_name()
-                .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
+            Self::File(path) => path.file_name().map_or_else(
+                || path.display().to_string(),
+                |name| name.to_string_lossy().into_owned(),
+            ),
             Self::Memory { name, .. } => name.clone(),
         }
     }
@@ -152,7 +153,9 @@ impl Photo {
 
     /// The best label, once there is one.
     pub fn label(&self) -> Option<&str> {
-        self.answer().and_then(Answer::best).map(|best| best.label.as_str())
+        self.answer()
+            .and_then(Answer::best)
+            .map(|best| best.label.as_str())
     }
 
     /// One sentence for a screen reader.
@@ -169,7 +172,11 @@ impl Photo {
                         Sureness::Not => "not sure, perhaps ",
                         _ => "",
                     };
-                    format!("{name}: {sureness}{}, {}", best.label, percent(best.probability))
+                    format!(
+                        "{name}: {sureness}{}, {}",
+                        best.label,
+                        percent(best.probability)
+                    )
                 }
                 None => format!("{name}: no answer"),
             },
@@ -197,8 +204,15 @@ mod tests {
 
     #[test]
     fn percentages_claim_no_certainty() {
-        let shown: Vec<_> = [0.0, 0.004, 0.012, 0.625, 0.994, 0.9992, 1.0, f32::NAN].map(percent).into();
-        assert_eq!(shown, ["<1 %", "<1 %", "1 %", "62 %", ">99 %", ">99 %", "100 %", "? %"]);
+        let shown: Vec<_> = [0.0, 0.004, 0.012, 0.625, 0.994, 0.9992, 1.0, f32::NAN]
+            .map(percent)
+            .into();
+        assert_eq!(
+            shown,
+            [
+                "<1 %", "<1 %", "1 %", "62 %", ">99 %", ">99 %", "100 %", "? %"
+            ]
+        );
     }
 
     #[test]

@@ -58,11 +58,21 @@ impl Pictures {
     pub fn put(&mut self, id: PhotoId, image: RgbImage) {
         self.asked.remove(&id);
         self.bytes += image.data.len();
-        if let Some(old) = self.smalls.insert(id, Small { image, used: self.frame }) {
+        if let Some(old) = self.smalls.insert(
+            id,
+            Small {
+                image,
+                used: self.frame,
+            },
+        ) {
             self.bytes -= old.image.data.len();
         }
         if self.bytes > THUMBNAIL_BYTES {
-            let mut by_age: Vec<_> = self.smalls.iter().map(|(id, small)| (small.used, *id)).collect();
+            let mut by_age: Vec<_> = self
+                .smalls
+                .iter()
+                .map(|(id, small)| (small.used, *id))
+                .collect();
             by_age.sort_unstable();
             for (_, id) in by_age {
                 // A tenth of room, so that this is not done for every picture.
@@ -92,9 +102,17 @@ impl Pictures {
             return Found::Soon;
         }
         self.uploads += 1;
-        let texture = context.load_texture(format!("photo {}", id.0), color_image(&small.image), TextureOptions::LINEAR);
+        let texture = context.load_texture(
+            format!("photo {}", id.0),
+            color_image(&small.image),
+            TextureOptions::LINEAR,
+        );
         if self.textures.len() >= TEXTURES
-            && let Some(oldest) = self.textures.iter().min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id)
+            && let Some(oldest) = self
+                .textures
+                .iter()
+                .min_by_key(|(_, (_, used))| *used)
+                .map(|(id, _)| *id)
         {
             self.textures.remove(&oldest);
         }
@@ -139,7 +157,10 @@ mod tests {
         }
         let context = Context::default();
         pictures.begin_frame();
-        assert!(matches!(pictures.get(&context, PhotoId(1999)), Found::Texture(_)));
+        assert!(matches!(
+            pictures.get(&context, PhotoId(1999)),
+            Found::Texture(_)
+        ));
         assert!(matches!(pictures.get(&context, PhotoId(0)), Found::Missing));
         assert!(pictures.ask(PhotoId(0)));
         assert!(!pictures.ask(PhotoId(0)), "a worker is asked once");
@@ -149,6 +170,9 @@ mod tests {
         }
         assert!(pictures.held().1 <= TEXTURES);
         pictures.forget(&[PhotoId(1999)]);
-        assert!(matches!(pictures.get(&context, PhotoId(1999)), Found::Missing));
+        assert!(matches!(
+            pictures.get(&context, PhotoId(1999)),
+            Found::Missing
+        ));
     }
 }

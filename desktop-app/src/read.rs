@@ -33,13 +33,16 @@ pub fn photo(source: &Source, large: &Mutex<()>) -> Result<RgbImage, Problem> {
     };
     let header = decode::probe(bytes, &options.limits).map_err(|error| problem(&error))?;
     let pixels = u64::from(header.width) * u64::from(header.height);
-    let _alone = (pixels > LARGE_PIXELS).then(|| large.lock().unwrap_or_else(PoisonError::into_inner));
+    let _alone =
+        (pixels > LARGE_PIXELS).then(|| large.lock().unwrap_or_else(PoisonError::into_inner));
     decode::decode(bytes, &options).map_err(|error| problem(&error))
 }
 
 fn problem(error: &decode::DecodeError) -> Problem {
     let remedy = match error {
-        decode::DecodeError::Io(_) => "Check that the file is still there and that you may read it.",
+        decode::DecodeError::Io(_) => {
+            "Check that the file is still there and that you may read it."
+        }
         _ => "Try another file, or open it in an image editor and save it as JPEG or PNG.",
     };
     split(&error.to_string(), remedy)
@@ -56,7 +59,10 @@ pub fn split(text: &str, remedy: &str) -> Problem {
 /// An error's text as a sentence: a capital at its beginning, a stop at its end.
 pub fn sentence(text: &str) -> String {
     let mut letters = text.trim_end_matches('.').chars();
-    let mut sentence: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let mut sentence: String = letters
+        .next()
+        .map(|first| first.to_uppercase().collect())
+        .unwrap_or_default();
     sentence.extend(letters);
     sentence.push('.');
     sentence
@@ -78,13 +84,22 @@ fn fit(image: &RgbImage, side: u32) -> RgbImage {
     if long <= side {
         return image.clone();
     }
-    let scaled = |length: u32| ((u64::from(length) * u64::from(side) / u64::from(long)) as u32).max(1);
+    let scaled =
+        |length: u32| ((u64::from(length) * u64::from(side) / u64::from(long)) as u32).max(1);
     let (width, height) = (scaled(image.width), scaled(image.height));
-    let view = image::ImageBuffer::<image::Rgb<u8>, &[u8]>::from_raw(image.width, image.height, image.data.as_slice());
+    let view = image::ImageBuffer::<image::Rgb<u8>, &[u8]>::from_raw(
+        image.width,
+        image.height,
+        image.data.as_slice(),
+    );
     match view {
         Some(view) => {
             let small = image::imageops::thumbnail(&view, width, height);
-            RgbImage { width, height, data: small.into_raw() }
+            RgbImage {
+                width,
+                height,
+                data: small.into_raw(),
+            }
         }
         None => image.clone(),
     }
@@ -107,7 +122,13 @@ mod tests {
     #[test]
     fn errors_become_sentences() {
         assert_eq!(sentence("no picture: got text"), "No picture: got text.");
-        assert_eq!(split("it is empty; copy it again", "x"), Problem::new("It is empty.", "Copy it again."));
-        assert_eq!(split("it is empty", "Do x."), Problem::new("It is empty.", "Do x."));
+        assert_eq!(
+            split("it is empty; copy it again", "x"),
+            Problem::new("It is empty.", "Copy it again.")
+        );
+        assert_eq!(
+            split("it is empty", "Do x."),
+            Problem::new("It is empty.", "Do x.")
+        );
     }
 }

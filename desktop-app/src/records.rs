@@ -32,7 +32,10 @@ pub enum Format {
 impl Format {
     /// By the ending of a file's name: `.csv`, else JSON lines.
     pub fn of(path: &Path) -> Self {
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
+        if path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("csv"))
+        {
             Self::Csv
         } else {
             Self::JsonLines
@@ -44,7 +47,11 @@ impl Format {
 ///
 /// # Errors
 /// Never for what the window holds; the writers' errors are passed on.
-pub fn write<'a>(photos: impl IntoIterator<Item = &'a Photo>, k: usize, format: Format) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+pub fn write<'a>(
+    photos: impl IntoIterator<Item = &'a Photo>,
+    k: usize,
+    format: Format,
+) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     match format {
         Format::JsonLines => {
             let mut lines = Vec::new();
@@ -58,15 +65,34 @@ pub fn write<'a>(photos: impl IntoIterator<Item = &'a Photo>, k: usize, format: 
         }
         Format::Csv => {
             let mut rows = csv::Writer::from_writer(Vec::new());
-            rows.write_record(["path", "model", "rank", "index", "id", "label", "probability", "error"])?;
+            rows.write_record([
+                "path",
+                "model",
+                "rank",
+                "index",
+                "id",
+                "label",
+                "probability",
+                "error",
+            ])?;
             for photo in photos {
                 let path = photo.source.location();
                 match &photo.state {
                     State::Done(answer) => {
                         for (rank, p) in answer.predictions.iter().take(k).enumerate() {
                             let (rank, index) = ((rank + 1).to_string(), p.index.to_string());
-                            let (id, probability) = (p.id.as_deref().unwrap_or(""), p.probability.to_string());
-                            rows.write_record([path.as_str(), &answer.model, &rank, &index, id, &p.label, &probability, ""])?;
+                            let (id, probability) =
+                                (p.id.as_deref().unwrap_or(""), p.probability.to_string());
+                            rows.write_record([
+                                path.as_str(),
+                                &answer.model,
+                                &rank,
+                                &index,
+                                id,
+                                &p.label,
+                                &probability,
+                                "",
+                            ])?;
                         }
                     }
                     State::Failed(problem) => {
@@ -93,7 +119,11 @@ pub fn json_line(photo: &Photo, k: usize) -> Result<Option<String>, serde_json::
             predictions: &answer.predictions[..k.min(answer.predictions.len())],
         })
         .map(Some),
-        State::Failed(problem) => serde_json::to_string(&NotAnswered { path: &path, error: &problem.what }).map(Some),
+        State::Failed(problem) => serde_json::to_string(&NotAnswered {
+            path: &path,
+            error: &problem.what,
+        })
+        .map(Some),
         State::Waiting | State::Working | State::Stopped => Ok(None),
     }
 }
@@ -123,8 +153,17 @@ mod tests {
     use crate::photo::{Answer, PhotoId, Source};
 
     fn photos() -> Vec<Photo> {
-        let photo = |id, name: &str, state| Photo { id: PhotoId(id), source: Source::File(name.into()), state };
-        let p = |index, label: &str, probability| Prediction { index, id: Some(format!("n{index}")), label: label.to_owned(), probability };
+        let photo = |id, name: &str, state| Photo {
+            id: PhotoId(id),
+            source: Source::File(name.into()),
+            state,
+        };
+        let p = |index, label: &str, probability| Prediction {
+            index,
+            id: Some(format!("n{index}")),
+            label: label.to_owned(),
+            probability,
+        };
         let answer = Answer {
             predictions: vec![p(1, "tabby, \"tabby cat\"", 0.75), p(2, "tiger cat", 0.25)],
             model: "lite0".to_owned(),
@@ -134,7 +173,11 @@ mod tests {
         };
         vec![
             photo(0, "/p/a,b.jpg", State::Done(answer)),
-            photo(1, "/p/bad.txt", State::Failed(Problem::new("No picture.", "Try another."))),
+            photo(
+                1,
+                "/p/bad.txt",
+                State::Failed(Problem::new("No picture.", "Try another.")),
+            ),
             photo(2, "/p/later.jpg", State::Waiting),
         ]
     }
@@ -152,9 +195,24 @@ mod tests {
     #[test]
     fn csv_quotes_what_needs_it() {
         let rows = write(&photos(), 2, Format::Csv).unwrap();
-        let read: Vec<_> = csv::Reader::from_reader(rows.as_slice()).into_records().map(Result::unwrap).collect();
+        let read: Vec<_> = csv::Reader::from_reader(rows.as_slice())
+            .into_records()
+            .map(Result::unwrap)
+            .collect();
         assert_eq!(read.len(), 3);
-        assert_eq!(read[0].iter().collect::<Vec<_>>(), ["/p/a,b.jpg", "lite0", "1", "1", "n1", "tabby, \"tabby cat\"", "0.75", ""]);
+        assert_eq!(
+            read[0].iter().collect::<Vec<_>>(),
+            [
+                "/p/a,b.jpg",
+                "lite0",
+                "1",
+                "1",
+                "n1",
+                "tabby, \"tabby cat\"",
+                "0.75",
+                ""
+            ]
+        );
         assert_eq!(&read[2][7], "No picture.");
     }
 
@@ -166,6 +224,9 @@ mod tests {
 
     #[test]
     fn text_for_people() {
-        assert_eq!(text(&photos()[0], 1), "a,b.jpg\n 75.0 %  tabby, \"tabby cat\"\n(model: lite0)");
+        assert_eq!(
+            text(&photos()[0], 1),
+            "a,b.jpg\n 75.0 %  tabby, \"tabby cat\"\n(model: lite0)"
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use eframe::{NativeOptions, Renderer};
 use egui::{IconData, ViewportBuilder};
 
@@ -40,21 +40,35 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let opened = Arc::new(AtomicBool::new(false));
         match attempt(args, store.clone(), system, *renderer, Arc::clone(&opened)) {
             Ok(()) => return Ok(()),
-            Err(error) if opened.load(Ordering::Acquire) => {
-                return Err(error).context("the window was closed by an error of the graphics system");
+            Err(failure) if opened.load(Ordering::Acquire) => {
+                bail!("the window was closed by an error of the graphics system: {failure}");
             }
-            Err(error) => {
-                eprintln!("desktop-app: {} opens no window: {error:#}", words(*renderer));
-                failures.push(format!("{}: {error:#}", words(*renderer)));
+            Err(Failure::Display(why)) => bail!(
+                "no display answers ({why}). Start it from a desktop, or set DISPLAY or WAYLAND_DISPLAY. Without a display, use \
+                 infer-cli: it gives the same answers in a terminal"
+            ),
+            Err(Failure::Renderer(why)) => {
+                eprintln!("desktop-app: {} opens no window: {why}", words(*renderer));
+                failures.push(format!("{}: {why}", words(*renderer)));
             }
         }
     }
     bail!(
-        "no window could be opened ({}). Check that a display is there (DISPLAY or WAYLAND_DISPLAY) and that a graphics driver is \
-         installed (on Debian: mesa-vulkan-drivers or libgl1-mesa-dri). Without a display, use infer-cli: it gives the same answers \
-         in a terminal",
+        "no window could be opened ({}). Install a graphics driver (on Debian: mesa-vulkan-drivers or libgl1-mesa-dri). Without one, use \
+         infer-cli: it gives the same answers in a terminal",
         failures.join("; ")
     )
+}
+
+/// Why an attempt opened no window.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// There is nothing to open a window on; another renderer would not help.
+    #[error("{0}")]
+    Display(String),
+    /// This renderer does not work here.
+    #[error("{0}")]
+    Renderer(String),
 }
 
 fn words(renderer: Renderer) -> &'static str {
@@ -64,7 +78,13 @@ fn words(renderer: Renderer) -> &'static str {
     }
 }
 
-fn attempt(args: &Args, store: Store, system: WindowSystem, renderer: Renderer, opened: Arc<AtomicBool>) -> anyhow::Result<()> {
+fn attempt(
+    args: &Args,
+    store: Store,
+    system: WindowSystem,
+    renderer: Renderer,
+    opened: Arc<AtomicBool>,
+) -> Result<(), Failure> {
     let mut viewport = ViewportBuilder::default()
         .with_title(APP_NAME)
         .with_app_id(APP_ID)
@@ -74,7 +94,12 @@ fn attempt(args: &Args, store: Store, system: WindowSystem, renderer: Renderer, 
     if let Some(icon) = icon() {
         viewport = viewport.with_icon(icon);
     }
-    let mut options = NativeOptions { viewport, renderer, clipboard_shortcuts: false, ..NativeOptions::default() };
+    let mut options = NativeOptions {
+        viewport,
+        renderer,
+        clipboard_shortcuts: false,
+        ..NativeOptions::default()
+    };
     platform::apply(system, &mut options);
     let (paths, model) = (args.photos.clone(), args.model.clone());
     let create: eframe::AppCreator<'static> = Box::new(move |creation| {
@@ -82,7 +107,10 @@ fn attempt(args: &Args, store: Store, system: WindowSystem, renderer: Renderer, 
             opener: Arc::new(Opener),
             desk: Box::new(RealDesk),
             store,
-            paths: paths.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())).collect(),
+            paths: paths
+                .iter()
+                .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+                .collect(),
             model: model.map(|path| ModelSource::File(std::path::absolute(&path).unwrap_or(path))),
             window_system: system,
             renderer: drawn_by(creation, renderer),
@@ -95,10 +123,28 @@ fn attempt(args: &Args, store: Store, system: WindowSystem, renderer: Renderer, 
         Ok(Box::new(app))
     });
     // Graphics drivers and their bindings panic where they should fail.
-    match catch_unwind(AssertUnwindSafe(|| eframe::run_native(APP_NAME, options, create))) {
+    match catch_unwind(AssertUnwindSafe(|| {
+        eframe::run_native(APP_NAME, options, create)
+    })) {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => bail!("{error}"),
-        Err(_) => bail!("it panicked, see above"),
+        Ok(Err(error @ (eframe::Error::Winit(_) | eframe::Error::WinitEventLoop(_)))) => {
+            Err(Failure::Display(plain(&error)))
+        }
+        Ok(Err(error)) => Err(Failure::Renderer(plain(&error))),
+        Err(_) => Err(Failure::Renderer("it panicked, see above".to_owned())),
+    }
+}
+
+/// An error without the place in winit's source that it came from.
+fn plain(error: &eframe::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(".rs:") {
+        Some((_, rest)) => rest
+            .split_once(": ")
+            .map_or(rest, |(_, what)| what)
+            .trim_end_matches('.')
+            .to_owned(),
+        None => text,
     }
 }
 
@@ -114,6 +160,12 @@ fn drawn_by(creation: &eframe::CreationContext<'_>, renderer: Renderer) -> Strin
 
 /// The window's icon. A window without one is still a window.
 fn icon() -> Option<IconData> {
-    let image = image::load_from_memory(include_bytes!("../assets/icon-256.png")).ok()?.into_rgba8();
-    Some(IconData { width: image.width(), height: image.height(), rgba: image.into_raw() })
+    let image = image::load_from_memory(include_bytes!("../assets/icon-256.png"))
+        .ok()?
+        .into_rgba8();
+    Some(IconData {
+        width: image.width(),
+        height: image.height(),
+        rgba: image.into_raw(),
+    })
 }

@@ -2,8 +2,8 @@
 
 use egui::{Context, TextureHandle, TextureOptions};
 
-use crate::pictures::color_image;
 use crate::photo::Source;
+use crate::pictures::color_image;
 use crate::read;
 
 /// A photo inside the program.
@@ -17,9 +17,18 @@ pub struct Sample {
 
 /// All of them.
 pub static ALL: &[Sample] = &[
-    Sample { name: "Cat", bytes: include_bytes!("../../models/samples/cat.jpg") },
-    Sample { name: "Espresso", bytes: include_bytes!("../../models/samples/espresso.jpg") },
-    Sample { name: "Rocket", bytes: include_bytes!("../../models/samples/rocket.jpg") },
+    Sample {
+        name: "Cat",
+        bytes: include_bytes!("../../models/samples/cat.jpg"),
+    },
+    Sample {
+        name: "Espresso",
+        bytes: include_bytes!("../../models/samples/espresso.jpg"),
+    },
+    Sample {
+        name: "Rocket",
+        bytes: include_bytes!("../../models/samples/rocket.jpg"),
+    },
 ];
 
 /// A small texture of a sample, made once.
@@ -28,9 +37,16 @@ pub fn texture(context: &Context, sample: &'static Sample) -> Option<TextureHand
     if let Some(texture) = context.data(|data| data.get_temp::<TextureHandle>(id)) {
         return Some(texture);
     }
-    let source = Source::Memory { name: sample.name.to_owned(), bytes: sample.bytes.into() };
+    let source = Source::Memory {
+        name: sample.name.to_owned(),
+        bytes: sample.bytes.into(),
+    };
     let image = read::photo(&source, &std::sync::Mutex::new(())).ok()?;
-    let texture = context.load_texture(sample.name, color_image(&read::thumbnail(&image)), TextureOptions::LINEAR);
+    let texture = context.load_texture(
+        sample.name,
+        color_image(&read::thumbnail(&image)),
+        TextureOptions::LINEAR,
+    );
     context.data_mut(|data| data.insert_temp(id, texture.clone()));
     Some(texture)
 }

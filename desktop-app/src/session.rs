@@ -24,7 +24,13 @@ pub enum Sort {
 
 impl Sort {
     /// All of them, in the order of the menu.
-    pub const ALL: [Self; 5] = [Self::Added, Self::Name, Self::Label, Self::Surest, Self::LeastSure];
+    pub const ALL: [Self; 5] = [
+        Self::Added,
+        Self::Name,
+        Self::Label,
+        Self::Surest,
+        Self::LeastSure,
+    ];
 
     /// In words.
     pub fn words(self) -> &'static str {
@@ -130,7 +136,11 @@ impl Session {
         let id = PhotoId(self.next_id);
         self.next_id += 1;
         self.places.insert(id, self.photos.len());
-        self.photos.push(Photo { id, source, state: State::Waiting });
+        self.photos.push(Photo {
+            id,
+            source,
+            state: State::Waiting,
+        });
         self.counts.pending += 1;
         self.revision += 1;
         id
@@ -141,7 +151,10 @@ impl Session {
         if !self.known.contains(file) {
             return None;
         }
-        self.photos.iter().find(|photo| photo.source.path() == Some(file)).map(|photo| photo.id)
+        self.photos
+            .iter()
+            .find(|photo| photo.source.path() == Some(file))
+            .map(|photo| photo.id)
     }
 
     fn set(&mut self, id: PhotoId, state: State) {
@@ -166,7 +179,10 @@ impl Session {
 
     /// A worker has taken it.
     pub fn started(&mut self, id: PhotoId) {
-        if self.photo(id).is_some_and(|photo| photo.state == State::Waiting) {
+        if self
+            .photo(id)
+            .is_some_and(|photo| photo.state == State::Waiting)
+        {
             self.set(id, State::Working);
         }
     }
@@ -183,7 +199,8 @@ impl Session {
 
     /// Stops all that wait or are under way.
     pub fn stop(&mut self) {
-        let pending = self.ids_where(|photo| matches!(photo.state, State::Waiting | State::Working));
+        let pending =
+            self.ids_where(|photo| matches!(photo.state, State::Waiting | State::Working));
         for id in pending {
             self.set(id, State::Stopped);
         }
@@ -207,7 +224,11 @@ impl Session {
     }
 
     fn ids_where(&self, wanted: impl Fn(&Photo) -> bool) -> Vec<PhotoId> {
-        self.photos.iter().filter(|photo| wanted(photo)).map(|photo| photo.id).collect()
+        self.photos
+            .iter()
+            .filter(|photo| wanted(photo))
+            .map(|photo| photo.id)
+            .collect()
     }
 
     fn wait_again(&mut self, ids: Vec<PhotoId>) -> Vec<(PhotoId, Source)> {
@@ -235,17 +256,29 @@ impl Session {
                 self.photos.push(photo);
             }
         }
-        self.places = self.photos.iter().enumerate().map(|(place, photo)| (photo.id, place)).collect();
+        self.places = self
+            .photos
+            .iter()
+            .enumerate()
+            .map(|(place, photo)| (photo.id, place))
+            .collect();
         self.revision += 1;
     }
 
     /// The photos the filter lets through, in order. Worked out again only when something changed.
     pub fn shown(&mut self, filter: &Filter, sort: Sort, threshold: f32) -> &[PhotoId] {
         let fresh = self.view.as_ref().is_some_and(|view| {
-            view.revision == self.revision && view.filter == *filter && view.sort == sort && view.threshold == threshold
+            view.revision == self.revision
+                && view.filter == *filter
+                && view.sort == sort
+                && view.threshold == threshold
         });
         if !fresh {
-            let mut shown: Vec<&Photo> = self.photos.iter().filter(|photo| passes(photo, filter, threshold)).collect();
+            let mut shown: Vec<&Photo> = self
+                .photos
+                .iter()
+                .filter(|photo| passes(photo, filter, threshold))
+                .collect();
             order(&mut shown, sort);
             self.view = Some(CachedView {
                 revision: self.revision,
@@ -255,7 +288,9 @@ impl Session {
                 shown: shown.into_iter().map(|photo| photo.id).collect(),
             });
         }
-        self.view.as_ref().map_or(&[][..], |view| view.shown.as_slice())
+        self.view
+            .as_ref()
+            .map_or(&[][..], |view| view.shown.as_slice())
     }
 
     /// The best labels found, with how many photos carry each: most frequent first.
@@ -264,7 +299,10 @@ impl Session {
         for label in self.photos.iter().filter_map(Photo::label) {
             *found.entry(label).or_default() += 1;
         }
-        let mut labels: Vec<_> = found.into_iter().map(|(label, count)| (label.to_owned(), count)).collect();
+        let mut labels: Vec<_> = found
+            .into_iter()
+            .map(|(label, count)| (label.to_owned(), count))
+            .collect();
         labels.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         labels
     }
@@ -276,7 +314,10 @@ impl Session {
 }
 
 fn probability(photo: &Photo) -> Option<f32> {
-    photo.answer().and_then(Answer::best).map(|best| best.probability)
+    photo
+        .answer()
+        .and_then(Answer::best)
+        .map(|best| best.probability)
 }
 
 fn passes(photo: &Photo, filter: &Filter, threshold: f32) -> bool {
@@ -291,7 +332,9 @@ fn passes(photo: &Photo, filter: &Filter, threshold: f32) -> bool {
     }
     let text = filter.text.trim().to_lowercase();
     text.is_empty()
-        || photo.label().is_some_and(|label| label.to_lowercase().contains(&text))
+        || photo
+            .label()
+            .is_some_and(|label| label.to_lowercase().contains(&text))
         || photo.source.name().to_lowercase().contains(&text)
 }
 
@@ -331,7 +374,12 @@ mod tests {
 
     fn answer(label: &str, probability: f32) -> Answer {
         Answer {
-            predictions: vec![Prediction { index: 0, id: None, label: label.to_owned(), probability }],
+            predictions: vec![Prediction {
+                index: 0,
+                id: None,
+                label: label.to_owned(),
+                probability,
+            }],
             model: "m".to_owned(),
             took: Duration::from_millis(5),
             width: 4,
@@ -341,7 +389,9 @@ mod tests {
 
     fn names(session: &mut Session, filter: &Filter, sort: Sort) -> Vec<String> {
         let ids = session.shown(filter, sort, 0.4).to_vec();
-        ids.iter().map(|id| session.photo(*id).unwrap().source.name()).collect()
+        ids.iter()
+            .map(|id| session.photo(*id).unwrap().source.name())
+            .collect()
     }
 
     fn four() -> Session {
@@ -360,46 +410,124 @@ mod tests {
     fn orders() {
         let mut session = four();
         let all = Filter::default();
-        assert_eq!(names(&mut session, &all, Sort::Added), ["c.jpg", "a.jpg", "B.jpg", "d.txt"]);
-        assert_eq!(names(&mut session, &all, Sort::Name), ["a.jpg", "B.jpg", "c.jpg", "d.txt"]);
-        assert_eq!(names(&mut session, &all, Sort::Label), ["a.jpg", "B.jpg", "c.jpg", "d.txt"]);
-        assert_eq!(names(&mut session, &all, Sort::Surest), ["B.jpg", "c.jpg", "a.jpg", "d.txt"]);
-        assert_eq!(names(&mut session, &all, Sort::LeastSure), ["a.jpg", "c.jpg", "B.jpg", "d.txt"]);
+        assert_eq!(
+            names(&mut session, &all, Sort::Added),
+            ["c.jpg", "a.jpg", "B.jpg", "d.txt"]
+        );
+        assert_eq!(
+            names(&mut session, &all, Sort::Name),
+            ["a.jpg", "B.jpg", "c.jpg", "d.txt"]
+        );
+        assert_eq!(
+            names(&mut session, &all, Sort::Label),
+            ["a.jpg", "B.jpg", "c.jpg", "d.txt"]
+        );
+        assert_eq!(
+            names(&mut session, &all, Sort::Surest),
+            ["B.jpg", "c.jpg", "a.jpg", "d.txt"]
+        );
+        assert_eq!(
+            names(&mut session, &all, Sort::LeastSure),
+            ["a.jpg", "c.jpg", "B.jpg", "d.txt"]
+        );
     }
 
     #[test]
     fn filters() {
         let mut session = four();
-        let only = |only| Filter { only, ..Filter::default() };
-        let text = |text: &str| Filter { text: text.to_owned(), ..Filter::default() };
-        assert_eq!(names(&mut session, &only(Only::NotSure), Sort::Added), ["a.jpg"]);
-        assert_eq!(names(&mut session, &only(Only::Failed), Sort::Added), ["d.txt"]);
-        assert_eq!(names(&mut session, &only(Only::Label("tabby".into())), Sort::Added), ["c.jpg", "B.jpg"]);
-        assert_eq!(names(&mut session, &text(" TAB "), Sort::Added), ["c.jpg", "B.jpg"]);
+        let only = |only| Filter {
+            only,
+            ..Filter::default()
+        };
+        let text = |text: &str| Filter {
+            text: text.to_owned(),
+            ..Filter::default()
+        };
+        assert_eq!(
+            names(&mut session, &only(Only::NotSure), Sort::Added),
+            ["a.jpg"]
+        );
+        assert_eq!(
+            names(&mut session, &only(Only::Failed), Sort::Added),
+            ["d.txt"]
+        );
+        assert_eq!(
+            names(
+                &mut session,
+                &only(Only::Label("tabby".into())),
+                Sort::Added
+            ),
+            ["c.jpg", "B.jpg"]
+        );
+        assert_eq!(
+            names(&mut session, &text(" TAB "), Sort::Added),
+            ["c.jpg", "B.jpg"]
+        );
         assert_eq!(names(&mut session, &text("d.tx"), Sort::Added), ["d.txt"]);
-        assert_eq!(session.labels(), [("tabby".to_owned(), 2), ("beagle".to_owned(), 1)]);
+        assert_eq!(
+            session.labels(),
+            [("tabby".to_owned(), 2), ("beagle".to_owned(), 1)]
+        );
     }
 
     #[test]
     fn counts_hold_through_everything() {
         let mut session = four();
-        assert_eq!(session.counts(), Counts { pending: 0, done: 3, failed: 1, stopped: 0 });
-        let (ids, twice) = session.add_files(vec!["/p/c.jpg".into(), "/p/e.jpg".into(), "/p/f.jpg".into()]);
+        assert_eq!(
+            session.counts(),
+            Counts {
+                pending: 0,
+                done: 3,
+                failed: 1,
+                stopped: 0
+            }
+        );
+        let (ids, twice) = session.add_files(vec![
+            "/p/c.jpg".into(),
+            "/p/e.jpg".into(),
+            "/p/f.jpg".into(),
+        ]);
         assert_eq!((ids.len(), twice), (2, 1));
         session.started(ids[0]);
         session.stop();
-        assert_eq!(session.counts(), Counts { pending: 0, done: 3, failed: 1, stopped: 2 });
+        assert_eq!(
+            session.counts(),
+            Counts {
+                pending: 0,
+                done: 3,
+                failed: 1,
+                stopped: 2
+            }
+        );
         session.started(ids[0]);
-        assert_eq!(session.counts().stopped, 2, "a late start does not wake a stopped photo");
+        assert_eq!(
+            session.counts().stopped,
+            2,
+            "a late start does not wake a stopped photo"
+        );
         assert_eq!(session.resume().len(), 2);
         assert_eq!(session.ask_again().len(), 6);
-        assert_eq!(session.counts(), Counts { pending: 6, ..Counts::default() });
+        assert_eq!(
+            session.counts(),
+            Counts {
+                pending: 6,
+                ..Counts::default()
+            }
+        );
         session.remove(&[ids[0]]);
         session.answered(ids[0], answer("late", 0.5));
         assert_eq!(session.counts().pending, 5);
         assert_eq!(session.photos().len(), 5);
-        assert!(session.with_file(std::path::Path::new("/p/e.jpg")).is_none());
-        assert_eq!(session.add_files(vec!["/p/e.jpg".into()]).0.len(), 1, "removed files can come back");
+        assert!(
+            session
+                .with_file(std::path::Path::new("/p/e.jpg"))
+                .is_none()
+        );
+        assert_eq!(
+            session.add_files(vec!["/p/e.jpg".into()]).0.len(),
+            1,
+            "removed files can come back"
+        );
         assert_eq!(session.photo(ids[1]).unwrap().source.name(), "f.jpg");
     }
 }

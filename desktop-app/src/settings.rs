@@ -116,7 +116,9 @@ impl Settings {
                 label: label.to_owned(),
                 probability,
                 model: model.to_owned(),
-                unix_secs: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+                unix_secs: SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |since| since.as_secs()),
             },
         );
         self.history.truncate(HISTORY_LENGTH);
@@ -144,9 +146,14 @@ impl Store {
         };
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Settings::default(), None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return (Settings::default(), None);
+            }
             Err(error) => {
-                let said = format!("The settings could not be read ({error}): {}", file.display());
+                let said = format!(
+                    "The settings could not be read ({error}): {}",
+                    file.display()
+                );
                 return (Settings::default(), Some(said));
             }
         };
@@ -155,7 +162,10 @@ impl Store {
             Err(error) => {
                 let kept = file.with_extension("json.unreadable");
                 let said = match std::fs::rename(file, &kept) {
-                    Ok(()) => format!("The settings were damaged ({error}). They start anew; the old ones are kept in {}", kept.display()),
+                    Ok(()) => format!(
+                        "The settings were damaged ({error}). They start anew; the old ones are kept in {}",
+                        kept.display()
+                    ),
                     Err(_) => format!("The settings are damaged ({error}): {}", file.display()),
                 };
                 (Settings::default(), Some(said))
@@ -213,7 +223,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::in_folder(Some(dir.path().join("deep/er")));
         assert_eq!(store.load(), (Settings::default(), None));
-        let mut settings = Settings { appearance: Appearance::Dark, ..Settings::default() };
+        let mut settings = Settings {
+            appearance: Appearance::Dark,
+            ..Settings::default()
+        };
         settings.remember_model(&ModelSource::File("/m/a.onnx".into()));
         settings.remember_answer(Path::new("/p/cat.jpg"), "tabby", 0.7, "lite0");
         settings.remember_answer(Path::new("/p/dog.jpg"), "beagle", 0.9, "lite0");
@@ -232,21 +245,34 @@ mod tests {
         let (settings, said) = store.load();
         assert_eq!(settings, Settings::default());
         assert!(said.unwrap().contains("settings.json.unreadable"));
-        assert_eq!(std::fs::read_to_string(dir.path().join("settings.json.unreadable")).unwrap(), "{ not json");
+        assert_eq!(
+            std::fs::read_to_string(dir.path().join("settings.json.unreadable")).unwrap(),
+            "{ not json"
+        );
     }
 
     #[test]
     fn values_out_of_range_are_brought_back() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::in_folder(Some(dir.path().to_owned()));
-        std::fs::write(dir.path().join("settings.json"), r#"{"answers_shown": 999, "sure_from": 7}"#).unwrap();
+        std::fs::write(
+            dir.path().join("settings.json"),
+            r#"{"answers_shown": 999, "sure_from": 7}"#,
+        )
+        .unwrap();
         let (settings, said) = store.load();
-        assert_eq!((settings.answers_shown, settings.sure_from, said), (10, 0.4, None));
+        assert_eq!(
+            (settings.answers_shown, settings.sure_from, said),
+            (10, 0.4, None)
+        );
     }
 
     #[test]
     fn history_is_kept_only_when_wanted() {
-        let mut settings = Settings { keep_history: false, ..Settings::default() };
+        let mut settings = Settings {
+            keep_history: false,
+            ..Settings::default()
+        };
         settings.remember_answer(Path::new("/p/cat.jpg"), "tabby", 0.7, "lite0");
         assert!(settings.history.is_empty());
     }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use egui::epaint::text::{FontInsert, FontPriority, InsertFontFamily};
-use egui::{Color32, Context, CornerRadius, FontData, FontFamily, FontId, Margin, Shadow, Stroke, Style, TextStyle, Theme, Ui, Vec2, Visuals, vec2};
+use egui::{
+    Color32, Context, CornerRadius, FontData, FontFamily, FontId, Margin, Shadow, Stroke, Style,
+    TextStyle, Theme, Ui, Vec2, Visuals, vec2,
+};
 
 /// Distances, in points.
 pub mod space {
@@ -126,7 +129,11 @@ pub fn of(theme: Theme) -> &'static Palette {
 
 /// The colours in use.
 pub fn palette(ui: &Ui) -> &'static Palette {
-    of(if ui.visuals().dark_mode { Theme::Dark } else { Theme::Light })
+    of(if ui.visuals().dark_mode {
+        Theme::Dark
+    } else {
+        Theme::Light
+    })
 }
 
 fn semibold() -> FontFamily {
@@ -155,10 +162,17 @@ pub fn install(context: &Context) {
     context.add_font(FontInsert::new(
         "inter",
         regular,
-        vec![family(FontFamily::Proportional, FontPriority::Highest), family(semibold(), FontPriority::Lowest)],
+        vec![
+            family(FontFamily::Proportional, FontPriority::Highest),
+            family(semibold(), FontPriority::Lowest),
+        ],
     ));
     let bold = FontData::from_static(include_bytes!("../assets/fonts/Inter-SemiBold.otf"));
-    context.add_font(FontInsert::new("inter-semibold", bold, vec![family(semibold(), FontPriority::Highest)]));
+    context.add_font(FontInsert::new(
+        "inter-semibold",
+        bold,
+        vec![family(semibold(), FontPriority::Highest)],
+    ));
     for theme in [Theme::Light, Theme::Dark] {
         context.set_style_of(theme, style(theme));
     }
@@ -174,13 +188,21 @@ fn style(theme: Theme) -> Arc<Style> {
         (TextStyle::Body, regular(14.5)),
         (TextStyle::Button, regular(14.5)),
         (TextStyle::Heading, bold(22.0)),
-        (TextStyle::Monospace, FontId::new(13.5, FontFamily::Monospace)),
+        (
+            TextStyle::Monospace,
+            FontId::new(13.5, FontFamily::Monospace),
+        ),
         (strong(), bold(14.5)),
         (title(), bold(17.0)),
         (display(), bold(30.0)),
     ]
     .into();
-    let mut style = Style { text_styles, visuals: visuals(theme), animation_time: 0.12, ..Style::default() };
+    let mut style = Style {
+        text_styles,
+        visuals: visuals(theme),
+        animation_time: 0.12,
+        ..Style::default()
+    };
     style.spacing.item_spacing = vec2(space::S, space::S);
     style.spacing.button_padding = vec2(14.0, 7.0);
     style.spacing.interact_size = vec2(36.0, 34.0);
@@ -218,13 +240,28 @@ fn visuals(theme: Theme) -> Visuals {
     v.weak_text_color = Some(p.muted);
     v.selection.bg_fill = p.accent_soft;
     v.selection.stroke = Stroke::new(1.5, p.accent);
-    let shadow = |alpha| Shadow { offset: [0, 6], blur: 28, spread: 0, color: Color32::from_black_alpha(alpha) };
+    let shadow = |alpha| Shadow {
+        offset: [0, 6],
+        blur: 28,
+        spread: 0,
+        color: Color32::from_black_alpha(alpha),
+    };
     v.window_shadow = shadow(if v.dark_mode { 110 } else { 40 });
     v.popup_shadow = shadow(if v.dark_mode { 90 } else { 28 });
     let w = &mut v.widgets;
     for (widget, fill, stroke, text) in [
-        (&mut w.noninteractive, p.card, Stroke::new(1.0, p.line), p.text),
-        (&mut w.inactive, p.raised, Stroke::NONE, p.text),
+        (
+            &mut w.noninteractive,
+            p.card,
+            Stroke::new(1.0, p.line),
+            p.text,
+        ),
+        (
+            &mut w.inactive,
+            p.raised,
+            Stroke::new(1.0, p.raised),
+            p.text,
+        ),
         (&mut w.hovered, p.hovered, Stroke::NONE, p.text),
         (&mut w.active, p.hovered, Stroke::new(2.0, p.accent), p.text),
         (&mut w.open, p.hovered, Stroke::NONE, p.text),
@@ -261,7 +298,11 @@ mod tests {
     fn luminance(color: Color32) -> f32 {
         let linear = |byte: u8| {
             let c = f32::from(byte) / 255.0;
-            if c <= 0.040_45 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+            if c <= 0.040_45 {
+                c / 12.92
+            } else {
+                ((c + 0.055) / 1.055).powf(2.4)
+            }
         };
         0.2126 * linear(color.r()) + 0.7152 * linear(color.g()) + 0.0722 * linear(color.b())
     }

@@ -166,7 +166,11 @@ impl Workers {
         }
         spawn("detail", &shared, detail_lane)?;
         spawn("why", &shared, why_lane)?;
-        Ok(Self { shared, events, opener })
+        Ok(Self {
+            shared,
+            events,
+            opener,
+        })
     }
 
     /// Threads that leave the window one core, on machines that have several.
@@ -188,7 +192,11 @@ impl Workers {
     /// Puts photos at the end of the queue.
     pub fn look_at(&self, photos: impl IntoIterator<Item = (PhotoId, Source)>) {
         let generation = self.generation();
-        let jobs = photos.into_iter().map(|(id, source)| PhotoJob { id, source, generation });
+        let jobs = photos.into_iter().map(|(id, source)| PhotoJob {
+            id,
+            source,
+            generation,
+        });
         self.shared.queue().photos.extend(jobs);
         self.shared.changed.notify_all();
     }
@@ -208,13 +216,18 @@ impl Workers {
 
     /// Forgets a photo that was removed.
     pub fn forget(&self, ids: &[PhotoId]) {
-        self.shared.queue().photos.retain(|job| !ids.contains(&job.id));
+        self.shared
+            .queue()
+            .photos
+            .retain(|job| !ids.contains(&job.id));
     }
 
     /// Prepares a photo to be shown; replaces what was asked before.
     pub fn show(&self, id: PhotoId, source: Source) {
         let mut queue = self.shared.queue();
-        queue.detail.retain(|job| !matches!(job, DetailJob::Show(..)));
+        queue
+            .detail
+            .retain(|job| !matches!(job, DetailJob::Show(..)));
         queue.detail.push_front(DetailJob::Show(id, source));
         drop(queue);
         self.shared.changed.notify_all();
@@ -222,14 +235,22 @@ impl Workers {
 
     /// Makes a thumbnail again that was dropped to save memory.
     pub fn thumbnail(&self, id: PhotoId, source: Source) {
-        self.shared.queue().detail.push_back(DetailJob::Thumbnail(id, source));
+        self.shared
+            .queue()
+            .detail
+            .push_back(DetailJob::Thumbnail(id, source));
         self.shared.changed.notify_all();
     }
 
     /// Asks where in the photo the evidence for class `index` lies; replaces what was asked before.
     pub fn explain(&self, id: PhotoId, source: Source, index: usize) {
         let cancel = self.shared.next_why();
-        self.shared.queue().why = Some(WhyJob { id, source, index, cancel });
+        self.shared.queue().why = Some(WhyJob {
+            id,
+            source,
+            index,
+            cancel,
+        });
         self.shared.changed.notify_all();
     }
 
@@ -247,27 +268,32 @@ impl Workers {
         let shared = Arc::clone(&self.shared);
         let opener = Arc::clone(&self.opener);
         let ticket = shared.model_ticket.fetch_add(1, Ordering::AcqRel) + 1;
-        std::thread::Builder::new().name("model".into()).spawn(move || {
-            let opened = guarded(|| opener.open(&source)).unwrap_or_else(|text| {
-                Err(Problem::new(
-                    format!("{} broke the program that reads models: {text}", source.short_name()),
-                    "Export the model again, or choose another one.",
-                ))
-            });
-            if shared.model_ticket.load(Ordering::Acquire) != ticket {
-                return;
-            }
-            match opened {
-                Ok(model) => {
-                    shared.queue().model = Some(Arc::clone(&model));
-                    shared.changed.notify_all();
-                    shared.tell(Event::ModelReady(model));
+        std::thread::Builder::new()
+            .name("model".into())
+            .spawn(move || {
+                let opened = guarded(|| opener.open(&source)).unwrap_or_else(|text| {
+                    Err(Problem::new(
+                        format!(
+                            "{} broke the program that reads models: {text}",
+                            source.short_name()
+                        ),
+                        "Export the model again, or choose another one.",
+                    ))
+                });
+                if shared.model_ticket.load(Ordering::Acquire) != ticket {
+                    return;
                 }
-                Err(problem) => {
-                    shared.tell(Event::ModelFailed(source, problem));
+                match opened {
+                    Ok(model) => {
+                        shared.queue().model = Some(Arc::clone(&model));
+                        shared.changed.notify_all();
+                        shared.tell(Event::ModelReady(model));
+                    }
+                    Err(problem) => {
+                        shared.tell(Event::ModelFailed(source, problem));
+                    }
                 }
-            }
-        })?;
+            })?;
         Ok(())
     }
 
@@ -278,13 +304,15 @@ impl Workers {
     pub fn gather(&self, paths: Vec<PathBuf>) -> std::io::Result<()> {
         let shared = Arc::clone(&self.shared);
         shared.gathering.store(true, Ordering::Release);
-        std::thread::Builder::new().name("gather".into()).spawn(move || {
-            let go_on = || shared.gathering.load(Ordering::Acquire);
-            let report = intake::gather(&paths, &go_on, &mut |found| {
-                shared.tell(Event::Found(found));
-            });
-            shared.tell(Event::Gathered(report));
-        })?;
+        std::thread::Builder::new()
+            .name("gather".into())
+            .spawn(move || {
+                let go_on = || shared.gathering.load(Ordering::Acquire);
+                let report = intake::gather(&paths, &go_on, &mut |found| {
+                    shared.tell(Event::Found(found));
+                });
+                shared.tell(Event::Gathered(report));
+            })?;
         Ok(())
     }
 }
@@ -333,7 +361,10 @@ fn next<T>(shared: &Shared, mut take: impl FnMut(&mut Queue) -> Option<T>) -> Op
         if let Some(job) = take(&mut queue) {
             return Some(job);
         }
-        queue = shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        queue = shared
+            .changed
+            .wait(queue)
+            .unwrap_or_else(PoisonError::into_inner);
     }
 }
 
@@ -344,11 +375,12 @@ fn photos_lane(shared: &Shared) {
     };
     while let Some((job, model)) = next(shared, take) {
         shared.tell(Event::Started(job.id, job.generation));
-        let outcome = guarded(|| look_at(shared, &job, model.as_ref()))
-            .unwrap_or_else(|text| Err(Some(Problem::new(
+        let outcome = guarded(|| look_at(shared, &job, model.as_ref())).unwrap_or_else(|text| {
+            Err(Some(Problem::new(
                 format!("This file broke the picture reader: {text}"),
                 "It may be damaged: open it in an image editor and save it again.",
-            ))));
+            )))
+        });
         let told = match outcome {
             Ok(answer) => shared.tell(Event::Answered(job.id, job.generation, answer)),
             Err(Some(problem)) => shared.tell(Event::Failed(job.id, job.generation, problem)),
@@ -361,7 +393,11 @@ fn photos_lane(shared: &Shared) {
 }
 
 /// `Err(None)` when the user stopped meanwhile.
-fn look_at(shared: &Shared, job: &PhotoJob, model: &dyn Classify) -> Result<Answer, Option<Problem>> {
+fn look_at(
+    shared: &Shared,
+    job: &PhotoJob,
+    model: &dyn Classify,
+) -> Result<Answer, Option<Problem>> {
     let begun = Instant::now();
     let image = read::photo(&job.source, &shared.large).map_err(Some)?;
     if shared.stale(job.generation) {
@@ -392,19 +428,23 @@ fn detail_lane(shared: &Shared) {
     };
     while let Some((job, model)) = next(shared, take) {
         let told = match job {
-            DetailJob::Show(id, source) => match guarded(|| detail(shared, &source, model.as_deref())) {
-                Ok(Ok(detail)) => shared.tell(Event::Detail(id, Box::new(detail))),
-                Ok(Err(problem)) => shared.tell(Event::DetailFailed(id, problem)),
-                Err(text) => shared.tell(Event::DetailFailed(
-                    id,
-                    Problem::new(
-                        format!("This file broke the picture reader: {text}"),
-                        "It may be damaged: open it in an image editor and save it again.",
-                    ),
-                )),
-            },
+            DetailJob::Show(id, source) => {
+                match guarded(|| detail(shared, &source, model.as_deref())) {
+                    Ok(Ok(detail)) => shared.tell(Event::Detail(id, Box::new(detail))),
+                    Ok(Err(problem)) => shared.tell(Event::DetailFailed(id, problem)),
+                    Err(text) => shared.tell(Event::DetailFailed(
+                        id,
+                        Problem::new(
+                            format!("This file broke the picture reader: {text}"),
+                            "It may be damaged: open it in an image editor and save it again.",
+                        ),
+                    )),
+                }
+            }
             DetailJob::Thumbnail(id, source) => {
-                match guarded(|| read::photo(&source, &shared.large).map(|image| read::thumbnail(&image))) {
+                match guarded(|| {
+                    read::photo(&source, &shared.large).map(|image| read::thumbnail(&image))
+                }) {
                     Ok(Ok(small)) => shared.tell(Event::Thumbnail(id, small)),
                     // Its tile already says what is wrong with it, or will when it is looked at.
                     Ok(Err(_)) | Err(_) => true,
@@ -417,7 +457,11 @@ fn detail_lane(shared: &Shared) {
     }
 }
 
-fn detail(shared: &Shared, source: &Source, model: Option<&dyn Classify>) -> Result<Detail, Problem> {
+fn detail(
+    shared: &Shared,
+    source: &Source,
+    model: Option<&dyn Classify>,
+) -> Result<Detail, Problem> {
     let image = read::photo(source, &shared.large)?;
     let (width, height) = (image.width, image.height);
     let crop_rect = model.map(|model| {

@@ -1,5 +1,7 @@
 //! The window and `infer-cli` answer alike: the same photo and model give the same line of JSON, byte for byte.
 
+#![allow(clippy::unwrap_used)] // also in helpers: a test that panics is a test that fails
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -13,14 +15,30 @@ use desktop_app::worker::{Event, Workers};
 
 const TOP_K: usize = 5;
 
-/// `infer-cli` of this build, built when it is not there yet.
+/// `infer-cli` of this build, as its own tests leave it beside ours; built when it is not there yet. `INFER_CLI` names another.
 fn infer_cli() -> PathBuf {
+    if let Some(program) = std::env::var_os("INFER_CLI") {
+        return program.into();
+    }
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
     let name = format!("infer-cli{}", std::env::consts::EXE_SUFFIX);
     let program = folder.join(&name);
+    if program.exists() {
+        return program;
+    }
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--package", "infer-cli", "--bin", "infer-cli", "--target-dir"]).arg(folder.parent().unwrap());
+    build
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "infer-cli",
+            "--bin",
+            "infer-cli",
+            "--target-dir",
+        ])
+        .arg(folder.parent().unwrap());
     match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") => {}
         Some(profile) => {
@@ -28,7 +46,10 @@ fn infer_cli() -> PathBuf {
         }
         None => panic!("the test is in no profile's folder: {}", test.display()),
     }
-    let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
+    let built = build
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
     assert!(built.success(), "infer-cli could not be built");
     program
 }
@@ -37,7 +58,12 @@ fn window_says(photos: &[PathBuf]) -> Vec<String> {
     let workers = Workers::start(Arc::new(Opener), 2, || {}).unwrap();
     workers.open_model(ModelSource::Embedded).unwrap();
     let sources: Vec<_> = photos.iter().cloned().map(Source::File).collect();
-    workers.look_at(sources.iter().enumerate().map(|(n, source)| (PhotoId(n as u64), source.clone())));
+    workers.look_at(
+        sources
+            .iter()
+            .enumerate()
+            .map(|(n, source)| (PhotoId(n as u64), source.clone())),
+    );
     let mut lines = vec![None; photos.len()];
     let begun = Instant::now();
     while lines.iter().any(Option::is_none) {
@@ -53,7 +79,11 @@ fn window_says(photos: &[PathBuf]) -> Vec<String> {
             }
         };
         let place = id.0 as usize;
-        let photo = Photo { id, source: sources[place].clone(), state };
+        let photo = Photo {
+            id,
+            source: sources[place].clone(),
+            state,
+        };
         lines[place] = records::json_line(&photo, TOP_K).unwrap();
     }
     lines.into_iter().flatten().collect()
@@ -63,8 +93,17 @@ fn window_says(photos: &[PathBuf]) -> Vec<String> {
 fn the_window_and_infer_cli_say_the_same_byte_for_byte() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/samples");
     let photos = ["cat.jpg", "espresso.jpg", "rocket.jpg"].map(|name| samples.join(name));
-    let output = Command::new(infer_cli()).arg("--json").args(["--topk", &TOP_K.to_string()]).args(&photos).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(infer_cli())
+        .arg("--json")
+        .args(["--topk", &TOP_K.to_string()])
+        .args(&photos)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let terminal = String::from_utf8(output.stdout).unwrap();
     assert_eq!(terminal.lines().count(), photos.len());
     assert_eq!(window_says(&photos).join("\n") + "\n", terminal);

@@ -1,5 +1,7 @@
 //! The window as a user meets it, without a screen: every step through the accessibility tree, by label.
 
+#![allow(clippy::unwrap_used)] // also in helpers: a test that panics is a test that fails
+
 mod common;
 
 use std::path::PathBuf;
@@ -30,8 +32,17 @@ fn click(window: &mut Window, label: &str) {
 #[test]
 fn the_empty_window_teaches() {
     let mut window = Setup::default().open();
-    until(&mut window, "the model is loaded", |w| shows(w, "Model: colours"));
-    for text in ["Drop a photo, know what it is", "Open photos\u{2026}", "Open a folder\u{2026}", "Paste", "Try the sample: Cat", "no photo leaves it"] {
+    until(&mut window, "the model is loaded", |w| {
+        shows(w, "Model: colours")
+    });
+    for text in [
+        "Drop a photo, know what it is",
+        "Open photos\u{2026}",
+        "Open a folder\u{2026}",
+        "Paste",
+        "Try the sample: Cat",
+        "no photo leaves it",
+    ] {
         assert!(shows(&window, text), "{text} is not there");
     }
     click(&mut window, "Try the sample: Cat");
@@ -44,9 +55,15 @@ fn one_dropped_photo_is_named() {
     let dir = tempdir().unwrap();
     let red = picture(dir.path(), "a red one.png", [250, 20, 10]);
     let mut window = Setup::default().open();
-    window.input_mut().hovered_files.push(egui::HoveredFile { path: Some(red.clone()), ..Default::default() });
+    window.input_mut().hovered_files.push(egui::HoveredFile {
+        path: Some(red.clone()),
+        ..Default::default()
+    });
     window.step();
-    assert!(shows(&window, "Drop to look at it"), "the target is not shown while hovering");
+    assert!(
+        shows(&window, "Drop to look at it"),
+        "the target is not shown while hovering"
+    );
     window.input_mut().hovered_files.clear();
     drop_files(&mut window, &[red]);
     until_done(&mut window, 1);
@@ -54,11 +71,15 @@ fn one_dropped_photo_is_named() {
     assert!(shows(&window, "Sure  89 %"));
     assert!(shows(&window, "by colours"));
     assert!(!shows(&window, "Drop to look"));
-    until(&mut window, "the photo is shown", |w| shows(w, "a red one.png, 40 \u{00d7} 30 pixels"));
+    until(&mut window, "the photo is shown", |w| {
+        shows(w, "a red one.png, 40 \u{00d7} 30 pixels")
+    });
     click(&mut window, "What the network saw");
     assert!(shows(&window, "Exactly these 32 \u{00d7} 32 pixels"));
     click(&mut window, "Why");
-    until(&mut window, "the heat map is there", |w| shows(w, "what speaks for \u{201c}red thing\u{201d}"));
+    until(&mut window, "the heat map is there", |w| {
+        shows(w, "what speaks for \u{201c}red thing\u{201d}")
+    });
 }
 
 #[test]
@@ -94,11 +115,15 @@ fn many_photos_make_a_grid_that_filters_sorts_and_opens() {
 
     window.get_by_label("Filter by label or name").focus();
     window.run_steps(2);
-    window.get_by_label("Filter by label or name").type_text("green");
+    window
+        .get_by_label("Filter by label or name")
+        .type_text("green");
     window.run_steps(3);
     assert!(shows(&window, "two.png: green thing"));
     assert!(!shows(&window, "one.png: red thing"));
-    window.get_by_label("Filter by label or name").type_text(" nowhere");
+    window
+        .get_by_label("Filter by label or name")
+        .type_text(" nowhere");
     window.run_steps(3);
     assert!(shows(&window, "No photo passes this filter."));
     click(&mut window, "Show all photos");
@@ -115,13 +140,15 @@ fn a_bad_file_gets_a_tile_with_a_remedy() {
     let bad = dir.path().join("bad.jpg");
     std::fs::write(&bad, "plain text").unwrap();
     let mut window = Setup::default().open();
-    drop_files(&mut window, &[bad.clone()]);
+    drop_files(&mut window, std::slice::from_ref(&bad));
     until_done(&mut window, 1);
     assert!(shows(&window, "This could not be looked at"));
     picture(dir.path(), "bad.png", [1, 200, 1]);
     std::fs::rename(dir.path().join("bad.png"), &bad).unwrap();
     click(&mut window, "Try again");
-    until(&mut window, "the repaired file is named", |w| shows(w, "green thing: "));
+    until(&mut window, "the repaired file is named", |w| {
+        shows(w, "green thing: ")
+    });
     drop_files(&mut window, &[dir.path().join("missing.png")]);
     until_done(&mut window, 2);
     assert!(shows(&window, "Check that the file is still there"));
@@ -136,12 +163,16 @@ fn a_folder_is_searched_and_the_rest_is_told() {
     let mut window = Setup::default().open();
     drop_files(&mut window, &[dir.path().to_owned()]);
     until_done(&mut window, 2);
-    until(&mut window, "the rest is told", |w| shows(w, "1 other file was passed over"));
+    until(&mut window, "the rest is told", |w| {
+        shows(w, "1 other file was passed over")
+    });
     click(&mut window, "Dismiss");
     assert!(!shows(&window, "passed over"));
     let empty = tempdir().unwrap();
     drop_files(&mut window, &[empty.path().to_owned()]);
-    until(&mut window, "the empty folder is told", |w| shows(w, "No photos were found"));
+    until(&mut window, "the empty folder is told", |w| {
+        shows(w, "No photos were found")
+    });
 }
 
 #[test]
@@ -156,7 +187,14 @@ fn a_drop_that_partly_fails_keeps_the_rest() {
     drops.send(DropEvent::Leave).unwrap();
     window.run_steps(2);
     assert!(!shows(&window, "Drop to look"));
-    drops.send(DropEvent::Drop(vec![red], vec!["http://example.org/a.jpg is a link (http), not a file on this computer".to_owned()])).unwrap();
+    drops
+        .send(DropEvent::Drop(
+            vec![red],
+            vec![
+                "http://example.org/a.jpg is a link (http), not a file on this computer".to_owned(),
+            ],
+        ))
+        .unwrap();
     until_done(&mut window, 1);
     assert!(shows(&window, "is a link"));
     assert!(shows(&window, "The other file was taken"));
@@ -165,21 +203,37 @@ fn a_drop_that_partly_fails_keeps_the_rest() {
 #[test]
 fn cancel_is_quick_and_nothing_is_lost() {
     let dir = tempdir().unwrap();
-    let photos: Vec<_> = (0..60).map(|n| picture(dir.path(), &format!("{n:02}.png"), [250, 10, 10])).collect();
-    let mut window = Setup { delay: Duration::from_millis(30), ..Setup::default() }.open();
+    let photos: Vec<_> = (0..60)
+        .map(|n| picture(dir.path(), &format!("{n:02}.png"), [250, 10, 10]))
+        .collect();
+    let mut window = Setup {
+        delay: Duration::from_millis(30),
+        ..Setup::default()
+    }
+    .open();
     drop_files(&mut window, &photos);
-    until(&mut window, "some are done", |w| w.state().session().counts().done >= 3);
+    until(&mut window, "some are done", |w| {
+        w.state().session().counts().done >= 3
+    });
     let begun = Instant::now();
     window.get_by_label("Cancel").click();
     window.step();
     window.step();
-    assert!(begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_millis(100),
+        "{:?}",
+        begun.elapsed()
+    );
     let counts = window.state().session().counts();
     assert_eq!(counts.pending, 0);
     assert!(counts.stopped > 0);
     std::thread::sleep(Duration::from_millis(100));
     window.run_steps(2);
-    assert_eq!(window.state().session().counts(), counts, "answers still under way do not change what was stopped");
+    assert_eq!(
+        window.state().session().counts(),
+        counts,
+        "answers still under way do not change what was stopped"
+    );
     click(&mut window, "Go on");
     until_done(&mut window, 60);
     assert_eq!(window.state().session().counts().done, 60);
@@ -189,7 +243,11 @@ fn cancel_is_quick_and_nothing_is_lost() {
 fn a_thousand_photos_do_not_hold_a_frame_up() {
     let dir = tempdir().unwrap();
     for n in 0..1000 {
-        picture(dir.path(), &format!("{n:04}.png"), [(n % 250) as u8, 100, 10]);
+        picture(
+            dir.path(),
+            &format!("{n:04}.png"),
+            [(n % 250) as u8, 100, 10],
+        );
     }
     let mut window = Setup::default().open();
     drop_files(&mut window, &[dir.path().to_owned()]);
@@ -198,9 +256,16 @@ fn a_thousand_photos_do_not_hold_a_frame_up() {
         window.step();
         assert!(begun.elapsed() < Duration::from_secs(120));
     }
-    assert_eq!(window.state().session().photos().len(), 1000, "none is lost");
+    assert_eq!(
+        window.state().session().photos().len(),
+        1000,
+        "none is lost"
+    );
     let (bytes, textures) = window.state().pictures_held();
-    assert!(bytes <= 96 << 20 && textures <= 320, "{bytes} bytes, {textures} textures");
+    assert!(
+        bytes <= 96 << 20 && textures <= 320,
+        "{bytes} bytes, {textures} textures"
+    );
     // Tiles out of sight are not drawn.
     assert!(window.query_all_by_label_contains(".png: ").count() < 60);
 }
@@ -208,7 +273,9 @@ fn a_thousand_photos_do_not_hold_a_frame_up() {
 #[test]
 fn keyboard_alone_goes_everywhere() {
     let dir = tempdir().unwrap();
-    let photos: Vec<_> = (0..9).map(|n| picture(dir.path(), &format!("{n}.png"), [10, 10, 200])).collect();
+    let photos: Vec<_> = (0..9)
+        .map(|n| picture(dir.path(), &format!("{n}.png"), [10, 10, 200]))
+        .collect();
     let mut window = Setup::default().open();
     drop_files(&mut window, &photos);
     until_done(&mut window, 9);
@@ -247,11 +314,17 @@ fn dialogs_open_photos_and_a_missing_dialog_offers_a_path() {
     let dir = tempdir().unwrap();
     let blue = picture(dir.path(), "blue.png", [10, 10, 250]);
     let desk = FakeDesk::default();
-    let mut window = Setup { desk: desk.clone(), ..Setup::default() }.open();
+    let mut window = Setup {
+        desk: desk.clone(),
+        ..Setup::default()
+    }
+    .open();
     desk.0.lock().unwrap().picked = Some(Picked::NoDialog);
     click(&mut window, "Open photos\u{2026}");
     assert!(shows(&window, "No file dialog opened"));
-    window.get_by_label("Path").type_text(&blue.display().to_string());
+    window
+        .get_by_label("Path")
+        .type_text(&blue.display().to_string());
     window.run_steps(3);
     click(&mut window, "Open");
     until_done(&mut window, 1);
@@ -271,13 +344,20 @@ fn pictures_files_and_paths_can_be_pasted() {
     let blue = picture(dir.path(), "blue.png", [10, 10, 250]);
     let green = picture(dir.path(), "green one.png", [10, 250, 10]);
     let desk = FakeDesk::default();
-    let mut window = Setup { desk: desk.clone(), ..Setup::default() }.open();
+    let mut window = Setup {
+        desk: desk.clone(),
+        ..Setup::default()
+    }
+    .open();
     let red = [250, 10, 10, 255].repeat(64);
     desk.0.lock().unwrap().pasted = Some(Pasted::Picture(encode_png(8, 8, &red).unwrap()));
     click(&mut window, "Paste");
     until_done(&mut window, 1);
     assert!(shows(&window, "red thing: "));
-    window.event(egui::Event::Paste(format!("file://{}", green.display().to_string().replace(' ', "%20"))));
+    window.event(egui::Event::Paste(format!(
+        "file://{}",
+        green.display().to_string().replace(' ', "%20")
+    )));
     window.run_steps(2);
     until_done(&mut window, 2);
     window.event(egui::Event::Paste(blue.display().to_string()));
@@ -298,43 +378,76 @@ fn pictures_files_and_paths_can_be_pasted() {
 fn a_wrong_model_explains_itself_and_the_old_one_stays() {
     let dir = tempdir().unwrap();
     let red = picture(dir.path(), "red.png", [250, 10, 10]);
-    let mut window = Setup { settings: Some(dir.path().join("settings")), ..Setup::default() }.open();
+    let mut window = Setup {
+        settings: Some(dir.path().join("settings")),
+        ..Setup::default()
+    }
+    .open();
     drop_files(&mut window, &[red]);
     until_done(&mut window, 1);
     drop_files(&mut window, &[PathBuf::from("/models/wrong.onnx")]);
-    until(&mut window, "the model is refused", |w| shows(w, "wrong.onnx cannot be used as a model. Expected an ONNX model"));
+    until(&mut window, "the model is refused", |w| {
+        shows(
+            w,
+            "wrong.onnx cannot be used as a model. Expected an ONNX model",
+        )
+    });
     assert!(shows(&window, "colours stays in use"));
     assert!(shows(&window, "Model: colours"));
 
     drop_files(&mut window, &[PathBuf::from("/models/good one.onnx")]);
-    until(&mut window, "the new model is in use", |w| shows(w, "Model: good one.onnx"));
-    until(&mut window, "the photo was looked at again", |w| shows(w, "by good one.onnx"));
-    assert_eq!(window.state().settings().recent_models, [PathBuf::from("/models/good one.onnx")]);
+    until(&mut window, "the new model is in use", |w| {
+        shows(w, "Model: good one.onnx")
+    });
+    until(&mut window, "the photo was looked at again", |w| {
+        shows(w, "by good one.onnx")
+    });
+    assert_eq!(
+        window.state().settings().recent_models,
+        [PathBuf::from("/models/good one.onnx")]
+    );
     click(&mut window, "Model: good one.onnx");
     click(&mut window, "Use Built-in model");
-    until(&mut window, "the built-in model is back", |w| shows(w, "Model: colours"));
+    until(&mut window, "the built-in model is back", |w| {
+        shows(w, "Model: colours")
+    });
     assert_eq!(window.state().settings().model, ModelSource::Embedded);
 }
 
 #[test]
 fn a_remembered_model_that_is_gone_gives_way_to_the_built_in_one() {
-    let mut window = Setup { model: Some(ModelSource::File("/gone.onnx".into())), ..Setup::default() }.open();
-    until(&mut window, "the built-in model is used", |w| shows(w, "Model: colours"));
+    let mut window = Setup {
+        model: Some(ModelSource::File("/gone.onnx".into())),
+        ..Setup::default()
+    }
+    .open();
+    until(&mut window, "the built-in model is used", |w| {
+        shows(w, "Model: colours")
+    });
     assert!(shows(&window, "gone.onnx cannot be used"));
 }
 
 #[test]
 fn answers_are_exported_and_copied() {
     let dir = tempdir().unwrap();
-    let photos = [picture(dir.path(), "a.png", [250, 10, 10]), picture(dir.path(), "b.png", [10, 10, 250])];
+    let photos = [
+        picture(dir.path(), "a.png", [250, 10, 10]),
+        picture(dir.path(), "b.png", [10, 10, 250]),
+    ];
     let desk = FakeDesk::default();
-    let mut window = Setup { desk: desk.clone(), ..Setup::default() }.open();
+    let mut window = Setup {
+        desk: desk.clone(),
+        ..Setup::default()
+    }
+    .open();
     drop_files(&mut window, &photos);
     until_done(&mut window, 2);
     let out = dir.path().join("answers.json");
     desk.0.lock().unwrap().picked = Some(Picked::Chosen(vec![out.clone()]));
     click(&mut window, "Export\u{2026}");
-    until(&mut window, "the export is told", |w| shows(w, "The answers for 2 photos are in"));
+    until(&mut window, "the export is told", |w| {
+        shows(w, "The answers for 2 photos are in")
+    });
     let lines = std::fs::read_to_string(&out).unwrap();
     let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert_eq!(first["path"], photos[0].display().to_string());
@@ -344,14 +457,25 @@ fn answers_are_exported_and_copied() {
     window.run_steps(3);
     window.get_by_label("Copy").click();
     window.step();
-    let copied = window.output().platform_output.commands.iter().find_map(|command| match command {
-        egui::OutputCommand::CopyText(text) => Some(text.clone()),
-        _ => None,
-    });
-    assert!(copied.unwrap().contains("blue thing"), "the answer is on the clipboard");
+    let copied =
+        window
+            .output()
+            .platform_output
+            .commands
+            .iter()
+            .find_map(|command| match command {
+                egui::OutputCommand::CopyText(text) => Some(text.clone()),
+                _ => None,
+            });
+    assert!(
+        copied.unwrap().contains("blue thing"),
+        "the answer is on the clipboard"
+    );
     desk.0.lock().unwrap().picked = Some(Picked::Chosen(vec!["/nowhere/at/all.csv".into()]));
     click(&mut window, "Export\u{2026}");
-    until(&mut window, "the failure is told", |w| shows(w, "could not be written"));
+    until(&mut window, "the failure is told", |w| {
+        shows(w, "could not be written")
+    });
 }
 
 #[test]
@@ -359,15 +483,27 @@ fn settings_and_history_outlive_the_window() {
     let dir = tempdir().unwrap();
     let folder = dir.path().join("settings");
     let red = picture(dir.path(), "red.png", [250, 10, 10]);
-    let mut window = Setup { settings: Some(folder.clone()), ..Setup::default() }.open();
+    let mut window = Setup {
+        settings: Some(folder.clone()),
+        ..Setup::default()
+    }
+    .open();
     drop_files(&mut window, &[red]);
     until_done(&mut window, 1);
     click(&mut window, "Settings");
     click(&mut window, "Dark");
-    until(&mut window, "the settings are saved", |_| Store::in_folder(Some(folder.clone())).load().0.appearance == Appearance::Dark);
+    until(&mut window, "the settings are saved", |_| {
+        Store::in_folder(Some(folder.clone())).load().0.appearance == Appearance::Dark
+    });
     drop(window);
-    let mut window = Setup { settings: Some(folder), ..Setup::default() }.open();
-    until(&mut window, "the history is back", |w| shows(w, "Seen before") && shows(w, "red thing, 93 %"));
+    let mut window = Setup {
+        settings: Some(folder),
+        ..Setup::default()
+    }
+    .open();
+    until(&mut window, "the history is back", |w| {
+        shows(w, "Seen before") && shows(w, "red thing, 93 %")
+    });
     assert_eq!(window.state().settings().appearance, Appearance::Dark);
     click(&mut window, "Settings");
     click(&mut window, "Forget 1 answers");
@@ -376,7 +512,11 @@ fn settings_and_history_outlive_the_window() {
 
 #[test]
 fn wayland_without_drops_says_so() {
-    let mut window = Setup { window_system: Some(WindowSystem::Wayland), ..Setup::default() }.open();
+    let mut window = Setup {
+        window_system: Some(WindowSystem::Wayland),
+        ..Setup::default()
+    }
+    .open();
     window.run_steps(2);
     assert!(shows(&window, "Open a photo, know what it is"));
     click(&mut window, "Why dropping files does not work here");
@@ -389,9 +529,18 @@ fn photos_on_the_command_line_are_looked_at_once_the_model_is_there() {
     let dir = tempdir().unwrap();
     let red = picture(dir.path(), "red.png", [250, 10, 10]);
     let asked = Arc::default();
-    let mut window = Setup { paths: vec![red.clone(), red], asked: Arc::clone(&asked), ..Setup::default() }.open();
+    let mut window = Setup {
+        paths: vec![red.clone(), red],
+        asked: Arc::clone(&asked),
+        ..Setup::default()
+    }
+    .open();
     until_done(&mut window, 1);
-    assert_eq!(asked.load(Ordering::Relaxed), 1, "the same file twice is looked at once");
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        1,
+        "the same file twice is looked at once"
+    );
     assert!(window.state().session().photos().len() == 1);
 }
 
@@ -399,11 +548,18 @@ fn photos_on_the_command_line_are_looked_at_once_the_model_is_there() {
 fn small_windows_show_everything_too() {
     let dir = tempdir().unwrap();
     let red = picture(dir.path(), "red.png", [250, 10, 10]);
-    let mut window = Setup { size: Some([430.0, 430.0]), ..Setup::default() }.open();
+    let mut window = Setup {
+        size: Some([430.0, 430.0]),
+        ..Setup::default()
+    }
+    .open();
     drop_files(&mut window, &[red]);
     until_done(&mut window, 1);
     for label in ["What the network saw", "Settings", "Back to all photos"] {
         assert!(shows(&window, label), "{label}");
     }
-    assert_eq!(window.state().settings().answers_shown, Settings::default().answers_shown);
+    assert_eq!(
+        window.state().settings().answers_shown,
+        Settings::default().answers_shown
+    );
 }

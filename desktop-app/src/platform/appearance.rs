@@ -14,13 +14,23 @@ const KEY: &str = "color-scheme";
 /// Watches in a thread of its own for as long as the program lives.
 pub(super) fn watch(changed: impl Fn(bool) + Send + 'static) {
     // No bus, no portal: the window stays light. There is nothing to tell the user.
-    drop(std::thread::Builder::new().name("appearance".into()).spawn(move || pollster::block_on(follow(&changed))));
+    drop(
+        std::thread::Builder::new()
+            .name("appearance".into())
+            .spawn(move || pollster::block_on(follow(&changed))),
+    );
 }
 
 async fn follow(changed: &dyn Fn(bool)) -> zbus::Result<()> {
     let bus = zbus::Connection::session().await?;
     let portal = "org.freedesktop.portal.Desktop";
-    let settings = zbus::Proxy::new(&bus, portal, "/org/freedesktop/portal/desktop", "org.freedesktop.portal.Settings").await?;
+    let settings = zbus::Proxy::new(
+        &bus,
+        portal,
+        "/org/freedesktop/portal/desktop",
+        "org.freedesktop.portal.Settings",
+    )
+    .await?;
     let mut signals = settings.receive_signal("SettingChanged").await?;
     let now: OwnedValue = settings.call("Read", &(NAMESPACE, KEY)).await?;
     if let Some(dark) = is_dark(&now) {
@@ -57,7 +67,12 @@ mod tests {
     fn numbers_are_found_however_deep() {
         assert_eq!(is_dark(&Value::U32(1)), Some(true));
         assert_eq!(is_dark(&Value::U32(2)), Some(false));
-        assert_eq!(is_dark(&Value::Value(Box::new(Value::Value(Box::new(Value::U32(1)))))), Some(true));
+        assert_eq!(
+            is_dark(&Value::Value(Box::new(Value::Value(Box::new(Value::U32(
+                1
+            )))))),
+            Some(true)
+        );
         assert_eq!(is_dark(&Value::from("dark")), None);
     }
 }

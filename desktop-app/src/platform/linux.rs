@@ -17,7 +17,9 @@ fn set(name: &str) -> bool {
 pub(super) fn window_system(prefer_xwayland: bool) -> WindowSystem {
     let wayland = set("WAYLAND_DISPLAY") || set("WAYLAND_SOCKET");
     // Only a display that answers counts: a stale DISPLAY must not keep the window from opening.
-    choose(wayland, prefer_xwayland, || set("DISPLAY") && x11rb::connect(None).is_ok())
+    choose(wayland, prefer_xwayland, || {
+        set("DISPLAY") && x11rb::connect(None).is_ok()
+    })
 }
 
 fn choose(wayland: bool, prefer_xwayland: bool, x11: impl Fn() -> bool) -> WindowSystem {
@@ -45,9 +47,13 @@ pub(super) fn attach_drop_target(
     if system == WindowSystem::Wayland {
         return Err("Wayland has no drops for this toolkit".to_owned());
     }
-    let handle = context.window_handle().map_err(|error| format!("the window has no handle ({error})"))?;
+    let handle = context
+        .window_handle()
+        .map_err(|error| format!("the window has no handle ({error})"))?;
     let window = match handle.as_raw() {
-        RawWindowHandle::Xlib(handle) => u32::try_from(handle.window).map_err(|error| error.to_string())?,
+        RawWindowHandle::Xlib(handle) => {
+            u32::try_from(handle.window).map_err(|error| error.to_string())?
+        }
         RawWindowHandle::Xcb(handle) => handle.window.get(),
         _ => return Err("the window is no X11 window".to_owned()),
     };
@@ -61,11 +67,13 @@ pub(super) fn dialog() -> (Works, String) {
         "/run/current-system/sw/share/dbus-1/services/org.freedesktop.portal.Desktop.service",
         "/app/share/dbus-1/services/org.freedesktop.portal.Desktop.service",
     ];
-    let portal = set("DBUS_SESSION_BUS_ADDRESS") && DESKTOP_PORTALS.iter().any(|path| Path::new(path).exists());
+    let portal = set("DBUS_SESSION_BUS_ADDRESS")
+        && DESKTOP_PORTALS.iter().any(|path| Path::new(path).exists());
     if portal {
         return (Works::Yes, "Through the desktop portal.".to_owned());
     }
-    let zenity = std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("zenity").exists()));
+    let zenity = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("zenity").exists()));
     if zenity {
         return (Works::Yes, "Through zenity.".to_owned());
     }
@@ -82,6 +90,9 @@ mod tests {
         assert_eq!(choose(true, true, || true), WindowSystem::XWayland);
         assert_eq!(choose(true, true, || false), WindowSystem::Wayland);
         assert_eq!(choose(true, false, || true), WindowSystem::Wayland);
-        assert_eq!(choose(false, true, || panic!("no need to ask")), WindowSystem::X11);
+        assert_eq!(
+            choose(false, true, || panic!("no need to ask")),
+            WindowSystem::X11
+        );
     }
 }

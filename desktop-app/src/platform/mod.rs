@@ -117,7 +117,11 @@ pub fn watch_appearance(changed: impl Fn(bool) + Send + 'static) {
 }
 
 /// Which ways in work here. `own_target` is what [`attach_drop_target`] said, `None` before it was tried.
-pub fn ways_in(system: WindowSystem, prefer_xwayland: bool, own_target: Option<&Result<(), String>>) -> Vec<Way> {
+pub fn ways_in(
+    system: WindowSystem,
+    prefer_xwayland: bool,
+    own_target: Option<&Result<(), String>>,
+) -> Vec<Way> {
     let drop = match system {
         WindowSystem::Wayland if prefer_xwayland => Way {
             name: "Drop files on the window",
@@ -144,7 +148,11 @@ pub fn ways_in(system: WindowSystem, prefer_xwayland: bool, own_target: Option<&
     let (dialog, dialog_note) = dialog();
     vec![
         drop,
-        Way { name: "Open dialog", works: dialog, note: dialog_note },
+        Way {
+            name: "Open dialog",
+            works: dialog,
+            note: dialog_note,
+        },
         Way {
             name: "Paste",
             works: Works::Yes,

@@ -10,8 +10,8 @@ use std::sync::mpsc::Sender;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
-    Atom, AtomEnum, ChangeWindowAttributesAux, ClientMessageEvent, ConnectionExt as _, CreateWindowAux, EventMask, PropMode, Property,
-    Window, WindowClass,
+    Atom, AtomEnum, ChangeWindowAttributesAux, ClientMessageEvent, ConnectionExt as _,
+    CreateWindowAux, EventMask, PropMode, Property, Window, WindowClass,
 };
 use x11rb::rust_connection::{ReplyError, RustConnection};
 use x11rb::wrapper::ConnectionExt as _;
@@ -36,8 +36,13 @@ x11rb::atom_manager! {
 }
 
 /// Puts the target on `window`; a thread serves it until the process ends.
-pub(super) fn attach(window: Window, send: Sender<DropEvent>, wake: impl Fn() + Send + 'static) -> Result<(), String> {
-    let said = |error: &dyn std::fmt::Display| format!("the X server refused a drop target ({error})");
+pub(super) fn attach(
+    window: Window,
+    send: Sender<DropEvent>,
+    wake: impl Fn() + Send + 'static,
+) -> Result<(), String> {
+    let said =
+        |error: &dyn std::fmt::Display| format!("the X server refused a drop target ({error})");
     let (connection, screen) = x11rb::connect(None).map_err(|error| said(&error))?;
     let mut target = Target::new(connection, screen, window).map_err(|error| said(&error))?;
     std::thread::Builder::new()
@@ -86,22 +91,59 @@ struct Target {
 }
 
 impl Target {
-    fn new(connection: RustConnection, screen: usize, window: Window) -> Result<Self, Box<dyn std::error::Error>> {
+    fn new(
+        connection: RustConnection,
+        screen: usize,
+        window: Window,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let atoms = Atoms::new(&connection)?.reply()?;
         let root = connection.setup().roots[screen].root;
         let proxy = connection.generate_id()?;
-        let looks = CreateWindowAux::new().event_mask(EventMask::PROPERTY_CHANGE).override_redirect(1);
+        let looks = CreateWindowAux::new()
+            .event_mask(EventMask::PROPERTY_CHANGE)
+            .override_redirect(1);
         connection.create_window(
-            COPY_DEPTH_FROM_PARENT, proxy, root, -10, -10, 1, 1, 0, WindowClass::INPUT_OUTPUT, COPY_FROM_PARENT, &looks,
+            COPY_DEPTH_FROM_PARENT,
+            proxy,
+            root,
+            -10,
+            -10,
+            1,
+            1,
+            0,
+            WindowClass::INPUT_OUTPUT,
+            COPY_FROM_PARENT,
+            &looks,
         )?;
-        connection.change_window_attributes(window, &ChangeWindowAttributesAux::new().event_mask(EventMask::STRUCTURE_NOTIFY))?;
+        connection.change_window_attributes(
+            window,
+            &ChangeWindowAttributesAux::new().event_mask(EventMask::STRUCTURE_NOTIFY),
+        )?;
         // Valid only when the proxy names itself too.
         for place in [proxy, window] {
-            connection.change_property32(PropMode::REPLACE, place, atoms.XdndProxy, AtomEnum::WINDOW, &[proxy])?;
-            connection.change_property32(PropMode::REPLACE, place, atoms.XdndAware, AtomEnum::ATOM, &[XDND_VERSION])?;
+            connection.change_property32(
+                PropMode::REPLACE,
+                place,
+                atoms.XdndProxy,
+                AtomEnum::WINDOW,
+                &[proxy],
+            )?;
+            connection.change_property32(
+                PropMode::REPLACE,
+                place,
+                atoms.XdndAware,
+                AtomEnum::ATOM,
+                &[XDND_VERSION],
+            )?;
         }
         connection.flush()?;
-        Ok(Self { connection, atoms, window, proxy, drag: None })
+        Ok(Self {
+            connection,
+            atoms,
+            window,
+            proxy,
+            drag: None,
+        })
     }
 
     fn forget(&mut self) {
@@ -112,7 +154,11 @@ impl Target {
         match event {
             Event::ClientMessage(message) => self.message(message),
             Event::SelectionNotify(notify) if notify.selection == self.atoms.XdndSelection => {
-                if notify.property == x11rb::NONE { self.arrived(Vec::new()) } else { self.fetch() }
+                if notify.property == x11rb::NONE {
+                    self.arrived(Vec::new())
+                } else {
+                    self.fetch()
+                }
             }
             Event::PropertyNotify(notify)
                 if notify.window == self.proxy
@@ -131,8 +177,16 @@ impl Target {
         let kind = message.type_;
         if kind == self.atoms.XdndEnter {
             let has_files = self.offered(&data)?.contains(&self.atoms.UriList);
-            self.drag = Some(Drag { source: data[0], has_files, ..Drag::default() });
-            return Ok(if has_files { vec![DropEvent::Hover(None)] } else { Vec::new() });
+            self.drag = Some(Drag {
+                source: data[0],
+                has_files,
+                ..Drag::default()
+            });
+            return Ok(if has_files {
+                vec![DropEvent::Hover(None)]
+            } else {
+                Vec::new()
+            });
         }
         if self.drag.as_ref().is_none_or(|drag| drag.source != data[0]) {
             return Ok(Vec::new());
@@ -158,25 +212,55 @@ impl Target {
         if data[1] & 1 == 0 {
             return Ok(data[2..].to_vec());
         }
-        let list = self.connection.get_property(false, data[0], self.atoms.XdndTypeList, AtomEnum::ATOM, 0, 1024)?.reply()?;
+        let list = self
+            .connection
+            .get_property(
+                false,
+                data[0],
+                self.atoms.XdndTypeList,
+                AtomEnum::ATOM,
+                0,
+                1024,
+            )?
+            .reply()?;
         Ok(list.value32().map(Iterator::collect).unwrap_or_default())
     }
 
     /// Asks for the list once; while hovering already, so that the window can say how many files there are.
     fn ask(&mut self, time: u32) -> Result<(), ReplyError> {
-        let Some(drag) = self.drag.as_mut().filter(|drag| drag.has_files && !drag.asked) else {
+        let Some(drag) = self
+            .drag
+            .as_mut()
+            .filter(|drag| drag.has_files && !drag.asked)
+        else {
             return Ok(());
         };
         drag.asked = true;
         let time = if time == 0 { CURRENT_TIME } else { time };
-        self.connection.convert_selection(self.proxy, self.atoms.XdndSelection, self.atoms.UriList, self.atoms.Transfer, time)?;
+        self.connection.convert_selection(
+            self.proxy,
+            self.atoms.XdndSelection,
+            self.atoms.UriList,
+            self.atoms.Transfer,
+            time,
+        )?;
         Ok(self.connection.flush()?)
     }
 
     /// Takes what the source put on our window; large lists come in pieces (ICCCM 2.7.2, INCR).
     fn fetch(&mut self) -> Result<Vec<DropEvent>, ReplyError> {
         let most = u32::try_from(MAX_LIST_BYTES / 4).unwrap_or(u32::MAX);
-        let reply = self.connection.get_property(true, self.proxy, self.atoms.Transfer, AtomEnum::ANY, 0, most)?.reply()?;
+        let reply = self
+            .connection
+            .get_property(
+                true,
+                self.proxy,
+                self.atoms.Transfer,
+                AtomEnum::ANY,
+                0,
+                most,
+            )?
+            .reply()?;
         let Some(drag) = &mut self.drag else {
             return Ok(Vec::new());
         };
@@ -213,7 +297,10 @@ impl Target {
 
     /// Ends the drag when it was dropped and its list is here.
     fn finish(&mut self) -> Result<Vec<DropEvent>, ReplyError> {
-        let ready = self.drag.as_ref().is_some_and(|drag| drag.dropped && (drag.list.is_some() || !drag.has_files));
+        let ready = self
+            .drag
+            .as_ref()
+            .is_some_and(|drag| drag.dropped && (drag.list.is_some() || !drag.has_files));
         if !ready {
             return Ok(Vec::new());
         }
@@ -221,8 +308,16 @@ impl Target {
             return Ok(Vec::new());
         };
         let taken = drag.list.is_some();
-        let action = if taken { self.atoms.XdndActionCopy } else { x11rb::NONE };
-        self.say(drag.source, self.atoms.XdndFinished, [self.window, u32::from(taken), action, 0, 0])?;
+        let action = if taken {
+            self.atoms.XdndActionCopy
+        } else {
+            x11rb::NONE
+        };
+        self.say(
+            drag.source,
+            self.atoms.XdndFinished,
+            [self.window, u32::from(taken), action, 0, 0],
+        )?;
         let Some(list) = drag.list else {
             return Ok(vec![DropEvent::Leave]);
         };
@@ -234,15 +329,24 @@ impl Target {
         let Some(drag) = &self.drag else {
             return Ok(());
         };
-        let action = if drag.has_files { self.atoms.XdndActionCopy } else { x11rb::NONE };
+        let action = if drag.has_files {
+            self.atoms.XdndActionCopy
+        } else {
+            x11rb::NONE
+        };
         // 2: go on telling positions, so that a source never thinks we sleep.
         let accept = u32::from(drag.has_files) | 2;
-        self.say(drag.source, self.atoms.XdndStatus, [self.window, accept, 0, 0, action])
+        self.say(
+            drag.source,
+            self.atoms.XdndStatus,
+            [self.window, accept, 0, 0, action],
+        )
     }
 
     fn say(&self, to: Window, kind: Atom, data: [u32; 5]) -> Result<(), ReplyError> {
         let message = ClientMessageEvent::new(32, to, kind, data);
-        self.connection.send_event(false, to, EventMask::NO_EVENT, message)?;
+        self.connection
+            .send_event(false, to, EventMask::NO_EVENT, message)?;
         Ok(self.connection.flush()?)
     }
 }

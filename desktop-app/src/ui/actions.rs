@@ -3,37 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use egui::{Event as UiEvent, Key, KeyboardShortcut, Modifiers, Ui};
-
-use super::{After, App, HeatState, Look, Mail, ModelState, NoticeKind, Panel, Shown, View};
+use super::{After, App, HeatState, Mail, ModelState, NoticeKind, Panel, Shown, View};
 use crate::classify::{Classify, ModelSource, Problem};
-use crate::desk::{self, Pasted, Pick, Picked};
-use crate::intake::{self, Report};
+use crate::desk::{Pasted, Pick, Picked};
+use crate::intake::Report;
 use crate::photo::{PhotoId, Source};
 use crate::records::{self, Format};
 use crate::settings::{self, Appearance};
 use crate::worker::Detail;
-
-/// The keyboard, in the order of the list the user sees.
-pub(super) const SHORTCUTS: [(&str, &str); 17] = [
-    ("Ctrl+O", "Open photos"),
-    ("Ctrl+Shift+O", "Open a folder"),
-    ("Ctrl+V", "Paste a picture, files or a path"),
-    ("Ctrl+L", "Type a path"),
-    ("Arrows, Enter", "Move in the grid, open a photo"),
-    ("\u{2190} \u{2192}, Page up/down", "Previous and next photo"),
-    ("1  2  3", "Photo, what the network saw, why"),
-    ("Ctrl+C", "Copy the answer"),
-    ("Ctrl+E", "Export the answers"),
-    ("Delete", "Remove a photo from the list"),
-    ("Ctrl+F", "Filter"),
-    ("Esc", "Back, close, cancel"),
-    ("Ctrl+M", "Models"),
-    ("Ctrl+,", "Settings"),
-    ("F1", "This list"),
-    ("Tab", "From control to control"),
-    ("Ctrl + / Ctrl \u{2212}", "Larger, smaller"),
-];
 
 impl App {
     /// Takes dropped, pasted, typed or opened files and folders in.
@@ -50,7 +27,11 @@ impl App {
         }
         match self.workers.gather(paths) {
             Ok(()) => self.gathering += 1,
-            Err(error) => self.notify(NoticeKind::Error, format!("The files could not be read: {error}."), "Close other programs and try again."),
+            Err(error) => self.notify(
+                NoticeKind::Error,
+                format!("The files could not be read: {error}."),
+                "Close other programs and try again.",
+            ),
         }
     }
 
@@ -68,7 +49,11 @@ impl App {
             1 => "The other file was taken.".to_owned(),
             n => format!("The other {n} files were taken."),
         };
-        self.notify(NoticeKind::Error, format!("{first}{more}."), format!("Save it on this computer first. {kept}"));
+        self.notify(
+            NoticeKind::Error,
+            format!("{first}{more}."),
+            format!("Save it on this computer first. {kept}"),
+        );
     }
 
     pub(super) fn add(&mut self, files: Vec<PathBuf>) {
@@ -78,8 +63,17 @@ impl App {
 
     /// Takes a picture in memory in.
     pub(super) fn add_memory(&mut self, name: &str, bytes: Arc<[u8]>) {
-        let taken = self.session.photos().iter().filter(|photo| photo.source.name().starts_with(name)).count();
-        let name = if taken == 0 { name.to_owned() } else { format!("{name} {}", taken + 1) };
+        let taken = self
+            .session
+            .photos()
+            .iter()
+            .filter(|photo| photo.source.name().starts_with(name))
+            .count();
+        let name = if taken == 0 {
+            name.to_owned()
+        } else {
+            format!("{name} {}", taken + 1)
+        };
         let id = self.session.add(Source::Memory { name, bytes });
         self.start(&[id]);
         self.open_photo(id);
@@ -87,7 +81,11 @@ impl App {
 
     fn start(&mut self, ids: &[PhotoId]) {
         self.queued += ids.len();
-        let jobs: Vec<_> = ids.iter().filter_map(|id| self.session.photo(*id)).map(|photo| (photo.id, photo.source.clone())).collect();
+        let jobs: Vec<_> = ids
+            .iter()
+            .filter_map(|id| self.session.photo(*id))
+            .map(|photo| (photo.id, photo.source.clone()))
+            .collect();
         self.workers.look_at(jobs);
         match (std::mem::take(&mut self.after), ids.first()) {
             (After::Open, Some(first)) => self.open_photo(*first),
@@ -101,17 +99,41 @@ impl App {
         self.gathering = self.gathering.saturating_sub(1);
         self.after = After::Stay;
         for text in report.unreadable.iter().take(2) {
-            self.notify(NoticeKind::Error, format!("A part of a folder could not be read: {text}."), "Check that you may read it.");
+            self.notify(
+                NoticeKind::Error,
+                format!("A part of a folder could not be read: {text}."),
+                "Check that you may read it.",
+            );
         }
         if report.folders > 0 && report.photos == 0 && !report.stopped {
-            self.notify(NoticeKind::Note, "No photos were found in that folder.", "JPEG, PNG, WebP, GIF, BMP, TIFF and PNM are known.");
+            self.notify(
+                NoticeKind::Note,
+                "No photos were found in that folder.",
+                "JPEG, PNG, WebP, GIF, BMP, TIFF and PNM are known.",
+            );
         } else if report.passed_over > 0 {
-            let files = if report.passed_over == 1 { "1 other file was".to_owned() } else { format!("{} other files were", report.passed_over) };
-            self.notify(NoticeKind::Note, format!("{files} passed over: no pictures."), "");
+            let files = if report.passed_over == 1 {
+                "1 other file was".to_owned()
+            } else {
+                format!("{} other files were", report.passed_over)
+            };
+            self.notify(
+                NoticeKind::Note,
+                format!("{files} passed over: no pictures."),
+                "",
+            );
         }
         if let Some(model) = report.models.first() {
             if report.models.len() > 1 {
-                self.notify(NoticeKind::Note, format!("{} models were dropped; {} is tried.", report.models.len(), model.display()), "");
+                self.notify(
+                    NoticeKind::Note,
+                    format!(
+                        "{} models were dropped; {} is tried.",
+                        report.models.len(),
+                        model.display()
+                    ),
+                    "",
+                );
             }
             self.open_model(ModelSource::File(model.clone()));
         }
@@ -121,7 +143,13 @@ impl App {
     pub(super) fn open_model(&mut self, source: ModelSource) {
         self.loading = Some(source.clone());
         if let Err(error) = self.workers.open_model(source.clone()) {
-            self.model_failed(&source, Problem::new(format!("No thread could be started: {error}."), "Close other programs and try again."));
+            self.model_failed(
+                &source,
+                Problem::new(
+                    format!("No thread could be started: {error}."),
+                    "Close other programs and try again.",
+                ),
+            );
         }
     }
 
@@ -151,7 +179,11 @@ impl App {
         };
         self.notify(
             NoticeKind::Error,
-            format!("{} cannot be used as a model. {}", source.short_name(), problem.what),
+            format!(
+                "{} cannot be used as a model. {}",
+                source.short_name(),
+                problem.what
+            ),
             format!("{}{kept}", problem.remedy),
         );
         if self.classifier().is_none() {
@@ -181,7 +213,14 @@ impl App {
         self.workers.show(id, photo.source.clone());
         self.view = View::Photo(id);
         self.cursor = Some(id);
-        self.shown = Some(Shown { id, detail: None, photo: None, crop: None, heat: HeatState::NotAsked, heat_texture: None });
+        self.shown = Some(Shown {
+            id,
+            detail: None,
+            photo: None,
+            crop: None,
+            heat: HeatState::NotAsked,
+            heat_texture: None,
+        });
     }
 
     pub(super) fn show_detail(&mut self, id: PhotoId, detail: Result<Detail, Problem>) {
@@ -198,9 +237,12 @@ impl App {
         let Some(photo) = self.session.photo(shown.id) else {
             return;
         };
-        if let (HeatState::NotAsked, Some(best)) = (&shown.heat, photo.answer().and_then(|answer| answer.best())) {
+        if let (HeatState::NotAsked, Some(best)) =
+            (&shown.heat, photo.answer().and_then(|answer| answer.best()))
+        {
             shown.heat = HeatState::Working;
-            self.workers.explain(shown.id, photo.source.clone(), best.index);
+            self.workers
+                .explain(shown.id, photo.source.clone(), best.index);
         }
     }
 
@@ -209,7 +251,9 @@ impl App {
         let View::Photo(id) = self.view else {
             return None;
         };
-        let shown = self.session.shown(&self.filter, self.sort, self.settings.sure_from);
+        let shown = self
+            .session
+            .shown(&self.filter, self.sort, self.settings.sure_from);
         let place = shown.iter().position(|other| *other == id)?;
         shown.get(place.checked_add_signed(step)?).copied()
     }
@@ -273,7 +317,8 @@ impl App {
             View::List => self.cursor,
         };
         if let Some(photo) = id.and_then(|id| self.session.photo(id)) {
-            self.context.copy_text(records::text(photo, self.settings.answers_shown));
+            self.context
+                .copy_text(records::text(photo, self.settings.answers_shown));
         }
     }
 
@@ -300,7 +345,11 @@ impl App {
 
     pub(super) fn type_path(&mut self, what: Pick, why: Option<String>) {
         self.typed = match &what {
-            Pick::Save(name) => std::env::home_dir().unwrap_or_default().join(name).display().to_string(),
+            Pick::Save(name) => std::env::home_dir()
+                .unwrap_or_default()
+                .join(name)
+                .display()
+                .to_string(),
             Pick::Photos | Pick::Folder | Pick::Model => String::new(),
         };
         self.panel = Some(Panel::TypePath(what, why));
@@ -317,20 +366,42 @@ impl App {
             Mail::Pasted(Pasted::Files(files)) => self.bring(files),
             Mail::Pasted(Pasted::Picture(bytes)) => self.add_memory("Pasted picture", bytes),
             Mail::Pasted(Pasted::Nothing(why)) => {
-                self.notify(NoticeKind::Note, format!("Nothing to paste: {why}."), "Copy a picture or a file first.");
+                self.notify(
+                    NoticeKind::Note,
+                    format!("Nothing to paste: {why}."),
+                    "Copy a picture or a file first.",
+                );
             }
             Mail::Exported(path, Ok(photos)) => {
-                let photos = if photos == 1 { "1 photo".to_owned() } else { format!("{photos} photos") };
-                self.notify(NoticeKind::Note, format!("The answers for {photos} are in {}.", path.display()), "");
+                let photos = if photos == 1 {
+                    "1 photo".to_owned()
+                } else {
+                    format!("{photos} photos")
+                };
+                self.notify(
+                    NoticeKind::Note,
+                    format!("The answers for {photos} are in {}.", path.display()),
+                    "",
+                );
             }
             Mail::Exported(path, Err(error)) => {
                 let what = format!("{} could not be written: {error}.", path.display());
                 self.notify(NoticeKind::Error, what, "Choose another folder.");
             }
-            Mail::SystemDark(dark) => self.system_theme = Some(if dark { egui::Theme::Dark } else { egui::Theme::Light }),
+            Mail::SystemDark(dark) => {
+                self.system_theme = Some(if dark {
+                    egui::Theme::Dark
+                } else {
+                    egui::Theme::Light
+                })
+            }
             Mail::SettingsNotSaved(error) => {
                 let what = format!("The settings could not be saved: {error}.");
-                self.notify(NoticeKind::Error, what, "Check that your home folder can be written and is not full.");
+                self.notify(
+                    NoticeKind::Error,
+                    what,
+                    "Check that your home folder can be written and is not full.",
+                );
             }
         }
     }
@@ -353,18 +424,38 @@ impl App {
 
     /// Writes the answers of the photos the grid shows, in its order, aside.
     pub(super) fn export(&mut self, path: PathBuf) {
-        let ids = self.session.shown(&self.filter, self.sort, self.settings.sure_from).to_vec();
-        let photos: Vec<_> = ids.iter().filter_map(|id| self.session.photo(*id)).cloned().collect();
-        let (k, post, waker) = (self.settings.answers_shown, self.post.clone(), self.context.clone());
+        let ids = self
+            .session
+            .shown(&self.filter, self.sort, self.settings.sure_from)
+            .to_vec();
+        let photos: Vec<_> = ids
+            .iter()
+            .filter_map(|id| self.session.photo(*id))
+            .cloned()
+            .collect();
+        let (k, post, waker) = (
+            self.settings.answers_shown,
+            self.post.clone(),
+            self.context.clone(),
+        );
         let write = move || {
-            let done = photos.iter().filter(|photo| photo.answer().is_some() || photo.problem().is_some()).count();
+            let done = photos
+                .iter()
+                .filter(|photo| photo.answer().is_some() || photo.problem().is_some())
+                .count();
             let written = records::write(&photos, k, Format::of(&path))
                 .map_err(|error| error.to_string())
-                .and_then(|bytes| settings::write_atomically(&path, &bytes).map_err(|error| error.to_string()));
+                .and_then(|bytes| {
+                    settings::write_atomically(&path, &bytes).map_err(|error| error.to_string())
+                });
             let _ = post.send(Mail::Exported(path, written.map(|()| done)));
             waker.request_repaint();
         };
-        drop(std::thread::Builder::new().name("export".into()).spawn(write));
+        drop(
+            std::thread::Builder::new()
+                .name("export".into())
+                .spawn(write),
+        );
     }
 
     pub(super) fn apply_appearance(&self) {
@@ -373,119 +464,5 @@ impl App {
             Appearance::Light => egui::ThemePreference::Light,
             Appearance::Dark => egui::ThemePreference::Dark,
         });
-    }
-
-    /// Drops, pastes and keys of this frame.
-    pub(super) fn take_input(&mut self, ui: &Ui) {
-        let (dropped, hovered) = ui.input(|input| {
-            let dropped: Vec<_> = input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect();
-            (dropped, input.raw.hovered_files.len())
-        });
-        if !dropped.is_empty() {
-            self.hovering = None;
-            self.panel = None;
-            self.bring(dropped);
-        } else if hovered > 0 {
-            self.hovering = Some(Some(hovered));
-        } else if self.toolkit_hovered {
-            self.hovering = None;
-        }
-        self.toolkit_hovered = hovered > 0;
-        if !ui.ctx().text_edit_focused() {
-            self.take_pastes(ui);
-        }
-        if self.panel.is_none() {
-            self.take_keys(ui);
-        }
-    }
-
-    fn take_pastes(&mut self, ui: &Ui) {
-        if std::mem::take(&mut self.paste_wanted) {
-            self.paste();
-        }
-        let events = ui.input(|input| input.events.clone());
-        for event in events {
-            match event {
-                UiEvent::Paste(text) => match intake::paths_in_text(&text) {
-                    paths if paths.is_empty() => {
-                        let what = "Nothing to paste: the clipboard holds text that names no file.";
-                        self.notify(NoticeKind::Note, what, "Copy a picture or a file first.");
-                    }
-                    paths => self.bring(paths),
-                },
-                UiEvent::PasteImage(image) => {
-                    let rgba: Vec<u8> = image.pixels.iter().flat_map(egui::Color32::to_srgba_unmultiplied).collect();
-                    match desk::encode_png(image.size[0] as u32, image.size[1] as u32, &rgba) {
-                        Ok(bytes) => self.add_memory("Pasted picture", bytes),
-                        Err(error) => self.notify(NoticeKind::Error, format!("The picture could not be pasted: {error}."), "Save it as a file and open that."),
-                    }
-                }
-                UiEvent::Copy => self.copy_answer(),
-                _ => {}
-            }
-        }
-    }
-
-    fn take_keys(&mut self, ui: &Ui) {
-        let ctrl = |key| KeyboardShortcut::new(Modifiers::COMMAND, key);
-        let pressed = |shortcut: &KeyboardShortcut| ui.input_mut(|input| input.consume_shortcut(shortcut));
-        if pressed(&KeyboardShortcut::new(Modifiers::COMMAND | Modifiers::SHIFT, Key::O)) {
-            self.pick(Pick::Folder);
-        }
-        if pressed(&ctrl(Key::O)) {
-            self.pick(Pick::Photos);
-        }
-        if pressed(&ctrl(Key::L)) {
-            self.type_path(Pick::Photos, None);
-        }
-        if pressed(&ctrl(Key::M)) {
-            self.panel = Some(Panel::Models);
-        }
-        if pressed(&ctrl(Key::Comma)) {
-            self.panel = Some(Panel::Settings);
-        }
-        if pressed(&ctrl(Key::E)) && self.session.counts().done + self.session.counts().failed > 0 {
-            self.pick(Pick::Save("answers.csv".to_owned()));
-        }
-        if pressed(&ctrl(Key::F)) && !self.session.photos().is_empty() {
-            self.show_list();
-            self.focus_filter = true;
-        }
-        if pressed(&KeyboardShortcut::new(Modifiers::NONE, Key::F1)) {
-            self.panel = Some(Panel::Shortcuts);
-        }
-        if ui.ctx().text_edit_focused() || egui::Popup::is_any_open(ui.ctx()) {
-            return;
-        }
-        let key = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-        if key(Key::Escape) {
-            match self.view {
-                View::Photo(_) => self.show_list(),
-                View::List if self.session.counts().pending > 0 => self.cancel(),
-                View::List => {}
-            }
-        }
-        if let View::Photo(id) = self.view {
-            self.take_photo_keys(ui, id);
-        }
-    }
-
-    fn take_photo_keys(&mut self, ui: &Ui, id: PhotoId) {
-        let key = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-        let arrows_free = ui.memory(|memory| memory.focused().is_none());
-        if key(Key::PageDown) || (arrows_free && key(Key::ArrowRight)) {
-            self.go(1);
-        }
-        if key(Key::PageUp) || (arrows_free && key(Key::ArrowLeft)) {
-            self.go(-1);
-        }
-        for (number, look) in [(Key::Num1, Look::Photo), (Key::Num2, Look::Crop), (Key::Num3, Look::Why)] {
-            if key(number) {
-                self.look = look;
-            }
-        }
-        if key(Key::Delete) {
-            self.remove(&[id]);
-        }
     }
 }

@@ -41,17 +41,27 @@ impl App {
     fn invitation(&mut self, ui: &mut Ui, width: f32) {
         let p = theme::palette(ui);
         let drops = self.window_system != WindowSystem::Wayland;
-        let frame = egui::Frame::new().fill(p.card).corner_radius(radius::L).inner_margin(egui::Margin::symmetric(24, 40));
+        let frame = egui::Frame::new()
+            .fill(p.card)
+            .corner_radius(radius::L)
+            .inner_margin(egui::Margin::symmetric(24, 40));
         let response = frame.show(ui, |ui| {
             ui.set_width(width - 48.0);
             ui.vertical_centered(|ui| {
                 let (rect, _) = ui.allocate_exact_size(vec2(64.0, 64.0), Sense::hover());
                 icons::paint(ui.painter(), rect, Icon::Picture, p.accent);
                 ui.add_space(space::S);
-                let words = if drops { "Drop a photo, know what it is" } else { "Open a photo, know what it is" };
+                let words = if drops {
+                    "Drop a photo, know what it is"
+                } else {
+                    "Open a photo, know what it is"
+                };
                 ui.label(RichText::new(words).text_style(theme::display()));
                 ui.add_space(space::XS);
-                widgets::muted(ui, "One photo, many, or a whole folder, anywhere on this window.");
+                widgets::muted(
+                    ui,
+                    "One photo, many, or a whole folder, anywhere on this window.",
+                );
                 ui.add_space(space::XL);
                 let buttons = ui.horizontal(|ui| {
                     // Centred by hand: a row does not know its width before it is drawn.
@@ -59,13 +69,24 @@ impl App {
                     let last = ui.data(|data| data.get_temp::<f32>(id)).unwrap_or(360.0);
                     ui.add_space(((ui.available_width() - last) / 2.0).max(0.0));
                     let row = ui.scope(|ui| {
-                        if widgets::primary_button(ui, "Open photos\u{2026}").on_hover_text("Ctrl+O").clicked() {
+                        if widgets::primary_button(ui, "Open photos\u{2026}")
+                            .on_hover_text("Ctrl+O")
+                            .clicked()
+                        {
                             self.pick(Pick::Photos);
                         }
-                        if ui.button("Open a folder\u{2026}").on_hover_text("Ctrl+Shift+O").clicked() {
+                        if ui
+                            .button("Open a folder\u{2026}")
+                            .on_hover_text("Ctrl+Shift+O")
+                            .clicked()
+                        {
                             self.pick(Pick::Folder);
                         }
-                        if ui.button("Paste").on_hover_text("A copied picture, file or path (Ctrl+V)").clicked() {
+                        if ui
+                            .button("Paste")
+                            .on_hover_text("A copied picture, file or path (Ctrl+V)")
+                            .clicked()
+                        {
                             self.paste();
                         }
                     });
@@ -80,7 +101,11 @@ impl App {
                 }
             });
         });
-        top::dashed(ui.painter(), response.response.rect, Stroke::new(1.5, p.line.lerp_to_gamma(p.muted, 0.5)));
+        top::dashed(
+            ui.painter(),
+            response.response.rect,
+            Stroke::new(1.5, p.line.lerp_to_gamma(p.muted, 0.5)),
+        );
     }
 
     fn samples_row(&mut self, ui: &mut Ui) {
@@ -96,14 +121,23 @@ impl App {
                 let (rect, response) = ui.allocate_exact_size(vec2(112.0, 84.0), Sense::click());
                 if let Some(texture) = texture {
                     let uv = super::grid::cover(texture.size_vec2(), rect.size());
-                    egui::Image::new(&texture).uv(uv).corner_radius(radius::M).paint_at(ui, rect);
+                    egui::Image::new(&texture)
+                        .uv(uv)
+                        .corner_radius(radius::M)
+                        .paint_at(ui, rect);
                 } else {
                     ui.painter().rect_filled(rect, radius::M, p.raised);
                 }
                 if response.hovered() || response.has_focus() {
                     widgets::focus_ring(ui, rect, p);
                 }
-                response.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, format!("Try the sample: {}", sample.name)));
+                response.widget_info(|| {
+                    WidgetInfo::labeled(
+                        egui::Role::Button,
+                        true,
+                        format!("Try the sample: {}", sample.name),
+                    )
+                });
                 if response.on_hover_text(sample.name).clicked() {
                     self.add_memory(sample.name, sample.bytes.into());
                 }
@@ -120,14 +154,29 @@ impl App {
         ui.label(RichText::new("Seen before").text_style(theme::strong()));
         let mut open = None;
         for seen in self.settings.history.iter().take(RECENT) {
-            let name = seen.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            let name = seen
+                .path
+                .file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             let text = format!("{}, {}", seen.label, percent(seen.probability));
             let response = ui.scope(|ui| {
                 ui.visuals_mut().widgets.inactive.weak_bg_fill = egui::Color32::TRANSPARENT;
                 ui.spacing_mut().button_padding = vec2(8.0, 4.0);
-                ui.add(egui::Button::new((RichText::new(&text), RichText::new(&name).text_style(TextStyle::Small).color(p.muted))).truncate())
+                ui.add(
+                    egui::Button::new((
+                        RichText::new(&text),
+                        RichText::new(&name)
+                            .text_style(TextStyle::Small)
+                            .color(p.muted),
+                    ))
+                    .truncate(),
+                )
             });
-            if response.inner.on_hover_text(seen.path.display().to_string()).clicked() {
+            if response
+                .inner
+                .on_hover_text(seen.path.display().to_string())
+                .clicked()
+            {
                 open = Some(seen.path.clone());
             }
         }
@@ -144,6 +193,9 @@ impl App {
             },
             ModelState::Loading | ModelState::Missing(_) => String::new(),
         };
-        widgets::small(ui, format!("{knows}Everything happens on this computer; no photo leaves it."));
+        widgets::small(
+            ui,
+            format!("{knows}Everything happens on this computer; no photo leaves it."),
+        );
     }
 }

@@ -19,6 +19,8 @@ pub enum Icon {
     Left,
     /// On.
     Right,
+    /// More below.
+    Down,
     /// Layers: the model.
     Model,
     /// A tick.
@@ -44,7 +46,13 @@ pub fn paint(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
             painter.rect_stroke(frame, side * 0.12, stroke, StrokeKind::Middle);
             if icon == Icon::Picture {
                 painter.circle_stroke(at(0.32, 0.37), side * 0.085, stroke);
-                line(&[(0.1, 0.77), (0.38, 0.55), (0.54, 0.68), (0.74, 0.46), (0.91, 0.62)]);
+                line(&[
+                    (0.1, 0.77),
+                    (0.38, 0.55),
+                    (0.54, 0.68),
+                    (0.74, 0.46),
+                    (0.91, 0.62),
+                ]);
             } else {
                 line(&[(0.36, 0.36), (0.64, 0.64)]);
                 line(&[(0.64, 0.36), (0.36, 0.64)]);
@@ -56,13 +64,25 @@ pub fn paint(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
             for tooth in 0..8 {
                 let angle = std::f32::consts::TAU * tooth as f32 / 8.0;
                 let way = vec2(angle.cos(), angle.sin());
-                let ends = [square.center() + way * side * 0.31, square.center() + way * side * 0.43];
+                let ends = [
+                    square.center() + way * side * 0.31,
+                    square.center() + way * side * 0.43,
+                ];
                 painter.line_segment(ends, Stroke::new(width * 1.5, color));
             }
         }
         Icon::Help => {
             painter.circle_stroke(square.center(), side * 0.42, stroke);
-            line(&[(0.38, 0.4), (0.4, 0.31), (0.5, 0.27), (0.6, 0.31), (0.62, 0.4), (0.57, 0.48), (0.5, 0.53), (0.5, 0.61)]);
+            line(&[
+                (0.38, 0.4),
+                (0.4, 0.31),
+                (0.5, 0.27),
+                (0.6, 0.31),
+                (0.62, 0.4),
+                (0.57, 0.48),
+                (0.5, 0.53),
+                (0.5, 0.61),
+            ]);
             painter.circle_filled(at(0.5, 0.73), width * 0.75, color);
         }
         Icon::Close => {
@@ -71,6 +91,7 @@ pub fn paint(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
         }
         Icon::Left => line(&[(0.62, 0.2), (0.34, 0.5), (0.62, 0.8)]),
         Icon::Right => line(&[(0.38, 0.2), (0.66, 0.5), (0.38, 0.8)]),
+        Icon::Down => line(&[(0.1, 0.3), (0.5, 0.72), (0.9, 0.3)]),
         Icon::Model => {
             let top = vec![at(0.5, 0.12), at(0.92, 0.34), at(0.5, 0.56), at(0.08, 0.34)];
             painter.add(Shape::closed_line(top, stroke));

@@ -6,6 +6,7 @@ mod actions;
 mod empty;
 mod grid;
 mod icons;
+mod keyboard;
 mod panels;
 mod single;
 mod top;
@@ -252,7 +253,12 @@ impl App {
     pub fn attach_drop_target(&mut self, creation: &eframe::CreationContext<'_>) {
         let waker = self.context.clone();
         let wake = move || waker.request_repaint();
-        let attached = crate::platform::attach_drop_target(creation, self.window_system, self.drop_post.clone(), wake);
+        let attached = crate::platform::attach_drop_target(
+            creation,
+            self.window_system,
+            self.drop_post.clone(),
+            wake,
+        );
         self.own_target = Some(attached);
     }
 
@@ -295,7 +301,11 @@ impl App {
     }
 
     fn notify(&mut self, kind: NoticeKind, what: impl Into<String>, remedy: impl Into<String>) {
-        let notice = Notice { kind, what: what.into(), remedy: remedy.into() };
+        let notice = Notice {
+            kind,
+            what: what.into(),
+            remedy: remedy.into(),
+        };
         self.notices.retain(|known| *known != notice);
         self.notices.push(notice);
         if self.notices.len() > NOTICES {
@@ -332,13 +342,20 @@ impl App {
         let current = self.workers.generation();
         match event {
             Event::Started(id, generation) if generation == current => self.session.started(id),
-            Event::Thumbnail(id, image) if self.session.photo(id).is_some() => self.pictures.put(id, image),
+            Event::Thumbnail(id, image) if self.session.photo(id).is_some() => {
+                self.pictures.put(id, image)
+            }
             Event::Answered(id, generation, answer) if generation == current => {
                 if let Some((photo, best)) = self.session.photo(id).zip(answer.best())
                     && let Some(path) = photo.source.path()
                     && self.queued <= 20
                 {
-                    self.settings.remember_answer(path, &best.label, best.probability, &answer.model);
+                    self.settings.remember_answer(
+                        path,
+                        &best.label,
+                        best.probability,
+                        &answer.model,
+                    );
                 }
                 self.session.answered(id, answer);
                 self.count_down();
@@ -359,7 +376,8 @@ impl App {
             Event::Found(files) => self.add(files),
             Event::Gathered(report) => self.gathered(report),
             // Of a photo that was removed, or of work the user stopped.
-            Event::Started(..) | Event::Thumbnail(..) | Event::Answered(..) | Event::Failed(..) => {}
+            Event::Started(..) | Event::Thumbnail(..) | Event::Answered(..) | Event::Failed(..) => {
+            }
         }
     }
 
@@ -378,9 +396,12 @@ impl App {
         match self.settings_changed {
             None => {
                 self.settings_changed = Some(Instant::now());
-                self.context.request_repaint_after(Duration::from_millis(800));
+                self.context
+                    .request_repaint_after(Duration::from_millis(800));
             }
-            Some(since) if since.elapsed() >= Duration::from_millis(700) => self.save_settings(true),
+            Some(since) if since.elapsed() >= Duration::from_millis(700) => {
+                self.save_settings(true)
+            }
             Some(_) => {}
         }
     }
@@ -388,7 +409,8 @@ impl App {
     fn save_settings(&mut self, aside: bool) {
         self.saved = self.settings.clone();
         self.settings_changed = None;
-        let (store, settings, post) = (self.store.clone(), self.settings.clone(), self.post.clone());
+        let (store, settings, post) =
+            (self.store.clone(), self.settings.clone(), self.post.clone());
         let save = move || {
             if let Err(error) = store.save(&settings) {
                 // The window may be gone; then no one is left to tell.
@@ -396,7 +418,11 @@ impl App {
             }
         };
         if aside {
-            drop(std::thread::Builder::new().name("settings".into()).spawn(save));
+            drop(
+                std::thread::Builder::new()
+                    .name("settings".into())
+                    .spawn(save),
+            );
         } else {
             save();
         }
@@ -409,7 +435,13 @@ impl eframe::App for App {
         let in_text = context.text_edit_focused();
         let mut more = Vec::new();
         input.events.retain(|event| {
-            let egui::Event::Key { key, pressed: true, modifiers, .. } = event else {
+            let egui::Event::Key {
+                key,
+                pressed: true,
+                modifiers,
+                ..
+            } = event
+            else {
                 return true;
             };
             match key {
@@ -449,11 +481,15 @@ impl eframe::App for App {
         self.top_bar(ui);
         self.notices_bar(ui);
         let p = theme::palette(ui);
-        egui::CentralPanel::default().frame(egui::Frame::new().fill(p.ground)).show(ui, |ui| match self.view {
-            View::Photo(id) => self.single_view(ui, id),
-            View::List if self.session.photos().is_empty() && self.gathering == 0 => self.empty_view(ui),
-            View::List => self.grid_view(ui),
-        });
+        egui::CentralPanel::default()
+            .frame(egui::Frame::new().fill(p.ground))
+            .show(ui, |ui| match self.view {
+                View::Photo(id) => self.single_view(ui, id),
+                View::List if self.session.photos().is_empty() && self.gathering == 0 => {
+                    self.empty_view(ui)
+                }
+                View::List => self.grid_view(ui),
+            });
         self.panels(ui);
         self.drop_overlay(ui);
     }

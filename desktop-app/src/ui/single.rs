@@ -1,6 +1,9 @@
 //! One photo: what it is, how sure that is, what the network saw, and why.
 
-use egui::{Align, Color32, ColorImage, Image, Layout, Rect, RichText, ScrollArea, Sense, TextStyle, TextureOptions, Ui, Vec2, WidgetInfo, vec2};
+use egui::{
+    Align, Color32, ColorImage, Image, Layout, Rect, RichText, ScrollArea, Sense, TextStyle,
+    TextureOptions, Ui, Vec2, WidgetInfo, vec2,
+};
 
 use super::icons::{self, Icon};
 use super::{App, HeatState, Look, Shown, widgets};
@@ -23,19 +26,34 @@ impl App {
             self.explain();
         }
         self.make_textures(ui);
-        let margin = egui::Margin { left: 24, right: 24, top: 4, bottom: 20 };
+        let margin = egui::Margin {
+            left: 24,
+            right: 24,
+            top: 4,
+            bottom: 20,
+        };
         egui::Frame::new().inner_margin(margin).show(ui, |ui| {
             if ui.available_width() >= TWO_COLUMNS {
                 let height = ui.available_height();
                 let picture = ui.available_width() - ANSWER_WIDTH - space::L;
                 ui.horizontal_top(|ui| {
                     ui.spacing_mut().item_spacing.x = space::L;
-                    ui.allocate_ui_with_layout(vec2(picture, height), Layout::top_down(Align::Min), |ui| {
-                        self.picture_card(ui, &photo, vec2(picture, height));
-                    });
-                    ui.allocate_ui_with_layout(vec2(ANSWER_WIDTH, height), Layout::top_down(Align::Min), |ui| {
-                        ScrollArea::vertical().auto_shrink([false, true]).show(ui, |ui| self.answer_card(ui, &photo));
-                    });
+                    ui.allocate_ui_with_layout(
+                        vec2(picture, height),
+                        Layout::top_down(Align::Min),
+                        |ui| {
+                            self.picture_card(ui, &photo, vec2(picture, height));
+                        },
+                    );
+                    ui.allocate_ui_with_layout(
+                        vec2(ANSWER_WIDTH, height),
+                        Layout::top_down(Align::Min),
+                        |ui| {
+                            ScrollArea::vertical()
+                                .auto_shrink([false, true])
+                                .show(ui, |ui| self.answer_card(ui, &photo));
+                        },
+                    );
                 });
             } else {
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
@@ -54,14 +72,23 @@ impl App {
         };
         if let Some(Ok(detail)) = &shown.detail {
             if shown.photo.is_none() {
-                shown.photo = Some(ui.ctx().load_texture("shown", color_image(&detail.shown), TextureOptions::LINEAR));
+                shown.photo = Some(ui.ctx().load_texture(
+                    "shown",
+                    color_image(&detail.shown),
+                    TextureOptions::LINEAR,
+                ));
             }
             if let (None, Some(crop)) = (&shown.crop, &detail.crop) {
-                shown.crop = Some(ui.ctx().load_texture("crop", color_image(crop), TextureOptions::LINEAR));
+                shown.crop = Some(ui.ctx().load_texture(
+                    "crop",
+                    color_image(crop),
+                    TextureOptions::LINEAR,
+                ));
             }
         }
         if let (HeatState::Ready(heat), None) = (&shown.heat, &shown.heat_texture) {
-            let image = ColorImage::from_rgba_unmultiplied([heat.width, heat.height], &heat.overlay());
+            let image =
+                ColorImage::from_rgba_unmultiplied([heat.width, heat.height], &heat.overlay());
             shown.heat_texture = Some(ui.ctx().load_texture("heat", image, TextureOptions::LINEAR));
         }
     }
@@ -72,7 +99,11 @@ impl App {
             let inner = size - Vec2::splat(2.0 * space::L + 2.0);
             ui.set_width(inner.x);
             ui.horizontal(|ui| {
-                let looks = [(Look::Photo, "Photo"), (Look::Crop, "What the network saw"), (Look::Why, "Why")];
+                let looks = [
+                    (Look::Photo, "Photo"),
+                    (Look::Crop, "What the network saw"),
+                    (Look::Why, "Why"),
+                ];
                 if let Some(look) = widgets::segments(ui, self.look, &looks) {
                     self.look = look;
                 }
@@ -83,10 +114,22 @@ impl App {
                         return;
                     }
                     ui.spacing_mut().item_spacing.x = 0.0;
-                    if ui.add_enabled_ui(after, |ui| widgets::icon_button(ui, Icon::Right, "Next photo")).inner.clicked() {
+                    if ui
+                        .add_enabled_ui(after, |ui| {
+                            widgets::icon_button(ui, Icon::Right, "Next photo")
+                        })
+                        .inner
+                        .clicked()
+                    {
                         self.go(1);
                     }
-                    if ui.add_enabled_ui(before, |ui| widgets::icon_button(ui, Icon::Left, "Previous photo")).inner.clicked() {
+                    if ui
+                        .add_enabled_ui(before, |ui| {
+                            widgets::icon_button(ui, Icon::Left, "Previous photo")
+                        })
+                        .inner
+                        .clicked()
+                    {
                         self.go(-1);
                     }
                 });
@@ -96,7 +139,13 @@ impl App {
             let room = vec2(inner.x, (inner.y - 52.0 - caption).max(160.0));
             let (rect, response) = ui.allocate_exact_size(room, Sense::hover());
             let words = self.paint_picture(ui, photo, rect);
-            response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, format!("{}: {words}", photo.source.name())));
+            response.widget_info(|| {
+                WidgetInfo::labeled(
+                    egui::Role::Image,
+                    true,
+                    format!("{}: {words}", photo.source.name()),
+                )
+            });
             ui.add_space(space::XS);
             widgets::small(ui, words);
         });
@@ -113,14 +162,21 @@ impl App {
             None => {
                 // Its thumbnail, if there is one, until the whole is read.
                 if let Found::Texture(small) = self.pictures.get(ui.ctx(), photo.id) {
-                    Image::new(&small).corner_radius(radius::M).paint_at(ui, fit(small.size_vec2(), rect, true));
+                    Image::new(&small)
+                        .corner_radius(radius::M)
+                        .paint_at(ui, fit(small.size_vec2(), rect, true));
                 }
                 return name;
             }
-            Some(Err(problem)) => {
+            Some(Err(_)) => {
                 ui.painter().rect_filled(rect, radius::M, p.error_soft);
-                icons::paint(ui.painter(), Rect::from_center_size(rect.center(), Vec2::splat(64.0)), Icon::Broken, p.error);
-                return problem.what.clone();
+                icons::paint(
+                    ui.painter(),
+                    Rect::from_center_size(rect.center(), Vec2::splat(64.0)),
+                    Icon::Broken,
+                    p.error,
+                );
+                return format!("{name}: could not be read");
             }
             Some(Ok(_)) => {}
         }
@@ -130,7 +186,9 @@ impl App {
         match self.look {
             Look::Photo => {
                 if let Some(texture) = &shown.photo {
-                    Image::new(texture).corner_radius(radius::M).paint_at(ui, fit(texture.size_vec2(), rect, false));
+                    Image::new(texture)
+                        .corner_radius(radius::M)
+                        .paint_at(ui, fit(texture.size_vec2(), rect, false));
                 }
                 format!("{name}, {} \u{00d7} {} pixels", detail.width, detail.height)
             }
@@ -138,13 +196,17 @@ impl App {
                 let Some(texture) = &shown.crop else {
                     return "The model is still being loaded.".to_owned();
                 };
-                Image::new(texture).corner_radius(radius::M).paint_at(ui, fit(texture.size_vec2(), rect, true));
+                Image::new(texture)
+                    .corner_radius(radius::M)
+                    .paint_at(ui, fit(texture.size_vec2(), rect, true));
                 let [w, h] = texture.size();
                 let part = detail.crop_rect.map_or(100.0, |[l, t, r, b]| {
                     let side = |from: f32, to: f32| (to.min(1.0) - from.max(0.0)).clamp(0.0, 1.0);
                     100.0 * side(l, r) * side(t, b)
                 });
-                format!("Exactly these {w} \u{00d7} {h} pixels were looked at: the middle {part:.0} % of the photo. What lies outside was not seen.")
+                format!(
+                    "Exactly these {w} \u{00d7} {h} pixels were looked at: the middle {part:.0} % of the photo. What lies outside was not seen."
+                )
             }
             Look::Why => self.paint_why(ui, photo, shown, rect),
         }
@@ -155,74 +217,114 @@ impl App {
             return "The model is still being loaded.".to_owned();
         };
         let place = fit(texture.size_vec2(), rect, true);
-        Image::new(texture).corner_radius(radius::M).paint_at(ui, place);
+        Image::new(texture)
+            .corner_radius(radius::M)
+            .paint_at(ui, place);
         match &shown.heat {
             HeatState::Ready(heat) => {
                 if let Some(overlay) = &shown.heat_texture {
-                    Image::new(overlay).corner_radius(radius::M).paint_at(ui, place);
+                    Image::new(overlay)
+                        .corner_radius(radius::M)
+                        .paint_at(ui, place);
                 }
-                let label = photo.answer().and_then(|answer| answer.predictions.iter().find(|found| found.index == heat.index));
+                let label = photo.answer().and_then(|answer| {
+                    answer
+                        .predictions
+                        .iter()
+                        .find(|found| found.index == heat.index)
+                });
                 let label = label.map_or("this", |found| found.label.as_str());
                 if heat.largest_drop < 0.02 {
-                    return format!("No single part decides: hiding any of them hardly changes \u{201c}{label}\u{201d}.");
+                    return format!(
+                        "No single part decides: hiding any of them hardly changes \u{201c}{label}\u{201d}."
+                    );
                 }
                 let drop = 100.0 * heat.largest_drop;
-                format!("Bright and warm: what speaks for \u{201c}{label}\u{201d}. Hiding the hottest part lowers its probability by {drop:.0} points.")
+                format!(
+                    "Bright and warm: what speaks for \u{201c}{label}\u{201d}. Hiding the hottest part lowers its probability by {drop:.0} points."
+                )
             }
             HeatState::Failed(why) => format!("This could not be found out: {why}."),
             HeatState::Working => {
-                ui.painter().rect_filled(place, radius::M, Color32::from_black_alpha(120));
-                egui::Spinner::new().color(Color32::WHITE).paint_at(ui, Rect::from_center_size(place.center(), Vec2::splat(36.0)));
+                ui.painter()
+                    .rect_filled(place, radius::M, Color32::from_black_alpha(120));
+                egui::Spinner::new().color(Color32::WHITE).paint_at(
+                    ui,
+                    Rect::from_center_size(place.center(), Vec2::splat(36.0)),
+                );
                 "Hiding one part after the other to see which of them matter\u{2026}".to_owned()
             }
-            HeatState::NotAsked => "As soon as there is an answer, this shows what it rests on.".to_owned(),
+            HeatState::NotAsked => {
+                "As soon as there is an answer, this shows what it rests on.".to_owned()
+            }
         }
     }
 
     fn answer_card(&mut self, ui: &mut Ui, photo: &Photo) {
         let p = theme::palette(ui);
-        theme::card(p).inner_margin(egui::Margin::same(22)).show(ui, |ui| {
-            ui.set_width(ui.available_width());
-            match &photo.state {
-                State::Done(answer) => self.answer(ui, answer),
-                State::Failed(problem) => {
-                    ui.label(RichText::new("This could not be looked at").text_style(TextStyle::Heading));
-                    ui.label(RichText::new(&problem.what).color(p.error));
-                    ui.label(&problem.remedy);
-                    ui.add_space(space::M);
-                    if ui.button("Try again").clicked() {
-                        self.retry(photo.id);
+        theme::card(p)
+            .inner_margin(egui::Margin::same(22))
+            .show(ui, |ui| {
+                ui.set_width(ui.available_width());
+                match &photo.state {
+                    State::Done(answer) => self.answer(ui, answer),
+                    State::Failed(problem) => {
+                        ui.label(
+                            RichText::new("This could not be looked at")
+                                .text_style(TextStyle::Heading),
+                        );
+                        ui.label(RichText::new(&problem.what).color(p.error));
+                        ui.label(&problem.remedy);
+                        ui.add_space(space::M);
+                        if ui.button("Try again").clicked() {
+                            self.retry(photo.id);
+                        }
+                    }
+                    State::Stopped => {
+                        ui.label(RichText::new("Not looked at").text_style(TextStyle::Heading));
+                        widgets::muted(ui, "You stopped before its turn.");
+                        if widgets::primary_button(ui, "Look at it now").clicked() {
+                            self.retry(photo.id);
+                        }
+                    }
+                    State::Waiting | State::Working => {
+                        ui.horizontal(|ui| {
+                            ui.add(egui::Spinner::new().size(20.0).color(p.accent));
+                            let words = if self.classifier().is_none() {
+                                "The model is being loaded\u{2026}"
+                            } else {
+                                "Looking\u{2026}"
+                            };
+                            ui.label(RichText::new(words).text_style(theme::title()));
+                        });
                     }
                 }
-                State::Stopped => {
-                    ui.label(RichText::new("Not looked at").text_style(TextStyle::Heading));
-                    widgets::muted(ui, "You stopped before its turn.");
-                    if widgets::primary_button(ui, "Look at it now").clicked() {
-                        self.retry(photo.id);
+                ui.add_space(space::L);
+                ui.horizontal_wrapped(|ui| {
+                    let answered = photo.answer().is_some();
+                    if ui
+                        .add_enabled(answered, egui::Button::new("Copy"))
+                        .on_hover_text("Copy the answer (Ctrl+C)")
+                        .clicked()
+                    {
+                        self.copy_answer();
                     }
-                }
-                State::Waiting | State::Working => {
-                    ui.horizontal(|ui| {
-                        ui.add(egui::Spinner::new().size(20.0).color(p.accent));
-                        let words = if self.classifier().is_none() { "The model is being loaded\u{2026}" } else { "Looking\u{2026}" };
-                        ui.label(RichText::new(words).text_style(theme::title()));
-                    });
-                }
-            }
-            ui.add_space(space::L);
-            ui.horizontal_wrapped(|ui| {
-                let answered = photo.answer().is_some();
-                if ui.add_enabled(answered, egui::Button::new("Copy")).on_hover_text("Copy the answer (Ctrl+C)").clicked() {
-                    self.copy_answer();
-                }
-                if ui.add_enabled(answered, egui::Button::new("Export\u{2026}")).on_hover_text("As CSV or JSON: the file's ending chooses (Ctrl+E)").clicked() {
-                    self.pick(Pick::Save("answers.csv".to_owned()));
-                }
-                if ui.button("Remove").on_hover_text("From this list; the file stays where it is (Delete)").clicked() {
-                    self.remove(&[photo.id]);
-                }
+                    if ui
+                        .add_enabled(answered, egui::Button::new("Export\u{2026}"))
+                        .on_hover_text("As CSV or JSON: the file's ending chooses (Ctrl+E)")
+                        .clicked()
+                    {
+                        self.pick(Pick::Save("answers.csv".to_owned()));
+                    }
+                    if ui
+                        .button("Remove")
+                        .on_hover_text("From this list; the file stays where it is (Delete)")
+                        .clicked()
+                    {
+                        self.remove(&[photo.id]);
+                    }
+                });
             });
-        });
     }
 
     fn answer(&self, ui: &mut Ui, answer: &Answer) {
@@ -234,22 +336,50 @@ impl App {
         let sureness = Sureness::of(best.probability, self.settings.sure_from);
         let doubt = sureness == Sureness::Not;
         ui.horizontal_wrapped(|ui| {
-            let (color, ground) = if doubt { (p.doubt, p.doubt_soft) } else { (p.accent, p.accent_soft) };
-            widgets::badge(ui, &format!("{}  {}", sureness.words(), percent(best.probability)), color, ground);
+            let (color, ground) = if doubt {
+                (p.doubt, p.doubt_soft)
+            } else {
+                (p.accent, p.accent_soft)
+            };
+            widgets::badge(
+                ui,
+                &format!("{}  {}", sureness.words(), percent(best.probability)),
+                color,
+                ground,
+            );
         });
         ui.add_space(space::XS);
-        let words = if doubt { format!("Perhaps {}", best.label) } else { best.label.clone() };
+        let words = if doubt {
+            format!("Perhaps {}", best.label)
+        } else {
+            best.label.clone()
+        };
         ui.label(RichText::new(words).text_style(theme::display()));
         if doubt {
             widgets::muted(ui, doubt_words(answer));
         }
         ui.add_space(space::M);
-        for (rank, found) in answer.predictions.iter().take(self.settings.answers_shown).enumerate() {
-            widgets::answer_bar(ui, &found.label, found.probability, &percent(found.probability), rank == 0);
+        for (rank, found) in answer
+            .predictions
+            .iter()
+            .take(self.settings.answers_shown)
+            .enumerate()
+        {
+            widgets::answer_bar(
+                ui,
+                &found.label,
+                found.probability,
+                &percent(found.probability),
+                rank == 0,
+            );
         }
         ui.add_space(space::S);
         let millis = answer.took.as_secs_f64() * 1000.0;
-        let time = if millis >= 1000.0 { format!("{:.1} s", millis / 1000.0) } else { format!("{millis:.0} ms") };
+        let time = if millis >= 1000.0 {
+            format!("{:.1} s", millis / 1000.0)
+        } else {
+            format!("{millis:.0} ms")
+        };
         widgets::small(ui, format!("Looked at in {time} by {}", answer.model));
     }
 }

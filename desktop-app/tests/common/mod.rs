@@ -1,5 +1,6 @@
 //! A classifier and a desktop that tests can foresee, and a window over them.
 
+#![allow(clippy::unwrap_used)] // see the tests
 #![allow(dead_code)] // each test binary uses its own part
 
 use std::path::{Path, PathBuf};
@@ -7,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use desktop_app::classify::{Cancel, Classify, ModelCard, ModelSource, OpenModel, Prediction, Problem};
+use desktop_app::classify::{
+    Cancel, Classify, ModelCard, ModelSource, OpenModel, Prediction, Problem,
+};
 use desktop_app::desk::{Answer, Desk, Pasted, Pick, Picked};
 use desktop_app::heat::Heat;
 use desktop_app::platform::WindowSystem;
@@ -42,7 +45,12 @@ impl Classify for Colours {
             .iter()
             .zip(sums)
             .enumerate()
-            .map(|(index, (label, sum))| Prediction { index, id: None, label: (*label).to_owned(), probability: sum / total })
+            .map(|(index, (label, sum))| Prediction {
+                index,
+                id: None,
+                label: (*label).to_owned(),
+                probability: sum / total,
+            })
             .collect();
         found.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         found.truncate(k);
@@ -78,11 +86,29 @@ impl OpenModel for Opener {
     fn open(&self, source: &ModelSource) -> Result<Arc<dyn Classify>, Problem> {
         let name = source.short_name();
         if matches!(source, ModelSource::File(_)) && !name.starts_with("good") {
-            return Err(Problem::new("Expected an ONNX model, got something else.", "Choose a file made by export-onnx."));
+            return Err(Problem::new(
+                "Expected an ONNX model, got something else.",
+                "Choose a file made by export-onnx.",
+            ));
         }
-        let name = if *source == ModelSource::Embedded { "colours".to_owned() } else { name };
-        let card = ModelCard { name, source: source.clone(), classes: 3, input: [32, 32], engine: "fake".to_owned(), ..ModelCard::default() };
-        Ok(Arc::new(Colours { card, delay: self.delay, asked: Arc::clone(&self.asked) }))
+        let name = if *source == ModelSource::Embedded {
+            "colours".to_owned()
+        } else {
+            name
+        };
+        let card = ModelCard {
+            name,
+            source: source.clone(),
+            classes: 3,
+            input: [32, 32],
+            engine: "fake".to_owned(),
+            ..ModelCard::default()
+        };
+        Ok(Arc::new(Colours {
+            card,
+            delay: self.delay,
+            asked: Arc::clone(&self.asked),
+        }))
     }
 }
 
@@ -105,7 +131,14 @@ impl Desk for FakeDesk {
     }
 
     fn paste(&self, answer: Answer<Pasted>) {
-        answer(self.0.lock().unwrap().pasted.take().unwrap_or(Pasted::Nothing("the clipboard is empty".to_owned())));
+        answer(
+            self.0
+                .lock()
+                .unwrap()
+                .pasted
+                .take()
+                .unwrap_or(Pasted::Nothing("the clipboard is empty".to_owned())),
+        );
     }
 }
 
@@ -125,24 +158,35 @@ pub struct Setup {
 impl Setup {
     pub fn open(self) -> Harness<'static, App> {
         let [width, height] = self.size.unwrap_or([1000.0, 700.0]);
-        Harness::builder().with_size(egui::vec2(width, height)).with_max_steps(64).allow_missing_glyphs().build_eframe(move |creation| {
-            let parts = Parts {
-                opener: Arc::new(Opener { delay: self.delay, asked: self.asked }),
-                desk: Box::new(self.desk),
-                store: Store::in_folder(self.settings),
-                paths: self.paths,
-                model: self.model,
-                window_system: self.window_system.unwrap_or(WindowSystem::X11),
-                renderer: "nothing".to_owned(),
-                threads: 2,
-            };
-            App::new(&creation.egui_ctx, parts).unwrap()
-        })
+        Harness::builder()
+            .with_size(egui::vec2(width, height))
+            .with_max_steps(64)
+            .allow_missing_glyphs()
+            .build_eframe(move |creation| {
+                let parts = Parts {
+                    opener: Arc::new(Opener {
+                        delay: self.delay,
+                        asked: self.asked,
+                    }),
+                    desk: Box::new(self.desk),
+                    store: Store::in_folder(self.settings),
+                    paths: self.paths,
+                    model: self.model,
+                    window_system: self.window_system.unwrap_or(WindowSystem::X11),
+                    renderer: "nothing".to_owned(),
+                    threads: 2,
+                };
+                App::new(&creation.egui_ctx, parts).unwrap()
+            })
     }
 }
 
 /// Steps until `done`, or fails after ten seconds saying what was waited for.
-pub fn until(harness: &mut Harness<'static, App>, what: &str, done: impl Fn(&Harness<'static, App>) -> bool) {
+pub fn until(
+    harness: &mut Harness<'static, App>,
+    what: &str,
+    done: impl Fn(&Harness<'static, App>) -> bool,
+) {
     let begun = Instant::now();
     loop {
         harness.step();
@@ -150,7 +194,10 @@ pub fn until(harness: &mut Harness<'static, App>, what: &str, done: impl Fn(&Har
             harness.step();
             return;
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "waited in vain until {what}"
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -166,7 +213,9 @@ pub fn until_done(harness: &mut Harness<'static, App>, photos: usize) {
 /// A picture of one colour.
 pub fn picture(folder: &Path, name: &str, rgb: [u8; 3]) -> PathBuf {
     let path = folder.join(name);
-    image::RgbImage::from_pixel(40, 30, image::Rgb(rgb)).save(&path).unwrap();
+    image::RgbImage::from_pixel(40, 30, image::Rgb(rgb))
+        .save(&path)
+        .unwrap();
     path
 }
 
@@ -185,7 +234,10 @@ impl egui::DroppedFile for Dropped {
 /// Drops files as the toolkit does.
 pub fn drop_files(harness: &mut Harness<'static, App>, paths: &[PathBuf]) {
     for path in paths {
-        harness.input_mut().dropped_files.push(Arc::new(Dropped(path.clone())));
+        harness
+            .input_mut()
+            .dropped_files
+            .push(Arc::new(Dropped(path.clone())));
     }
     harness.step();
 }
