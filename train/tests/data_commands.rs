@@ -1,5 +1,6 @@
 //! `train check` and `train preview` on real files: what they print, write and return.
 
+#[allow(dead_code)] // the other tests use the rest
 mod common;
 
 use std::fs;
