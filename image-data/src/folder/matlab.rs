@@ -229,4 +229,26 @@ mod tests {
         file.extend([14, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3]);
         assert!(synsets(&file).unwrap_err().contains("longer than"));
     }
+
+    #[test]
+    fn mutated_files_never_panic() {
+        use crate::random::{Key, Purpose};
+        let files = [
+            include_bytes!("../../tests/data/devkit/meta.mat").as_slice(),
+            include_bytes!("../../tests/data/devkit/meta-plain.mat").as_slice(),
+        ];
+        for (number, file) in files.into_iter().enumerate() {
+            assert_eq!(synsets(file).unwrap().len(), 6);
+            for round in 0..3000 {
+                let mut random = Key::new(round, number as u32, 0, Purpose::Other).stream();
+                let mut bytes = file.to_vec();
+                for _ in 0..=random.below(4) {
+                    let at = 128 + random.below(bytes.len() as u64 - 128) as usize;
+                    bytes[at] = random.next_u32() as u8;
+                }
+                bytes.truncate(bytes.len() - random.below(200) as usize);
+                let _ = synsets(&bytes);
+            }
+        }
+    }
 }
