@@ -5,7 +5,8 @@
 use anyhow::{Result, bail};
 use model_core::arch::Padding;
 use model_core::onnx::{
-    AttributeProto, DataType, Dim, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto,
+    AttributeProto, DataType, Dim, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    TensorProto, ValueInfoProto,
 };
 
 use crate::plan::{ConvLayer, Layer, LayerOp, LinearLayer, Plan};
@@ -58,13 +59,24 @@ pub struct GraphBuilder {
 
 impl GraphBuilder {
     pub fn new(half_weights: bool) -> Self {
-        Self { nodes: Vec::new(), initializers: Vec::new(), half_weights }
+        Self {
+            nodes: Vec::new(),
+            initializers: Vec::new(),
+            half_weights,
+        }
     }
 
     /// Adds a node with one output, which is returned.
-    pub fn node(&mut self, op: &str, name: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
+    pub fn node(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: &[&str],
+        attributes: Vec<AttributeProto>,
+    ) -> String {
         let output = format!("{name}.output");
-        self.nodes.push(NodeProto::new(op, name, inputs, &[&output], attributes));
+        self.nodes
+            .push(NodeProto::new(op, name, inputs, &[&output], attributes));
         output
     }
 
@@ -106,9 +118,19 @@ impl GraphBuilder {
         let mut scaled = logits.to_string();
         if temperature != 1.0 {
             let divisor = self.constant(TensorProto::floats("temperature", &[], &[temperature]));
-            scaled = self.node("Div", "temperature_scaling", &[logits, &divisor], Vec::new());
+            scaled = self.node(
+                "Div",
+                "temperature_scaling",
+                &[logits, &divisor],
+                Vec::new(),
+            );
         }
-        self.node("Softmax", "softmax", &[&scaled], vec![AttributeProto::int("axis", 1)])
+        self.node(
+            "Softmax",
+            "softmax",
+            &[&scaled],
+            vec![AttributeProto::int("axis", 1)],
+        )
     }
 }
 
@@ -121,7 +143,9 @@ pub fn conv_attributes(conv: &ConvLayer, size: Option<[usize; 2]>) -> Vec<Attrib
         AttributeProto::ints("kernel_shape", &[k, k]),
     ];
     match (conv.padding, size) {
-        (Padding::SameUpper, None) => attributes.insert(0, AttributeProto::string("auto_pad", "SAME_UPPER")),
+        (Padding::SameUpper, None) => {
+            attributes.insert(0, AttributeProto::string("auto_pad", "SAME_UPPER"))
+        }
         (padding, size) => {
             let [height, width] = size.unwrap_or([0, 0]);
             let (top, bottom) = padding.resolve(height, conv.kernel, conv.stride);
@@ -136,18 +160,25 @@ pub fn conv_attributes(conv: &ConvLayer, size: Option<[usize; 2]>) -> Vec<Attrib
 
 /// Spatial size of every layer's output, `None` everywhere for a dynamic size.
 pub fn sizes(plan: &Plan, size: InputSize) -> Vec<Option<[usize; 2]>> {
-    let InputSize::Fixed { height, width } = size else { return vec![None; plan.layers.len()] };
+    let InputSize::Fixed { height, width } = size else {
+        return vec![None; plan.layers.len()];
+    };
     let mut sizes: Vec<[usize; 2]> = Vec::with_capacity(plan.layers.len());
     for layer in &plan.layers {
-        let input = layer.inputs.first().map_or([height, width], |input| sizes[*input]);
+        let input = layer
+            .inputs
+            .first()
+            .map_or([height, width], |input| sizes[*input]);
         let output = match &layer.op {
             LayerOp::Conv(conv) => input.map(|side| {
                 let (before, after) = conv.padding.resolve(side, conv.kernel, conv.stride);
                 (side + before + after).saturating_sub(conv.kernel) / conv.stride + 1
             }),
-            LayerOp::MaxPool { kernel, stride, padding } => {
-                input.map(|side| (side + 2 * padding).saturating_sub(*kernel) / stride + 1)
-            }
+            LayerOp::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => input.map(|side| (side + 2 * padding).saturating_sub(*kernel) / stride + 1),
             LayerOp::GlobalAvgPool | LayerOp::Flatten | LayerOp::Linear(_) => [1, 1],
             _ => input,
         };
@@ -162,7 +193,11 @@ pub fn simple_layer(builder: &mut GraphBuilder, layer: &Layer, inputs: &[&str]) 
     Ok(match &layer.op {
         LayerOp::Relu => builder.node("Relu", name, inputs, Vec::new()),
         LayerOp::Relu6 => builder.relu6(name, inputs[0]),
-        LayerOp::MaxPool { kernel, stride, padding } => {
+        LayerOp::MaxPool {
+            kernel,
+            stride,
+            padding,
+        } => {
             let (k, s, p) = (*kernel as i64, *stride as i64, *padding as i64);
             let attributes = vec![
                 AttributeProto::ints("kernel_shape", &[k, k]),
@@ -172,7 +207,12 @@ pub fn simple_layer(builder: &mut GraphBuilder, layer: &Layer, inputs: &[&str]) 
             builder.node("MaxPool", name, inputs, attributes)
         }
         LayerOp::GlobalAvgPool => builder.node("GlobalAveragePool", name, inputs, Vec::new()),
-        LayerOp::Flatten => builder.node("Flatten", name, inputs, vec![AttributeProto::int("axis", 1)]),
+        LayerOp::Flatten => builder.node(
+            "Flatten",
+            name,
+            inputs,
+            vec![AttributeProto::int("axis", 1)],
+        ),
         LayerOp::Add => builder.node("Add", name, inputs, Vec::new()),
         LayerOp::Input => bail!("the input is no node"),
         LayerOp::BatchNorm { .. } => bail!("BatchNorm {name} has not been folded"),
@@ -184,37 +224,67 @@ pub fn simple_layer(builder: &mut GraphBuilder, layer: &Layer, inputs: &[&str]) 
 ///
 /// # Errors
 /// A plan that has not been folded.
-pub fn network(builder: &mut GraphBuilder, plan: &Plan, input: &str, size: InputSize) -> Result<String> {
+pub fn network(
+    builder: &mut GraphBuilder,
+    plan: &Plan,
+    input: &str,
+    size: InputSize,
+) -> Result<String> {
     let sizes = sizes(plan, size);
     let mut outputs: Vec<String> = Vec::with_capacity(plan.layers.len());
     for layer in &plan.layers {
-        let inputs: Vec<&str> = layer.inputs.iter().map(|input| outputs[*input].as_str()).collect();
+        let inputs: Vec<&str> = layer
+            .inputs
+            .iter()
+            .map(|input| outputs[*input].as_str())
+            .collect();
         let name = layer.name.as_str();
         let output = match &layer.op {
             LayerOp::Input => input.to_string(),
             LayerOp::Conv(conv) => {
-                let dims = [conv.out_channels, conv.in_channels / conv.groups, conv.kernel, conv.kernel];
+                let dims = [
+                    conv.out_channels,
+                    conv.in_channels / conv.groups,
+                    conv.kernel,
+                    conv.kernel,
+                ];
                 let weight = builder.weight(&format!("{name}.weight"), &dims, &conv.weight);
-                let bias = builder.weight(&format!("{name}.bias"), &[conv.out_channels], &conv.bias);
+                let bias =
+                    builder.weight(&format!("{name}.bias"), &[conv.out_channels], &conv.bias);
                 let attributes = conv_attributes(conv, sizes[layer.inputs[0]]);
                 builder.node("Conv", name, &[inputs[0], &weight, &bias], attributes)
             }
             LayerOp::Linear(linear) => {
                 let dims = [linear.out_features, linear.in_features];
                 let weight = builder.weight(&format!("{name}.weight"), &dims, &linear.weight);
-                let bias = builder.weight(&format!("{name}.bias"), &[linear.out_features], &linear.bias);
-                builder.node("Gemm", name, &[inputs[0], &weight, &bias], gemm_attributes(linear))
+                let bias = builder.weight(
+                    &format!("{name}.bias"),
+                    &[linear.out_features],
+                    &linear.bias,
+                );
+                builder.node(
+                    "Gemm",
+                    name,
+                    &[inputs[0], &weight, &bias],
+                    gemm_attributes(linear),
+                )
             }
             _ => simple_layer(builder, layer, &inputs)?,
         };
         outputs.push(output);
     }
-    outputs.pop().ok_or_else(|| anyhow::anyhow!("an empty network"))
+    outputs
+        .pop()
+        .ok_or_else(|| anyhow::anyhow!("an empty network"))
 }
 
 /// `y = x W^T + b`.
 pub fn gemm_attributes(_linear: &LinearLayer) -> Vec<AttributeProto> {
-    vec![AttributeProto::float("alpha", 1.0), AttributeProto::float("beta", 1.0), AttributeProto::int("transB", 1)]
+    vec![
+        AttributeProto::float("alpha", 1.0),
+        AttributeProto::float("beta", 1.0),
+        AttributeProto::int("transB", 1),
+    ]
 }
 
 /// The float model: `[batch, 3, H, W]` in, `[batch, classes]` out.
@@ -234,7 +304,11 @@ pub fn image_input(size: InputSize) -> ValueInfoProto {
         InputSize::Fixed { height, width } => [Dim::Size(height), Dim::Size(width)],
         InputSize::Dynamic => [Dim::Symbol("height"), Dim::Symbol("width")],
     };
-    ValueInfoProto::tensor(INPUT, DataType::Float, &[Dim::Symbol("batch"), Dim::Size(3), height, width])
+    ValueInfoProto::tensor(
+        INPUT,
+        DataType::Float,
+        &[Dim::Symbol("batch"), Dim::Size(3), height, width],
+    )
 }
 
 /// Closes the graph: renames the last output, wraps it as a model.
@@ -249,16 +323,28 @@ pub fn finish(
     options: &EmitOptions,
 ) -> Result<ModelProto> {
     if !OPSETS.contains(&options.opset) {
-        bail!("opset {} is not supported: expected {} to {}", options.opset, OPSETS.start(), OPSETS.end());
+        bail!(
+            "opset {} is not supported: expected {} to {}",
+            options.opset,
+            OPSETS.start(),
+            OPSETS.end()
+        );
     }
     let (last, name) = match options.softmax {
         Some(temperature) => (builder.softmax(logits, temperature), "probabilities"),
         None => (logits.to_string(), "logits"),
     };
     for node in &mut builder.nodes {
-        node.output.iter_mut().filter(|output| **output == last).for_each(|output| *output = name.to_string());
+        node.output
+            .iter_mut()
+            .filter(|output| **output == last)
+            .for_each(|output| *output = name.to_string());
     }
-    let output = ValueInfoProto::tensor(name, DataType::Float, &[Dim::Symbol("batch"), Dim::Size(num_classes)]);
+    let output = ValueInfoProto::tensor(
+        name,
+        DataType::Float,
+        &[Dim::Symbol("batch"), Dim::Size(num_classes)],
+    );
     let graph = GraphProto {
         node: builder.nodes,
         name: "classifier".into(),
@@ -272,7 +358,10 @@ pub fn finish(
         producer_name: "export-onnx".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(graph),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: Some(options.opset) }],
+        opset_import: vec![OperatorSetIdProto {
+            domain: String::new(),
+            version: Some(options.opset),
+        }],
         ..Default::default()
     })
 }

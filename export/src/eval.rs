@@ -58,7 +58,12 @@ pub struct Evaluator<'a, T> {
 
 impl<'a, T: Real> Evaluator<'a, T> {
     pub fn new(plan: &'a Plan) -> Self {
-        let convert = |values: &[f64]| values.iter().map(|value| T::from_f64(*value)).collect::<Vec<T>>();
+        let convert = |values: &[f64]| {
+            values
+                .iter()
+                .map(|value| T::from_f64(*value))
+                .collect::<Vec<T>>()
+        };
         let numbers = plan.layers.iter().map(|layer| match &layer.op {
             LayerOp::Conv(conv) => (convert(&conv.weight), convert(&conv.bias)),
             LayerOp::Linear(linear) => (convert(&linear.weight), convert(&linear.bias)),
@@ -66,8 +71,15 @@ impl<'a, T: Real> Evaluator<'a, T> {
             _ => (Vec::new(), Vec::new()),
         });
         let readers = plan.readers();
-        let last_reader = readers.iter().map(|readers| readers.iter().copied().max().unwrap_or(usize::MAX)).collect();
-        Self { plan, numbers: numbers.collect(), last_reader }
+        let last_reader = readers
+            .iter()
+            .map(|readers| readers.iter().copied().max().unwrap_or(usize::MAX))
+            .collect();
+        Self {
+            plan,
+            numbers: numbers.collect(),
+            last_reader,
+        }
     }
 
     /// The logits of one image, `input` being `[3, height, width]`.
@@ -85,32 +97,63 @@ impl<'a, T: Real> Evaluator<'a, T> {
     ) -> Vec<T> {
         let mut outputs: Vec<Option<Map<T>>> = vec![None; self.plan.layers.len()];
         for (index, layer) in self.plan.layers.iter().enumerate() {
-            let source = |place: usize| layer.inputs.get(place).and_then(|input| outputs[*input].as_ref());
+            let source = |place: usize| {
+                layer
+                    .inputs
+                    .get(place)
+                    .and_then(|input| outputs[*input].as_ref())
+            };
             let (weight, bias) = &self.numbers[index];
             let mut output = match (&layer.op, source(0)) {
                 (LayerOp::Input, _) => {
-                    let data = input.iter().map(|value| T::from_f64(f64::from(*value))).collect();
-                    Map { channels: input.len() / (height * width), height, width, data }
+                    let data = input
+                        .iter()
+                        .map(|value| T::from_f64(f64::from(*value)))
+                        .collect();
+                    Map {
+                        channels: input.len() / (height * width),
+                        height,
+                        width,
+                        data,
+                    }
                 }
                 (LayerOp::Conv(conv), Some(x)) => convolve(conv, weight, bias, x),
                 (LayerOp::Linear(linear), Some(x)) => multiply(linear, weight, bias, x),
                 (LayerOp::BatchNorm { .. }, Some(x)) => normalize(weight, bias, x.clone()),
                 (LayerOp::Relu, Some(x)) => clamp(x.clone(), None),
                 (LayerOp::Relu6, Some(x)) => clamp(x.clone(), Some(T::from_f64(6.0))),
-                (LayerOp::MaxPool { kernel, stride, padding }, Some(x)) => max_pool(x, *kernel, *stride, *padding),
+                (
+                    LayerOp::MaxPool {
+                        kernel,
+                        stride,
+                        padding,
+                    },
+                    Some(x),
+                ) => max_pool(x, *kernel, *stride, *padding),
                 (LayerOp::GlobalAvgPool, Some(x)) => average(x),
-                (LayerOp::Flatten, Some(x)) => {
-                    Map { channels: x.data.len(), height: 1, width: 1, data: x.data.clone() }
-                }
+                (LayerOp::Flatten, Some(x)) => Map {
+                    channels: x.data.len(),
+                    height: 1,
+                    width: 1,
+                    data: x.data.clone(),
+                },
                 (LayerOp::Add, Some(x)) => {
                     let mut sum = x.clone();
                     if let Some(y) = source(1) {
-                        sum.data.iter_mut().zip(&y.data).for_each(|(a, b)| *a = *a + *b);
+                        sum.data
+                            .iter_mut()
+                            .zip(&y.data)
+                            .for_each(|(a, b)| *a = *a + *b);
                     }
                     sum
                 }
                 // A graph whose layers read later ones cannot be built.
-                (_, None) => Map { channels: 0, height: 0, width: 0, data: Vec::new() },
+                (_, None) => Map {
+                    channels: 0,
+                    height: 0,
+                    width: 0,
+                    data: Vec::new(),
+                },
             };
             watch(index, &mut output);
             for input in &layer.inputs {
@@ -120,7 +163,11 @@ impl<'a, T: Real> Evaluator<'a, T> {
             }
             outputs[index] = Some(output);
         }
-        outputs.pop().flatten().map(|map| map.data).unwrap_or_default()
+        outputs
+            .pop()
+            .flatten()
+            .map(|map| map.data)
+            .unwrap_or_default()
     }
 }
 
@@ -136,11 +183,18 @@ fn convolve<T: Real>(conv: &ConvLayer, weight: &[T], bias: &[T], x: &Map<T>) -> 
     for (plane, bias) in data.chunks_exact_mut(pixels).zip(bias) {
         plane.fill(*bias);
     }
-    let (group_in, group_out) = (conv.in_channels / conv.groups, conv.out_channels / conv.groups);
+    let (group_in, group_out) = (
+        conv.in_channels / conv.groups,
+        conv.out_channels / conv.groups,
+    );
     let in_pixels = x.height * x.width;
     let window = group_in * k * k;
     let direct = k == 1 && stride == 1 && top == 0 && left == 0;
-    let mut columns = if direct { Vec::new() } else { vec![T::zero(); window * pixels] };
+    let mut columns = if direct {
+        Vec::new()
+    } else {
+        vec![T::zero(); window * pixels]
+    };
     for group in 0..conv.groups {
         let source = &x.data[group * group_in * in_pixels..(group + 1) * group_in * in_pixels];
         let weights = &weight[group * group_out * window..(group + 1) * group_out * window];
@@ -148,13 +202,23 @@ fn convolve<T: Real>(conv: &ConvLayer, weight: &[T], bias: &[T], x: &Map<T>) -> 
         let columns: &[T] = if direct {
             source
         } else {
-            let geometry = Window { k, stride, top, left, height, width };
+            let geometry = Window {
+                k,
+                stride,
+                top,
+                left,
+                height,
+                width,
+            };
             gather(source, x.height, x.width, geometry, &mut columns);
             &columns
         };
         if group_out == 1 {
             for (column, weight) in columns.chunks_exact(pixels).zip(weights) {
-                target.iter_mut().zip(column).for_each(|(sum, value)| *sum = *sum + *weight * *value);
+                target
+                    .iter_mut()
+                    .zip(column)
+                    .for_each(|(sum, value)| *sum = *sum + *weight * *value);
             }
             continue;
         }
@@ -167,7 +231,12 @@ fn convolve<T: Real>(conv: &ConvLayer, weight: &[T], bias: &[T], x: &Map<T>) -> 
             general_mat_mul(T::one(), &weights, &columns, T::one(), &mut target);
         }
     }
-    Map { channels: conv.out_channels, height, width, data }
+    Map {
+        channels: conv.out_channels,
+        height,
+        width,
+        data,
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -182,7 +251,13 @@ struct Window {
 
 /// Row `(channel, ky, kx)` of `columns` holds that window element for every output pixel.
 fn gather<T: Real>(source: &[T], height: usize, width: usize, window: Window, columns: &mut [T]) {
-    let Window { k, stride, top, left, .. } = window;
+    let Window {
+        k,
+        stride,
+        top,
+        left,
+        ..
+    } = window;
     let pixels = window.height * window.width;
     for (row, column) in columns.chunks_exact_mut(pixels).enumerate() {
         let (channel, ky, kx) = (row / (k * k), row / k % k, row % k);
@@ -204,14 +279,27 @@ fn gather<T: Real>(source: &[T], height: usize, width: usize, window: Window, co
 
 fn multiply<T: Real>(linear: &LinearLayer, weight: &[T], bias: &[T], x: &Map<T>) -> Map<T> {
     let rows = weight.chunks_exact(linear.in_features).zip(bias);
-    let data = rows.map(|(row, bias)| row.iter().zip(&x.data).fold(*bias, |sum, (w, v)| sum + *w * *v)).collect();
-    Map { channels: linear.out_features, height: 1, width: 1, data }
+    let data = rows
+        .map(|(row, bias)| {
+            row.iter()
+                .zip(&x.data)
+                .fold(*bias, |sum, (w, v)| sum + *w * *v)
+        })
+        .collect();
+    Map {
+        channels: linear.out_features,
+        height: 1,
+        width: 1,
+        data,
+    }
 }
 
 fn normalize<T: Real>(scale: &[T], shift: &[T], mut x: Map<T>) -> Map<T> {
     let pixels = x.height * x.width;
     for (channel, plane) in x.data.chunks_exact_mut(pixels).enumerate() {
-        plane.iter_mut().for_each(|value| *value = *value * scale[channel] + shift[channel]);
+        plane
+            .iter_mut()
+            .for_each(|value| *value = *value * scale[channel] + shift[channel]);
     }
     x
 }
@@ -238,8 +326,12 @@ fn max_pool<T: Real>(x: &Map<T>, kernel: usize, stride: usize, padding: usize) -
         for oy in 0..height {
             for ox in 0..width {
                 let mut best = T::lowest();
-                for y in (oy * stride).saturating_sub(padding)..(oy * stride + kernel - padding).min(x.height) {
-                    for x_at in (ox * stride).saturating_sub(padding)..(ox * stride + kernel - padding).min(x.width) {
+                for y in (oy * stride).saturating_sub(padding)
+                    ..(oy * stride + kernel - padding).min(x.height)
+                {
+                    for x_at in (ox * stride).saturating_sub(padding)
+                        ..(ox * stride + kernel - padding).min(x.width)
+                    {
                         let value = plane[y * x.width + x_at];
                         if value > best {
                             best = value;
@@ -250,12 +342,25 @@ fn max_pool<T: Real>(x: &Map<T>, kernel: usize, stride: usize, padding: usize) -
             }
         }
     }
-    Map { channels: x.channels, height, width, data }
+    Map {
+        channels: x.channels,
+        height,
+        width,
+        data,
+    }
 }
 
 fn average<T: Real>(x: &Map<T>) -> Map<T> {
     let pixels = x.height * x.width;
     let count = T::from_f64(pixels as f64);
-    let data = x.data.chunks_exact(pixels).map(|plane| plane.iter().fold(T::zero(), |sum, v| sum + *v) / count);
-    Map { channels: x.channels, height: 1, width: 1, data: data.collect() }
+    let data = x
+        .data
+        .chunks_exact(pixels)
+        .map(|plane| plane.iter().fold(T::zero(), |sum, v| sum + *v) / count);
+    Map {
+        channels: x.channels,
+        height: 1,
+        width: 1,
+        data: data.collect(),
+    }
 }

@@ -29,27 +29,53 @@ impl ImageList {
     /// # Errors
     /// No such folder, no images, or a class folder that is none of the model's labels.
     pub fn open(dir: &Path, manifest: &Manifest, limit: usize) -> Result<Self> {
-        let entries = std::fs::read_dir(dir).with_context(|| format!("cannot read the image folder {}", dir.display()))?;
-        let entries: Vec<PathBuf> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<_>>()?;
+        let entries = std::fs::read_dir(dir)
+            .with_context(|| format!("cannot read the image folder {}", dir.display()))?;
+        let entries: Vec<PathBuf> = entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<std::io::Result<_>>()?;
         let mut found: Vec<(PathBuf, Option<usize>)> = if entries.iter().any(|path| path.is_dir()) {
             let folder = Folder::open(dir)?;
-            let labels: Vec<usize> =
-                folder.classes.iter().map(|class| label_of(class, manifest, dir)).collect::<Result<_>>()?;
-            folder.samples.into_iter().map(|sample| (sample.path, Some(labels[sample.class]))).collect()
+            let labels: Vec<usize> = folder
+                .classes
+                .iter()
+                .map(|class| label_of(class, manifest, dir))
+                .collect::<Result<_>>()?;
+            folder
+                .samples
+                .into_iter()
+                .map(|sample| (sample.path, Some(labels[sample.class])))
+                .collect()
         } else {
-            let is_image = |path: &PathBuf| path.file_name().is_some_and(|name| folder::is_image_name(&name.to_string_lossy()));
-            entries.into_iter().filter(is_image).map(|path| (path, None)).collect()
+            let is_image = |path: &PathBuf| {
+                path.file_name()
+                    .is_some_and(|name| folder::is_image_name(&name.to_string_lossy()))
+            };
+            entries
+                .into_iter()
+                .filter(is_image)
+                .map(|path| (path, None))
+                .collect()
         };
         if found.is_empty() || limit == 0 {
-            bail!("no images to use in {}; expected JPEG, PNG or similar files", dir.display());
+            bail!(
+                "no images to use in {}; expected JPEG, PNG or similar files",
+                dir.display()
+            );
         }
         found.sort();
         let total = found.len();
         let count = total.min(limit);
-        let found: Vec<_> = (0..count).map(|index| found[index * total / count].clone()).collect();
+        let found: Vec<_> = (0..count)
+            .map(|index| found[index * total / count].clone())
+            .collect();
         let truth = found.iter().map(|(_, class)| *class).collect();
         let paths = found.into_iter().map(|(path, _)| path).collect();
-        Ok(Self { paths, truth, preprocessing: manifest.preprocessing.clone() })
+        Ok(Self {
+            paths,
+            truth,
+            preprocessing: manifest.preprocessing.clone(),
+        })
     }
 
     /// The network inputs of the images `start..end`, decoded and preprocessed in parallel.
@@ -61,13 +87,21 @@ impl ImageList {
         let loaded: Vec<Result<Vec<f32>, String>> = self.paths[start..end]
             .par_iter()
             .map(|path| {
-                let image = decode::decode_file(path, &options).map_err(|error| format!("{}: {error}", path.display()))?;
+                let image = decode::decode_file(path, &options)
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
                 Ok(self.preprocessing.apply(&image))
             })
             .collect();
-        let failures: Vec<&str> = loaded.iter().filter_map(|result| result.as_ref().err().map(String::as_str)).collect();
+        let failures: Vec<&str> = loaded
+            .iter()
+            .filter_map(|result| result.as_ref().err().map(String::as_str))
+            .collect();
         if !failures.is_empty() {
-            bail!("{} images cannot be used: {}", failures.len(), failures.join("; "));
+            bail!(
+                "{} images cannot be used: {}",
+                failures.len(),
+                failures.join("; ")
+            );
         }
         Ok(loaded.into_iter().filter_map(Result::ok).collect())
     }
@@ -79,7 +113,8 @@ impl ImageList {
     pub fn decode(&self) -> Result<Vec<RgbImage>> {
         let options = DecodeOptions::torchvision();
         let decode = |path: &PathBuf| {
-            decode::decode_file(path, &options).with_context(|| format!("cannot use the image {}", path.display()))
+            decode::decode_file(path, &options)
+                .with_context(|| format!("cannot use the image {}", path.display()))
         };
         self.paths.par_iter().map(decode).collect()
     }
@@ -88,7 +123,10 @@ impl ImageList {
     ///
     /// # Errors
     /// As [`Self::load`], and what `each` returns.
-    pub fn for_each_chunk(&self, mut each: impl FnMut(usize, &[Vec<f32>]) -> Result<()>) -> Result<()> {
+    pub fn for_each_chunk(
+        &self,
+        mut each: impl FnMut(usize, &[Vec<f32>]) -> Result<()>,
+    ) -> Result<()> {
         for start in (0..self.paths.len()).step_by(CHUNK) {
             let inputs = self.load(start, (start + CHUNK).min(self.paths.len()))?;
             each(start, &inputs)?;
@@ -98,10 +136,13 @@ impl ImageList {
 }
 
 fn label_of(class: &str, manifest: &Manifest, dir: &Path) -> Result<usize> {
-    let matches = |label: &model_core::Label| label.id.as_deref() == Some(class) || label.name.eq_ignore_ascii_case(class);
-    manifest
-        .labels
-        .iter()
-        .position(matches)
-        .with_context(|| format!("the folder {} is none of the model's labels", dir.join(class).display()))
+    let matches = |label: &model_core::Label| {
+        label.id.as_deref() == Some(class) || label.name.eq_ignore_ascii_case(class)
+    };
+    manifest.labels.iter().position(matches).with_context(|| {
+        format!(
+            "the folder {} is none of the model's labels",
+            dir.join(class).display()
+        )
+    })
 }

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use inference::{Classifier, Options};
-use model_core::onnx::{self, DataType, DimensionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use model_core::onnx::{
+    self, DataType, DimensionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto,
+};
 use serde::Serialize;
 
 use crate::source;
@@ -75,8 +77,11 @@ pub struct EngineVerdict {
 pub fn summarize(path: &Path) -> Result<Summary> {
     let model = onnx::read(path)?;
     let graph = model.graph.clone().unwrap_or_default();
-    let initializers: HashMap<&str, &TensorProto> =
-        graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
+    let initializers: HashMap<&str, &TensorProto> = graph
+        .initializer
+        .iter()
+        .map(|tensor| (tensor.name.as_str(), tensor))
+        .collect();
     let mut operators = BTreeMap::new();
     for node in &graph.node {
         *operators.entry(node.op_type.clone()).or_insert(0) += 1;
@@ -87,14 +92,22 @@ pub fn summarize(path: &Path) -> Result<Summary> {
         *stored.entry(element.to_string()).or_insert(0) += tensor.element_count()?;
     }
     let nodes = follow_shapes(&graph, &initializers);
-    let countable = |node: &&NodeLine| ["Conv", "Gemm", "MatMul", "QLinearConv"].contains(&node.op.as_str());
-    let uncounted = nodes.iter().filter(countable).filter(|node| node.macs == 0).map(|node| node.name.clone()).collect();
+    let countable =
+        |node: &&NodeLine| ["Conv", "Gemm", "MatMul", "QLinearConv"].contains(&node.op.as_str());
+    let uncounted = nodes
+        .iter()
+        .filter(countable)
+        .filter(|node| node.macs == 0)
+        .map(|node| node.name.clone())
+        .collect();
     let real_input = |value: &&ValueInfoProto| !initializers.contains_key(value.name.as_str());
     Ok(Summary {
         file: path.display().to_string(),
         bytes: std::fs::metadata(path)?.len(),
         sha256: source::sha256_file(path)?,
-        producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_string(),
+        producer: format!("{} {}", model.producer_name, model.producer_version)
+            .trim()
+            .to_string(),
         ir_version: model.ir_version.unwrap_or(0),
         opset: model.opset(),
         other_domains: model
@@ -110,7 +123,11 @@ pub fn summarize(path: &Path) -> Result<Summary> {
         parameters: parameters(&graph)?,
         macs: nodes.iter().map(|node| node.macs).sum(),
         uncounted,
-        metadata: model.metadata_props.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect(),
+        metadata: model
+            .metadata_props
+            .iter()
+            .map(|entry| (entry.key.clone(), entry.value.clone()))
+            .collect(),
         nodes,
         engine: ask_engine(path),
     })
@@ -126,7 +143,9 @@ fn parameters(graph: &GraphProto) -> Result<usize> {
         .collect();
     let mut total = 0;
     for tensor in &graph.initializer {
-        let number = tensor.element().is_some_and(|element| !matches!(element, DataType::Int64 | DataType::String));
+        let number = tensor
+            .element()
+            .is_some_and(|element| !matches!(element, DataType::Int64 | DataType::String));
         if number && !tensor.dims.is_empty() && !scales.contains(&tensor.name.as_str()) {
             total += tensor.element_count()?;
         }
@@ -135,14 +154,21 @@ fn parameters(graph: &GraphProto) -> Result<usize> {
 }
 
 fn value(info: &ValueInfoProto) -> Value {
-    let tensor = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
-    let element = tensor.and_then(|tensor| tensor.elem_type).and_then(DataType::from_i32);
+    let tensor = info
+        .r#type
+        .as_ref()
+        .and_then(|kind| kind.tensor_type.as_ref());
+    let element = tensor
+        .and_then(|tensor| tensor.elem_type)
+        .and_then(DataType::from_i32);
     let dim = |dim: &DimensionProto| match (dim.dim_value, &dim.dim_param) {
         (Some(value), _) => value.to_string(),
         (None, Some(symbol)) => symbol.clone(),
         (None, None) => "?".into(),
     };
-    let shape = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| shape.dim.iter().map(dim).collect());
+    let shape = tensor
+        .and_then(|tensor| tensor.shape.as_ref())
+        .map(|shape| shape.dim.iter().map(dim).collect());
     Value {
         name: info.name.clone(),
         element: element.map_or("unknown", DataType::name).into(),
@@ -154,15 +180,27 @@ fn value(info: &ValueInfoProto) -> Value {
 fn follow_shapes(graph: &GraphProto, initializers: &HashMap<&str, &TensorProto>) -> Vec<NodeLine> {
     let mut shapes: HashMap<String, Vec<usize>> = HashMap::new();
     for (name, tensor) in initializers {
-        shapes.insert((*name).to_string(), tensor.dims.iter().map(|dim| *dim as usize).collect());
+        shapes.insert(
+            (*name).to_string(),
+            tensor.dims.iter().map(|dim| *dim as usize).collect(),
+        );
     }
-    for info in graph.input.iter().filter(|info| !initializers.contains_key(info.name.as_str())) {
+    for info in graph
+        .input
+        .iter()
+        .filter(|info| !initializers.contains_key(info.name.as_str()))
+    {
         let dims = value(info).shape;
         // The batch, and nothing else, may be open: it is 1 here.
         let sizes: Option<Vec<usize>> = dims
             .iter()
             .enumerate()
-            .map(|(axis, dim)| dim.parse().ok().filter(|size| *size > 0).or((axis == 0).then_some(1)))
+            .map(|(axis, dim)| {
+                dim.parse()
+                    .ok()
+                    .filter(|size| *size > 0)
+                    .or((axis == 0).then_some(1))
+            })
             .collect();
         if let Some(sizes) = sizes {
             shapes.insert(info.name.clone(), sizes);
@@ -172,39 +210,68 @@ fn follow_shapes(graph: &GraphProto, initializers: &HashMap<&str, &TensorProto>)
         .node
         .iter()
         .map(|node| {
-            let inputs: Vec<Option<&Vec<usize>>> = node.input.iter().map(|name| shapes.get(name)).collect();
+            let inputs: Vec<Option<&Vec<usize>>> =
+                node.input.iter().map(|name| shapes.get(name)).collect();
             let (shape, macs) = node_shape(node, &inputs);
             if let (Some(shape), Some(output)) = (&shape, node.output.first()) {
                 shapes.insert(output.clone(), shape.clone());
             }
-            NodeLine { op: node.op_type.clone(), name: node.name.clone(), shape, macs: macs.unwrap_or(0) }
+            NodeLine {
+                op: node.op_type.clone(),
+                name: node.name.clone(),
+                shape,
+                macs: macs.unwrap_or(0),
+            }
         })
         .collect()
 }
 
-fn node_shape(node: &NodeProto, inputs: &[Option<&Vec<usize>>]) -> (Option<Vec<usize>>, Option<u64>) {
+fn node_shape(
+    node: &NodeProto,
+    inputs: &[Option<&Vec<usize>>],
+) -> (Option<Vec<usize>>, Option<u64>) {
     let input = |place: usize| inputs.get(place).copied().flatten();
     match node.op_type.as_str() {
         "Conv" | "ConvInteger" | "QLinearConv" => {
             let weight = input(if node.op_type == "QLinearConv" { 3 } else { 1 });
-            let (Some(x), Some(w)) = (input(0), weight) else { return (None, None) };
-            let Some(shape) = window_shape(node, x, w.get(2..).unwrap_or_default(), w[0]) else { return (None, None) };
-            let macs = shape.iter().product::<usize>() as u64 * w[1..].iter().product::<usize>() as u64;
+            let (Some(x), Some(w)) = (input(0), weight) else {
+                return (None, None);
+            };
+            let Some(shape) = window_shape(node, x, w.get(2..).unwrap_or_default(), w[0]) else {
+                return (None, None);
+            };
+            let macs =
+                shape.iter().product::<usize>() as u64 * w[1..].iter().product::<usize>() as u64;
             (Some(shape), Some(macs))
         }
         "MaxPool" | "AveragePool" => {
-            let kernel: Vec<usize> = node.ints("kernel_shape").iter().map(|side| *side as usize).collect();
+            let kernel: Vec<usize> = node
+                .ints("kernel_shape")
+                .iter()
+                .map(|side| *side as usize)
+                .collect();
             let shape = input(0).and_then(|x| window_shape(node, x, &kernel, *x.get(1)?));
             (shape, None)
         }
-        "GlobalAveragePool" => (input(0).filter(|x| x.len() == 4).map(|x| vec![x[0], x[1], 1, 1]), None),
+        "GlobalAveragePool" => (
+            input(0)
+                .filter(|x| x.len() == 4)
+                .map(|x| vec![x[0], x[1], 1, 1]),
+            None,
+        ),
         "Flatten" => (input(0).map(|x| vec![x[0], x[1..].iter().product()]), None),
         "Gemm" | "MatMul" => {
-            let (Some(x), Some(w)) = (input(0), input(1)) else { return (None, None) };
+            let (Some(x), Some(w)) = (input(0), input(1)) else {
+                return (None, None);
+            };
             if w.len() != 2 {
                 return (None, None);
             }
-            let (rows, columns) = if node.int("transB", 0) == 1 { (w[1], w[0]) } else { (w[0], w[1]) };
+            let (rows, columns) = if node.int("transB", 0) == 1 {
+                (w[1], w[0])
+            } else {
+                (w[0], w[1])
+            };
             let mut shape = x.clone();
             if let Some(last) = shape.last_mut() {
                 *last = columns;
@@ -213,23 +280,39 @@ fn node_shape(node: &NodeProto, inputs: &[Option<&Vec<usize>>]) -> (Option<Vec<u
             (Some(shape), Some(macs))
         }
         "Add" | "Mul" | "Sub" | "Div" => {
-            let longest = [input(0), input(1)].into_iter().flatten().max_by_key(|shape| shape.iter().product::<usize>());
+            let longest = [input(0), input(1)]
+                .into_iter()
+                .flatten()
+                .max_by_key(|shape| shape.iter().product::<usize>());
             (longest.cloned(), None)
         }
-        "Relu" | "Clip" | "BatchNormalization" | "QuantizeLinear" | "DequantizeLinear" | "Sigmoid" | "HardSwish"
-        | "HardSigmoid" | "Softmax" | "Identity" | "Dropout" | "Cast" | "LeakyRelu" | "Tanh" => (input(0).cloned(), None),
+        "Relu" | "Clip" | "BatchNormalization" | "QuantizeLinear" | "DequantizeLinear"
+        | "Sigmoid" | "HardSwish" | "HardSigmoid" | "Softmax" | "Identity" | "Dropout" | "Cast"
+        | "LeakyRelu" | "Tanh" => (input(0).cloned(), None),
         _ => (None, None),
     }
 }
 
 /// Shape after a sliding window of `kernel`, by the node's strides, pads and dilations.
-fn window_shape(node: &NodeProto, x: &[usize], kernel: &[usize], channels: usize) -> Option<Vec<usize>> {
+fn window_shape(
+    node: &NodeProto,
+    x: &[usize],
+    kernel: &[usize],
+    channels: usize,
+) -> Option<Vec<usize>> {
     let spatial = x.get(2..)?;
     if spatial.len() != kernel.len() {
         return None;
     }
-    let same = node.attribute("auto_pad").and_then(|a| a.s.as_deref()).is_some_and(|pad| pad.starts_with(b"SAME"));
-    let at = |name: &str, axis: usize, default: usize| node.ints(name).get(axis).map_or(default, |value| *value as usize);
+    let same = node
+        .attribute("auto_pad")
+        .and_then(|a| a.s.as_deref())
+        .is_some_and(|pad| pad.starts_with(b"SAME"));
+    let at = |name: &str, axis: usize, default: usize| {
+        node.ints(name)
+            .get(axis)
+            .map_or(default, |value| *value as usize)
+    };
     let mut shape = vec![x[0], channels];
     for (axis, (size, kernel)) in spatial.iter().zip(kernel).enumerate() {
         let stride = at("strides", axis, 1).max(1);
@@ -266,7 +349,12 @@ fn ask_engine(path: &Path) -> EngineVerdict {
         Ok(classifier) => {
             verdict.loads = true;
             verdict.labels = classifier.labels().len();
-            verdict.first_labels = classifier.labels().iter().take(3).map(|label| label.name.clone()).collect();
+            verdict.first_labels = classifier
+                .labels()
+                .iter()
+                .take(3)
+                .map(|label| label.name.clone())
+                .collect();
             verdict.notes.clone_from(&classifier.model().notes);
             let input = vec![0.0; classifier.input_len()];
             let started = Instant::now();
@@ -282,55 +370,122 @@ fn ask_engine(path: &Path) -> EngineVerdict {
 /// The table.
 pub fn lines(summary: &Summary, nodes: bool) -> Vec<String> {
     let row = |title: &str, text: String| format!("{title:<12}{text}");
-    let shape = |value: &Value| format!("{}: {} [{}]", value.name, value.element, value.shape.join(", "));
+    let shape = |value: &Value| {
+        format!(
+            "{}: {} [{}]",
+            value.name,
+            value.element,
+            value.shape.join(", ")
+        )
+    };
     let counts = |map: &BTreeMap<String, usize>| {
         let mut sorted: Vec<_> = map.iter().collect();
         sorted.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), (*name).clone()));
-        sorted.iter().map(|(name, count)| format!("{name} x{count}")).collect::<Vec<_>>().join(", ")
+        sorted
+            .iter()
+            .map(|(name, count)| format!("{name} x{count}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let mut lines = vec![
-        row("file", format!("{} ({:.2} MB)", summary.file, summary.bytes as f64 / 1e6)),
+        row(
+            "file",
+            format!("{} ({:.2} MB)", summary.file, summary.bytes as f64 / 1e6),
+        ),
         row("sha256", summary.sha256.clone()),
-        row("producer", if summary.producer.is_empty() { "not given".into() } else { summary.producer.clone() }),
-        row("version", format!("opset {}, IR {}", summary.opset, summary.ir_version)),
+        row(
+            "producer",
+            if summary.producer.is_empty() {
+                "not given".into()
+            } else {
+                summary.producer.clone()
+            },
+        ),
+        row(
+            "version",
+            format!("opset {}, IR {}", summary.opset, summary.ir_version),
+        ),
     ];
     if !summary.other_domains.is_empty() {
         lines.push(row("domains", summary.other_domains.join(", ")));
     }
-    lines.extend(summary.inputs.iter().map(|value| row("input", shape(value))));
-    lines.extend(summary.outputs.iter().map(|value| row("output", shape(value))));
+    lines.extend(
+        summary
+            .inputs
+            .iter()
+            .map(|value| row("input", shape(value))),
+    );
+    lines.extend(
+        summary
+            .outputs
+            .iter()
+            .map(|value| row("output", shape(value))),
+    );
     lines.push(row("operators", counts(&summary.operators)));
     lines.push(row("stored", counts(&summary.stored).replace(" x", ": ")));
-    lines.push(row("parameters", format!("{:.3} M", summary.parameters as f64 / 1e6)));
+    lines.push(row(
+        "parameters",
+        format!("{:.3} M", summary.parameters as f64 / 1e6),
+    ));
     let missing = match summary.uncounted.len() {
         0 => String::new(),
         count => format!(", without {count} layers whose shape is not known"),
     };
-    lines.push(row("MACs", format!("{:.3} G for one image{missing}", summary.macs as f64 / 1e9)));
+    lines.push(row(
+        "MACs",
+        format!("{:.3} G for one image{missing}", summary.macs as f64 / 1e9),
+    ));
     if summary.metadata.is_empty() {
-        lines.push(row("metadata", "none: labels and preprocessing must come from a manifest.yaml or flags".into()));
+        lines.push(row(
+            "metadata",
+            "none: labels and preprocessing must come from a manifest.yaml or flags".into(),
+        ));
     }
     for (key, value) in &summary.metadata {
         let short: String = value.chars().take(70).collect();
-        let more = if value.chars().count() > 70 { format!("... ({} characters)", value.chars().count()) } else { String::new() };
-        lines.push(row("metadata", format!("{key} = {}{more}", short.replace('\n', " "))));
+        let more = if value.chars().count() > 70 {
+            format!("... ({} characters)", value.chars().count())
+        } else {
+            String::new()
+        };
+        lines.push(row(
+            "metadata",
+            format!("{key} = {}{more}", short.replace('\n', " ")),
+        ));
     }
     let engine = &summary.engine;
     match (&engine.error, engine.run_millis) {
         (Some(error), _) => lines.push(row("tract", format!("cannot use it: {error}"))),
         (None, run) => {
-            let run = run.map_or(String::new(), |millis| format!(", first image in {millis:.0} ms"));
-            lines.push(row("tract", format!("loads in {:.0} ms{run}", engine.load_millis)));
+            let run = run.map_or(String::new(), |millis| {
+                format!(", first image in {millis:.0} ms")
+            });
+            lines.push(row(
+                "tract",
+                format!("loads in {:.0} ms{run}", engine.load_millis),
+            ));
             let first = engine.first_labels.join(", ");
             lines.push(row("labels", format!("{} ({first}, ...)", engine.labels)));
         }
     }
     lines.extend(engine.notes.iter().map(|note| row("note", note.clone())));
     if nodes {
-        lines.push(format!("{:<22}{:<34}{:<22}{:>10}", "operator", "node", "shape", "MMACs"));
+        lines.push(format!(
+            "{:<22}{:<34}{:<22}{:>10}",
+            "operator", "node", "shape", "MMACs"
+        ));
         for node in &summary.nodes {
-            let shape = node.shape.as_ref().map_or("?".into(), |shape| format!("{shape:?}"));
-            lines.push(format!("{:<22}{:<34}{:<22}{:>10.2}", node.op, node.name, shape, node.macs as f64 / 1e6));
+            let shape = node
+                .shape
+                .as_ref()
+                .map_or("?".into(), |shape| format!("{shape:?}"));
+            lines.push(format!(
+                "{:<22}{:<34}{:<22}{:>10.2}",
+                node.op,
+                node.name,
+                shape,
+                node.macs as f64 / 1e6
+            ));
         }
     }
     lines

@@ -13,11 +13,24 @@ use serde_json::{Value, json};
 ///
 /// # Errors
 /// A manifest that cannot be written as JSON.
-pub fn set_metadata(model: &mut ModelProto, manifest: &Manifest, image_in_graph: bool) -> Result<()> {
+pub fn set_metadata(
+    model: &mut ModelProto,
+    manifest: &Manifest,
+    image_in_graph: bool,
+) -> Result<()> {
     let preprocessing = &manifest.preprocessing;
     let [height, width] = preprocessing.crop;
-    model.doc_string = format!("{} image classifier ({} classes)", manifest.arch, manifest.labels.len());
-    model.set_metadata(MANIFEST_KEY, manifest.to_json().context("the manifest cannot be written as JSON")?);
+    model.doc_string = format!(
+        "{} image classifier ({} classes)",
+        manifest.arch,
+        manifest.labels.len()
+    );
+    model.set_metadata(
+        MANIFEST_KEY,
+        manifest
+            .to_json()
+            .context("the manifest cannot be written as JSON")?,
+    );
 
     // ultralytics reads these with Python's literal_eval.
     model.set_metadata("description", format!("{} image classifier", manifest.name));
@@ -48,7 +61,8 @@ pub fn set_metadata(model: &mut ModelProto, manifest: &Manifest, image_in_graph:
 /// The pixel range the graph expects, where the specification has a word for it.
 fn pixel_range(manifest: &Manifest, image_in_graph: bool) -> Option<&'static str> {
     let p = &manifest.preprocessing;
-    let near = |values: [f32; 3], target: f32| values.iter().all(|value| (value - target).abs() < 0.01);
+    let near =
+        |values: [f32; 3], target: f32| values.iter().all(|value| (value - target).abs() < 0.01);
     if image_in_graph {
         Some("NominalRange_0_255")
     } else if p.pixel_max == 255.0 && near(p.mean, 0.0) && near(p.std, 1.0) {
@@ -63,11 +77,19 @@ fn pixel_range(manifest: &Manifest, image_in_graph: bool) -> Option<&'static str
 /// `{0: 'tench', 1: "jack-o'-lantern"}`: a Python literal.
 fn python_names(manifest: &Manifest) -> String {
     let quoted = |name: &str| {
-        let escaped = name.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\'', "\\'");
+        let escaped = name
+            .replace('\\', "\\\\")
+            .replace('\n', "\\n")
+            .replace('\r', "\\r")
+            .replace('\'', "\\'");
         format!("'{escaped}'")
     };
-    let names: Vec<String> =
-        manifest.labels.iter().enumerate().map(|(index, label)| format!("{index}: {}", quoted(&label.name))).collect();
+    let names: Vec<String> = manifest
+        .labels
+        .iter()
+        .enumerate()
+        .map(|(index, label)| format!("{index}: {}", quoted(&label.name)))
+        .collect();
     format!("{{{}}}", names.join(", "))
 }
 
@@ -101,7 +123,12 @@ fn timm_config(manifest: &Manifest) -> Value {
 
 /// f32 numbers as the short decimals a person wrote (0.485, not 0.48500001430511475).
 fn decimal(values: [f32; 3]) -> [Value; 3] {
-    values.map(|value| value.to_string().parse::<f64>().map_or(Value::Null, Value::from))
+    values.map(|value| {
+        value
+            .to_string()
+            .parse::<f64>()
+            .map_or(Value::Null, Value::from)
+    })
 }
 
 /// Side files for tools that read no ONNX metadata, as (file name, contents).
@@ -111,11 +138,21 @@ fn decimal(values: [f32; 3]) -> [Value; 3] {
 pub fn side_files(manifest: &Manifest) -> Result<Vec<(&'static str, String)>> {
     let p = &manifest.preprocessing;
     let [height, width] = p.crop;
-    let labels: Vec<&str> = manifest.labels.iter().map(|label| label.name.as_str()).collect();
-    let id2label: serde_json::Map<String, Value> =
-        labels.iter().enumerate().map(|(index, name)| (index.to_string(), json!(name))).collect();
-    let label2id: serde_json::Map<String, Value> =
-        labels.iter().enumerate().map(|(index, name)| ((*name).to_string(), json!(index))).collect();
+    let labels: Vec<&str> = manifest
+        .labels
+        .iter()
+        .map(|label| label.name.as_str())
+        .collect();
+    let id2label: serde_json::Map<String, Value> = labels
+        .iter()
+        .enumerate()
+        .map(|(index, name)| (index.to_string(), json!(name)))
+        .collect();
+    let label2id: serde_json::Map<String, Value> = labels
+        .iter()
+        .enumerate()
+        .map(|(index, name)| ((*name).to_string(), json!(index)))
+        .collect();
     let config = json!({
         "architectures": [manifest.arch],
         "model_type": "timm_wrapper",
@@ -150,7 +187,12 @@ pub fn side_files(manifest: &Manifest) -> Result<Vec<(&'static str, String)>> {
     });
     let pretty = |value: &Value| serde_json::to_string_pretty(value).map(|text| text + "\n");
     Ok(vec![
-        ("manifest.yaml", manifest.to_yaml().context("the manifest cannot be written as YAML")?),
+        (
+            "manifest.yaml",
+            manifest
+                .to_yaml()
+                .context("the manifest cannot be written as YAML")?,
+        ),
         ("labels.txt", labels.join("\n") + "\n"),
         ("config.json", pretty(&config)?),
         ("preprocessor_config.json", pretty(&preprocessor)?),

@@ -25,7 +25,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = builder.tempfile_in(folder).with_context(failed)?;
     file.write_all(bytes).with_context(failed)?;
     file.as_file().sync_all().with_context(failed)?;
-    file.persist(path).map_err(|error| error.error).with_context(failed)?;
+    file.persist(path)
+        .map_err(|error| error.error)
+        .with_context(failed)?;
     Ok(())
 }
 
@@ -35,7 +37,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The target is a folder, or its folder is missing or read-only.
 pub fn check_writable(path: &Path) -> Result<()> {
     if path.is_dir() {
-        anyhow::bail!("cannot write {}: it is a folder; name a file such as model.onnx", path.display());
+        anyhow::bail!(
+            "cannot write {}: it is a folder; name a file such as model.onnx",
+            path.display()
+        );
     }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -28,10 +28,17 @@ pub enum LayerOp {
     Input,
     Conv(ConvLayer),
     /// `y = x * scale[c] + shift[c]`, not yet folded.
-    BatchNorm { scale: Vec<f64>, shift: Vec<f64> },
+    BatchNorm {
+        scale: Vec<f64>,
+        shift: Vec<f64>,
+    },
     Relu,
     Relu6,
-    MaxPool { kernel: usize, stride: usize, padding: usize },
+    MaxPool {
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+    },
     GlobalAvgPool,
     Flatten,
     Linear(LinearLayer),
@@ -68,7 +75,10 @@ impl Plan {
     pub fn lower(graph: &Graph, weights: &Weights) -> Result<Self> {
         let tensor = |module: &str, leaf: &str| -> Result<Vec<f64>> {
             let name = format!("{module}.{leaf}");
-            let tensor = weights.tensors.get(&name).with_context(|| format!("tensor '{name}' is missing"))?;
+            let tensor = weights
+                .tensors
+                .get(&name)
+                .with_context(|| format!("tensor '{name}' is missing"))?;
             Ok(tensor.data.iter().map(|value| f64::from(*value)).collect())
         };
         let mut layers: Vec<Layer> = Vec::with_capacity(graph.nodes.len());
@@ -96,12 +106,29 @@ impl Plan {
                     (conv.name.clone(), LayerOp::Conv(layer))
                 }
                 Op::BatchNorm(norm) => {
-                    let (gamma, beta) = (tensor(&norm.name, "weight")?, tensor(&norm.name, "bias")?);
-                    let (mean, variance) = (tensor(&norm.name, "running_mean")?, tensor(&norm.name, "running_var")?);
-                    let scale: Vec<f64> =
-                        gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + norm.eps).sqrt()).collect();
-                    let shift = beta.iter().zip(&mean).zip(&scale).map(|((beta, mean), scale)| beta - mean * scale);
-                    (norm.name.clone(), LayerOp::BatchNorm { shift: shift.collect(), scale })
+                    let (gamma, beta) =
+                        (tensor(&norm.name, "weight")?, tensor(&norm.name, "bias")?);
+                    let (mean, variance) = (
+                        tensor(&norm.name, "running_mean")?,
+                        tensor(&norm.name, "running_var")?,
+                    );
+                    let scale: Vec<f64> = gamma
+                        .iter()
+                        .zip(&variance)
+                        .map(|(gamma, variance)| gamma / (variance + norm.eps).sqrt())
+                        .collect();
+                    let shift = beta
+                        .iter()
+                        .zip(&mean)
+                        .zip(&scale)
+                        .map(|((beta, mean), scale)| beta - mean * scale);
+                    (
+                        norm.name.clone(),
+                        LayerOp::BatchNorm {
+                            shift: shift.collect(),
+                            scale,
+                        },
+                    )
                 }
                 Op::Linear(linear) => {
                     let layer = LinearLayer {
@@ -114,8 +141,16 @@ impl Plan {
                 }
                 Op::Relu => (format!("relu_{index}"), LayerOp::Relu),
                 Op::Relu6 => (format!("relu6_{index}"), LayerOp::Relu6),
-                Op::MaxPool { kernel, stride, padding } => {
-                    let op = LayerOp::MaxPool { kernel: *kernel, stride: *stride, padding: *padding };
+                Op::MaxPool {
+                    kernel,
+                    stride,
+                    padding,
+                } => {
+                    let op = LayerOp::MaxPool {
+                        kernel: *kernel,
+                        stride: *stride,
+                        padding: *padding,
+                    };
                     (format!("maxpool_{index}"), op)
                 }
                 Op::GlobalAvgPool => (format!("avgpool_{index}"), LayerOp::GlobalAvgPool),
@@ -125,7 +160,10 @@ impl Plan {
             place.push(index);
             layers.push(Layer { name, op, inputs });
         }
-        Ok(Self { layers, num_classes: graph.num_classes() })
+        Ok(Self {
+            layers,
+            num_classes: graph.num_classes(),
+        })
     }
 
     /// The same function with every BatchNorm absorbed: `w' = w * scale`, `b' = b * scale + shift`, in f64.
@@ -139,24 +177,37 @@ impl Plan {
         for layer in &self.layers {
             let inputs: Vec<usize> = layer.inputs.iter().map(|input| place[*input]).collect();
             if let LayerOp::BatchNorm { scale, shift } = &layer.op {
-                let Some(LayerOp::Conv(conv)) = inputs.first().map(|input| &mut layers[*input].op) else {
+                let Some(LayerOp::Conv(conv)) = inputs.first().map(|input| &mut layers[*input].op)
+                else {
                     bail!("BatchNorm {} does not follow a convolution", layer.name);
                 };
                 if readers[layer.inputs[0]].len() != 1 {
-                    bail!("the convolution before BatchNorm {} has other readers", layer.name);
+                    bail!(
+                        "the convolution before BatchNorm {} has other readers",
+                        layer.name
+                    );
                 }
                 let per_channel = conv.weight.len() / conv.out_channels;
                 for (channel, weights) in conv.weight.chunks_exact_mut(per_channel).enumerate() {
-                    weights.iter_mut().for_each(|weight| *weight *= scale[channel]);
+                    weights
+                        .iter_mut()
+                        .for_each(|weight| *weight *= scale[channel]);
                     conv.bias[channel] = conv.bias[channel] * scale[channel] + shift[channel];
                 }
                 place.push(inputs[0]);
                 continue;
             }
             place.push(layers.len());
-            layers.push(Layer { name: layer.name.clone(), op: layer.op.clone(), inputs });
+            layers.push(Layer {
+                name: layer.name.clone(),
+                op: layer.op.clone(),
+                inputs,
+            });
         }
-        let mut plan = Self { layers, num_classes: self.num_classes };
+        let mut plan = Self {
+            layers,
+            num_classes: self.num_classes,
+        };
         plan.round_to_f32()?;
         Ok(plan)
     }
@@ -172,11 +223,30 @@ impl Plan {
             for value in weight.iter_mut().chain(bias.iter_mut()) {
                 *value = f64::from(*value as f32);
                 if !value.is_finite() {
-                    bail!("layer {}: folding its BatchNorm gives a number beyond f32; the checkpoint is damaged", layer.name);
+                    bail!(
+                        "layer {}: folding its BatchNorm gives a number beyond f32; the checkpoint is damaged",
+                        layer.name
+                    );
                 }
             }
         }
         Ok(())
+    }
+
+    /// The same network with every weight rounded to float16, as `--fp16` stores it.
+    pub fn with_half_weights(&self) -> Self {
+        let mut plan = self.clone();
+        for layer in &mut plan.layers {
+            let (weight, bias) = match &mut layer.op {
+                LayerOp::Conv(conv) => (&mut conv.weight, &mut conv.bias),
+                LayerOp::Linear(linear) => (&mut linear.weight, &mut linear.bias),
+                _ => continue,
+            };
+            for value in weight.iter_mut().chain(bias.iter_mut()) {
+                *value = half::f16::from_f32(*value as f32).to_f64();
+            }
+        }
+        plan
     }
 
     /// For every layer, the layers that read it.

@@ -7,7 +7,9 @@
 use anyhow::{Context, Result, bail};
 use model_core::RgbImage;
 use model_core::manifest::Manifest;
-use model_core::onnx::{self, AttributeProto, DataType, Dim, ModelProto, TensorProto, ValueInfoProto};
+use model_core::onnx::{
+    self, AttributeProto, DataType, Dim, ModelProto, TensorProto, ValueInfoProto,
+};
 use model_core::preprocessing::{ChannelOrder, Layout, Preprocessing, Resize};
 use model_core::resample::Filter;
 use ort::session::Session;
@@ -34,21 +36,36 @@ pub fn append(builder: &mut GraphBuilder, p: &Preprocessing) -> Result<String> {
     if p.layout != Layout::Nchw {
         bail!("preprocessing in the graph is written for networks that take [N, 3, H, W]");
     }
-    let planes = builder.node("Transpose", "preprocess.planes", &[IMAGE], vec![AttributeProto::ints("perm", &[0, 3, 1, 2])]);
+    let planes = builder.node(
+        "Transpose",
+        "preprocess.planes",
+        &[IMAGE],
+        vec![AttributeProto::ints("perm", &[0, 3, 1, 2])],
+    );
     let mut pixels = match p.resize {
-        Resize::None => bail!("preprocessing in the graph needs a resize, or small images could not be cropped"),
-        Resize::Exact { height: h, width: w } => {
+        Resize::None => {
+            bail!("preprocessing in the graph needs a resize, or small images could not be cropped")
+        }
+        Resize::Exact {
+            height: h,
+            width: w,
+        } => {
             let (h, w) = (i64::from(h), i64::from(w));
             if h < height || w < width {
-                bail!("preprocessing in the graph cannot pad: the resize {h}x{w} is below the crop {height}x{width}");
+                bail!(
+                    "preprocessing in the graph cannot pad: the resize {h}x{w} is below the crop {height}x{width}"
+                );
             }
-            let sizes = builder.constant(TensorProto::int64("preprocess.sizes", &[4], &[1, 3, h, w]));
+            let sizes =
+                builder.constant(TensorProto::int64("preprocess.sizes", &[4], &[1, 3, h, w]));
             resize(builder, &planes, &sizes, p.interpolation)
         }
         Resize::ShortSide(short) => {
             let short = i64::from(short);
             if short < height.max(width) {
-                bail!("preprocessing in the graph cannot pad: the short side {short} is below the crop {height}x{width}");
+                bail!(
+                    "preprocessing in the graph cannot pad: the short side {short} is below the crop {height}x{width}"
+                );
             }
             let sizes = short_side_sizes(builder, &planes, short);
             resize(builder, &planes, &sizes, p.interpolation)
@@ -57,29 +74,74 @@ pub fn append(builder: &mut GraphBuilder, p: &Preprocessing) -> Result<String> {
     pixels = centre_crop(builder, &pixels, [height, width]);
     if p.channels == ChannelOrder::Bgr {
         let order = builder.constant(TensorProto::int64("preprocess.bgr", &[3], &[2, 1, 0]));
-        pixels = builder.node("Gather", "preprocess.order", &[&pixels, &order], vec![AttributeProto::int("axis", 1)]);
+        pixels = builder.node(
+            "Gather",
+            "preprocess.order",
+            &[&pixels, &order],
+            vec![AttributeProto::int("axis", 1)],
+        );
     }
     let to = vec![AttributeProto::int("to", DataType::Float as i64)];
     let float = builder.node("Cast", "preprocess.float", &[&pixels], to);
-    let full = builder.constant(TensorProto::floats("preprocess.pixel_max", &[], &[p.pixel_max]));
+    let full = builder.constant(TensorProto::floats(
+        "preprocess.pixel_max",
+        &[],
+        &[p.pixel_max],
+    ));
     let scaled = builder.node("Div", "preprocess.scale", &[&float, &full], Vec::new());
-    let ordered = |values: [f32; 3]| if p.channels == ChannelOrder::Bgr { [values[2], values[1], values[0]] } else { values };
-    let mean = builder.constant(TensorProto::floats("preprocess.mean", &[1, 3, 1, 1], &ordered(p.mean)));
+    let ordered = |values: [f32; 3]| {
+        if p.channels == ChannelOrder::Bgr {
+            [values[2], values[1], values[0]]
+        } else {
+            values
+        }
+    };
+    let mean = builder.constant(TensorProto::floats(
+        "preprocess.mean",
+        &[1, 3, 1, 1],
+        &ordered(p.mean),
+    ));
     let centred = builder.node("Sub", "preprocess.centre", &[&scaled, &mean], Vec::new());
-    let std = builder.constant(TensorProto::floats("preprocess.std", &[1, 3, 1, 1], &ordered(p.std)));
+    let std = builder.constant(TensorProto::floats(
+        "preprocess.std",
+        &[1, 3, 1, 1],
+        &ordered(p.std),
+    ));
     Ok(builder.node("Div", "preprocess.normalize", &[&centred, &std], Vec::new()))
 }
 
 /// `[1, 3, short * height / min, short * width / min]`, divisions truncated as torchvision does.
 fn short_side_sizes(builder: &mut GraphBuilder, planes: &str, short: i64) -> String {
-    let (from, to) = (vec![AttributeProto::int("start", 2)], AttributeProto::int("end", 4));
-    let spatial = builder.node("Shape", "preprocess.size", &[planes], [from, vec![to]].concat());
-    let least = builder.node("ReduceMin", "preprocess.short", &[&spatial], vec![AttributeProto::int("keepdims", 1)]);
+    let (from, to) = (
+        vec![AttributeProto::int("start", 2)],
+        AttributeProto::int("end", 4),
+    );
+    let spatial = builder.node(
+        "Shape",
+        "preprocess.size",
+        &[planes],
+        [from, vec![to]].concat(),
+    );
+    let least = builder.node(
+        "ReduceMin",
+        "preprocess.short",
+        &[&spatial],
+        vec![AttributeProto::int("keepdims", 1)],
+    );
     let wanted = builder.constant(TensorProto::int64("preprocess.short_side", &[1], &[short]));
     let grown = builder.node("Mul", "preprocess.grown", &[&spatial, &wanted], Vec::new());
     let sides = builder.node("Div", "preprocess.sides", &[&grown, &least], Vec::new());
-    let head = builder.constant(TensorProto::int64("preprocess.batch_channels", &[2], &[1, 3]));
-    builder.node("Concat", "preprocess.sizes", &[&head, &sides], vec![AttributeProto::int("axis", 0)])
+    let head = builder.constant(TensorProto::int64(
+        "preprocess.batch_channels",
+        &[2],
+        &[1, 3],
+    ));
+    builder.node(
+        "Concat",
+        "preprocess.sizes",
+        &[&head, &sides],
+        vec![AttributeProto::int("axis", 0)],
+    )
 }
 
 fn resize(builder: &mut GraphBuilder, planes: &str, sizes: &str, filter: Filter) -> String {
@@ -95,12 +157,20 @@ fn resize(builder: &mut GraphBuilder, planes: &str, sizes: &str, filter: Filter)
             attributes.push(AttributeProto::string("mode", "cubic"));
         }
     }
-    builder.node("Resize", "preprocess.resize", &[planes, "", "", sizes], attributes)
+    builder.node(
+        "Resize",
+        "preprocess.resize",
+        &[planes, "", "", sizes],
+        attributes,
+    )
 }
 
 /// Crop offsets `int(round((size - crop) / 2))` with halves to even: `half + odd * (half mod 2)`.
 fn centre_crop(builder: &mut GraphBuilder, pixels: &str, crop: [i64; 2]) -> String {
-    let attributes = vec![AttributeProto::int("start", 2), AttributeProto::int("end", 4)];
+    let attributes = vec![
+        AttributeProto::int("start", 2),
+        AttributeProto::int("end", 4),
+    ];
     let spatial = builder.node("Shape", "preprocess.resized", &[pixels], attributes);
     let crop = builder.constant(TensorProto::int64("preprocess.crop", &[2], &crop));
     let two = builder.constant(TensorProto::int64("preprocess.two", &[1], &[2]));
@@ -108,15 +178,30 @@ fn centre_crop(builder: &mut GraphBuilder, pixels: &str, crop: [i64; 2]) -> Stri
     let half = builder.node("Div", "preprocess.half", &[&spare, &two], Vec::new());
     let odd = builder.node("Mod", "preprocess.odd", &[&spare, &two], Vec::new());
     let half_odd = builder.node("Mod", "preprocess.half_odd", &[&half, &two], Vec::new());
-    let correction = builder.node("Mul", "preprocess.correction", &[&odd, &half_odd], Vec::new());
+    let correction = builder.node(
+        "Mul",
+        "preprocess.correction",
+        &[&odd, &half_odd],
+        Vec::new(),
+    );
     let start = builder.node("Add", "preprocess.start", &[&half, &correction], Vec::new());
     let end = builder.node("Add", "preprocess.end", &[&start, &crop], Vec::new());
     let axes = builder.constant(TensorProto::int64("preprocess.axes", &[2], &[2, 3]));
-    builder.node("Slice", "preprocess.cropped", &[pixels, &start, &end, &axes], Vec::new())
+    builder.node(
+        "Slice",
+        "preprocess.cropped",
+        &[pixels, &start, &end, &axes],
+        Vec::new(),
+    )
 }
 
 fn image_input() -> ValueInfoProto {
-    let dims = [Dim::Size(1), Dim::Symbol("height"), Dim::Symbol("width"), Dim::Size(3)];
+    let dims = [
+        Dim::Size(1),
+        Dim::Symbol("height"),
+        Dim::Symbol("width"),
+        Dim::Size(3),
+    ];
     ValueInfoProto::tensor(IMAGE, DataType::Uint8, &dims)
 }
 
@@ -128,10 +213,23 @@ pub fn model(plan: &Plan, p: &Preprocessing, options: &EmitOptions) -> Result<Mo
     let mut builder = GraphBuilder::new(false);
     let input = append(&mut builder, p)?;
     let [height, width] = p.crop.map(|side| side as usize);
-    let logits = emit::network(&mut builder, plan, &input, InputSize::Fixed { height, width })?;
+    let logits = emit::network(
+        &mut builder,
+        plan,
+        &input,
+        InputSize::Fixed { height, width },
+    )?;
     let mut model = emit::finish(builder, image_input(), &logits, plan.num_classes, options)?;
-    if let Some(output) = model.graph.as_mut().and_then(|graph| graph.output.first_mut()) {
-        *output = ValueInfoProto::tensor(&output.name, DataType::Float, &[Dim::Size(1), Dim::Size(plan.num_classes)]);
+    if let Some(output) = model
+        .graph
+        .as_mut()
+        .and_then(|graph| graph.output.first_mut())
+    {
+        *output = ValueInfoProto::tensor(
+            &output.name,
+            DataType::Float,
+            &[Dim::Size(1), Dim::Size(plan.num_classes)],
+        );
     }
     Ok(model)
 }
@@ -140,11 +238,22 @@ pub fn model(plan: &Plan, p: &Preprocessing, options: &EmitOptions) -> Result<Mo
 fn preprocessing_model(p: &Preprocessing, options: &EmitOptions) -> Result<ModelProto> {
     let mut builder = GraphBuilder::new(false);
     let last = append(&mut builder, p)?;
-    let plain = EmitOptions { softmax: None, ..*options };
+    let plain = EmitOptions {
+        softmax: None,
+        ..*options
+    };
     let mut model = emit::finish(builder, image_input(), &last, 1, &plain)?;
-    if let Some(output) = model.graph.as_mut().and_then(|graph| graph.output.first_mut()) {
+    if let Some(output) = model
+        .graph
+        .as_mut()
+        .and_then(|graph| graph.output.first_mut())
+    {
         let [height, width] = p.crop.map(|side| Dim::Size(side as usize));
-        *output = ValueInfoProto::tensor(&output.name, DataType::Float, &[Dim::Size(1), Dim::Size(3), height, width]);
+        *output = ValueInfoProto::tensor(
+            &output.name,
+            DataType::Float,
+            &[Dim::Size(1), Dim::Size(3), height, width],
+        );
     }
     Ok(model)
 }
@@ -180,12 +289,19 @@ pub fn prove(
         .map_err(text)?;
     let open = |model: &ModelProto| -> Result<Session> {
         let mut builder = Session::builder(&environment).map_err(text)?;
-        builder.commit_from_memory(&onnx::to_bytes(model)).map_err(text).context("ONNX Runtime refuses the model")
+        builder
+            .commit_from_memory(&onnx::to_bytes(model))
+            .map_err(text)
+            .context("ONNX Runtime refuses the model")
     };
     let (mut whole, mut front) = (open(model)?, open(&preprocessing_model(p, options)?)?);
     let evaluator = Evaluator::<f32>::new(plan);
     let [height, width] = p.crop.map(|side| side as usize);
-    let level = p.std.iter().map(|std| f64::from(p.pixel_max * std)).fold(0.0, f64::max);
+    let level = p
+        .std
+        .iter()
+        .map(|std| f64::from(p.pixel_max * std))
+        .fold(0.0, f64::max);
     let mut proof = InGraphProof {
         row: Row {
             engine: "onnxruntime".into(),
@@ -201,15 +317,24 @@ pub fn prove(
     for image in images {
         let outside = p.apply(image);
         let inside = run(&mut front, image)?;
-        proof.max_levels = proof.max_levels.max(largest_difference(&outside, &inside) * level);
+        proof.max_levels = proof
+            .max_levels
+            .max(largest_difference(&outside, &inside) * level);
         let mut expected = evaluator.logits(&outside, height, width);
         if let Some(temperature) = options.softmax {
             expected = model_core::scores::softmax(&expected, temperature);
         }
         let got = run(&mut whole, image)?;
-        proof.row.max_difference = proof.row.max_difference.max(largest_difference(&expected, &got));
-        proof.row.largest_logit = expected.iter().fold(proof.row.largest_logit, |top, v| top.max(f64::from(v.abs())));
-        agreed += usize::from(model_core::scores::top_k(&expected, 1) == model_core::scores::top_k(&got, 1));
+        proof.row.max_difference = proof
+            .row
+            .max_difference
+            .max(largest_difference(&expected, &got));
+        proof.row.largest_logit = expected.iter().fold(proof.row.largest_logit, |top, v| {
+            top.max(f64::from(v.abs()))
+        });
+        agreed += usize::from(
+            model_core::scores::top_k(&expected, 1) == model_core::scores::top_k(&got, 1),
+        );
     }
     proof.row.agreement_percent = 100.0 * agreed as f64 / images.len().max(1) as f64;
     if proof.max_levels.is_nan() || proof.max_levels > BOUND_LEVELS + 1e-3 {
@@ -226,7 +351,11 @@ fn run(session: &mut Session, image: &RgbImage) -> Result<Vec<f32>> {
     let shape = [1, image.height as usize, image.width as usize, 3];
     let tensor = TensorRef::from_array_view((shape, image.data.as_slice())).map_err(text)?;
     let outputs = session.run(ort::inputs![IMAGE => tensor]).map_err(text)?;
-    Ok(outputs[0].try_extract_tensor::<f32>().map_err(text)?.1.to_vec())
+    Ok(outputs[0]
+        .try_extract_tensor::<f32>()
+        .map_err(text)?
+        .1
+        .to_vec())
 }
 
 /// Infinite for NaN or different lengths.
@@ -234,12 +363,22 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f64 {
     if a.len() != b.len() || a.iter().chain(b).any(|value| value.is_nan()) {
         return f64::INFINITY;
     }
-    a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max)
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| f64::from((a - b).abs()))
+        .fold(0.0, f64::max)
 }
 
 /// Images for a proof without photos: noise and gradients, wide, tall, small and odd-sized.
 pub fn test_images() -> Vec<RgbImage> {
-    let sizes = [(640u32, 480u32), (333, 500), (225, 1001), (101, 97), (256, 256), (1023, 311)];
+    let sizes = [
+        (640u32, 480u32),
+        (333, 500),
+        (225, 1001),
+        (101, 97),
+        (256, 256),
+        (1023, 311),
+    ];
     let mut images = Vec::new();
     for (index, (width, height)) in sizes.into_iter().enumerate() {
         let mut state = 0x9e37_79b9_u32.wrapping_add(index as u32);

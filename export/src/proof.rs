@@ -73,9 +73,19 @@ pub struct StoredAnswers {
 
 impl StoredAnswers {
     pub fn new(precision: Precision, size: [usize; 2], logits: &[Vec<f32>]) -> Self {
-        let bytes = logits.iter().flatten().flat_map(|value| value.to_le_bytes());
+        let bytes = logits
+            .iter()
+            .flatten()
+            .flat_map(|value| value.to_le_bytes());
         let hex = bytes.map(|byte| format!("{byte:02x}")).collect();
-        Self { precision, inputs: logits.len(), height: size[0], width: size[1], ema: false, logits: hex }
+        Self {
+            precision,
+            inputs: logits.len(),
+            height: size[0],
+            width: size[1],
+            ema: false,
+            logits: hex,
+        }
     }
 
     /// The logits, one vector an input.
@@ -86,12 +96,19 @@ impl StoredAnswers {
         let digits = self.logits.as_bytes();
         let word = |digits: &[u8]| -> Option<f32> {
             let text = std::str::from_utf8(digits).ok()?;
-            Some(f32::from_bits(u32::from_str_radix(text, 16).ok()?.swap_bytes()))
+            Some(f32::from_bits(
+                u32::from_str_radix(text, 16).ok()?.swap_bytes(),
+            ))
         };
         let values: Option<Vec<f32>> = digits.chunks(8).map(word).collect();
-        let values = values.filter(|values| self.inputs > 0 && !values.is_empty() && values.len() % self.inputs == 0);
+        let values = values.filter(|values| {
+            self.inputs > 0 && !values.is_empty() && values.len() % self.inputs == 0
+        });
         let values = values.context("the stored answers are damaged")?;
-        Ok(values.chunks(values.len() / self.inputs).map(<[f32]>::to_vec).collect())
+        Ok(values
+            .chunks(values.len() / self.inputs)
+            .map(<[f32]>::to_vec)
+            .collect())
     }
 }
 
@@ -99,7 +116,9 @@ impl StoredAnswers {
 pub fn synthetic_input(index: usize, height: usize, width: usize) -> Vec<f32> {
     let count = 3 * height * width;
     let start = (index as u64).wrapping_mul(0x0000_0001_0000_0000);
-    (0..count as u64).map(|at| (splitmix64(start + at) >> 40) as f32 / (1u64 << 22) as f32 - 2.0).collect()
+    (0..count as u64)
+        .map(|at| (splitmix64(start + at) >> 40) as f32 / (1u64 << 22) as f32 - 2.0)
+        .collect()
 }
 
 /// Steele, Lea and Flood 2014.
@@ -114,7 +133,11 @@ fn splitmix64(state: u64) -> u64 {
 pub fn reference_answers(unfolded: &Plan, [height, width]: [usize; 2]) -> Vec<Vec<f32>> {
     let evaluator = Evaluator::<f64>::new(unfolded);
     let answer = |index| evaluator.logits(&synthetic_input(index, height, width), height, width);
-    (0..SYNTHETIC).into_par_iter().map(answer).map(|logits| logits.iter().map(|value| *value as f32).collect()).collect()
+    (0..SYNTHETIC)
+        .into_par_iter()
+        .map(answer)
+        .map(|logits| logits.iter().map(|value| *value as f32).collect())
+        .collect()
 }
 
 /// Inputs with the answers they should get.
@@ -128,17 +151,25 @@ pub struct Expected {
 ///
 /// # Errors
 /// A file that is there but cannot be used.
-pub fn trainer_answers(checkpoint: &Path, size: [usize; 2], num_classes: usize) -> Result<Option<Expected>> {
+pub fn trainer_answers(
+    checkpoint: &Path,
+    size: [usize; 2],
+    num_classes: usize,
+) -> Result<Option<Expected>> {
     let path = checkpoint.with_extension("logits.safetensors");
     if !path.is_file() {
         return Ok(None);
     }
     let file = weights::read_plain(&path)?;
-    let (Some(input), Some(logits)) = (file.tensors.get("input"), file.tensors.get("logits")) else {
+    let (Some(input), Some(logits)) = (file.tensors.get("input"), file.tensors.get("logits"))
+    else {
         bail!("{} needs the tensors 'input' and 'logits'", path.display());
     };
     let count = input.shape.first().copied().unwrap_or(0);
-    if count == 0 || input.shape != [count, 3, size[0], size[1]] || logits.shape != [count, num_classes] {
+    if count == 0
+        || input.shape != [count, 3, size[0], size[1]]
+        || logits.shape != [count, num_classes]
+    {
         bail!(
             "{}: expected input [N, 3, {}, {}] and logits [N, {num_classes}], got {:?} and {:?}",
             path.display(),
@@ -148,10 +179,19 @@ pub fn trainer_answers(checkpoint: &Path, size: [usize; 2], num_classes: usize) 
             logits.shape
         );
     }
-    let rows = |data: &[f32]| data.chunks(data.len() / count).take(MAX_STORED).map(<[f32]>::to_vec).collect::<Vec<_>>();
+    let rows = |data: &[f32]| {
+        data.chunks(data.len() / count)
+            .take(MAX_STORED)
+            .map(<[f32]>::to_vec)
+            .collect::<Vec<_>>()
+    };
     let inputs = rows(&input.data);
     let what = format!("{} of the trainer", inputs.len());
-    Ok(Some(Expected { what, inputs, logits: rows(&logits.data) }))
+    Ok(Some(Expected {
+        what,
+        inputs,
+        logits: rows(&logits.data),
+    }))
 }
 
 /// One engine with the exported model loaded.
@@ -167,20 +207,36 @@ pub struct Candidate {
 pub fn open_engines(bytes: &[u8], args: &ProofArgs) -> Result<(Vec<Candidate>, Vec<String>)> {
     let named = !args.engines.is_empty();
     let kinds: Vec<EngineKind> = if named {
-        args.engines.iter().map(|name| name.parse().map_err(anyhow::Error::msg)).collect::<Result<_>>()?
+        args.engines
+            .iter()
+            .map(|name| name.parse().map_err(anyhow::Error::msg))
+            .collect::<Result<_>>()?
     } else {
         vec![EngineKind::Tract, EngineKind::OnnxRuntime]
     };
     let mut candidates = Vec::new();
     let mut notes = Vec::new();
     for engine in kinds {
-        let options = Options { engine, onnxruntime_lib: args.onnxruntime_lib.clone(), ..Default::default() };
+        let options = Options {
+            engine,
+            onnxruntime_lib: args.onnxruntime_lib.clone(),
+            ..Default::default()
+        };
         match Classifier::from_bytes(bytes.to_vec(), "the exported model", &options) {
-            Ok(classifier) => candidates.push(Candidate { name: engine.to_string(), classifier }),
-            Err(inference::Error::Engine(error @ inference::EngineError::Unavailable { .. })) if !named => {
-                notes.push(format!("{engine} was not found, so only the others were compared ({error})"));
+            Ok(classifier) => candidates.push(Candidate {
+                name: engine.to_string(),
+                classifier,
+            }),
+            Err(inference::Error::Engine(error @ inference::EngineError::Unavailable { .. }))
+                if !named =>
+            {
+                notes.push(format!(
+                    "{engine} was not found, so only the others were compared ({error})"
+                ));
             }
-            Err(error) => return Err(error).with_context(|| format!("{engine} refuses the exported model")),
+            Err(error) => {
+                return Err(error).with_context(|| format!("{engine} refuses the exported model"));
+            }
         }
     }
     Ok((candidates, notes))
@@ -236,7 +292,11 @@ impl Comparison {
         for (a, b) in expected.iter().zip(got) {
             let difference = f64::from((a - b).abs());
             // NaN compares false, so it must be caught here and never be taken for agreement.
-            self.max_difference = if difference.is_nan() { f64::INFINITY } else { self.max_difference.max(difference) };
+            self.max_difference = if difference.is_nan() {
+                f64::INFINITY
+            } else {
+                self.max_difference.max(difference)
+            };
             self.largest = self.largest.max(f64::from(a.abs()));
         }
         if expected.len() != got.len() {
@@ -261,13 +321,20 @@ impl Comparison {
 ///
 /// # Errors
 /// An engine that fails to run.
-pub fn compare(candidates: &[Candidate], expected: &[Expected], manifest: &Manifest) -> Result<Vec<Row>> {
+pub fn compare(
+    candidates: &[Candidate],
+    expected: &[Expected],
+    manifest: &Manifest,
+) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for candidate in candidates {
         for set in expected {
             let mut comparison = Comparison::default();
             for (input, logits) in set.inputs.iter().zip(&set.logits) {
-                comparison.add(&as_output(logits, manifest), &candidate.classifier.logits_of(input)?);
+                comparison.add(
+                    &as_output(logits, manifest),
+                    &candidate.classifier.logits_of(input)?,
+                );
             }
             rows.push(comparison.row(&candidate.name, &set.what));
         }
@@ -290,36 +357,68 @@ impl Hits {
 
     fn row(&self, who: &str, images: usize) -> AccuracyRow {
         let percent = |hits: usize| 100.0 * hits as f64 / images.max(1) as f64;
-        AccuracyRow { who: who.into(), top1_percent: percent(self.top1), top5_percent: percent(self.top5), images }
+        AccuracyRow {
+            who: who.into(),
+            top1_percent: percent(self.top1),
+            top5_percent: percent(self.top5),
+            images,
+        }
     }
 }
 
-/// Compares the engines on photos, with the checkpoint where `unfolded` is given, else with the first engine.
+/// Compares the engines on photos, with the checkpoint where `unfolded` is given, else with the first engine. The
+/// accuracy of `variants`, evaluated here, joins the table.
 ///
 /// # Errors
 /// Unreadable photos, or an engine that fails.
 pub fn compare_on_images(
     candidates: &[Candidate],
     unfolded: Option<&Plan>,
+    variants: &[(&str, Plan)],
     images: &ImageList,
     manifest: &Manifest,
 ) -> Result<(Vec<Row>, Vec<AccuracyRow>)> {
     let [height, width] = manifest.preprocessing.crop.map(|side| side as usize);
     let evaluator = unfolded.map(Evaluator::<f32>::new);
-    let mut comparisons: Vec<Comparison> = candidates.iter().map(|_| Comparison::default()).collect();
+    let variant_evaluators: Vec<_> = variants
+        .iter()
+        .map(|(_, plan)| Evaluator::<f32>::new(plan))
+        .collect();
+    let mut variant_hits: Vec<Hits> = variants.iter().map(|_| Hits::default()).collect();
+    let mut comparisons: Vec<Comparison> =
+        candidates.iter().map(|_| Comparison::default()).collect();
     let mut hits: Vec<Hits> = (0..=candidates.len()).map(|_| Hits::default()).collect();
     images.for_each_chunk(|start, inputs| {
         let mut answers: Vec<Vec<Vec<f32>>> = Vec::new();
         for candidate in candidates {
-            answers.push(inputs.iter().map(|input| candidate.classifier.logits_of(input)).collect::<Result<_, _>>()?);
+            answers.push(
+                inputs
+                    .iter()
+                    .map(|input| candidate.classifier.logits_of(input))
+                    .collect::<Result<_, _>>()?,
+            );
         }
         let reference: Vec<Vec<f32>> = match &evaluator {
             Some(evaluator) => {
-                let logits = inputs.par_iter().map(|input| evaluator.logits(input, height, width));
+                let logits = inputs
+                    .par_iter()
+                    .map(|input| evaluator.logits(input, height, width));
                 logits.map(|logits| as_output(&logits, manifest)).collect()
             }
             None => answers.first().cloned().unwrap_or_default(),
         };
+        if let Some(truth) = &images.truth {
+            for (evaluator, hits) in variant_evaluators.iter().zip(&mut variant_hits) {
+                let logits: Vec<Vec<f32>> = inputs
+                    .par_iter()
+                    .map(|input| evaluator.logits(input, height, width))
+                    .collect();
+                logits
+                    .iter()
+                    .zip(&truth[start..])
+                    .for_each(|(logits, truth)| hits.add(logits, *truth));
+            }
+        }
         for (index, expected) in reference.iter().enumerate() {
             for (comparison, answers) in comparisons.iter_mut().zip(&answers) {
                 comparison.add(expected, &answers[index]);
@@ -334,11 +433,17 @@ pub fn compare_on_images(
         Ok(())
     })?;
     let what = format!("{} photos", images.paths.len());
-    let rows = candidates.iter().zip(&comparisons).map(|(candidate, comparison)| comparison.row(&candidate.name, &what));
+    let rows = candidates
+        .iter()
+        .zip(&comparisons)
+        .map(|(candidate, comparison)| comparison.row(&candidate.name, &what));
     let mut accuracy = Vec::new();
     if images.truth.is_some() {
         if evaluator.is_some() {
-            accuracy.push(hits[0].row("checkpoint", images.paths.len()));
+            accuracy.push(hits[0].row("checkpoint (fp32)", images.paths.len()));
+        }
+        for ((name, _), hits) in variants.iter().zip(&variant_hits) {
+            accuracy.push(hits.row(name, images.paths.len()));
         }
         for (candidate, hits) in candidates.iter().zip(&hits[1..]) {
             accuracy.push(hits.row(&candidate.name, images.paths.len()));
@@ -364,7 +469,10 @@ pub fn judge(report: &Report, precision: Precision) -> Result<()> {
                 ));
             }
         } else if !row.max_difference.is_finite() {
-            failures.push(format!("{} on {}: it gives numbers that are not finite", row.engine, row.inputs));
+            failures.push(format!(
+                "{} on {}: it gives numbers that are not finite",
+                row.engine, row.inputs
+            ));
         }
         if photos && row.agreement_percent < precision.least_agreement() {
             failures.push(format!(
@@ -379,7 +487,14 @@ pub fn judge(report: &Report, precision: Precision) -> Result<()> {
     if report.rows.is_empty() {
         failures.push("no engine ran the model".into());
     }
-    if failures.is_empty() { Ok(()) } else { bail!("the model does not answer as its checkpoint: {}", failures.join("; ")) }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        bail!(
+            "the model does not answer as its checkpoint: {}",
+            failures.join("; ")
+        )
+    }
 }
 
 /// The certificate for the manifest. Differences are given as the next power of ten above them, so that the file
@@ -415,12 +530,17 @@ fn power_of_ten_above(value: f64) -> Value {
     }
     let exponent = value.log10().floor() as i32 + 1;
     // Parsed from decimal text, so that it is written as 1e-5 and not as 0.000010000000000000001.
-    format!("1e{exponent}").parse::<f64>().map_or(Value::Null, Value::from)
+    format!("1e{exponent}")
+        .parse::<f64>()
+        .map_or(Value::Null, Value::from)
 }
 
 /// The report as lines for a person.
 pub fn lines(report: &Report) -> Vec<String> {
-    let mut lines = vec![format!("{:<14}{:<18}{:>18}{:>18}", "engine", "inputs", "max |difference|", "top-1 agreement")];
+    let mut lines = vec![format!(
+        "{:<14}{:<18}{:>18}{:>18}",
+        "engine", "inputs", "max |difference|", "top-1 agreement"
+    )];
     for row in &report.rows {
         lines.push(format!(
             "{:<14}{:<18}{:>18}{:>16.1} %",
@@ -432,7 +552,7 @@ pub fn lines(report: &Report) -> Vec<String> {
     }
     for row in &report.accuracy {
         lines.push(format!(
-            "accuracy on {} photos: {:<14} top-1 {:.1} %, top-5 {:.1} %",
+            "accuracy on {} photos: {:<24} top-1 {:.1} %, top-5 {:.1} %",
             row.images, row.who, row.top1_percent, row.top5_percent
         ));
     }
@@ -468,7 +588,10 @@ mod tests {
     fn not_a_number_is_never_agreement() {
         let mut comparison = Comparison::default();
         comparison.add(&[1.0, 2.0], &[f32::NAN, 2.0]);
-        let report = Report { rows: vec![comparison.row("tract", "2 synthetic")], ..Default::default() };
+        let report = Report {
+            rows: vec![comparison.row("tract", "2 synthetic")],
+            ..Default::default()
+        };
         for precision in [Precision::Float32, Precision::Int8] {
             assert!(judge(&report, precision).is_err());
         }
@@ -485,7 +608,10 @@ mod tests {
                 largest_logit: 10.0,
                 agreement_percent: 100.0,
             };
-            Report { rows: vec![row], ..Default::default() }
+            Report {
+                rows: vec![row],
+                ..Default::default()
+            }
         };
         assert!(judge(&report(0.9e-3), Precision::Float32).is_ok());
         assert!(judge(&report(1.1e-3), Precision::Float32).is_err());

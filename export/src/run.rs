@@ -21,7 +21,10 @@ use crate::{inspect, metadata, output, preprocess_graph, quant};
 /// # Errors
 /// Anything that keeps the model from being written and proved; then no file has changed.
 pub fn run_export(args: &ExportArgs) -> Result<()> {
-    let checkpoint = args.checkpoint.as_deref().context("--checkpoint is missing")?;
+    let checkpoint = args
+        .checkpoint
+        .as_deref()
+        .context("--checkpoint is missing")?;
     let target = args.output.as_deref().context("--output is missing")?;
     output::check_writable(target)?;
     let started = Instant::now();
@@ -37,7 +40,10 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     let size = input_size(&source.manifest);
     let built_secs = started.elapsed().as_secs_f64();
     let answers = proof::reference_answers(&unfolded, size);
-    let stored = StoredAnswers { ema: args.ema, ..StoredAnswers::new(precision, size, &answers) };
+    let stored = StoredAnswers {
+        ema: args.ema,
+        ..StoredAnswers::new(precision, size, &answers)
+    };
     metadata::set_metadata(&mut model, &source.manifest, false)?;
     model.set_metadata(PROOF_KEY, serde_json::to_string(&stored)?);
 
@@ -46,14 +52,34 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
         // The network itself is proved in tract; ONNX Runtime then runs the whole graph.
         engines.engines = vec!["tract".into()];
     }
-    let mut report = prove(&onnx::to_bytes(&model), checkpoint, &source.manifest, Some(&unfolded), answers, &engines)?;
+    let half = args
+        .quantize
+        .int8
+        .then(|| ("float16 weights", folded.with_half_weights()));
+    let networks = Networks {
+        unfolded: Some(&unfolded),
+        variants: half.as_slice(),
+    };
+    let mut report = prove(
+        &onnx::to_bytes(&model),
+        checkpoint,
+        &source.manifest,
+        &networks,
+        answers,
+        &engines,
+    )?;
     if args.preprocess_in_graph {
         model = embed_preprocessing(args, &source, &folded, &mut report)?;
         model.set_metadata(PROOF_KEY, serde_json::to_string(&stored)?);
     }
-    println!("proof       the file's answers against the checkpoint's own (float64, BatchNorm unfolded)");
-    proof::lines(&report).iter().for_each(|line| println!("            {line}"));
-    proof::judge(&report, precision).with_context(|| format!("{} was not written", target.display()))?;
+    println!(
+        "proof       the file's answers against the checkpoint's own (float64, BatchNorm unfolded)"
+    );
+    proof::lines(&report)
+        .iter()
+        .for_each(|line| println!("            {line}"));
+    proof::judge(&report, precision)
+        .with_context(|| format!("{} was not written", target.display()))?;
 
     let reference = "the checkpoint evaluated in float64, BatchNorm unfolded";
     source.manifest.certificate = Some(proof::certificate(&report, precision, reference));
@@ -74,7 +100,10 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
         source::sha256_file(target)?
     );
     let total_secs = started.elapsed().as_secs_f64();
-    println!("time        model {built_secs:.2} s, proof {:.2} s", total_secs - built_secs);
+    println!(
+        "time        model {built_secs:.2} s, proof {:.2} s",
+        total_secs - built_secs
+    );
     Ok(())
 }
 
@@ -93,21 +122,43 @@ fn input_size(manifest: &Manifest) -> [usize; 2] {
 }
 
 /// The model in the form the arguments ask for, without metadata.
-fn build_model(args: &ExportArgs, source: &Source, folded: &Plan) -> Result<(ModelProto, Precision)> {
+fn build_model(
+    args: &ExportArgs,
+    source: &Source,
+    folded: &Plan,
+) -> Result<(ModelProto, Precision)> {
     let [height, width] = input_size(&source.manifest);
-    let size = if args.dynamic_size { InputSize::Dynamic } else { InputSize::Fixed { height, width } };
+    let size = if args.dynamic_size {
+        InputSize::Dynamic
+    } else {
+        InputSize::Fixed { height, width }
+    };
     let softmax = args.softmax.then_some(source.manifest.temperature);
-    let options = EmitOptions { opset: args.opset, size, half_weights: args.fp16, softmax };
+    let options = EmitOptions {
+        opset: args.opset,
+        size,
+        half_weights: args.fp16,
+        softmax,
+    };
     if args.quantize.int8 {
         let model = quant::quantized_model(folded, &source.manifest, &args.quantize, &options)?;
         return Ok((model, Precision::Int8));
     }
-    let precision = if args.fp16 { Precision::Float16Weights } else { Precision::Float32 };
+    let precision = if args.fp16 {
+        Precision::Float16Weights
+    } else {
+        Precision::Float32
+    };
     Ok((emit::float_model(folded, &options)?, precision))
 }
 
 /// The model with its preprocessing inside, proved against the outside path; its row joins the report.
-fn embed_preprocessing(args: &ExportArgs, source: &Source, folded: &Plan, report: &mut Report) -> Result<ModelProto> {
+fn embed_preprocessing(
+    args: &ExportArgs,
+    source: &Source,
+    folded: &Plan,
+    report: &mut Report,
+) -> Result<ModelProto> {
     let [height, width] = input_size(&source.manifest);
     let options = EmitOptions {
         opset: args.opset.max(preprocess_graph::OPSET),
@@ -121,7 +172,8 @@ fn embed_preprocessing(args: &ExportArgs, source: &Source, folded: &Plan, report
         None => preprocess_graph::test_images(),
     };
     let library = args.proof.onnxruntime_lib.as_deref();
-    let proof = preprocess_graph::prove(&model, folded, &source.manifest, &options, library, &images)?;
+    let proof =
+        preprocess_graph::prove(&model, folded, &source.manifest, &options, library, &images)?;
     report.notes.push(format!(
         "preprocessing in the graph differs from outside by at most {:.3} pixel levels of 255 (bound {}), logits by {:.2e}, \
          best class the same on {:.1} % of {}",
@@ -134,24 +186,50 @@ fn embed_preprocessing(args: &ExportArgs, source: &Source, folded: &Plan, report
     Ok(model)
 }
 
+/// What the photos are compared with beside the engines.
+struct Networks<'a> {
+    unfolded: Option<&'a Plan>,
+    variants: &'a [(&'static str, Plan)],
+}
+
 /// Runs the engines on everything there is to compare.
 fn prove(
     bytes: &[u8],
     checkpoint: &Path,
     manifest: &Manifest,
-    unfolded: Option<&Plan>,
+    networks: &Networks<'_>,
     answers: Vec<Vec<f32>>,
     args: &ProofArgs,
 ) -> Result<Report> {
     let [height, width] = input_size(manifest);
     let (candidates, notes) = proof::open_engines(bytes, args)?;
-    let inputs = (0..answers.len()).map(|index| proof::synthetic_input(index, height, width)).collect::<Vec<_>>();
-    let mut expected = vec![Expected { what: format!("{} synthetic", inputs.len()), inputs, logits: answers }];
-    expected.extend(proof::trainer_answers(checkpoint, [height, width], manifest.labels.len())?);
-    let mut report = Report { rows: proof::compare(&candidates, &expected, manifest)?, notes, ..Default::default() };
+    let inputs = (0..answers.len())
+        .map(|index| proof::synthetic_input(index, height, width))
+        .collect::<Vec<_>>();
+    let mut expected = vec![Expected {
+        what: format!("{} synthetic", inputs.len()),
+        inputs,
+        logits: answers,
+    }];
+    expected.extend(proof::trainer_answers(
+        checkpoint,
+        [height, width],
+        manifest.labels.len(),
+    )?);
+    let mut report = Report {
+        rows: proof::compare(&candidates, &expected, manifest)?,
+        notes,
+        ..Default::default()
+    };
     if let Some(dir) = &args.verify_data {
         let images = ImageList::open(dir, manifest, args.verify_images)?;
-        let (rows, accuracy) = proof::compare_on_images(&candidates, unfolded, &images, manifest)?;
+        let (rows, accuracy) = proof::compare_on_images(
+            &candidates,
+            networks.unfolded,
+            networks.variants,
+            &images,
+            manifest,
+        )?;
         report.rows.extend(rows);
         report.accuracy = accuracy;
     }
@@ -164,31 +242,56 @@ fn prove(
 /// A model without a proof of ours, or one that no longer answers as it did.
 pub fn run_verify(args: &VerifyArgs) -> Result<()> {
     let model = onnx::read(&args.model)?;
-    let (Some(manifest), Some(stored)) = (model.metadata(MANIFEST_KEY), model.metadata(PROOF_KEY)) else {
+    let (Some(manifest), Some(stored)) = (model.metadata(MANIFEST_KEY), model.metadata(PROOF_KEY))
+    else {
         bail!(
             "{} carries no proof; only models written by export-onnx do (see `export-onnx inspect`)",
             args.model.display()
         );
     };
-    let manifest = Manifest::from_json(manifest).context("the manifest inside the model is damaged")?;
-    let stored: StoredAnswers = serde_json::from_str(stored).context("the proof inside the model is damaged")?;
+    let manifest =
+        Manifest::from_json(manifest).context("the manifest inside the model is damaged")?;
+    let stored: StoredAnswers =
+        serde_json::from_str(stored).context("the proof inside the model is damaged")?;
     if [stored.height, stored.width] != input_size(&manifest) {
-        bail!("the proof inside {} is for another input size", args.model.display());
+        bail!(
+            "the proof inside {} is for another input size",
+            args.model.display()
+        );
     }
-    let bytes = std::fs::read(&args.model).with_context(|| format!("cannot read {}", args.model.display()))?;
+    let bytes = std::fs::read(&args.model)
+        .with_context(|| format!("cannot read {}", args.model.display()))?;
     let mut answers = stored.logits()?;
     let mut unfolded = None;
     if let Some(checkpoint) = &args.checkpoint {
-        let plan = reload(checkpoint, &manifest, if stored.ema { WeightSet::Ema } else { WeightSet::Model })?;
+        let plan = reload(
+            checkpoint,
+            &manifest,
+            if stored.ema {
+                WeightSet::Ema
+            } else {
+                WeightSet::Model
+            },
+        )?;
         answers = proof::reference_answers(&plan, input_size(&manifest));
         unfolded = Some(plan);
     }
     let beside = args.checkpoint.as_deref().unwrap_or(&args.model);
-    let report = prove(&bytes, beside, &manifest, unfolded.as_ref(), answers, &args.proof)?;
+    let networks = Networks {
+        unfolded: unfolded.as_ref(),
+        variants: &[],
+    };
+    let report = prove(&bytes, beside, &manifest, &networks, answers, &args.proof)?;
     println!("model       {} ({})", args.model.display(), manifest.name);
-    let reference = if unfolded.is_some() { "the checkpoint, evaluated now" } else { "the answers stored in the file" };
+    let reference = if unfolded.is_some() {
+        "the checkpoint, evaluated now"
+    } else {
+        "the answers stored in the file"
+    };
     println!("proof       the file's answers against {reference}");
-    proof::lines(&report).iter().for_each(|line| println!("            {line}"));
+    proof::lines(&report)
+        .iter()
+        .for_each(|line| println!("            {line}"));
     proof::judge(&report, stored.precision)?;
     println!("verified    the model answers as its checkpoint");
     Ok(())
@@ -196,12 +299,18 @@ pub fn run_verify(args: &VerifyArgs) -> Result<()> {
 
 /// The unfolded network of the checkpoint a model says it was made from.
 fn reload(checkpoint: &Path, manifest: &Manifest, set: WeightSet) -> Result<Plan> {
-    let recorded = manifest.provenance.as_ref().and_then(|provenance| provenance.source_sha256.clone());
+    let recorded = manifest
+        .provenance
+        .as_ref()
+        .and_then(|provenance| provenance.source_sha256.clone());
     let found = source::sha256_file(checkpoint)?;
     if let Some(recorded) = recorded
         && recorded != found
     {
-        bail!("{} is not the checkpoint of this model: sha256 {found}, expected {recorded}", checkpoint.display());
+        bail!(
+            "{} is not the checkpoint of this model: sha256 {found}, expected {recorded}",
+            checkpoint.display()
+        );
     }
     let architecture = model_core::arch::by_name(&manifest.arch, manifest.labels.len())?;
     let weights = weights::load_state(&architecture, weights::read_set(checkpoint, set)?)?;
@@ -217,7 +326,9 @@ pub fn run_inspect(args: &InspectArgs) -> Result<()> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
-        inspect::lines(&summary, args.nodes).iter().for_each(|line| println!("{line}"));
+        inspect::lines(&summary, args.nodes)
+            .iter()
+            .for_each(|line| println!("{line}"));
     }
     Ok(())
 }

@@ -30,13 +30,20 @@ pub fn tool() -> String {
 /// # Errors
 /// A file that cannot be read, an architecture nobody named, weights or labels that do not fit.
 pub fn load(checkpoint: &Path, args: &ExportArgs) -> Result<Source> {
-    let set = if args.ema { WeightSet::Ema } else { WeightSet::Model };
+    let set = if args.ema {
+        WeightSet::Ema
+    } else {
+        WeightSet::Model
+    };
     let weights = weights::read_set(checkpoint, set).context("cannot use the checkpoint")?;
     let own = own_manifest(checkpoint, &weights)?;
     let sidecar = args.manifest.as_deref().map(read_manifest).transpose()?;
     let given = sidecar.or(own);
 
-    let arch_name = args.arch.clone().or_else(|| given.as_ref().map(|manifest| manifest.arch.clone()));
+    let arch_name = args
+        .arch
+        .clone()
+        .or_else(|| given.as_ref().map(|manifest| manifest.arch.clone()));
     let arch_name = arch_name.or_else(|| weights.metadata.get("arch").cloned());
     let Some(arch_name) = arch_name else {
         bail!(
@@ -46,16 +53,29 @@ pub fn load(checkpoint: &Path, args: &ExportArgs) -> Result<Source> {
         );
     };
     let num_classes = weights.num_classes().with_context(|| {
-        format!("{} has no classifier weight (fc.weight or classifier.weight)", checkpoint.display())
+        format!(
+            "{} has no classifier weight (fc.weight or classifier.weight)",
+            checkpoint.display()
+        )
     })?;
     let architecture = arch::by_name(&arch_name, num_classes)?;
     let metadata = weights.metadata.clone();
-    let weights = weights::load_state(&architecture, weights)
-        .with_context(|| format!("{} is no {} checkpoint", checkpoint.display(), architecture.name()))?;
+    let weights = weights::load_state(&architecture, weights).with_context(|| {
+        format!(
+            "{} is no {} checkpoint",
+            checkpoint.display(),
+            architecture.name()
+        )
+    })?;
 
     let mut manifest = match given {
         Some(manifest) => manifest,
-        None => Manifest::new(architecture.name(), architecture.name(), Vec::new(), default_preprocessing(&architecture)),
+        None => Manifest::new(
+            architecture.name(),
+            architecture.name(),
+            Vec::new(),
+            default_preprocessing(&architecture),
+        ),
     };
     manifest.arch = architecture.name().to_string();
     manifest.certificate = None;
@@ -77,31 +97,50 @@ pub fn load(checkpoint: &Path, args: &ExportArgs) -> Result<Source> {
         );
     }
     let recipe = match &args.recipe {
-        Some(path) => {
-            Some(std::fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?)
-        }
-        None => manifest.provenance.as_ref().and_then(|provenance| provenance.recipe.clone()),
+        Some(path) => Some(
+            std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the recipe {}", path.display()))?,
+        ),
+        None => manifest
+            .provenance
+            .as_ref()
+            .and_then(|provenance| provenance.recipe.clone()),
     };
-    let epoch = manifest.provenance.as_ref().and_then(|provenance| provenance.epoch);
+    let epoch = manifest
+        .provenance
+        .as_ref()
+        .and_then(|provenance| provenance.epoch);
     manifest.provenance = Some(Provenance {
-        source: checkpoint.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        source: checkpoint
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
         source_sha256: Some(sha256_file(checkpoint)?),
         tool: tool(),
         recipe,
         epoch: epoch.or_else(|| metadata.get("epoch").and_then(|epoch| epoch.parse().ok())),
     });
     manifest.validate()?;
-    Ok(Source { architecture, weights, manifest })
+    Ok(Source {
+        architecture,
+        weights,
+        manifest,
+    })
 }
 
 /// The manifest inside a checkpoint of ours.
 fn own_manifest(path: &Path, weights: &Weights) -> Result<Option<Manifest>> {
-    let Some(text) = weights.metadata.get(MANIFEST_KEY) else { return Ok(None) };
-    Manifest::from_json(text).map(Some).with_context(|| format!("the manifest inside {} is damaged", path.display()))
+    let Some(text) = weights.metadata.get(MANIFEST_KEY) else {
+        return Ok(None);
+    };
+    Manifest::from_json(text)
+        .map(Some)
+        .with_context(|| format!("the manifest inside {} is damaged", path.display()))
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest> {
-    Manifest::read_sidecar(path).with_context(|| format!("cannot use the manifest {}", path.display()))
+    Manifest::read_sidecar(path)
+        .with_context(|| format!("cannot use the manifest {}", path.display()))
 }
 
 /// torchvision's and timm's evaluation transforms of the weights these architectures usually carry.
@@ -116,7 +155,11 @@ fn default_preprocessing(architecture: &Architecture) -> Preprocessing {
             ..Preprocessing::imagenet()
         };
     }
-    if size <= 64 { Preprocessing::cifar10() } else { Preprocessing::imagenet() }
+    if size <= 64 {
+        Preprocessing::cifar10()
+    } else {
+        Preprocessing::imagenet()
+    }
 }
 
 /// One name a line, or `id<TAB>name`; or the word `imagenet1k`.
@@ -124,13 +167,21 @@ fn read_labels(list: &str) -> Result<Vec<Label>> {
     if list == "imagenet1k" {
         return Ok(labels::imagenet1k().to_vec());
     }
-    let text = std::fs::read_to_string(list)
-        .with_context(|| format!("cannot read the labels {list}; expected a text file with one name a line"))?;
+    let text = std::fs::read_to_string(list).with_context(|| {
+        format!("cannot read the labels {list}; expected a text file with one name a line")
+    })?;
     let label = |line: &str| match line.split_once('\t') {
-        Some((id, name)) => Label { id: Some(id.trim().to_string()), name: name.trim().to_string() },
+        Some((id, name)) => Label {
+            id: Some(id.trim().to_string()),
+            name: name.trim().to_string(),
+        },
         None => Label::named(line.trim()),
     };
-    Ok(text.lines().filter(|line| !line.trim().is_empty()).map(label).collect())
+    Ok(text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(label)
+        .collect())
 }
 
 /// SHA-256 of a file, lower-case hex.
@@ -138,10 +189,16 @@ fn read_labels(list: &str) -> Result<Vec<Label>> {
 /// # Errors
 /// A file that cannot be read.
 pub fn sha256_file(path: &Path) -> Result<String> {
-    let mut file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut file =
+        std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut HashWriter(&mut hasher)).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    std::io::copy(&mut file, &mut HashWriter(&mut hasher))
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

@@ -18,37 +18,89 @@ fn a_checkpoint_of_ours_needs_no_other_flag_and_verifies_later() {
     let output = dir.path().join("model.onnx");
     let export = || {
         let mut command = export_onnx();
-        command.arg("--checkpoint").arg(&checkpoint).arg("--output").arg(&output).args(["--engines", "tract"]);
+        command
+            .arg("--checkpoint")
+            .arg(&checkpoint)
+            .arg("--output")
+            .arg(&output)
+            .args(["--engines", "tract"]);
         command
     };
-    export().assert().success().stdout(contains("tract").and(contains("written")));
+    export()
+        .assert()
+        .success()
+        .stdout(contains("tract").and(contains("written")));
     let first = fs::read(&output).unwrap();
     export().assert().success();
-    assert_eq!(first, fs::read(&output).unwrap(), "the same input must give the same bytes");
+    assert_eq!(
+        first,
+        fs::read(&output).unwrap(),
+        "the same input must give the same bytes"
+    );
 
     let model = onnx::read(&output).unwrap();
     assert_eq!((model.opset(), model.ir_version), (17, Some(8)));
     let manifest = Manifest::from_json(model.metadata(MANIFEST_KEY).unwrap()).unwrap();
-    assert_eq!((manifest.arch.as_str(), manifest.labels.len()), ("resnet_tiny", 10));
+    assert_eq!(
+        (manifest.arch.as_str(), manifest.labels.len()),
+        ("resnet_tiny", 10)
+    );
     assert!(manifest.certificate.is_some() && manifest.provenance.unwrap().source_sha256.is_some());
     assert_eq!(model.metadata("task"), Some("classify"));
-    assert!(model.metadata("names").unwrap().starts_with("{0: 'class 0', 1: "));
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing else is left behind");
+    assert!(
+        model
+            .metadata("names")
+            .unwrap()
+            .starts_with("{0: 'class 0', 1: ")
+    );
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        2,
+        "nothing else is left behind"
+    );
 
     let verify = || {
         let mut command = export_onnx();
-        command.arg("verify").arg(&output).args(["--engines", "tract"]);
+        command
+            .arg("verify")
+            .arg(&output)
+            .args(["--engines", "tract"]);
         command
     };
     verify().assert().success().stdout(contains("verified"));
-    verify().arg("--checkpoint").arg(&checkpoint).assert().success();
-    verify().arg("--data").arg(common::samples()).assert().success().stdout(contains("photos"));
-    export_onnx().arg("inspect").arg(&output).assert().success().stdout(contains("Conv x").and(contains("MACs")));
-    let json = export_onnx().arg("inspect").arg(&output).arg("--json").output().unwrap();
+    verify()
+        .arg("--checkpoint")
+        .arg(&checkpoint)
+        .assert()
+        .success();
+    verify()
+        .arg("--data")
+        .arg(common::samples())
+        .assert()
+        .success()
+        .stdout(contains("photos"));
+    export_onnx()
+        .arg("inspect")
+        .arg(&output)
+        .assert()
+        .success()
+        .stdout(contains("Conv x").and(contains("MACs")));
+    let json = export_onnx()
+        .arg("inspect")
+        .arg(&output)
+        .arg("--json")
+        .output()
+        .unwrap();
     let summary: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
-    assert_eq!(summary["inputs"][0]["shape"], serde_json::json!(["batch", "3", "32", "32"]));
+    assert_eq!(
+        summary["inputs"][0]["shape"],
+        serde_json::json!(["batch", "3", "32", "32"])
+    );
     let architecture = arch::by_name("resnet_tiny", 10).unwrap();
-    assert_eq!(summary["macs"].as_u64().unwrap(), architecture.graph().macs([32, 32]));
+    assert_eq!(
+        summary["macs"].as_u64().unwrap(),
+        architecture.graph().macs([32, 32])
+    );
 }
 
 #[test]
@@ -56,13 +108,25 @@ fn a_changed_model_does_not_verify() {
     let dir = tempfile::tempdir().unwrap();
     let output = dir.path().join("model.onnx");
     let checkpoint = tiny_checkpoint(dir.path());
-    export_onnx().arg("--checkpoint").arg(&checkpoint).arg("-o").arg(&output).assert().success();
+    export_onnx()
+        .arg("--checkpoint")
+        .arg(&checkpoint)
+        .arg("-o")
+        .arg(&output)
+        .assert()
+        .success();
     let mut model = onnx::read(&output).unwrap();
     let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
     let raw = tensor.raw_data.as_mut().unwrap();
     raw[..4].copy_from_slice(&9.0f32.to_le_bytes());
     fs::write(&output, onnx::to_bytes(&model)).unwrap();
-    let verify = export_onnx().arg("verify").arg(&output).args(["--engines", "tract"]).assert().failure().code(1);
+    let verify = export_onnx()
+        .arg("verify")
+        .arg(&output)
+        .args(["--engines", "tract"])
+        .assert()
+        .failure()
+        .code(1);
     verify.stderr(contains("does not answer as its checkpoint"));
 }
 
@@ -78,12 +142,26 @@ fn disagreement_keeps_the_old_file() {
         data: vec![value; shape.iter().product()],
     };
     let mut stored = model_core::weights::Weights::default();
-    stored.tensors.insert("input".into(), tensor(&[1, 3, 32, 32], 0.5));
-    stored.tensors.insert("logits".into(), tensor(&[1, 10], 7.0));
+    stored
+        .tensors
+        .insert("input".into(), tensor(&[1, 3, 32, 32], 0.5));
+    stored
+        .tensors
+        .insert("logits".into(), tensor(&[1, 10], 7.0));
     common::write_checkpoint(&dir.path().join("best.logits.safetensors"), &stored, None);
-    let run = export_onnx().arg("--checkpoint").arg(&checkpoint).arg("-o").arg(&output).assert().failure().code(1);
+    let run = export_onnx()
+        .arg("--checkpoint")
+        .arg(&checkpoint)
+        .arg("-o")
+        .arg(&output)
+        .assert()
+        .failure()
+        .code(1);
     run.stderr(contains("of the trainer").and(contains("was not written")));
-    assert_eq!(fs::read_to_string(&output).unwrap(), "what was there before");
+    assert_eq!(
+        fs::read_to_string(&output).unwrap(),
+        "what was there before"
+    );
 }
 
 #[test]
@@ -96,15 +174,34 @@ fn every_variant_is_written_and_proved() {
         ("softmax", vec!["--softmax"]),
         ("opset", vec!["--opset", "13"]),
         ("side", vec!["--side-files"]),
-        ("int8", vec!["--int8", "--calibration", &samples, "--equalize"]),
+        (
+            "int8",
+            vec!["--int8", "--calibration", &samples, "--equalize"],
+        ),
     ] {
         let output = dir.path().join(format!("{name}.onnx"));
         let mut command = export_onnx();
-        command.arg("--checkpoint").arg(&checkpoint).arg("-o").arg(&output).args(["--engines", "tract"]).args(flags);
+        command
+            .arg("--checkpoint")
+            .arg(&checkpoint)
+            .arg("-o")
+            .arg(&output)
+            .args(["--engines", "tract"])
+            .args(flags);
         command.assert().success();
-        export_onnx().arg("verify").arg(&output).args(["--engines", "tract"]).assert().success();
+        export_onnx()
+            .arg("verify")
+            .arg(&output)
+            .args(["--engines", "tract"])
+            .assert()
+            .success();
     }
-    for side in ["manifest.yaml", "labels.txt", "config.json", "preprocessor_config.json"] {
+    for side in [
+        "manifest.yaml",
+        "labels.txt",
+        "config.json",
+        "preprocessor_config.json",
+    ] {
         assert!(dir.path().join(side).is_file(), "{side} is missing");
     }
     let size = |name: &str| fs::metadata(dir.path().join(name)).unwrap().len();
@@ -124,10 +221,17 @@ fn bad_input_gives_one_clear_line_and_leaves_files_alone() {
         path.display().to_string()
     };
     let cut = file("cut.safetensors", &whole[..whole.len() / 2]);
-    let text = file("text.pth", b"this is no checkpoint, only text that is long enough");
+    let text = file(
+        "text.pth",
+        b"this is no checkpoint, only text that is long enough",
+    );
     let good = checkpoint.display().to_string();
     let target = output.display().to_string();
-    let missing_dir = dir.path().join("no/such/folder/model.onnx").display().to_string();
+    let missing_dir = dir
+        .path()
+        .join("no/such/folder/model.onnx")
+        .display()
+        .to_string();
     let folder = dir.path().display().to_string();
 
     let architecture = arch::by_name("resnet_tiny", 10).unwrap();
@@ -137,23 +241,94 @@ fn bad_input_gives_one_clear_line_and_leaves_files_alone() {
     let nameless = nameless.display().to_string();
     weights.tensors.get_mut("conv1.weight").unwrap().data[5] = f32::NAN;
     let nan = dir.path().join("nan.safetensors");
-    common::write_checkpoint(&nan, &weights, Some(&common::manifest("resnet_tiny", 10, 32)));
+    common::write_checkpoint(
+        &nan,
+        &weights,
+        Some(&common::manifest("resnet_tiny", 10, 32)),
+    );
     let nan = nan.display().to_string();
 
     let cases: Vec<(Vec<&str>, &str)> = vec![
-        (vec!["--checkpoint", "nowhere.pth", "--output", &target], "nowhere.pth"),
-        (vec!["--checkpoint", &cut, "--output", &target], "not a complete safetensors file"),
-        (vec!["--checkpoint", &text, "--output", &target], "neither safetensors nor a PyTorch checkpoint"),
-        (vec!["--checkpoint", &nan, "--output", &target], "'conv1.weight' holds NaN"),
-        (vec!["--checkpoint", &nameless, "--output", &target], "--arch"),
-        (vec!["--checkpoint", &good, "--output", &target, "--arch", "resnet18"], "do not fit the network"),
-        (vec!["--checkpoint", &good, "--output", &target, "--arch", "resnet51"], "resnet50"),
-        (vec!["--checkpoint", &good, "--output", &target, "--opset", "7"], "opset 7"),
-        (vec!["--checkpoint", &good, "--output", &target, "--ema"], "moving average"),
-        (vec!["--checkpoint", &good, "--output", &target, "--labels", "imagenet1k"], "1000 labels"),
-        (vec!["--checkpoint", &good, "--output", &target, "--verify-data", &missing_dir], "image folder"),
-        (vec!["--checkpoint", &good, "--output", &missing_dir], "cannot write"),
-        (vec!["--checkpoint", &good, "--output", &folder], "it is a folder"),
+        (
+            vec!["--checkpoint", "nowhere.pth", "--output", &target],
+            "nowhere.pth",
+        ),
+        (
+            vec!["--checkpoint", &cut, "--output", &target],
+            "not a complete safetensors file",
+        ),
+        (
+            vec!["--checkpoint", &text, "--output", &target],
+            "neither safetensors nor a PyTorch checkpoint",
+        ),
+        (
+            vec!["--checkpoint", &nan, "--output", &target],
+            "'conv1.weight' holds NaN",
+        ),
+        (
+            vec!["--checkpoint", &nameless, "--output", &target],
+            "--arch",
+        ),
+        (
+            vec![
+                "--checkpoint",
+                &good,
+                "--output",
+                &target,
+                "--arch",
+                "resnet18",
+            ],
+            "do not fit the network",
+        ),
+        (
+            vec![
+                "--checkpoint",
+                &good,
+                "--output",
+                &target,
+                "--arch",
+                "resnet51",
+            ],
+            "resnet50",
+        ),
+        (
+            vec!["--checkpoint", &good, "--output", &target, "--opset", "7"],
+            "opset 7",
+        ),
+        (
+            vec!["--checkpoint", &good, "--output", &target, "--ema"],
+            "moving average",
+        ),
+        (
+            vec![
+                "--checkpoint",
+                &good,
+                "--output",
+                &target,
+                "--labels",
+                "imagenet1k",
+            ],
+            "1000 labels",
+        ),
+        (
+            vec![
+                "--checkpoint",
+                &good,
+                "--output",
+                &target,
+                "--verify-data",
+                &missing_dir,
+            ],
+            "image folder",
+        ),
+        (
+            vec!["--checkpoint", &good, "--output", &missing_dir],
+            "cannot write",
+        ),
+        (
+            vec!["--checkpoint", &good, "--output", &folder],
+            "it is a folder",
+        ),
         (vec!["inspect", &text], "not an ONNX model"),
         (vec!["verify", &text], "not an ONNX model"),
     ];
@@ -161,12 +336,21 @@ fn bad_input_gives_one_clear_line_and_leaves_files_alone() {
         let assert = export_onnx().args(&arguments).assert().failure().code(1);
         let stderr = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
         assert!(stderr.contains(expected), "{arguments:?} says: {stderr}");
-        assert_eq!(stderr.trim_end().lines().count(), 1, "{arguments:?} says more than a line: {stderr}");
+        assert_eq!(
+            stderr.trim_end().lines().count(),
+            1,
+            "{arguments:?} says more than a line: {stderr}"
+        );
         assert!(!stderr.contains("panicked"), "{stderr}");
     }
     assert_eq!(fs::read_to_string(&output).unwrap(), "before");
     let leftovers = fs::read_dir(dir.path()).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".partial")
+        entry
+            .as_ref()
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .ends_with(".partial")
     });
     assert_eq!(leftovers.count(), 0);
 }

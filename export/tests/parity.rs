@@ -17,26 +17,45 @@ const SIZE: usize = 64;
 
 fn golden(name: &str) -> Vec<f32> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden.json");
-    let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let logits = json["logits"][name].as_array().unwrap();
-    logits.iter().map(|value| value.as_f64().unwrap() as f32).collect()
+    logits
+        .iter()
+        .map(|value| value.as_f64().unwrap() as f32)
+        .collect()
 }
 
 fn unfolded(name: &str) -> Plan {
     let architecture = arch::by_name(name, 10).unwrap();
-    Plan::lower(&architecture.graph(), &common::procedural_weights(&architecture)).unwrap()
+    Plan::lower(
+        &architecture.graph(),
+        &common::procedural_weights(&architecture),
+    )
+    .unwrap()
 }
 
 fn options(size: InputSize) -> EmitOptions {
-    EmitOptions { opset: emit::DEFAULT_OPSET, size, half_weights: false, softmax: None }
+    EmitOptions {
+        opset: emit::DEFAULT_OPSET,
+        size,
+        half_weights: false,
+        softmax: None,
+    }
 }
 
 fn fixed() -> InputSize {
-    InputSize::Fixed { height: SIZE, width: SIZE }
+    InputSize::Fixed {
+        height: SIZE,
+        width: SIZE,
+    }
 }
 
 fn in_tract(model: &onnx::ModelProto, name: &str, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
-    let options = Options { manifest: Some(common::manifest(name, 10, SIZE as u32)), ..Default::default() };
+    let options = Options {
+        manifest: Some(common::manifest(name, 10, SIZE as u32)),
+        ..Default::default()
+    };
     let classifier = Classifier::from_bytes(onnx::to_bytes(model), name, &options).unwrap();
     let output = classifier.logits_of(&inputs.concat()).unwrap();
     output.chunks(10).map(<[f32]>::to_vec).collect()
@@ -44,9 +63,14 @@ fn in_tract(model: &onnx::ModelProto, name: &str, inputs: &[Vec<f32>]) -> Vec<Ve
 
 fn assert_close(got: &[f32], expected: &[f32], tolerance: f32, what: &str) {
     assert_eq!(got.len(), expected.len(), "{what}");
-    let scale = expected.iter().fold(1.0f32, |top, value| top.max(value.abs()));
+    let scale = expected
+        .iter()
+        .fold(1.0f32, |top, value| top.max(value.abs()));
     for (a, b) in got.iter().zip(expected) {
-        assert!((a - b).abs() <= tolerance * scale, "{what}: {got:?} instead of {expected:?}");
+        assert!(
+            (a - b).abs() <= tolerance * scale,
+            "{what}: {got:?} instead of {expected:?}"
+        );
     }
 }
 
@@ -56,15 +80,33 @@ fn networks_answer_as_in_pytorch() {
     for name in ["resnet18", "resnet50", "efficientnet_lite0"] {
         let expected = golden(name);
         let plan = unfolded(name);
-        let exact: Vec<f32> =
-            Evaluator::<f64>::new(&plan).logits(&input, SIZE, SIZE).iter().map(|value| *value as f32).collect();
-        assert_close(&exact, &expected, 1e-6, &format!("{name}, evaluated in f64"));
+        let exact: Vec<f32> = Evaluator::<f64>::new(&plan)
+            .logits(&input, SIZE, SIZE)
+            .iter()
+            .map(|value| *value as f32)
+            .collect();
+        assert_close(
+            &exact,
+            &expected,
+            1e-6,
+            &format!("{name}, evaluated in f64"),
+        );
         let folded = plan.fold().unwrap();
         for size in [fixed(), InputSize::Dynamic] {
             let model = emit::float_model(&folded, &options(size)).unwrap();
             let got = in_tract(&model, name, &[input.clone(), input.clone()]);
-            assert_close(&got[0], &expected, 1e-4, &format!("{name} {size:?} in tract"));
-            assert_close(&got[1], &got[0], 1e-5, &format!("{name} {size:?}, second of a batch"));
+            assert_close(
+                &got[0],
+                &expected,
+                1e-4,
+                &format!("{name} {size:?} in tract"),
+            );
+            assert_close(
+                &got[1],
+                &got[0],
+                1e-5,
+                &format!("{name} {size:?}, second of a batch"),
+            );
         }
     }
 }
@@ -73,12 +115,34 @@ fn networks_answer_as_in_pytorch() {
 fn same_input_same_bytes_and_half_weights_are_half_the_size() {
     let folded = unfolded("resnet_tiny").fold().unwrap();
     let bytes = |half_weights| {
-        onnx::to_bytes(&emit::float_model(&folded, &EmitOptions { half_weights, ..options(fixed()) }).unwrap())
+        onnx::to_bytes(
+            &emit::float_model(
+                &folded,
+                &EmitOptions {
+                    half_weights,
+                    ..options(fixed())
+                },
+            )
+            .unwrap(),
+        )
     };
     assert_eq!(bytes(false), bytes(false));
-    assert!(bytes(true).len() * 10 < bytes(false).len() * 7, "{} of {}", bytes(true).len(), bytes(false).len());
-    let wrong = EmitOptions { opset: 9, ..options(fixed()) };
-    assert!(emit::float_model(&folded, &wrong).unwrap_err().to_string().contains("opset 9"));
+    assert!(
+        bytes(true).len() * 10 < bytes(false).len() * 7,
+        "{} of {}",
+        bytes(true).len(),
+        bytes(false).len()
+    );
+    let wrong = EmitOptions {
+        opset: 9,
+        ..options(fixed())
+    };
+    assert!(
+        emit::float_model(&folded, &wrong)
+            .unwrap_err()
+            .to_string()
+            .contains("opset 9")
+    );
 }
 
 #[test]
@@ -101,14 +165,26 @@ fn statistics(plan: &Plan, inputs: &[Vec<f32>]) -> export::quant::calibrate::Sta
         evaluator.run(input, SIZE, SIZE, |index, map| {
             ranges[index].include(&map.data);
             let pixels = map.height * map.width;
-            means[index] = map.data.chunks(pixels).map(|p| f64::from(p.iter().sum::<f32>()) / pixels as f64).collect();
+            means[index] = map
+                .data
+                .chunks(pixels)
+                .map(|p| f64::from(p.iter().sum::<f32>()) / pixels as f64)
+                .collect();
         });
     }
-    let mut histograms: Vec<_> = ranges.iter().map(|range| observe::Histogram::new(*range)).collect();
+    let mut histograms: Vec<_> = ranges
+        .iter()
+        .map(|range| observe::Histogram::new(*range))
+        .collect();
     for input in inputs {
-        evaluator.run(input, SIZE, SIZE, |index, map| histograms[index].include(&map.data));
+        evaluator.run(input, SIZE, SIZE, |index, map| {
+            histograms[index].include(&map.data)
+        });
     }
-    export::quant::calibrate::Statistics { histograms, channel_means: means }
+    export::quant::calibrate::Statistics {
+        histograms,
+        channel_means: means,
+    }
 }
 
 /// The QDQ file in an engine gives what the quantiser's own arithmetic says it gives, and stays near the float
@@ -116,7 +192,9 @@ fn statistics(plan: &Plan, inputs: &[Vec<f32>]) -> export::quant::calibrate::Sta
 #[test]
 fn quantised_files_answer_as_simulated() {
     let plan = unfolded("resnet_tiny").fold().unwrap();
-    let inputs: Vec<Vec<f32>> = (0..4).map(|index| synthetic_input(index, SIZE, SIZE)).collect();
+    let inputs: Vec<Vec<f32>> = (0..4)
+        .map(|index| synthetic_input(index, SIZE, SIZE))
+        .collect();
     let statistics = statistics(&plan, &inputs);
     let base = Settings {
         method: Method::MinMax,
@@ -130,19 +208,46 @@ fn quantised_files_answer_as_simulated() {
     let float = Evaluator::<f32>::new(&plan).logits(&inputs[0], SIZE, SIZE);
     for settings in [
         base.clone(),
-        Settings { activations: Activations::Symmetric, method: Method::Mse, ..base.clone() },
-        Settings { keep_first: true, keep_last: true, method: Method::Percentile, ..base.clone() },
-        Settings { seven_bit: true, bias_correction: false, ..base.clone() },
+        Settings {
+            activations: Activations::Symmetric,
+            method: Method::Mse,
+            ..base.clone()
+        },
+        Settings {
+            keep_first: true,
+            keep_last: true,
+            method: Method::Percentile,
+            ..base.clone()
+        },
+        Settings {
+            seven_bit: true,
+            bias_correction: false,
+            ..base.clone()
+        },
     ] {
         let network = scheme::quantize(&plan, &statistics, &settings).unwrap();
         if settings.seven_bit {
-            let all = network.weights.iter().flatten().flat_map(|weights| &weights.values);
+            let all = network
+                .weights
+                .iter()
+                .flatten()
+                .flat_map(|weights| &weights.values);
             assert!(all.clone().all(|value| (-64..=64).contains(value)));
         }
         let simulated = simulate::logits(&network, &inputs[..1], [SIZE, SIZE]);
         let model = write::qdq_model(&network, &options(fixed())).unwrap();
         let got = in_tract(&model, "resnet_tiny", &inputs[..1]);
-        assert_close(&got[0], &simulated[0], 2e-2, &format!("{settings:?} in tract"));
-        assert_close(&got[0], &float, 0.15, &format!("{settings:?} against float"));
+        assert_close(
+            &got[0],
+            &simulated[0],
+            2e-2,
+            &format!("{settings:?} in tract"),
+        );
+        assert_close(
+            &got[0],
+            &float,
+            0.15,
+            &format!("{settings:?} against float"),
+        );
     }
 }

@@ -19,7 +19,11 @@ pub struct Statistics {
 ///
 /// # Errors
 /// Unreadable images, or a network that gives NaN on one.
-pub fn calibrate(plan: &Plan, images: &ImageList, [height, width]: [usize; 2]) -> Result<Statistics> {
+pub fn calibrate(
+    plan: &Plan,
+    images: &ImageList,
+    [height, width]: [usize; 2],
+) -> Result<Statistics> {
     let layers = plan.layers.len();
     let evaluator = Evaluator::<f32>::new(plan);
     let mut ranges = vec![Range::default(); layers];
@@ -33,7 +37,9 @@ pub fn calibrate(plan: &Plan, images: &ImageList, [height, width]: [usize; 2]) -
                 let logits = evaluator.run(input, height, width, |index, map| {
                     ranges[index].include(&map.data);
                     let pixels = (map.height * map.width).max(1);
-                    let mean = |plane: &[f32]| plane.iter().map(|v| f64::from(*v)).sum::<f64>() / pixels as f64;
+                    let mean = |plane: &[f32]| {
+                        plane.iter().map(|v| f64::from(*v)).sum::<f64>() / pixels as f64
+                    };
                     means[index] = map.data.chunks_exact(pixels).map(mean).collect();
                 });
                 (ranges, means, logits.iter().all(|value| value.is_finite()))
@@ -41,12 +47,18 @@ pub fn calibrate(plan: &Plan, images: &ImageList, [height, width]: [usize; 2]) -
             .collect();
         for (place, (image_ranges, means, finite)) in seen.into_iter().enumerate() {
             if !finite {
-                bail!("the network gives no finite answer for {}", images.paths[start + place].display());
+                bail!(
+                    "the network gives no finite answer for {}",
+                    images.paths[start + place].display()
+                );
             }
             for index in 0..layers {
                 ranges[index] = ranges[index].union(image_ranges[index]);
                 sums[index].resize(means[index].len(), 0.0);
-                sums[index].iter_mut().zip(&means[index]).for_each(|(sum, mean)| *sum += mean);
+                sums[index]
+                    .iter_mut()
+                    .zip(&means[index])
+                    .for_each(|(sum, mean)| *sum += mean);
             }
         }
         Ok(())
@@ -59,17 +71,25 @@ pub fn calibrate(plan: &Plan, images: &ImageList, [height, width]: [usize; 2]) -
             .par_iter()
             .map(|input| {
                 let mut own = empty.clone();
-                evaluator.run(input, height, width, |index, map| own[index].include(&map.data));
+                evaluator.run(input, height, width, |index, map| {
+                    own[index].include(&map.data)
+                });
                 own
             })
             .reduce_with(|mut a, b| {
                 a.iter_mut().zip(&b).for_each(|(a, b)| a.merge(b));
                 a
             });
-        histograms.iter_mut().zip(seen.iter().flatten()).for_each(|(total, part)| total.merge(part));
+        histograms
+            .iter_mut()
+            .zip(seen.iter().flatten())
+            .for_each(|(total, part)| total.merge(part));
         Ok(())
     })?;
     let count = images.paths.len() as f64;
     sums.iter_mut().flatten().for_each(|sum| *sum /= count);
-    Ok(Statistics { histograms, channel_means: sums })
+    Ok(Statistics {
+        histograms,
+        channel_means: sums,
+    })
 }

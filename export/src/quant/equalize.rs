@@ -36,17 +36,25 @@ fn pairs(plan: &Plan) -> Vec<(usize, usize)> {
         }
         is_conv(next).then_some((first, next))
     };
-    (0..plan.layers.len()).filter(|index| is_conv(*index)).filter_map(pair).collect()
+    (0..plan.layers.len())
+        .filter(|index| is_conv(*index))
+        .filter_map(pair)
+        .collect()
 }
 
 /// Largest |weight| that reads input channel `channel`.
 fn input_range(conv: &ConvLayer, channel: usize) -> f64 {
-    input_weights(conv, channel).map(|at| conv.weight[at].abs()).fold(0.0, f64::max)
+    input_weights(conv, channel)
+        .map(|at| conv.weight[at].abs())
+        .fold(0.0, f64::max)
 }
 
 /// Places in the weight that read input channel `channel`.
 fn input_weights(conv: &ConvLayer, channel: usize) -> impl Iterator<Item = usize> + use<> {
-    let (group_in, group_out) = (conv.in_channels / conv.groups, conv.out_channels / conv.groups);
+    let (group_in, group_out) = (
+        conv.in_channels / conv.groups,
+        conv.out_channels / conv.groups,
+    );
     let area = conv.kernel * conv.kernel;
     let (group, place) = (channel / group_in, channel % group_in);
     (group * group_out..(group + 1) * group_out)
@@ -54,18 +62,30 @@ fn input_weights(conv: &ConvLayer, channel: usize) -> impl Iterator<Item = usize
 }
 
 fn balance(plan: &mut Plan, first: usize, second: usize) {
-    let (LayerOp::Conv(a), LayerOp::Conv(b)) = (&plan.layers[first].op, &plan.layers[second].op) else { return };
+    let (LayerOp::Conv(a), LayerOp::Conv(b)) = (&plan.layers[first].op, &plan.layers[second].op)
+    else {
+        return;
+    };
     let window = a.weight.len() / a.out_channels;
     let scales: Vec<f64> = (0..a.out_channels)
         .map(|channel| {
-            let own = a.weight[channel * window..(channel + 1) * window].iter().map(|w| w.abs()).fold(0.0, f64::max);
+            let own = a.weight[channel * window..(channel + 1) * window]
+                .iter()
+                .map(|w| w.abs())
+                .fold(0.0, f64::max);
             let next = input_range(b, channel);
-            if own > 0.0 && next > 0.0 { (own / next).sqrt().clamp(1.0 / MAX_SCALE, MAX_SCALE) } else { 1.0 }
+            if own > 0.0 && next > 0.0 {
+                (own / next).sqrt().clamp(1.0 / MAX_SCALE, MAX_SCALE)
+            } else {
+                1.0
+            }
         })
         .collect();
     if let LayerOp::Conv(a) = &mut plan.layers[first].op {
         for (channel, weights) in a.weight.chunks_exact_mut(window).enumerate() {
-            weights.iter_mut().for_each(|weight| *weight /= scales[channel]);
+            weights
+                .iter_mut()
+                .for_each(|weight| *weight /= scales[channel]);
             a.bias[channel] /= scales[channel];
         }
     }

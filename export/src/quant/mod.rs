@@ -101,11 +101,19 @@ pub fn quantized_model(
     options: &EmitOptions,
 ) -> Result<ModelProto> {
     let settings = Settings::from_args(args);
-    let InputSize::Fixed { height, width } = options.size else { bail!("int8 needs a fixed input size") };
+    let InputSize::Fixed { height, width } = options.size else {
+        bail!("int8 needs a fixed input size")
+    };
     if options.opset < 13 {
-        bail!("per-channel int8 needs opset 13 or newer, got {}", options.opset);
+        bail!(
+            "per-channel int8 needs opset 13 or newer, got {}",
+            options.opset
+        );
     }
-    let dir = args.calibration.as_deref().context("--int8 needs --calibration DIR")?;
+    let dir = args
+        .calibration
+        .as_deref()
+        .context("--int8 needs --calibration DIR")?;
     let images = ImageList::open(dir, manifest, args.calibration_images)
         .with_context(|| format!("cannot calibrate on {}", dir.display()))?;
     let balanced;
@@ -117,7 +125,11 @@ pub fn quantized_model(
     };
     let statistics = calibrate::calibrate(plan, &images, [height, width])?;
     let network = scheme::quantize(plan, &statistics, &settings)?;
-    println!("int8        calibrated on {} photos ({:?} ranges)", images.paths.len(), settings.method);
+    println!(
+        "int8        calibrated on {} photos ({:?} ranges)",
+        images.paths.len(),
+        settings.method
+    );
     let inputs = images.load(0, images.paths.len().min(ERROR_IMAGES))?;
     for line in simulate::error_table(plan, &network, &inputs, [height, width]) {
         println!("            {line}");

@@ -25,7 +25,10 @@ impl Range {
 
     /// The smallest range that holds both.
     pub fn union(self, other: Self) -> Self {
-        Self { min: self.min.min(other.min), max: self.max.max(other.max) }
+        Self {
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+        }
     }
 }
 
@@ -38,7 +41,10 @@ pub struct Histogram {
 
 impl Histogram {
     pub fn new(range: Range) -> Self {
-        Self { range, counts: vec![0; BINS] }
+        Self {
+            range,
+            counts: vec![0; BINS],
+        }
     }
 
     fn width(&self) -> f64 {
@@ -54,7 +60,10 @@ impl Histogram {
     }
 
     pub fn merge(&mut self, other: &Self) {
-        self.counts.iter_mut().zip(&other.counts).for_each(|(a, b)| *a += b);
+        self.counts
+            .iter_mut()
+            .zip(&other.counts)
+            .for_each(|(a, b)| *a += b);
     }
 
     fn total(&self) -> u64 {
@@ -81,12 +90,27 @@ impl Histogram {
 
     fn percentile(&self) -> Range {
         let one_sided = self.range.min >= 0.0 || self.range.max <= 0.0;
-        let allowed = self.total() as f64 * if one_sided { CLIPPED_SHARE } else { CLIPPED_SHARE / 2.0 };
+        let allowed = self.total() as f64
+            * if one_sided {
+                CLIPPED_SHARE
+            } else {
+                CLIPPED_SHARE / 2.0
+            };
         let low = self.first_beyond(allowed, 0..BINS).unwrap_or(0);
-        let high = self.first_beyond(allowed, (0..BINS).rev()).unwrap_or(BINS - 1);
+        let high = self
+            .first_beyond(allowed, (0..BINS).rev())
+            .unwrap_or(BINS - 1);
         let edge = |bin: usize| (f64::from(self.range.min) + bin as f64 * self.width()) as f32;
-        let min = if self.range.min < 0.0 { edge(low).min(0.0) } else { self.range.min };
-        let max = if self.range.max > 0.0 { edge(high + 1).max(0.0).min(self.range.max) } else { self.range.max };
+        let min = if self.range.min < 0.0 {
+            edge(low).min(0.0)
+        } else {
+            self.range.min
+        };
+        let max = if self.range.max > 0.0 {
+            edge(high + 1).max(0.0).min(self.range.max)
+        } else {
+            self.range.max
+        };
         Range { min, max }
     }
 
@@ -102,7 +126,13 @@ impl Histogram {
     /// Tries smaller ranges and keeps the one whose rounding and clipping lose least.
     fn least_squares(&self, levels: u32) -> Range {
         let steps = |full: f32| -> Vec<f32> {
-            if full == 0.0 { vec![0.0] } else { (0..=24).map(|step| full * (1.0 - 0.03 * step as f32)).collect() }
+            if full == 0.0 {
+                vec![0.0]
+            } else {
+                (0..=24)
+                    .map(|step| full * (1.0 - 0.03 * step as f32))
+                    .collect()
+            }
         };
         let mut best = (f64::INFINITY, self.range);
         for min in steps(self.range.min) {
@@ -120,11 +150,20 @@ impl Histogram {
         let step = (max - min) / f64::from(levels);
         let rounding = step * step / 12.0;
         let mut error = 0.0;
-        for (bin, count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        for (bin, count) in self
+            .counts
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+        {
             let value = self.centre(bin);
             let beyond = (min - value).max(value - max).max(0.0);
             // A value exactly at zero (most of a ReLU's output) is represented exactly.
-            let own = if value.abs() < self.width() && min == 0.0 { 0.0 } else { rounding };
+            let own = if value.abs() < self.width() && min == 0.0 {
+                0.0
+            } else {
+                rounding
+            };
             error += *count as f64 * (beyond * beyond + own);
         }
         error
@@ -141,7 +180,11 @@ impl Histogram {
         // Zeros (a ReLU gives mostly those) are exact in any range and would drown the rest, so the first bin takes
         // its neighbour's count.
         magnitudes[0] = magnitudes[1];
-        let levels = if self.range.min < 0.0 { levels / 2 } else { levels } as usize;
+        let levels = if self.range.min < 0.0 {
+            levels / 2
+        } else {
+            levels
+        } as usize;
         let mut best = (f64::INFINITY, BINS);
         for kept in (levels..=BINS).step_by(16) {
             let divergence = divergence(&magnitudes, kept, levels);
@@ -150,7 +193,10 @@ impl Histogram {
             }
         }
         let threshold = limit * best.1 as f32 / BINS as f32;
-        Range { min: self.range.min.max(-threshold), max: self.range.max.min(threshold) }
+        Range {
+            min: self.range.min.max(-threshold),
+            max: self.range.max.min(threshold),
+        }
     }
 }
 
@@ -162,7 +208,10 @@ fn divergence(magnitudes: &[f64], kept: usize, levels: usize) -> f64 {
     let mut quantized = vec![0.0; kept];
     for level in 0..levels {
         let (start, end) = (level * kept / levels, (level + 1) * kept / levels);
-        let filled = magnitudes[start..end].iter().filter(|count| **count > 0.0).count();
+        let filled = magnitudes[start..end]
+            .iter()
+            .filter(|count| **count > 0.0)
+            .count();
         let mean = magnitudes[start..end].iter().sum::<f64>() / filled.max(1) as f64;
         for bin in start..end {
             quantized[bin] = if magnitudes[bin] > 0.0 { mean } else { 0.0 };
@@ -206,20 +255,32 @@ mod tests {
         assert_eq!(seen.choose(Method::MinMax, 255), seen.range);
         for method in [Method::Percentile, Method::Entropy] {
             let kept = seen.choose(method, 255);
-            assert!(kept.max < 10.0 && kept.max > 1.0, "{method:?} keeps {kept:?}");
+            assert!(
+                kept.max < 10.0 && kept.max > 1.0,
+                "{method:?} keeps {kept:?}"
+            );
             assert!(kept.min < -1.0, "{method:?} keeps {kept:?}");
         }
         let kept = seen.choose(Method::Mse, 255);
-        let error = |range: Range| seen.squared_error(f64::from(range.min), f64::from(range.max), 255);
+        let error =
+            |range: Range| seen.squared_error(f64::from(range.min), f64::from(range.max), 255);
         assert!(error(kept) < error(seen.range), "{kept:?}");
     }
 
     #[test]
     fn the_range_always_holds_zero() {
         for values in [vec![1.0f32, 2.0, 3.0], vec![-3.0, -2.0], vec![0.0, 0.0]] {
-            for method in [Method::MinMax, Method::Percentile, Method::Entropy, Method::Mse] {
+            for method in [
+                Method::MinMax,
+                Method::Percentile,
+                Method::Entropy,
+                Method::Mse,
+            ] {
                 let kept = histogram(&values).choose(method, 255);
-                assert!(kept.min <= 0.0 && kept.max >= 0.0, "{method:?} on {values:?} keeps {kept:?}");
+                assert!(
+                    kept.min <= 0.0 && kept.max >= 0.0,
+                    "{method:?} on {values:?} keeps {kept:?}"
+                );
             }
         }
     }

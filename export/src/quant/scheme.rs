@@ -24,11 +24,19 @@ impl Affine {
             Activations::Asymmetric => {
                 let scale = ((range.max - range.min) / 255.0).max(floor);
                 let zero_point = (-range.min / scale).round().clamp(0.0, 255.0) as i32;
-                Self { scale, zero_point, stored: (0, 255) }
+                Self {
+                    scale,
+                    zero_point,
+                    stored: (0, 255),
+                }
             }
             Activations::Symmetric => {
                 let scale = (range.max.max(-range.min) / 127.0).max(floor);
-                Self { scale, zero_point: 0, stored: (-128, 127) }
+                Self {
+                    scale,
+                    zero_point: 0,
+                    stored: (-128, 127),
+                }
             }
         }
     }
@@ -64,13 +72,20 @@ pub struct Network<'a> {
 ///
 /// # Errors
 /// A network whose classifier is not the last layer.
-pub fn quantize<'a>(plan: &'a Plan, statistics: &Statistics, settings: &Settings) -> Result<Network<'a>> {
+pub fn quantize<'a>(
+    plan: &'a Plan,
+    statistics: &Statistics,
+    settings: &Settings,
+) -> Result<Network<'a>> {
     let readers = plan.readers();
     let last = plan.layers.len() - 1;
     if !matches!(plan.layers[last].op, LayerOp::Linear(_)) {
         bail!("int8 expects a network that ends in its classifier");
     }
-    let first_conv = plan.layers.iter().position(|layer| matches!(layer.op, LayerOp::Conv(_)));
+    let first_conv = plan
+        .layers
+        .iter()
+        .position(|layer| matches!(layer.op, LayerOp::Conv(_)));
     let in_float = |index: usize| {
         (settings.keep_first && Some(index) == first_conv) || (settings.keep_last && index == last)
     };
@@ -84,9 +99,11 @@ pub fn quantize<'a>(plan: &'a Plan, statistics: &Statistics, settings: &Settings
     for (index, layer) in plan.layers.iter().enumerate() {
         let feeds_activation = matches!(readers[index].as_slice(), [reader]
             if matches!(plan.layers[*reader].op, LayerOp::Relu | LayerOp::Relu6));
-        let only_float_readers = !readers[index].is_empty() && readers[index].iter().all(|reader| in_float(*reader));
+        let only_float_readers =
+            !readers[index].is_empty() && readers[index].iter().all(|reader| in_float(*reader));
         // Pooled features reach a float classifier through Flatten.
-        let feeds_float_classifier = settings.keep_last && matches!(layer.op, LayerOp::GlobalAvgPool);
+        let feeds_float_classifier =
+            settings.keep_last && matches!(layer.op, LayerOp::GlobalAvgPool);
         network.activations[index] = match &layer.op {
             _ if index == last || only_float_readers || feeds_float_classifier => None,
             LayerOp::Conv(_) | LayerOp::Add if feeds_activation => None,
@@ -102,8 +119,9 @@ pub fn quantize<'a>(plan: &'a Plan, statistics: &Statistics, settings: &Settings
             && let Some(affine) = network.activations[index]
         {
             let producer_stays_float = in_float(layer.inputs[0]);
-            network.absorbed[index] =
-                settings.activations == Activations::Asymmetric && affine.zero_point == 0 && !producer_stays_float;
+            network.absorbed[index] = settings.activations == Activations::Asymmetric
+                && affine.zero_point == 0
+                && !producer_stays_float;
         }
     }
     for (index, layer) in plan.layers.iter().enumerate() {
@@ -112,9 +130,20 @@ pub fn quantize<'a>(plan: &'a Plan, statistics: &Statistics, settings: &Settings
             LayerOp::Linear(linear) => (&linear.weight, &linear.bias),
             _ => continue,
         };
-        let Some(input) = network.activations[layer.inputs[0]].filter(|_| !in_float(index)) else { continue };
-        let means = settings.bias_correction.then(|| statistics.channel_means[layer.inputs[0]].as_slice());
-        network.weights[index] = Some(quantize_weights(&layer.op, weight, bias, input, means, settings.seven_bit));
+        let Some(input) = network.activations[layer.inputs[0]].filter(|_| !in_float(index)) else {
+            continue;
+        };
+        let means = settings
+            .bias_correction
+            .then(|| statistics.channel_means[layer.inputs[0]].as_slice());
+        network.weights[index] = Some(quantize_weights(
+            &layer.op,
+            weight,
+            bias,
+            input,
+            means,
+            settings.seven_bit,
+        ));
     }
     Ok(network)
 }
@@ -132,9 +161,11 @@ fn quantize_weights(
     let limit = if seven_bit { 64.0 } else { 127.0 };
     let window = weight.len() / bias.len();
     let (group_in, group_out, area) = match op {
-        LayerOp::Conv(conv) => {
-            (conv.in_channels / conv.groups, conv.out_channels / conv.groups, conv.kernel * conv.kernel)
-        }
+        LayerOp::Conv(conv) => (
+            conv.in_channels / conv.groups,
+            conv.out_channels / conv.groups,
+            conv.kernel * conv.kernel,
+        ),
         _ => (window, bias.len(), 1),
     };
     let mut quantized = QuantizedWeights {
@@ -144,25 +175,108 @@ fn quantize_weights(
         bias_scales: Vec::with_capacity(bias.len()),
     };
     for (channel, (weights, bias)) in weight.chunks_exact(window).zip(bias).enumerate() {
-        let largest = weights.iter().fold(0.0f64, |largest, weight| largest.max(weight.abs()));
+        let largest = weights
+            .iter()
+            .fold(0.0f64, |largest, weight| largest.max(weight.abs()));
         let input_scale = f64::from(input.scale);
         // The bias must fit 32 bits as well; a channel of (nearly) zero weights gets a coarser scale for it.
         let least = bias.abs() / (f64::from(1 << 30) * input_scale);
         let scale = (largest / limit).max(least).max(1e-12) as f32;
         let mut bias = *bias;
         for (at, weight) in weights.iter().enumerate() {
-            let value = (weight / f64::from(scale)).round_ties_even().clamp(-limit, limit);
+            let value = (weight / f64::from(scale))
+                .round_ties_even()
+                .clamp(-limit, limit);
             quantized.values.push(value as i8);
             if let Some(means) = means {
                 let source = channel / group_out * group_in + at / area;
-                bias += (weight - value * f64::from(scale)) * means.get(source).copied().unwrap_or(0.0);
+                bias +=
+                    (weight - value * f64::from(scale)) * means.get(source).copied().unwrap_or(0.0);
             }
         }
         let bias_scale = input.scale * scale;
         let stored = (bias / f64::from(bias_scale)).round_ties_even();
-        quantized.bias.push(stored.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32);
+        quantized
+            .bias
+            .push(stored.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32);
         quantized.bias_scales.push(bias_scale);
         quantized.scales.push(scale);
     }
     quantized
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn affine_numbers_are_onnx_numbers() {
+        // QuantizeLinear: saturate(round_half_even(x / scale) + zero_point)
+        let affine = Affine::new(
+            Range {
+                min: -1.0,
+                max: 1.55,
+            },
+            Activations::Asymmetric,
+        );
+        assert_eq!((affine.zero_point, affine.stored), (100, (0, 255)));
+        assert!((affine.scale - 0.01).abs() < 1e-7);
+        assert_eq!(affine.round_trip(0.0), 0.0);
+        assert!((affine.round_trip(9.0) - 1.55).abs() < 1e-6);
+        assert!((affine.round_trip(-9.0) + 1.0).abs() < 1e-6);
+        let symmetric = Affine::new(
+            Range {
+                min: -1.27,
+                max: 0.5,
+            },
+            Activations::Symmetric,
+        );
+        assert_eq!((symmetric.zero_point, symmetric.stored), (0, (-128, 127)));
+    }
+
+    /// x86 without VNNI adds two products of u8 and i8 in 16 bits with saturation (`VPMADDUBSW`): 64 is the largest
+    /// weight for which no pair can reach the limit, so every CPU gives the same sums.
+    #[test]
+    fn seven_bits_cannot_saturate_a_pair() {
+        assert!(2 * 255 * 64 <= i32::from(i16::MAX));
+        assert!(2 * 255 * 65 > i32::from(i16::MAX));
+        let linear = LayerOp::Relu; // any layer without groups
+        let input = Affine::new(
+            Range {
+                min: 0.0,
+                max: 2.55,
+            },
+            Activations::Asymmetric,
+        );
+        let weights = quantize_weights(
+            &linear,
+            &[1.0, -3.0, 0.5, 0.25],
+            &[0.1, -0.1],
+            input,
+            None,
+            true,
+        );
+        assert_eq!(weights.values, [21, -64, 64, 32]);
+        let weights = quantize_weights(
+            &linear,
+            &[1.0, -3.0, 0.5, 0.25],
+            &[0.1, -0.1],
+            input,
+            None,
+            false,
+        );
+        assert_eq!(weights.values, [42, -127, 127, 64]);
+        assert_eq!(
+            weights.bias[0],
+            (0.1 / (f64::from(input.scale) * 3.0 / 127.0)).round() as i32
+        );
+    }
+
+    #[test]
+    fn a_channel_of_zeros_keeps_its_bias() {
+        let input = Affine::new(Range { min: 0.0, max: 1.0 }, Activations::Asymmetric);
+        let weights = quantize_weights(&LayerOp::Relu, &[0.0, 0.0], &[5.0], input, None, false);
+        let bias = f64::from(weights.bias[0]) * f64::from(weights.bias_scales[0]);
+        assert!((bias - 5.0).abs() < 1e-6, "{bias}");
+    }
 }

@@ -37,7 +37,9 @@ fn run(
 ) -> Vec<f32> {
     evaluator.run(input, height, width, |index, map| {
         if let Some(affine) = &network.activations[index] {
-            map.data.iter_mut().for_each(|value| *value = affine.round_trip(*value));
+            map.data
+                .iter_mut()
+                .for_each(|value| *value = affine.round_trip(*value));
         }
         watch(index, &map.data);
     })
@@ -47,7 +49,10 @@ fn run(
 pub fn logits(network: &Network<'_>, inputs: &[Vec<f32>], size: [usize; 2]) -> Vec<Vec<f32>> {
     let plan = rounded_plan(network);
     let evaluator = Evaluator::<f32>::new(&plan);
-    inputs.par_iter().map(|input| run(&evaluator, network, input, size, |_, _| {})).collect()
+    inputs
+        .par_iter()
+        .map(|input| run(&evaluator, network, input, size, |_, _| {}))
+        .collect()
 }
 
 #[derive(Clone, Copy, Default)]
@@ -66,13 +71,22 @@ impl Error {
 
     /// Signal to noise in decibel.
     fn decibel(self) -> f64 {
-        if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
+        if self.noise == 0.0 {
+            f64::INFINITY
+        } else {
+            10.0 * (self.signal / self.noise).log10()
+        }
     }
 }
 
 /// A line for every layer whose output or weights are stored in int8: signal-to-noise ratio of its weights, and of
 /// its output with everything before it quantised too.
-pub fn error_table(plan: &Plan, network: &Network<'_>, inputs: &[Vec<f32>], size: [usize; 2]) -> Vec<String> {
+pub fn error_table(
+    plan: &Plan,
+    network: &Network<'_>,
+    inputs: &[Vec<f32>],
+    size: [usize; 2],
+) -> Vec<String> {
     let rounded = rounded_plan(network);
     let (exact, coarse) = (Evaluator::<f32>::new(plan), Evaluator::<f32>::new(&rounded));
     let layers = plan.layers.len();
@@ -80,7 +94,9 @@ pub fn error_table(plan: &Plan, network: &Network<'_>, inputs: &[Vec<f32>], size
         .par_iter()
         .map(|input| {
             let mut outputs = vec![Vec::new(); layers];
-            exact.run(input, size[0], size[1], |index, map| outputs[index].clone_from(&map.data));
+            exact.run(input, size[0], size[1], |index, map| {
+                outputs[index].clone_from(&map.data)
+            });
             let mut errors = vec![Error::default(); layers];
             run(&coarse, network, input, size, |index, data| {
                 errors[index].add(&outputs[index], data);
@@ -89,16 +105,27 @@ pub fn error_table(plan: &Plan, network: &Network<'_>, inputs: &[Vec<f32>], size
             errors
         })
         .collect();
-    let mut lines = vec![format!("{:<28}{:>16}{:>16}{:>14}", "layer", "weights SNR dB", "output SNR dB", "range")];
+    let mut lines = vec![format!(
+        "{:<28}{:>16}{:>16}{:>14}",
+        "layer", "weights SNR dB", "output SNR dB", "range"
+    )];
     for (index, layer) in plan.layers.iter().enumerate() {
         let mut total = Error::default();
         for errors in &per_image {
             total.signal += errors[index].signal;
             total.noise += errors[index].noise;
         }
-        let weights = match (&layer.op, &rounded.layers[index].op, &network.weights[index]) {
-            (LayerOp::Conv(a), LayerOp::Conv(b), Some(_)) => Some(weight_error(&a.weight, &b.weight)),
-            (LayerOp::Linear(a), LayerOp::Linear(b), Some(_)) => Some(weight_error(&a.weight, &b.weight)),
+        let weights = match (
+            &layer.op,
+            &rounded.layers[index].op,
+            &network.weights[index],
+        ) {
+            (LayerOp::Conv(a), LayerOp::Conv(b), Some(_)) => {
+                Some(weight_error(&a.weight, &b.weight))
+            }
+            (LayerOp::Linear(a), LayerOp::Linear(b), Some(_)) => {
+                Some(weight_error(&a.weight, &b.weight))
+            }
             _ => None,
         };
         let stored = network.activations[index];
@@ -110,7 +137,11 @@ pub fn error_table(plan: &Plan, network: &Network<'_>, inputs: &[Vec<f32>], size
             format!("{:.2}..{:.2}", at(affine.stored.0), at(affine.stored.1))
         });
         let weights = weights.map_or("-".to_string(), |error| format!("{:.1}", error.decibel()));
-        lines.push(format!("{:<28}{weights:>16}{:>16.1}{range:>14}", layer.name, total.decibel()));
+        lines.push(format!(
+            "{:<28}{weights:>16}{:>16.1}{range:>14}",
+            layer.name,
+            total.decibel()
+        ));
     }
     lines
 }

@@ -19,21 +19,49 @@ pub fn qdq_model(network: &Network<'_>, options: &EmitOptions) -> Result<ModelPr
     // What a layer gives before and after it was stored; readers of float layers take the same.
     let mut outputs: Vec<String> = Vec::with_capacity(plan.layers.len());
     for (index, layer) in plan.layers.iter().enumerate() {
-        let inputs: Vec<&str> = layer.inputs.iter().map(|input| outputs[*input].as_str()).collect();
+        let inputs: Vec<&str> = layer
+            .inputs
+            .iter()
+            .map(|input| outputs[*input].as_str())
+            .collect();
         let name = layer.name.as_str();
         let raw = match (&layer.op, &network.weights[index]) {
             (LayerOp::Input, _) => INPUT.to_string(),
             (LayerOp::Relu | LayerOp::Relu6, _) if network.absorbed[index] => inputs[0].to_string(),
             (LayerOp::Conv(conv), stored) => {
-                let dims = [conv.out_channels, conv.in_channels / conv.groups, conv.kernel, conv.kernel];
+                let dims = [
+                    conv.out_channels,
+                    conv.in_channels / conv.groups,
+                    conv.kernel,
+                    conv.kernel,
+                ];
                 let attributes = emit::conv_attributes(conv, sizes[layer.inputs[0]]);
-                let (weight, bias) = weights(&mut builder, name, &dims, stored.as_ref(), &conv.weight, &conv.bias);
+                let (weight, bias) = weights(
+                    &mut builder,
+                    name,
+                    &dims,
+                    stored.as_ref(),
+                    &conv.weight,
+                    &conv.bias,
+                );
                 builder.node("Conv", name, &[inputs[0], &weight, &bias], attributes)
             }
             (LayerOp::Linear(linear), stored) => {
                 let dims = [linear.out_features, linear.in_features];
-                let (weight, bias) = weights(&mut builder, name, &dims, stored.as_ref(), &linear.weight, &linear.bias);
-                builder.node("Gemm", name, &[inputs[0], &weight, &bias], emit::gemm_attributes(linear))
+                let (weight, bias) = weights(
+                    &mut builder,
+                    name,
+                    &dims,
+                    stored.as_ref(),
+                    &linear.weight,
+                    &linear.bias,
+                );
+                builder.node(
+                    "Gemm",
+                    name,
+                    &[inputs[0], &weight, &bias],
+                    emit::gemm_attributes(linear),
+                )
             }
             _ => emit::simple_layer(&mut builder, layer, &inputs)?,
         };
@@ -42,21 +70,43 @@ pub fn qdq_model(network: &Network<'_>, options: &EmitOptions) -> Result<ModelPr
             None => raw,
         });
     }
-    let Some(logits) = outputs.pop() else { bail!("an empty network") };
-    emit::finish(builder, emit::image_input(options.size), &logits, plan.num_classes, options)
+    let Some(logits) = outputs.pop() else {
+        bail!("an empty network")
+    };
+    emit::finish(
+        builder,
+        emit::image_input(options.size),
+        &logits,
+        plan.num_classes,
+        options,
+    )
 }
 
 /// `QuantizeLinear` and `DequantizeLinear` after `value`.
 fn store(builder: &mut GraphBuilder, name: &str, value: &str, affine: &Affine) -> String {
-    let scale = builder.constant(TensorProto::floats(&format!("{name}.scale"), &[], &[affine.scale]));
+    let scale = builder.constant(TensorProto::floats(
+        &format!("{name}.scale"),
+        &[],
+        &[affine.scale],
+    ));
     let zero_name = format!("{name}.zero_point");
     let zero = builder.constant(if affine.stored.0 < 0 {
         TensorProto::int8(&zero_name, &[], &[affine.zero_point as i8])
     } else {
         TensorProto::uint8(&zero_name, &[], &[affine.zero_point as u8])
     });
-    let stored = builder.node("QuantizeLinear", &format!("{name}.quantize"), &[value, &scale, &zero], Vec::new());
-    builder.node("DequantizeLinear", &format!("{name}.dequantize"), &[&stored, &scale, &zero], Vec::new())
+    let stored = builder.node(
+        "QuantizeLinear",
+        &format!("{name}.quantize"),
+        &[value, &scale, &zero],
+        Vec::new(),
+    );
+    builder.node(
+        "DequantizeLinear",
+        &format!("{name}.dequantize"),
+        &[&stored, &scale, &zero],
+        Vec::new(),
+    )
 }
 
 /// Weight and bias as float tensors: plain, or dequantised from int8 and int32.
@@ -77,13 +127,47 @@ fn weights(
         return (weight, bias);
     };
     let axis = || vec![AttributeProto::int("axis", 0)];
-    let values = builder.constant(TensorProto::int8(&format!("{weight_name}.int8"), dims, &stored.values));
-    let scales = builder.constant(TensorProto::floats(&format!("{weight_name}.scale"), &[channels], &stored.scales));
-    let zeros = builder.constant(TensorProto::int8(&format!("{weight_name}.zero_point"), &[channels], &vec![0; channels]));
-    let weight = builder.node("DequantizeLinear", &weight_name, &[&values, &scales, &zeros], axis());
-    let values = builder.constant(TensorProto::int32(&format!("{bias_name}.int32"), &[channels], &stored.bias));
-    let scales = builder.constant(TensorProto::floats(&format!("{bias_name}.scale"), &[channels], &stored.bias_scales));
-    let zeros = builder.constant(TensorProto::int32(&format!("{bias_name}.zero_point"), &[channels], &vec![0; channels]));
-    let bias = builder.node("DequantizeLinear", &bias_name, &[&values, &scales, &zeros], axis());
+    let values = builder.constant(TensorProto::int8(
+        &format!("{weight_name}.int8"),
+        dims,
+        &stored.values,
+    ));
+    let scales = builder.constant(TensorProto::floats(
+        &format!("{weight_name}.scale"),
+        &[channels],
+        &stored.scales,
+    ));
+    let zeros = builder.constant(TensorProto::int8(
+        &format!("{weight_name}.zero_point"),
+        &[channels],
+        &vec![0; channels],
+    ));
+    let weight = builder.node(
+        "DequantizeLinear",
+        &weight_name,
+        &[&values, &scales, &zeros],
+        axis(),
+    );
+    let values = builder.constant(TensorProto::int32(
+        &format!("{bias_name}.int32"),
+        &[channels],
+        &stored.bias,
+    ));
+    let scales = builder.constant(TensorProto::floats(
+        &format!("{bias_name}.scale"),
+        &[channels],
+        &stored.bias_scales,
+    ));
+    let zeros = builder.constant(TensorProto::int32(
+        &format!("{bias_name}.zero_point"),
+        &[channels],
+        &vec![0; channels],
+    ));
+    let bias = builder.node(
+        "DequantizeLinear",
+        &bias_name,
+        &[&values, &scales, &zeros],
+        axis(),
+    );
     (weight, bias)
 }

@@ -31,7 +31,8 @@ pub fn procedural_weights(architecture: &Architecture) -> Weights {
     let mut tensors = BTreeMap::new();
     for (place, spec) in architecture.graph().tensors().into_iter().enumerate() {
         let count: usize = spec.shape.iter().product();
-        let scale = ((3.0 / (count / spec.shape.first().copied().unwrap_or(1)) as f64).sqrt()) as f32;
+        let scale =
+            ((3.0 / (count / spec.shape.first().copied().unwrap_or(1)) as f64).sqrt()) as f32;
         let number = |index| {
             let u = uniform(place, index);
             match spec.kind {
@@ -42,16 +43,30 @@ pub fn procedural_weights(architecture: &Architecture) -> Weights {
                 TensorKind::NormWeight => 0.75 + 0.25 * u,
             }
         };
-        tensors.insert(spec.name, Tensor { data: (0..count).map(number).collect(), shape: spec.shape });
+        tensors.insert(
+            spec.name,
+            Tensor {
+                data: (0..count).map(number).collect(),
+                shape: spec.shape,
+            },
+        );
     }
-    Weights { tensors, metadata: BTreeMap::new() }
+    Weights {
+        tensors,
+        metadata: BTreeMap::new(),
+    }
 }
 
 /// A manifest for `size` x `size` inputs and labels `class 0`, `class 1`, ...
 pub fn manifest(arch: &str, classes: usize, size: u32) -> Manifest {
-    let labels = (0..classes).map(|index| Label::named(format!("class {index}"))).collect();
-    let preprocessing =
-        Preprocessing { resize: Resize::ShortSide(size), crop: [size, size], ..Preprocessing::imagenet() };
+    let labels = (0..classes)
+        .map(|index| Label::named(format!("class {index}")))
+        .collect();
+    let preprocessing = Preprocessing {
+        resize: Resize::ShortSide(size),
+        crop: [size, size],
+        ..Preprocessing::imagenet()
+    };
     Manifest::new(format!("test {arch}"), arch, labels, preprocessing)
 }
 
@@ -61,13 +76,21 @@ pub fn write_checkpoint(path: &Path, weights: &Weights, manifest: Option<&Manife
         .tensors
         .iter()
         .map(|(name, tensor)| {
-            (name.clone(), tensor.shape.clone(), tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect())
+            (
+                name.clone(),
+                tensor.shape.clone(),
+                tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            )
         })
         .collect();
-    let views = bytes
-        .iter()
-        .map(|(name, shape, data)| (name.clone(), TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
-    let metadata = manifest.map(|manifest| HashMap::from([(MANIFEST_KEY.to_string(), manifest.to_json().unwrap())]));
+    let views = bytes.iter().map(|(name, shape, data)| {
+        (
+            name.clone(),
+            TensorView::new(Dtype::F32, shape.clone(), data).unwrap(),
+        )
+    });
+    let metadata = manifest
+        .map(|manifest| HashMap::from([(MANIFEST_KEY.to_string(), manifest.to_json().unwrap())]));
     std::fs::write(path, safetensors::serialize(views, metadata).unwrap()).unwrap();
 }
 
@@ -75,7 +98,11 @@ pub fn write_checkpoint(path: &Path, weights: &Weights, manifest: Option<&Manife
 pub fn tiny_checkpoint(dir: &Path) -> PathBuf {
     let path = dir.join("best.safetensors");
     let architecture = arch::by_name("resnet_tiny", 10).unwrap();
-    write_checkpoint(&path, &procedural_weights(&architecture), Some(&manifest("resnet_tiny", 10, 32)));
+    write_checkpoint(
+        &path,
+        &procedural_weights(&architecture),
+        Some(&manifest("resnet_tiny", 10, 32)),
+    );
     path
 }
 
