@@ -1,5 +1,7 @@
 //! Names, shapes and pixels against torchvision, timm and Pillow. The golden files carry their generators.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may fail it
+
 use std::collections::HashMap;
 
 use model_core::arch;
