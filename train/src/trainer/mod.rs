@@ -210,6 +210,12 @@ impl Trainer {
     /// # Errors
     /// One of them failed after all.
     pub fn finish(&mut self) -> Result<()> {
+        if let Some(times) = self.world.overlap().filter(|times| times.communication_ms > 0.0) {
+            self.reporter.note(&format!(
+                "a sampled step: backward {:.1} ms, exchange of gradients {:.1} ms in {} buckets, {:.1} ms of it at once",
+                times.backward_ms, times.communication_ms, times.buckets, times.overlap_ms
+            ));
+        }
         self.world.finish()
     }
 
