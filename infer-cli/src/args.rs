@@ -135,6 +135,15 @@ pub struct DecodeArgs {
     /// Turn photos upright as the camera noted, or leave the pixels as stored (as ImageNet figures do)
     #[arg(long, value_enum, default_value_t = ExifArg::Apply, help_heading = "Input")]
     pub exif: ExifArg,
+    /// Convert colours to sRGB by the embedded profile, or take the numbers as they are
+    #[arg(long, value_enum, default_value_t = IccArg::Srgb, help_heading = "Input")]
+    pub icc: IccArg,
+    /// Lay transparent images on white, or forget the transparency
+    #[arg(long, value_enum, default_value_t = AlphaArg::White, help_heading = "Input")]
+    pub alpha: AlphaArg,
+    /// Read images as torchvision does, for comparable figures: --exif ignore --icc ignore --alpha drop
+    #[arg(long, conflicts_with_all = ["exif", "icc", "alpha"], help_heading = "Input")]
+    pub torchvision: bool,
     /// Refuse images of more pixels than this, in millions
     #[arg(
         long,
@@ -150,6 +159,20 @@ pub enum ExifArg {
     #[default]
     Apply,
     Ignore,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum IccArg {
+    #[default]
+    Srgb,
+    Ignore,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum AlphaArg {
+    #[default]
+    White,
+    Drop,
 }
 
 /// Which model, and what it cannot say of itself.
@@ -214,7 +237,7 @@ pub struct DescribeArgs {
     pub pixel_max: Option<f32>,
     /// What the network gives: logits or probabilities
     #[arg(long, value_name = "KIND", value_parser = output)]
-    pub output: Option<Output>,
+    pub network_output: Option<Output>,
     /// Divides the logits before softmax
     #[arg(long, value_name = "T")]
     pub temperature: Option<f32>,

@@ -163,7 +163,7 @@ fn overrides(args: &DescribeArgs) -> Result<Overrides> {
         layout: args.layout,
         channels: args.channels,
         pixel_max: args.pixel_max,
-        output: args.output,
+        output: args.network_output,
         temperature: args.temperature,
     })
 }

@@ -197,7 +197,12 @@ fn globbed(pattern: &Path) -> Box<dyn Iterator<Item = Source> + Send> {
             error,
         }))
     };
-    let paths = match glob::glob(&text) {
+    // As in a shell, `*` does not match a leading dot.
+    let options = glob::MatchOptions {
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::default()
+    };
+    let paths = match glob::glob_with(&text, options) {
         Ok(paths) => paths,
         Err(error) => return failed(format!("not a glob: {error}")),
     };

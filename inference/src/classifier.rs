@@ -293,10 +293,9 @@ impl Classifier {
     /// The `k` most likely classes of an image, best first.
     ///
     /// # Errors
-    /// [`Error::Engine`] when the network cannot be run.
+    /// [`Error::Engine`] when the network cannot be run, [`Error::NotANumber`] when it computes none.
     pub fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, Error> {
-        let output = self.logits(image)?;
-        Ok(self.predictions(&self.probabilities(&output), k))
+        self.answer(&self.logits(image)?, k)
     }
 
     /// [`Classifier::classify`] for an encoded image file: decoded by content, turned upright by EXIF.
@@ -352,11 +351,9 @@ impl Classifier {
                 self.preprocess_into(image, values);
             }
             let output = self.logits_of(&input)?;
-            answers.extend(
-                output
-                    .chunks_exact(self.info.classes)
-                    .map(|one| self.predictions(&self.probabilities(one), k)),
-            );
+            for one in output.chunks_exact(self.info.classes) {
+                answers.push(self.answer(one, k)?);
+            }
         }
         Ok(answers)
     }
@@ -387,6 +384,15 @@ impl Classifier {
     pub fn logits_of(&self, input: &[f32]) -> Result<Vec<f32>, Error> {
         let batch = input.len() / self.input_len;
         Ok(self.engine.run(input, batch)?)
+    }
+
+    /// The answer from one image's output.
+    ///
+    /// # Errors
+    /// [`Error::NotANumber`] when the output holds NaN.
+    pub fn answer(&self, output: &[f32], k: usize) -> Result<Vec<Prediction>, Error> {
+        check_numbers(output)?;
+        Ok(self.predictions(&self.probabilities(output), k))
     }
 
     /// Probabilities of one image's output: softmax where the network has none, and the model's temperature.
@@ -446,6 +452,14 @@ fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
         )));
     }
     std::fs::read(path).map_err(io)
+}
+
+pub(crate) fn check_numbers(output: &[f32]) -> Result<(), Error> {
+    if output.iter().any(|value| value.is_nan()) {
+        Err(Error::NotANumber)
+    } else {
+        Ok(())
+    }
 }
 
 fn check_labels(manifest: &Manifest, classes: usize, model: &str) -> Result<(), Error> {

@@ -44,6 +44,11 @@ pub enum Error {
     /// The bytes are no image this program reads.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// The network's output for this image holds NaN.
+    #[error(
+        "the network's output is not a number; the image or the model is beyond what it can compute"
+    )]
+    NotANumber,
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,
@@ -52,7 +57,10 @@ pub enum Error {
 impl Error {
     /// Whether the model, and not one image, is at fault: no other image would do better.
     pub fn is_model(&self) -> bool {
-        !matches!(self, Self::Decode(_) | Self::Read { .. } | Self::Cancelled)
+        !matches!(
+            self,
+            Self::Decode(_) | Self::Read { .. } | Self::NotANumber | Self::Cancelled
+        )
     }
 
     pub(crate) fn model(model: impl Into<String>, reason: impl Into<String>) -> Self {

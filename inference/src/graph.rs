@@ -55,6 +55,12 @@ impl GraphFacts {
                 "tensor '{tensor}' is stored in another file, which is not read; save the model as one file"
             )));
         }
+        if graph.node.len() > MAX_NODES {
+            return Err(problem(format!(
+                "expected at most {MAX_NODES} nodes, got {}",
+                graph.node.len()
+            )));
+        }
         if let Some((node, elements)) = bomb(graph) {
             return Err(problem(format!(
                 "node '{node}' asks for a tensor of {elements} numbers; expected at most {MAX_ELEMENTS}"
@@ -199,6 +205,10 @@ fn ending(graph: &GraphProto, output: &str) -> Output {
     }
     Output::Logits
 }
+
+/// Engines take more than linear time over the nodes to load a network. ResNet-152 has some 500, the largest
+/// EfficientNet some 1,000.
+const MAX_NODES: usize = 4096;
 
 /// Numbers in the largest tensor that a constant may ask for.
 const MAX_ELEMENTS: u128 = 1 << 28;

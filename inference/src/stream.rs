@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use image_data::decode::{DecodeOptions, decode};
 use model_core::RgbImage;
 
+use crate::classifier::check_numbers;
 use crate::{Classifier, Error, Prediction};
 
 /// Asks running work to stop; clones share the flag.
@@ -366,19 +367,7 @@ impl Runner<'_> {
         let mut outputs = output.chunks_exact(classifier.model().classes);
         for (name, result) in ready {
             let result = match result {
-                Ok(prepared) => {
-                    let output = outputs.next().unwrap_or_default().to_vec();
-                    let probabilities = classifier.probabilities(&output);
-                    Ok(Outcome {
-                        predictions: classifier.predictions(&probabilities, self.options.top_k),
-                        probabilities,
-                        output,
-                        size: prepared.size,
-                        input: prepared.crop.map(|crop| (crop, prepared.input)),
-                        decode_time: prepared.decode_time,
-                        preprocess_time: prepared.preprocess_time,
-                    })
-                }
+                Ok(prepared) => self.outcome(prepared, outputs.next().unwrap_or_default()),
                 Err(failure) => Err(failure),
             };
             let answer = Answer {
@@ -392,5 +381,21 @@ impl Runner<'_> {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn outcome(&self, prepared: Prepared, output: &[f32]) -> Result<Outcome, Failure> {
+        check_numbers(output)?;
+        let probabilities = self.classifier.probabilities(output);
+        Ok(Outcome {
+            predictions: self
+                .classifier
+                .predictions(&probabilities, self.options.top_k),
+            probabilities,
+            output: output.to_vec(),
+            size: prepared.size,
+            input: prepared.crop.map(|crop| (crop, prepared.input)),
+            decode_time: prepared.decode_time,
+            preprocess_time: prepared.preprocess_time,
+        })
     }
 }

@@ -136,3 +136,45 @@ fn nothing_in_nothing_out() {
         })
         .unwrap();
 }
+
+/// An engine that loses count on dark images.
+struct Nan;
+
+impl inference::Engine for Nan {
+    fn run(&self, input: &[f32], batch: usize) -> Result<Vec<f32>, inference::EngineError> {
+        let dark = |image: &[f32]| if image[0] == 0.0 { f32::NAN } else { 1.0 };
+        Ok(input
+            .chunks_exact(input.len() / batch)
+            .flat_map(|image| [dark(image), 0.0, 0.0])
+            .collect())
+    }
+
+    fn classes(&self) -> usize {
+        3
+    }
+}
+
+#[test]
+fn an_output_that_is_no_number_fails_that_image_only() {
+    let classifier = Classifier::with_engine(Box::new(Nan), manifest()).unwrap();
+    let mut good = Vec::new();
+    classifier
+        .stream(
+            [grey(0), grey(9), grey(0)],
+            &options(&Cancel::default()),
+            |answer| {
+                if let Err(failure) = &answer.result {
+                    assert!(failure.to_string().contains("not a number"));
+                }
+                good.push(answer.result.is_ok());
+                ControlFlow::Continue(())
+            },
+        )
+        .unwrap();
+    assert_eq!(good, [false, true, false]);
+    let black = inference::RgbImage::filled(8, 8, [0; 3]).unwrap();
+    assert!(matches!(
+        classifier.classify(&black, 1),
+        Err(Error::NotANumber)
+    ));
+}

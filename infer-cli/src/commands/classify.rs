@@ -214,10 +214,9 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
         }
     };
     let output = classifier.logits(&image)?;
-    let probabilities = classifier.probabilities(&output);
     let outcome = Outcome {
-        predictions: classifier.predictions(&probabilities, args.answer.top_k),
-        probabilities,
+        predictions: classifier.answer(&output, args.answer.top_k)?,
+        probabilities: classifier.probabilities(&output),
         output,
         size: [image.width, image.height],
         input: None,

@@ -363,7 +363,8 @@ mod tests {
             error.contains("unicorn") && error.contains("1 of 1"),
             "{error}"
         );
-        let error = match_classes(&["crane".to_owned()], labels).unwrap_err();
+        let twice = [Label::named("Crane"), Label::named("crane")];
+        let error = match_classes(&["crane".to_owned()], &twice).unwrap_err();
         assert!(error.contains("two classes"), "{error}");
     }
 }

@@ -10,22 +10,38 @@ pub mod models;
 pub mod serve;
 
 use anyhow::Result;
-use image_data::decode::{DecodeLimits, DecodeOptions};
+use image_data::decode::{Alpha, DecodeLimits, DecodeOptions, Exif, Icc};
 
-use crate::args::{DecodeArgs, ExifArg};
+use crate::args::{AlphaArg, DecodeArgs, ExifArg, IccArg};
 
 /// The decoder's options from the command line's.
 pub fn decode_options(args: &DecodeArgs) -> DecodeOptions {
-    // Ignoring EXIF is for benchmarks: then colour profiles and alpha are treated as PIL treats them, too.
-    let as_asked = match args.exif {
-        ExifArg::Apply => DecodeOptions::default(),
-        ExifArg::Ignore => DecodeOptions::torchvision(),
-    };
     let limits = DecodeLimits {
         max_pixels: args.max_megapixels.saturating_mul(1_000_000),
         ..DecodeLimits::default()
     };
-    DecodeOptions { limits, ..as_asked }
+    if args.torchvision {
+        return DecodeOptions {
+            limits,
+            ..DecodeOptions::torchvision()
+        };
+    }
+    DecodeOptions {
+        limits,
+        exif: match args.exif {
+            ExifArg::Apply => Exif::Apply,
+            ExifArg::Ignore => Exif::Ignore,
+        },
+        icc: match args.icc {
+            IccArg::Srgb => Icc::ToSrgb,
+            IccArg::Ignore => Icc::Ignore,
+        },
+        alpha: match args.alpha {
+            AlphaArg::White => Alpha::OnWhite,
+            AlphaArg::Drop => Alpha::Drop,
+        },
+        ..DecodeOptions::default()
+    }
 }
 
 /// Prints text on stdout; a closed pipe is no error.

@@ -191,10 +191,9 @@ fn work(state: &State, query: &Query, bytes: &[u8]) -> Reply {
 
 fn outcome(state: &State, image: &RgbImage, top_k: usize) -> Result<Outcome, inference::Error> {
     let output = state.classifier.logits(image)?;
-    let probabilities = state.classifier.probabilities(&output);
     Ok(Outcome {
-        predictions: state.classifier.predictions(&probabilities, top_k),
-        probabilities,
+        predictions: state.classifier.answer(&output, top_k)?,
+        probabilities: state.classifier.probabilities(&output),
         output,
         size: [image.width, image.height],
         input: None,

@@ -9,7 +9,7 @@ fn a_table_for_one_image() {
     let (code, out, err) = Bench::new().outcome(&["red.ppm", "--topk", "2"]);
     assert_eq!((code, err.as_str()), (0, ""));
     assert_snapshot!(out, @"
-    1  red    █████████████████████████████▉  99.83 %
+    1  red    ██████████████████████████████  99.83 %
     2  green                                   0.09 %
     ");
 }
@@ -20,10 +20,10 @@ fn a_table_for_several_names_each() {
     assert_eq!(code, 0);
     assert_snapshot!(out, @"
     red.ppm
-    1  red  █████████████████████████████▉  99.83 %
+    1  red  ██████████████████████████████  99.83 %
 
     blue.ppm
-    1  blue  █████████████████████████████▍  98.21 %
+    1  blue  █████████████████████████████▌  98.22 %
     ");
 }
 
@@ -36,7 +36,7 @@ fn json_lines_have_the_documented_schema() {
     assert!(err.starts_with("error: text.jpg: "), "{err}");
     assert_eq!(err.lines().count(), 1);
     let mut lines = out.lines();
-    assert_snapshot!(lines.next().unwrap(), @r#"{"schema":1,"path":"red.ppm","model":"colours","predictions":[{"index":0,"id":null,"label":"red","probability":0.99827874}]}"#);
+    assert_snapshot!(lines.next().unwrap(), @r#"{"schema":1,"path":"red.ppm","model":"colours","predictions":[{"index":0,"id":null,"label":"red","probability":0.9982834}]}"#);
     let failed: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
     let keys: Vec<&String> = failed.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["schema", "path", "error"]);
@@ -77,7 +77,7 @@ fn threshold_and_abstention() {
     assert_eq!((code, out.trim()), (0, "no class reaches the threshold"));
     let (code, out, _) = bench.outcome(&["grey.ppm", "--abstain", "0.5"]);
     assert_eq!(code, 0);
-    assert_snapshot!(out, @"not sure (best guess: red, 34.64 %)");
+    assert_snapshot!(out, @"not sure (best guess: red, 34.65 %)");
     let (_, out, _) = bench.outcome(&["grey.ppm", "red.ppm", "--abstain", "0.5", "--json", "-k1"]);
     let sure: Vec<bool> = out
         .lines()
