@@ -1,5 +1,7 @@
 //! The program itself: what it writes, and what it says when it cannot.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are not seen as tests
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Exported networks against PyTorch: the logits of `data/golden.json` come from torchvision and timm in float64.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are not seen as tests
+
 mod common;
 
 use std::path::Path;

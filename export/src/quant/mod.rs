@@ -7,7 +7,7 @@
 //! | [`equalize`] | channel ranges balanced across layers, the function unchanged |
 //! | [`scheme`] | scales, zero points, int8 weights, int32 biases, bias correction |
 //! | [`simulate`] | the quantised network in float arithmetic: the error of every layer |
-//! | [`write`] | the ONNX graph in QDQ form |
+//! | [`mod@write`] | the ONNX graph in QDQ form |
 //!
 //! Weights are symmetric per output channel, activations per tensor (Jacob et al. 2018; Nagel et al. 2021,
 //! arXiv:2106.08295). Not here: training with quantisation.
