@@ -7,8 +7,12 @@ use serde::Serialize;
 use crate::classify::Prediction;
 use crate::photo::{Photo, State};
 
+/// The version of the lines: `infer-cli`'s. A test holds them together.
+const SCHEMA: u32 = 1;
+
 #[derive(Serialize)]
 struct Answered<'a> {
+    schema: u32,
     path: &'a str,
     model: &'a str,
     predictions: &'a [Prediction],
@@ -16,6 +20,7 @@ struct Answered<'a> {
 
 #[derive(Serialize)]
 struct NotAnswered<'a> {
+    schema: u32,
     path: &'a str,
     error: &'a str,
 }
@@ -114,12 +119,14 @@ pub fn json_line(photo: &Photo, k: usize) -> Result<Option<String>, serde_json::
     let path = photo.source.location();
     match &photo.state {
         State::Done(answer) => serde_json::to_string(&Answered {
+            schema: SCHEMA,
             path: &path,
             model: &answer.model,
             predictions: &answer.predictions[..k.min(answer.predictions.len())],
         })
         .map(Some),
         State::Failed(problem) => serde_json::to_string(&NotAnswered {
+            schema: SCHEMA,
             path: &path,
             error: &problem.what,
         })
@@ -187,8 +194,8 @@ mod tests {
         let lines = String::from_utf8(write(&photos(), 1, Format::JsonLines).unwrap()).unwrap();
         assert_eq!(
             lines,
-            "{\"path\":\"/p/a,b.jpg\",\"model\":\"lite0\",\"predictions\":[{\"index\":1,\"id\":\"n1\",\"label\":\"tabby, \\\"tabby cat\\\"\",\"probability\":0.75}]}\n\
-             {\"path\":\"/p/bad.txt\",\"error\":\"No picture.\"}\n"
+            "{\"schema\":1,\"path\":\"/p/a,b.jpg\",\"model\":\"lite0\",\"predictions\":[{\"index\":1,\"id\":\"n1\",\"label\":\"tabby, \\\"tabby cat\\\"\",\"probability\":0.75}]}\n\
+             {\"schema\":1,\"path\":\"/p/bad.txt\",\"error\":\"No picture.\"}\n"
         );
     }
 

@@ -313,9 +313,12 @@ impl App {
         }
     }
 
-    fn news(&mut self) {
+    /// Takes in what came from the workers, the desktop and the drop target; true when something did.
+    fn news(&mut self) -> bool {
         let begun = Instant::now();
+        let mut any = false;
         while let Some(event) = self.workers.poll() {
+            any = true;
             self.hear(event);
             if begun.elapsed() > NEWS_TIME {
                 self.context.request_repaint();
@@ -323,9 +326,11 @@ impl App {
             }
         }
         while let Ok(mail) = self.mail.try_recv() {
+            any = true;
             self.open_mail(mail);
         }
         while let Ok(event) = self.drops.try_recv() {
+            any = true;
             match event {
                 DropEvent::Hover(files) => self.hovering = Some(files),
                 DropEvent::Leave => self.hovering = None,
@@ -336,6 +341,18 @@ impl App {
                 }
             }
         }
+        any
+    }
+
+    /// True while an answer of some thread is awaited.
+    fn awaits(&self) -> bool {
+        let detail = self.shown.as_ref();
+        self.session.counts().pending > 0
+            || self.gathering > 0
+            || self.loading.is_some()
+            || detail.is_some_and(|shown| {
+                shown.detail.is_none() || matches!(shown.heat, HeatState::Working)
+            })
     }
 
     fn hear(&mut self, event: Event) {
@@ -492,6 +509,13 @@ impl eframe::App for App {
             });
         self.panels(ui);
         self.drop_overlay(ui);
+        // eframe takes a thread's wish for a repaint for an old one, and forgets it, when it came during a frame that egui laid out twice.
+        // So what came during this frame is taken in now, and while more is awaited the window looks up by itself now and then.
+        if self.news() {
+            ui.ctx().request_repaint();
+        } else if self.awaits() {
+            ui.ctx().request_repaint_after(Duration::from_millis(200));
+        }
     }
 
     fn save(&mut self, _: &mut dyn eframe::Storage) {
