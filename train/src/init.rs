@@ -1,6 +1,8 @@
 //! Initial values, as torchvision and timm draw them (not as tch does: its BatchNorm starts uniform, its convolutions
 //! Kaiming-uniform over fan-in).
 
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::Result;
 use model_core::arch::{Conv, Op, TensorKind};
 use tch::{Tensor, no_grad};
@@ -13,6 +15,9 @@ use crate::model::Network;
 /// weight and bias uniform within `1 / sqrt(fan_in)` (`torch.nn.Linear`). EfficientNet-Lite: convolutions the same with
 /// fan-out counted per group, linear weight uniform within `1 / sqrt(fan_out)`, bias 0 (timm's `_init_weight_goog`).
 pub fn initialize(network: &mut Network, seed: u64, zero_init_residual: bool) -> Result<()> {
+    // libtorch has one generator for the whole process.
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     tch::manual_seed(seed as i64);
     let efficientnet = network.architecture().name().starts_with("efficientnet");
     let graph = network.graph().clone();

@@ -19,7 +19,11 @@ fn error(command: &mut Command) -> String {
 }
 
 fn on(data: &Path, output: &Path) -> Command {
-    let mut command = common::train();
+    with("resnet_tiny", "cifar10-resnet20", data, output)
+}
+
+fn with(arch: &str, recipe: &str, data: &Path, output: &Path) -> Command {
+    let mut command = common::train_with(arch, recipe);
     command.arg("--data").arg(data).arg("--output").arg(output);
     command
 }
@@ -33,10 +37,10 @@ fn each_has_its_line() {
     let line = error(on(&data, &out).args(["--set", "epoch=3"]));
     assert!(line.contains("unknown key 'epoch': did you mean 'epochs'?"), "{line}");
 
-    let line = error(on(&data, &out).args(["--recipe", "cifar10-resnet21"]));
+    let line = error(&mut with("resnet_tiny", "cifar10-resnet21", &data, &out));
     assert!(line.contains("did you mean 'cifar10-resnet20'?"), "{line}");
 
-    let line = error(on(&data, &out).args(["--arch", "resnet51"]));
+    let line = error(&mut with("resnet51", "cifar10-resnet20", &data, &out));
     assert!(line.contains("did you mean 'resnet50'?"), "{line}");
 
     let line = error(on(&data, &out).args(["--device", "cuda:99"]));
@@ -64,8 +68,8 @@ fn weights_of_another_architecture_are_named() {
     common::images(&data, 2, 1);
     on(&data, &out).args(["--epochs", "1"]).assert().success();
     let weights = out.join("checkpoints/best.safetensors");
-    let mut other = on(&data, &dir.path().join("two"));
-    let line = error(other.args(["--arch", "resnet18", "--init"]).arg(&weights));
+    let mut other = with("resnet18", "cifar10-resnet20", &data, &dir.path().join("two"));
+    let line = error(other.arg("--init").arg(&weights));
     assert!(line.contains("does not fit resnet18") && line.contains("missing"), "{line}");
 
     let line = error(on(&data, &out).args(["--epochs", "1"]));

@@ -30,8 +30,13 @@ pub fn images(dir: &Path, train_per_class: u32, val_per_class: u32) {
 
 /// `train` with the flags all tests share: small, on one thread.
 pub fn train() -> Command {
+    train_with("resnet_tiny", "cifar10-resnet20")
+}
+
+/// The same for another architecture or recipe.
+pub fn train_with(arch: &str, recipe: &str) -> Command {
     let mut command = Command::cargo_bin("train").unwrap();
-    command.args(["--arch", "resnet_tiny", "--recipe", "cifar10-resnet20"]);
+    command.args(["--arch", arch, "--recipe", recipe]);
     command.args(["--threads", "1", "--workers", "2", "--precision", "fp32"]);
     command.args([
         "--batch-size",
