@@ -159,16 +159,13 @@ impl TensorProto {
             name,
             DataType::Float,
             dims,
-            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            little_endian(values, |v| v.to_le_bytes()),
         )
     }
 
     /// A float16 tensor of shape `dims`, rounded to nearest even.
     pub fn halves(name: &str, dims: &[usize], values: &[f32]) -> Self {
-        let raw = values
-            .iter()
-            .flat_map(|v| f16::from_f32(*v).to_le_bytes())
-            .collect();
+        let raw = little_endian(values, |v| f16::from_f32(v).to_le_bytes());
         Self::raw(name, DataType::Float16, dims, raw)
     }
 
@@ -193,7 +190,7 @@ impl TensorProto {
             name,
             DataType::Int32,
             dims,
-            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            little_endian(values, |v| v.to_le_bytes()),
         )
     }
 
@@ -203,7 +200,7 @@ impl TensorProto {
             name,
             DataType::Int64,
             dims,
-            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            little_endian(values, |v| v.to_le_bytes()),
         )
     }
 
@@ -308,6 +305,15 @@ impl TensorProto {
             reason,
         }
     }
+}
+
+/// The bytes of all `values`, one after the other.
+fn little_endian<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+    let mut raw = Vec::with_capacity(values.len() * N);
+    for value in values {
+        raw.extend_from_slice(&bytes(*value));
+    }
+    raw
 }
 
 /// One little-endian number; `bytes` has the width of `element`.

@@ -48,6 +48,10 @@ impl Number {
 
     /// All numbers of `bytes`; a rest shorter than one number is ignored.
     pub(super) fn read_all(self, bytes: &[u8]) -> Vec<f32> {
+        if self == Self::F32 {
+            let (words, _) = bytes.as_chunks::<4>();
+            return words.iter().map(|word| f32::from_le_bytes(*word)).collect();
+        }
         bytes
             .chunks_exact(self.bytes())
             .map(|chunk| self.read(chunk))
