@@ -5,9 +5,26 @@
 #include <torch/csrc/distributed/c10d/logger.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
+#include <c10/util/Exception.h>
+
 #include <algorithm>
 #include <limits>
 #include <optional>
+
+namespace {
+
+// oneDNN gives the gradients of 1x1 kernels strides that differ only where a dimension is 1, which the reducer takes for
+// another layout and reports on every rank. Other warnings go their usual way.
+class QuietAboutUnitStrides : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning& warning) override {
+    if (warning.msg().rfind("Grad strides do not match bucket view strides", 0) != 0) {
+      c10::WarningHandler::process(warning);
+    }
+  }
+};
+
+}  // namespace
 
 struct TxReducer {
   c10::intrusive_ptr<c10d::ProcessGroup> group;
@@ -64,6 +81,9 @@ TX_API int tx_reducer_before_forward(TxReducer* reducer) noexcept {
 
 TX_API int tx_reducer_before_backward(TxReducer* reducer, at::Tensor* loss) noexcept {
   return tx::guarded([&] {
+    // The handler belongs to the thread, and so does the backward pass on a CPU.
+    static QuietAboutUnitStrides quiet;
+    c10::WarningUtils::set_warning_handler(&quiet);
     std::vector<at::Tensor> outputs;
     if (reducer->find_unused) {
       outputs.push_back(*loss);

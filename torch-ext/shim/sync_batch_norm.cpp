@@ -24,6 +24,11 @@ std::vector<int64_t> all_but_channels(const at::Tensor& input) {
   return dims;
 }
 
+// f64 sums on a CPU, as its own batch norm takes them; a GPU's f32 reductions are trees and precise enough.
+at::ScalarType sum_type(const at::Tensor& input) {
+  return input.is_cpu() ? at::kDouble : at::kFloat;
+}
+
 at::Tensor per_channel(const at::Tensor& values, const at::Tensor& like) {
   std::vector<int64_t> shape(static_cast<size_t>(like.dim()), 1);
   shape[1] = values.numel();
@@ -41,7 +46,7 @@ class SyncBatchNorm : public torch::autograd::Function<SyncBatchNorm> {
     // In double: E[x^2] - E[x]^2 over a global batch loses too many digits in f32. One number per channel, so cheap.
     const auto x = input.to(at::kFloat);
     const double local_count = static_cast<double>(input.numel() / channels);
-    const auto local_mean = x.mean(dims).to(at::kDouble);
+    const auto local_mean = x.mean(dims, /*keepdim=*/false, sum_type(x)).to(at::kDouble);
     const auto local_squares = x.var(dims, /*unbiased=*/false).to(at::kDouble) + local_mean * local_mean;
     auto sums = at::cat(
         {local_mean * local_count, local_squares * local_count, at::full({1}, local_count, local_mean.options())});
@@ -75,17 +80,16 @@ class SyncBatchNorm : public torch::autograd::Function<SyncBatchNorm> {
     const auto dy = grads[0].to(at::kFloat);
     const auto normalised =
         (input.to(at::kFloat) - per_channel(mean, input)) * per_channel(inverse, input);
-    const auto grad_bias = dy.sum(dims);
-    const auto grad_weight = (dy * normalised).sum(dims);
+    const auto grad_bias = dy.sum(dims, /*keepdim=*/false, sum_type(dy));
+    const auto grad_weight = (dy * normalised).sum(dims, /*keepdim=*/false, sum_type(dy));
     // The parameters' gradients stay local (the reducer averages them); the input's needs the global sums.
     auto sums = at::cat({grad_bias, grad_weight});
     all_reduce_sum(group, sums);
-    const auto global_count = count.to(at::kFloat);
-    const auto mean_dy = sums.slice(0, 0, channels) / global_count;
-    const auto mean_dy_x = sums.slice(0, channels, 2 * channels) / global_count;
+    const auto mean_dy = (sums.slice(0, 0, channels) / count).to(at::kFloat);
+    const auto mean_dy_x = (sums.slice(0, channels, 2 * channels) / count).to(at::kFloat);
     const auto grad_input = (dy - per_channel(mean_dy, input) - normalised * per_channel(mean_dy_x, input)) *
         per_channel(weight * inverse, input);
-    return {grad_input.to(input.scalar_type()), grad_weight, grad_bias, Variable(), Variable(), Variable(), Variable(),
+    return {grad_input.to(input.scalar_type()), grad_weight.to(at::kFloat), grad_bias.to(at::kFloat), Variable(), Variable(), Variable(), Variable(),
             Variable()};
   }
 };
