@@ -264,8 +264,8 @@ pub struct ModelsArgs {
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// An ONNX file or a name from `infer-cli models` [default: as --model]
-    #[arg(value_name = "MODEL", value_hint = ValueHint::FilePath, conflicts_with = "model")]
+    /// An ONNX file or a name from `infer-cli models`; wins over --model
+    #[arg(value_name = "MODEL", value_hint = ValueHint::FilePath)]
     pub which: Option<PathBuf>,
     /// One JSON object
     #[arg(long)]

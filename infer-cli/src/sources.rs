@@ -50,7 +50,8 @@ impl Sources {
             list.is_some() || images.len() > 1 || images.iter().any(|path| !is_single(path));
         let count = (list.is_none() && images.iter().all(|path| is_single(path)))
             .then_some(images.len() as u64);
-        let named = images.to_vec().into_iter().flat_map(expand);
+        let images: Vec<PathBuf> = images.to_vec();
+        let named = images.into_iter().flat_map(expand);
         let iterator: Box<dyn Iterator<Item = Source> + Send> = match list {
             None => Box::new(named),
             Some(path) => Box::new(named.chain(listed(path, input.null)?)),

@@ -1,6 +1,6 @@
 //! `infer-cli calibrate DIR`: fits the temperature on images with known classes and writes it into the model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use inference::metadata::with_manifest;
@@ -157,7 +157,7 @@ fn target(args: &CalibrateArgs, classifier: &Classifier) -> Result<Option<PathBu
     }
 }
 
-fn write(classifier: &Classifier, manifest: &Manifest, path: &PathBuf) -> Result<()> {
+fn write(classifier: &Classifier, manifest: &Manifest, path: &Path) -> Result<()> {
     let bytes = match &classifier.model().source {
         ModelSource::File(source) => {
             std::fs::read(source).map_err(|error| inference::Error::Read {

@@ -106,26 +106,21 @@ impl Engine for TractEngine {
         // Whole steps to a thread, so that only the last step of the batch is padded.
         let steps_each = batch.div_ceil(self.step).div_ceil(self.threads);
         let images_each = steps_each * self.step;
-        let parts = input
+        let mut parts = input
             .chunks(images_each * image_len)
             .zip(output.chunks_mut(images_each * self.classes));
         let result = if images_each >= batch {
-            parts
-                .map(|(input, output)| self.run_part(input, output))
-                .collect()
+            parts.try_for_each(|(input, output)| self.run_part(input, output))
         } else {
             thread::scope(|scope| {
                 let running: Vec<_> = parts
                     .map(|(input, output)| scope.spawn(|| self.run_part(input, output)))
                     .collect();
-                running
-                    .into_iter()
-                    .map(|thread| {
-                        thread
-                            .join()
-                            .unwrap_or_else(|_| Err("a thread panicked".to_owned()))
-                    })
-                    .collect::<Result<(), String>>()
+                running.into_iter().try_for_each(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|_| Err("a thread panicked".to_owned()))
+                })
             })
         };
         match result {
