@@ -45,7 +45,7 @@ pub struct Progress {
     pub history: Vec<EpochRecord>,
     /// Seconds spent so far, over all parts of the run.
     pub elapsed_secs: f64,
-    /// Processes that trained together.
+    /// Processes that the recipe's batch size is for.
     #[serde(default = "one")]
     pub processes: usize,
     /// The resolved recipe as YAML.

@@ -85,6 +85,7 @@ fn fresh(args: &TrainArgs, overrides: &[Override], session: Option<&Session>) ->
         recipe,
         run,
         resume: None,
+        dealt_from: None,
         world: world(session)?,
     })
 }
@@ -103,7 +104,7 @@ fn resumed(args: &TrainArgs, overrides: &[Override], session: Option<&Session>) 
         start.run = run;
         return Ok(start);
     }
-    let (mut progress, file) = state::read_progress(&run.state())?;
+    let (progress, file) = state::read_progress(&run.state())?;
     let mut recipe = recipe_of(&progress.recipe, args, overrides)
         .with_context(|| format!("recipe saved in {}", run.state().display()))?;
     if let Some(session) = session {
@@ -111,14 +112,14 @@ fn resumed(args: &TrainArgs, overrides: &[Override], session: Option<&Session>) 
     }
     let size = session.map_or(1, Session::size);
     let is_given = args.batch_size.is_some() || args.accumulate.is_some();
+    let mut dealt_from = None;
     if size != progress.processes && !is_given {
         let was = progress.processes;
+        dealt_from = Some((load::to_yaml(&recipe)?, was));
         recipe.keep_global_batch(was, size)?;
-        // The same run, dealt otherwise.
-        progress.recipe = load::to_yaml(&recipe)?;
         if session.is_none_or(|session| session.rank() == 0) {
             eprintln!(
-                "resumed on {size} processes instead of {was}: {} images x {} batches each, the same global batch",
+                "resumed on {size} processes (the recipe is for {was}): {} images x {} batches each, the same global batch",
                 recipe.batch_size, recipe.accumulate_steps
             );
         }
@@ -128,6 +129,7 @@ fn resumed(args: &TrainArgs, overrides: &[Override], session: Option<&Session>) 
         recipe,
         run,
         resume: Some((progress, file)),
+        dealt_from,
         world: world(session)?,
     })
 }

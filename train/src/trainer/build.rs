@@ -32,6 +32,9 @@ pub struct Start {
     pub run: RunDir,
     /// The saved state to go on from.
     pub resume: Option<(Progress, TensorFile)>,
+    /// Where `recipe` is a saved one dealt to another number of processes: as it was, and for how many. The run keeps it,
+    /// so that going back and forth does not make batches smaller and smaller.
+    pub dealt_from: Option<(String, usize)>,
     /// Who trains along.
     pub world: Box<dyn World>,
 }
@@ -42,7 +45,7 @@ impl Start {
     /// # Errors
     /// A device, data set, checkpoint or value that does not fit, in one line.
     pub fn build(self) -> Result<Trainer> {
-        let Start { recipe, run, resume, mut world } = self;
+        let Start { recipe, run, resume, dealt_from, mut world } = self;
         let is_first = world.rank() == 0;
         let mut reporter = Reporter::new(is_first.then(|| run.log()).as_deref(), !is_first)?;
         if let Some(threads) = recipe.threads {
@@ -82,6 +85,7 @@ impl Start {
             .any(|node| matches!(node.op, Op::Dropout { p } if p > 0.0));
         let sums = Tensor::f_zeros([3], (sum_kind(&network), device))?;
         let recipe_text = load::to_yaml(&recipe)?;
+        let world_size = world.size();
         let parameters = network.graph().parameter_count();
 
         reporter.line(format!("recipe     {}: {}", recipe.name, recipe.description));
@@ -127,6 +131,7 @@ impl Start {
             arithmetic,
             progress: Progress {
                 recipe: recipe_text.clone(),
+                processes: world_size,
                 ..Progress::default()
             },
             recipe,
@@ -145,14 +150,16 @@ impl Start {
         }
         trainer.reporter.note(&recipe_text);
         if let Some((progress, file)) = resume {
-            trainer.take_up(progress, &file, recipe_text)?;
+            let processes = trainer.world.size();
+            let (recipe_text, processes) = dealt_from.unwrap_or((recipe_text, processes));
+            trainer.take_up(progress, &file, recipe_text, processes)?;
         }
         Ok(trainer)
     }
 }
 
 impl Trainer {
-    fn take_up(&mut self, progress: Progress, file: &TensorFile, recipe_text: String) -> Result<()> {
+    fn take_up(&mut self, progress: Progress, file: &TensorFile, recipe_text: String, processes: usize) -> Result<()> {
         if progress.step_in_epoch >= self.steps_per_epoch && progress.step_in_epoch > 0 {
             bail!(
                 "the saved state is at step {} of an epoch of {}: the data or the batch size changed; resume with the old ones",
@@ -163,6 +170,7 @@ impl Trainer {
         let changed = progress.recipe != recipe_text;
         self.resume(progress, file)?;
         self.progress.recipe = recipe_text;
+        self.progress.processes = processes;
         self.reporter.line(format!(
             "resumed    after epoch {} and {} steps, from {}",
             self.progress.epoch,

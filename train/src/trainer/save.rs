@@ -28,7 +28,6 @@ impl Trainer {
             return Ok(());
         }
         self.check_finite()?;
-        self.progress.processes = self.world.size();
         self.progress.batches_tracked = self.network.batches_tracked();
         self.progress.optimizer_steps = self.optimizer.steps();
         self.progress.scaler = self.scaler.state()?;
