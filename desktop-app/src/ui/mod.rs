@@ -344,12 +344,14 @@ impl App {
         any
     }
 
-    /// True while an answer of some thread is awaited.
+    /// True while something is awaited: an answer of some thread, the end of a drag, or the moment to save the settings.
     fn awaits(&self) -> bool {
         let detail = self.shown.as_ref();
         self.session.counts().pending > 0
             || self.gathering > 0
             || self.loading.is_some()
+            || self.hovering.is_some()
+            || self.settings_changed.is_some()
             || detail.is_some_and(|shown| {
                 shown.detail.is_none() || matches!(shown.heat, HeatState::Working)
             })

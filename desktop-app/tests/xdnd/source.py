@@ -10,7 +10,7 @@ import gi
 
 gi.require_version("Gdk", "3.0")
 gi.require_version("Gtk", "3.0")
-from gi.repository import Gdk, GLib, Gtk  # noqa: E402
+from gi.repository import Gdk, GdkPixbuf, Gio, GLib, Gtk  # noqa: E402
 
 uris = sys.argv[1:]
 
@@ -30,6 +30,11 @@ window.set_default_size(160, 120)
 handle = Gtk.EventBox()
 handle.add(Gtk.Label(label="drag me"))
 handle.drag_source_set(Gdk.ModifierType.BUTTON1_MASK, [Gtk.TargetEntry.new("text/uri-list", 0, 0)], Gdk.DragAction.COPY)
+try:  # drag the first picture under the pointer, as a file manager does
+    picture = GdkPixbuf.Pixbuf.new_from_file_at_size(Gio.File.new_for_uri(uris[0]).get_path() or "", 112, 112)
+    handle.drag_source_set_icon_pixbuf(picture)
+except GLib.Error:
+    pass
 handle.connect("drag-data-get", offer)
 handle.connect("drag-failed", lambda *_: say("failed"))
 handle.connect("drag-end", lambda *_: say("ended"))
