@@ -23,12 +23,39 @@ fn train(processes: usize) -> Command {
 
 fn small(processes: usize, arch: &str) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("train"));
-    for name in ["RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"] {
+    for name in [
+        "RANK",
+        "WORLD_SIZE",
+        "LOCAL_RANK",
+        "MASTER_ADDR",
+        "MASTER_PORT",
+    ] {
         command.env_remove(name);
     }
-    command.args(["--arch", arch, "--recipe", "cifar10-resnet20", "--device", "cpu"]);
-    command.args(["--threads", "1", "--workers", "1", "--precision", "fp32", "--lr", "0.001"]);
-    command.args(["--set", "optimizer.reference_batch=null", "--set", "sync_batch_norm=true"]);
+    command.args([
+        "--arch",
+        arch,
+        "--recipe",
+        "cifar10-resnet20",
+        "--device",
+        "cpu",
+    ]);
+    command.args([
+        "--threads",
+        "1",
+        "--workers",
+        "1",
+        "--precision",
+        "fp32",
+        "--lr",
+        "0.001",
+    ]);
+    command.args([
+        "--set",
+        "optimizer.reference_batch=null",
+        "--set",
+        "sync_batch_norm=true",
+    ]);
     command.args(["--batch-size", &(GLOBAL_BATCH / processes).to_string()]);
     command
 }
@@ -46,7 +73,14 @@ fn launched(mut command: Command, processes: usize) -> Command {
 
 /// A run long enough to be disturbed: one epoch of many steps on made-up images, saved every fourth step.
 fn long_run(mut command: Command, out: &Path) -> Command {
-    command.args(["--synthetic", "4800", "--epochs", "1", "--set", "checkpoints.save_every_steps=4"]);
+    command.args([
+        "--synthetic",
+        "4800",
+        "--epochs",
+        "1",
+        "--set",
+        "checkpoints.save_every_steps=4",
+    ]);
     command.arg("--output").arg(out);
     command
 }
@@ -63,17 +97,25 @@ fn relative(a: f64, b: f64) -> f64 {
 /// Three steps of one process and of several. Only the order of f32 sums differs, some 1e-7 relative in the first step;
 /// BatchNorm on batches of twelve makes 1e-6 to 1e-5 of it in the third.
 fn same_after_three_steps(one: &EpochRecord, many: &EpochRecord) {
-    assert_eq!((one.step, one.train_images, one.val_images), (many.step, many.train_images, many.val_images));
-    let (train, val) =
-        (relative(one.train_loss, many.train_loss), relative(one.val_loss.unwrap(), many.val_loss.unwrap()));
-    eprintln!("relative difference of the training loss {train:.1e}, of the validation loss {val:.1e}");
+    assert_eq!(
+        (one.step, one.train_images, one.val_images),
+        (many.step, many.train_images, many.val_images)
+    );
+    let (train, val) = (
+        relative(one.train_loss, many.train_loss),
+        relative(one.val_loss.unwrap(), many.val_loss.unwrap()),
+    );
+    eprintln!(
+        "relative difference of the training loss {train:.1e}, of the validation loss {val:.1e}"
+    );
     assert!(train < 5e-5, "{one:?} {many:?}");
     assert!(val < 5e-4, "{one:?} {many:?}");
 }
 
 fn run(mut command: Command) -> (ExitStatus, String) {
     let output = command.stdin(Stdio::null()).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &String::from_utf8_lossy(&output.stdout);
     (output.status, text)
 }
 
@@ -85,14 +127,22 @@ struct Running {
 
 impl Running {
     fn start(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let said = std::thread::spawn(move || {
             let mut text = Vec::new();
             stderr.read_to_end(&mut text).unwrap();
             String::from_utf8_lossy(&text).into_owned()
         });
-        Self { child, said: Some(said) }
+        Self {
+            child,
+            said: Some(said),
+        }
     }
 
     /// Process numbers of the ranks, by rank.
@@ -100,11 +150,22 @@ impl Running {
         let launcher = self.child.id();
         let mut found = BTreeMap::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-            let Ok(environment) = std::fs::read(entry.path().join("environ")) else { continue };
+            let Some(pid) = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<i32>().ok())
+            else {
+                continue;
+            };
+            let Ok(environment) = std::fs::read(entry.path().join("environ")) else {
+                continue;
+            };
             let environment = String::from_utf8_lossy(&environment).into_owned();
             let value = |name: &str| {
-                environment.split('\0').find_map(|v| v.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
+                environment
+                    .split('\0')
+                    .find_map(|v| v.strip_prefix(name)?.strip_prefix('='))
+                    .map(str::to_owned)
             };
             if value("TRAIN_LAUNCHER_PID") == Some(launcher.to_string()) {
                 found.insert(value("RANK").unwrap().parse().unwrap(), pid);
@@ -119,9 +180,15 @@ impl Running {
         let state = out.join("checkpoints/last.state.safetensors");
         while !read_progress(&state).is_ok_and(|(progress, _)| progress.step >= steps) {
             if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("ended early with {status}: {}", self.said.take().unwrap().join().unwrap());
+                panic!(
+                    "ended early with {status}: {}",
+                    self.said.take().unwrap().join().unwrap()
+                );
             }
-            assert!(begin.elapsed() < Duration::from_secs(240), "no {steps} steps after four minutes");
+            assert!(
+                begin.elapsed() < Duration::from_secs(240),
+                "no {steps} steps after four minutes"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -132,7 +199,11 @@ impl Running {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(begin.elapsed() < limit, "still running after {} s", limit.as_secs());
+            assert!(
+                begin.elapsed() < limit,
+                "still running after {} s",
+                limit.as_secs()
+            );
             std::thread::sleep(Duration::from_millis(20));
         };
         assert!(self.ranks().is_empty(), "orphans: {:?}", self.ranks());
@@ -141,7 +212,13 @@ impl Running {
 }
 
 fn signal(pid: i32, name: &str) {
-    assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args([name, &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[test]
@@ -152,7 +229,11 @@ fn two_and_three_processes_train_as_one() {
     common::images(&data, 14, 5);
     let out = |name: &str| -> PathBuf { dir.path().join(name) };
     let arguments = |mut command: Command, to: &Path| {
-        command.args(["--epochs", "3", "--data"]).arg(&data).arg("--output").arg(to);
+        command
+            .args(["--epochs", "3", "--data"])
+            .arg(&data)
+            .arg("--output")
+            .arg(to);
         command
     };
     let command = |processes: usize| launched(small(processes, "cifar_resnet20"), processes);
@@ -162,17 +243,29 @@ fn two_and_three_processes_train_as_one() {
         let there = out(&processes.to_string());
         let (status, text) = run(arguments(command(processes), &there));
         assert!(status.success(), "{text}");
-        assert!(text.contains("[0] ") && text.contains("per epoch of 12 images, 3 epochs"), "{text}");
+        assert!(
+            text.contains("[0] ") && text.contains("per epoch of 12 images, 3 epochs"),
+            "{text}"
+        );
         let (one, many) = (history(&out("1")), history(&there));
         assert_eq!((one.len(), many.len()), (3, 3));
         same_after_three_steps(&one[0], &many[0]);
         for (one, many) in one.iter().zip(&many) {
             // Counts are exact: 15 images over uneven shards.
-            assert_eq!((one.train_images, one.val_images, many.val_images), (many.train_images, 15, 15));
+            assert_eq!(
+                (one.train_images, one.val_images, many.val_images),
+                (many.train_images, 15, 15)
+            );
             // A step of a network with BatchNorm on batches of twelve multiplies rounding differences (a change of the
             // memory layout in one process does the same), so the curve is held to 1 % over its nine steps.
-            assert!(relative(one.train_loss, many.train_loss) < 1e-2, "{one:?} {many:?}");
-            assert!(relative(one.val_loss.unwrap(), many.val_loss.unwrap()) < 1e-2, "{one:?} {many:?}");
+            assert!(
+                relative(one.train_loss, many.train_loss) < 1e-2,
+                "{one:?} {many:?}"
+            );
+            assert!(
+                relative(one.val_loss.unwrap(), many.val_loss.unwrap()) < 1e-2,
+                "{one:?} {many:?}"
+            );
         }
     }
 }
@@ -189,21 +282,40 @@ fn a_killed_rank_ends_the_others_and_the_run_goes_on_with_another_number_of_proc
     signal(running.ranks()[&1], "-KILL");
     let (status, text) = running.wait(Duration::from_secs(60));
     assert_eq!(status.code(), Some(137), "{text}");
-    assert!(text.contains("rank 1 (process") && text.contains("SIGKILL"), "{text}");
+    assert!(
+        text.contains("rank 1 (process") && text.contains("SIGKILL"),
+        "{text}"
+    );
     assert!(text.contains("at epoch 1 step"), "{text}");
 
     // Three processes now, with the flags of one device left as saved.
     let mut resume = Command::new(assert_cmd::cargo::cargo_bin("train"));
-    resume.args(["--resume", "--num-processes", "3", "--output"]).arg(&out);
+    resume
+        .args(["--resume", "--num-processes", "3", "--output"])
+        .arg(&out);
     let (status, text) = run(resume);
     assert!(status.success(), "{text}");
-    assert!(text.contains("resumed on 3 processes (the recipe is for 2): 4 images x 1 batches each"), "{text}");
+    assert!(
+        text.contains("resumed on 3 processes (the recipe is for 2): 4 images x 1 batches each"),
+        "{text}"
+    );
     let (one, resumed) = (history(&whole), history(&out));
-    assert_eq!((one[0].step, one[0].train_images), (resumed[0].step, resumed[0].train_images));
+    assert_eq!(
+        (one[0].step, one[0].train_images),
+        (resumed[0].step, resumed[0].train_images)
+    );
     let difference = (one[0].train_loss - resumed[0].train_loss).abs() / one[0].train_loss;
-    eprintln!("train loss {} and {}", one[0].train_loss, resumed[0].train_loss);
+    eprintln!(
+        "train loss {} and {}",
+        one[0].train_loss, resumed[0].train_loss
+    );
     // The same images in the same steps; 400 of them in another order of f32 sums.
-    assert!(difference < 1e-2, "{} and {}", one[0].train_loss, resumed[0].train_loss);
+    assert!(
+        difference < 1e-2,
+        "{} and {}",
+        one[0].train_loss,
+        resumed[0].train_loss
+    );
 }
 
 #[test]
@@ -226,11 +338,16 @@ fn restarts_bring_a_run_to_its_end() {
 fn a_wrong_flag_is_not_tried_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = several(2);
-    command.args(["--max-restarts", "3", "--data"]).arg(dir.path().join("nothing"));
+    command
+        .args(["--max-restarts", "3", "--data"])
+        .arg(dir.path().join("nothing"));
     command.arg("--output").arg(dir.path().join("run"));
     let (status, text) = run(command);
     assert_eq!(status.code(), Some(1), "{text}");
-    assert!(text.contains("not restarted") && !text.contains("restart 1"), "{text}");
+    assert!(
+        text.contains("not restarted") && !text.contains("restart 1"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -244,7 +361,10 @@ fn a_frozen_rank_is_named_and_ends() {
     signal(running.ranks()[&1], "-STOP");
     let (status, text) = running.wait(Duration::from_secs(60));
     assert!(!status.success(), "{text}");
-    assert!(text.contains("rank 1 gives no sign of life, last seen at epoch 1 step"), "{text}");
+    assert!(
+        text.contains("rank 1 gives no sign of life, last seen at epoch 1 step"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -257,7 +377,10 @@ fn a_request_to_stop_is_passed_on_and_saved() {
     signal(launcher, "-TERM");
     let (status, text) = running.wait(Duration::from_secs(60));
     assert_eq!(status.code(), Some(143), "{text}");
-    assert!(text.contains("SIGTERM received: saved at epoch 1 step"), "{text}");
+    assert!(
+        text.contains("SIGTERM received: saved at epoch 1 step"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -273,7 +396,11 @@ fn a_killed_launcher_leaves_no_orphan() {
     running.child.wait().unwrap();
     let begin = Instant::now();
     while !running.ranks().is_empty() {
-        assert!(begin.elapsed() < Duration::from_secs(10), "orphans: {:?}", running.ranks());
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "orphans: {:?}",
+            running.ranks()
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -283,18 +410,29 @@ fn two_commands_with_torchruns_variables_meet() {
     let dir = tempfile::tempdir().unwrap();
     let (alone, out) = (dir.path().join("alone"), dir.path().join("run"));
     let short = |mut command: Command, to: &Path| {
-        command.args(["--synthetic", "36", "--epochs", "1", "--output"]).arg(to);
+        command
+            .args(["--synthetic", "36", "--epochs", "1", "--output"])
+            .arg(to);
         command
     };
     let (status, text) = run(short(small(1, "cifar_resnet20"), &alone));
     assert!(status.success(), "{text}");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let ranks: Vec<Running> = [1, 0]
         .into_iter()
         .map(|rank| {
             let mut command = short(small(2, "cifar_resnet20"), &out);
-            command.env("RANK", rank.to_string()).env("LOCAL_RANK", "0").env("WORLD_SIZE", "2");
-            command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
+            command
+                .env("RANK", rank.to_string())
+                .env("LOCAL_RANK", "0")
+                .env("WORLD_SIZE", "2");
+            command
+                .env("MASTER_ADDR", "127.0.0.1")
+                .env("MASTER_PORT", port.to_string());
             Running::start(command)
         })
         .collect();
@@ -316,14 +454,21 @@ fn torchrun_launches_it() {
     let (alone, out) = (dir.path().join("alone"), dir.path().join("run"));
     let (status, text) = run({
         let mut command = small(1, "cifar_resnet20");
-        command.args(["--synthetic", "36", "--epochs", "1", "--output"]).arg(&alone);
+        command
+            .args(["--synthetic", "36", "--epochs", "1", "--output"])
+            .arg(&alone);
         command
     });
     assert!(status.success(), "{text}");
     let plain = small(2, "cifar_resnet20");
     let mut command = Command::new(torchrun);
-    command.args(["--no-python", "--standalone", "--nproc-per-node", "2"]).arg(plain.get_program());
-    command.args(plain.get_args()).args(["--synthetic", "36", "--epochs", "1", "--output"]).arg(&out);
+    command
+        .args(["--no-python", "--standalone", "--nproc-per-node", "2"])
+        .arg(plain.get_program());
+    command
+        .args(plain.get_args())
+        .args(["--synthetic", "36", "--epochs", "1", "--output"])
+        .arg(&out);
     let (status, text) = run(command);
     assert!(status.success(), "{text}");
     same_after_three_steps(&history(&alone)[0], &history(&out)[0]);

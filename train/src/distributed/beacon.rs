@@ -36,7 +36,13 @@ struct Sign {
 
 impl Sign {
     fn encode(&self) -> Vec<u8> {
-        let Self { count, epoch, step, waiting, .. } = self;
+        let Self {
+            count,
+            epoch,
+            step,
+            waiting,
+            ..
+        } = self;
         let failure = self.failure.as_deref().unwrap_or_default();
         format!("{count} {epoch} {step} {} {failure}", u8::from(*waiting)).into_bytes()
     }
@@ -46,8 +52,17 @@ impl Sign {
         let mut parts = text.splitn(5, ' ');
         let mut number = || parts.next()?.parse::<u64>().ok();
         let (count, epoch, step, waiting) = (number()?, number()?, number()?, number()?);
-        let failure = parts.next().filter(|text| !text.is_empty()).map(str::to_owned);
-        Some(Self { count, epoch, step, waiting: waiting == 1, failure })
+        let failure = parts
+            .next()
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned);
+        Some(Self {
+            count,
+            epoch,
+            step,
+            waiting: waiting == 1,
+            failure,
+        })
     }
 
     fn place(&self) -> String {
@@ -67,7 +82,9 @@ pub fn place_of(store: &Store, rank: usize) -> Option<String> {
 /// Whether a rank has begun a step.
 pub fn has_begun(store: &Store, rank: usize) -> bool {
     let bytes = store.try_get(&key(rank)).ok().flatten();
-    bytes.and_then(|bytes| Sign::decode(&bytes)).is_some_and(|sign| sign.epoch > 0)
+    bytes
+        .and_then(|bytes| Sign::decode(&bytes))
+        .is_some_and(|sign| sign.epoch > 0)
 }
 
 fn key(rank: usize) -> String {
@@ -109,8 +126,16 @@ impl Beacon {
         let store = Arc::new(store);
         let (for_thread, its_store) = (Arc::clone(&shared), Arc::clone(&store));
         let run = move || give_signs(&for_thread, &its_store, rank, size);
-        let thread = std::thread::Builder::new().name("beacon".into()).spawn(run)?;
-        Ok(Self { shared, store, rank, size, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("beacon".into())
+            .spawn(run)?;
+        Ok(Self {
+            shared,
+            store,
+            rank,
+            size,
+            thread: Some(thread),
+        })
     }
 
     /// The step that begins now; both from 1.
@@ -122,7 +147,9 @@ impl Beacon {
     /// Runs an exchange with the others; a failure says who is to blame.
     pub fn exchange<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         let now = self.shared.start.elapsed().as_millis() as u64;
-        self.shared.waiting_since.store(now.max(1), Ordering::Relaxed);
+        self.shared
+            .waiting_since
+            .store(now.max(1), Ordering::Relaxed);
         let result = body();
         let result = result.map_err(|error| error.context(self.blame()));
         self.shared.waiting_since.store(0, Ordering::Relaxed);
@@ -159,9 +186,15 @@ impl Beacon {
     /// Says who is to blame for a failed exchange outside of [`Beacon::exchange`]: synchronised batch norm's.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         let is_bare = !format!("{error:#}").contains("stopped ");
-        let is_exchange =
-            error.chain().filter_map(|cause| cause.downcast_ref::<torch_ext::Error>()).any(torch_ext::Error::is_exchange);
-        if is_bare && is_exchange { error.context(self.blame()) } else { error }
+        let is_exchange = error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<torch_ext::Error>())
+            .any(torch_ext::Error::is_exchange);
+        if is_bare && is_exchange {
+            error.context(self.blame())
+        } else {
+            error
+        }
     }
 
     /// This rank fails for a reason of its own: the others can say so.
@@ -200,7 +233,11 @@ fn sign(shared: &Shared, count: u64) -> Sign {
         epoch: shared.epoch.load(Ordering::Relaxed),
         step: shared.step.load(Ordering::Relaxed),
         waiting: shared.waiting_since.load(Ordering::Relaxed) > 0,
-        failure: shared.failure.lock().ok().and_then(|failure| failure.clone()),
+        failure: shared
+            .failure
+            .lock()
+            .ok()
+            .and_then(|failure| failure.clone()),
     }
 }
 
@@ -211,17 +248,25 @@ fn give_signs(shared: &Shared, store: &Store, rank: usize, size: usize) {
             return;
         }
         if !store_is_lost {
-            store_is_lost = store.set(&key(rank), &sign(shared, count).encode()).is_err();
+            store_is_lost = store
+                .set(&key(rank), &sign(shared, count).encode())
+                .is_err();
         }
         let since = shared.waiting_since.load(Ordering::Relaxed);
-        let waited = shared.start.elapsed().saturating_sub(Duration::from_millis(since));
+        let waited = shared
+            .start
+            .elapsed()
+            .saturating_sub(Duration::from_millis(since));
         if since > 0 && waited > shared.timeout + SILENCE + MARGIN {
             let text = if store_is_lost {
                 "the store (rank 0 or the launcher) is gone".to_owned()
             } else {
                 blame(shared, store, rank, size)
             };
-            eprintln!("error: an exchange has not returned for {} s: {text}", waited.as_secs());
+            eprintln!(
+                "error: an exchange has not returned for {} s: {text}",
+                waited.as_secs()
+            );
             // Not `exit`: destructors would wait for the very exchange that hangs.
             std::process::abort();
         }
@@ -231,7 +276,13 @@ fn give_signs(shared: &Shared, store: &Store, rank: usize, size: usize) {
 
 fn signs(store: &Store, size: usize) -> Vec<Option<Sign>> {
     (0..size)
-        .map(|rank| store.try_get(&key(rank)).ok().flatten().and_then(|bytes| Sign::decode(&bytes)))
+        .map(|rank| {
+            store
+                .try_get(&key(rank))
+                .ok()
+                .flatten()
+                .and_then(|bytes| Sign::decode(&bytes))
+        })
         .collect()
 }
 
@@ -239,7 +290,9 @@ fn signs(store: &Store, size: usize) -> Vec<Option<Sign>> {
 fn blame(shared: &Shared, store: &Store, rank: usize, size: usize) -> String {
     let here = format!("rank {rank} stopped {}", sign(shared, 0).place());
     if let Err(error) = store.try_get(&key(rank)) {
-        return format!("{here}: the store is gone, with rank 0 or the launcher that serves it ({error})");
+        return format!(
+            "{here}: the store is gone, with rank 0 or the launcher that serves it ({error})"
+        );
     }
     let before = signs(store, size);
     std::thread::sleep(SILENCE);
@@ -254,16 +307,29 @@ fn blame(shared: &Shared, store: &Store, rank: usize, size: usize) -> String {
 fn missing(before: &[Option<Sign>], after: &[Option<Sign>], rank: usize) -> Option<String> {
     let mut failed = Vec::new();
     let mut silent = Vec::new();
-    for (other, (before, after)) in before.iter().zip(after).enumerate().filter(|(other, _)| *other != rank) {
+    for (other, (before, after)) in before
+        .iter()
+        .zip(after)
+        .enumerate()
+        .filter(|(other, _)| *other != rank)
+    {
         match after {
             None => silent.push(format!("rank {other} never came")),
-            Some(Sign { failure: Some(reason), .. }) if !reason.starts_with("rank ") => {
+            Some(Sign {
+                failure: Some(reason),
+                ..
+            }) if !reason.starts_with("rank ") => {
                 failed.push(format!("rank {other} failed ({reason})"));
             }
             // It reacts to the same loss as this rank.
-            Some(Sign { failure: Some(_), .. }) => {}
+            Some(Sign {
+                failure: Some(_), ..
+            }) => {}
             Some(sign) if before.as_ref() == Some(sign) => {
-                silent.push(format!("rank {other} gives no sign of life, last seen {}", sign.place()));
+                silent.push(format!(
+                    "rank {other} gives no sign of life, last seen {}",
+                    sign.place()
+                ));
             }
             Some(_) => {}
         }
@@ -288,13 +354,25 @@ mod tests {
     use super::*;
 
     fn at(count: u64, waiting: bool) -> Option<Sign> {
-        Some(Sign { count, epoch: 2, step: 7, waiting, failure: None })
+        Some(Sign {
+            count,
+            epoch: 2,
+            step: 7,
+            waiting,
+            failure: None,
+        })
     }
 
     #[test]
     fn signs_survive_the_store() {
         for failure in [None, Some("out of memory: try less".to_owned())] {
-            let sign = Sign { count: 3, epoch: 1, step: 9, waiting: true, failure };
+            let sign = Sign {
+                count: 3,
+                epoch: 1,
+                step: 9,
+                waiting: true,
+                failure,
+            };
             assert_eq!(Sign::decode(&sign.encode()), Some(sign));
         }
         assert_eq!(Sign::decode(b"nonsense"), None);
@@ -305,8 +383,14 @@ mod tests {
         let before = [at(1, true), at(5, false), at(1, true)];
         let after = [at(4, true), at(5, false), at(4, true)];
         let text = missing(&before, &after, 0).unwrap();
-        assert_eq!(text, "rank 1 gives no sign of life, last seen at epoch 2 step 7");
-        assert_eq!(missing(&before, &[at(4, true), at(8, false), at(4, true)], 0), None);
+        assert_eq!(
+            text,
+            "rank 1 gives no sign of life, last seen at epoch 2 step 7"
+        );
+        assert_eq!(
+            missing(&before, &[at(4, true), at(8, false), at(4, true)], 0),
+            None
+        );
     }
 
     #[test]
@@ -318,15 +402,29 @@ mod tests {
         };
         let before = [at(1, true), at(5, true), at(5, true)];
         let after = [at(2, true), failed("out of memory"), at(5, true)];
-        assert_eq!(missing(&before, &after, 0).unwrap(), "rank 1 failed (out of memory)");
-        let after = [at(2, true), failed("rank 1 stopped at epoch 2 step 7"), at(5, true)];
-        assert!(missing(&before, &after, 0).unwrap().starts_with("rank 2 gives no sign"));
+        assert_eq!(
+            missing(&before, &after, 0).unwrap(),
+            "rank 1 failed (out of memory)"
+        );
+        let after = [
+            at(2, true),
+            failed("rank 1 stopped at epoch 2 step 7"),
+            at(5, true),
+        ];
+        assert!(
+            missing(&before, &after, 0)
+                .unwrap()
+                .starts_with("rank 2 gives no sign")
+        );
     }
 
     #[test]
     fn a_rank_that_hangs_outside_the_exchange_is_named() {
         let signs = [at(4, true), at(8, false)];
-        assert_eq!(behind(&signs, 0).unwrap(), "rank 1 is alive but hangs at epoch 2 step 7");
+        assert_eq!(
+            behind(&signs, 0).unwrap(),
+            "rank 1 is alive but hangs at epoch 2 step 7"
+        );
         assert_eq!(behind(&[at(4, true), at(8, true)], 0), None);
     }
 }

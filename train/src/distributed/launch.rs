@@ -79,8 +79,13 @@ pub fn launch(args: &LaunchArgs, count: usize) -> Result<ExitCode> {
         let opened = torch_ext::cuda::open();
         let found = torch_ext::device::count().unwrap_or(0);
         if gpus > found {
-            let reason = opened.err().map(|error| format!(" ({error})")).unwrap_or_default();
-            bail!("--num-gpus {gpus}: {found} GPUs are usable here{reason}; `train doctor` tells more. For the CPU: --num-processes");
+            let reason = opened
+                .err()
+                .map(|error| format!(" ({error})"))
+                .unwrap_or_default();
+            bail!(
+                "--num-gpus {gpus}: {found} GPUs are usable here{reason}; `train doctor` tells more. For the CPU: --num-processes"
+            );
         }
     }
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
@@ -88,7 +93,11 @@ pub fn launch(args: &LaunchArgs, count: usize) -> Result<ExitCode> {
     for attempt in 0.. {
         match run(args, count, attempt, &command_line, &mut signals)? {
             Attempt::Ended(code) => return Ok(ExitCode::from(code)),
-            Attempt::Failed { code, has_begun, run_dir } => {
+            Attempt::Failed {
+                code,
+                has_begun,
+                run_dir,
+            } => {
                 if attempt >= args.max_restarts {
                     return Ok(ExitCode::from(code));
                 }
@@ -97,7 +106,11 @@ pub fn launch(args: &LaunchArgs, count: usize) -> Result<ExitCode> {
                     return Ok(ExitCode::from(code));
                 };
                 command_line = resuming(&command_line, &run_dir);
-                eprintln!("restart {} of {} from the last saved state", attempt + 1, args.max_restarts);
+                eprintln!(
+                    "restart {} of {} from the last saved state",
+                    attempt + 1,
+                    args.max_restarts
+                );
             }
         }
     }
@@ -109,7 +122,9 @@ pub fn launch(args: &LaunchArgs, count: usize) -> Result<ExitCode> {
 /// # Errors
 /// The launcher is already gone.
 pub fn end_with_launcher() -> Result<()> {
-    let Ok(launcher) = std::env::var("TRAIN_LAUNCHER_PID") else { return Ok(()) };
+    let Ok(launcher) = std::env::var("TRAIN_LAUNCHER_PID") else {
+        return Ok(());
+    };
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
@@ -131,11 +146,16 @@ fn own_arguments() -> Result<Vec<String>> {
 
 /// The same command line, going on in `run_dir`.
 fn resuming(command_line: &[String], run_dir: &str) -> Vec<String> {
-    let mut all: Vec<String> = command_line.iter().filter(|a| *a != "--overwrite").cloned().collect();
+    let mut all: Vec<String> = command_line
+        .iter()
+        .filter(|a| *a != "--overwrite")
+        .cloned()
+        .collect();
     if !all.iter().any(|a| a == "--resume") {
         all.push("--resume".into());
     }
-    let names_output = |a: &String| a == "--output" || a.starts_with("--output=") || a.starts_with("-o");
+    let names_output =
+        |a: &String| a == "--output" || a.starts_with("--output=") || a.starts_with("-o");
     if !all.iter().any(names_output) {
         all.extend(["--output".into(), run_dir.to_owned()]);
     }
@@ -188,13 +208,18 @@ fn run(
         }
     }
     let failure = outcome?;
-    let codes: Vec<u8> = ranks.iter().map(|rank| rank.status.map_or(1, exit_code)).collect();
+    let codes: Vec<u8> = ranks
+        .iter()
+        .map(|rank| rank.status.map_or(1, exit_code))
+        .collect();
     Ok(match failure {
         None => Attempt::Ended(codes.into_iter().max().unwrap_or(0)),
         Some(code) => Attempt::Failed {
             code,
             has_begun: (0..count).any(|rank| beacon::has_begun(&keys, rank)),
-            run_dir: keys.try_get("run_dir")?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            run_dir: keys
+                .try_get("run_dir")?
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
         },
     })
 }
@@ -235,7 +260,9 @@ fn start(
     if !direct {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
     }
-    let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))?;
     let mut readers = Vec::new();
     if let Some(output) = child.stdout.take() {
         readers.push(prefix(number, output, std::io::stdout())?);
@@ -243,8 +270,17 @@ fn start(
     if let Some(output) = child.stderr.take() {
         readers.push(prefix(number, output, std::io::stderr())?);
     }
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a process without a number")?;
-    Ok(Rank { number, child, pid, status: None, readers })
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .context("a process without a number")?;
+    Ok(Rank {
+        number,
+        child,
+        pid,
+        status: None,
+        readers,
+    })
 }
 
 /// Copies lines, each with the rank before it, until the pipe closes.
@@ -271,7 +307,9 @@ fn prefix(
             to.write_all(&text).ok();
         }
     };
-    Ok(std::thread::Builder::new().name(format!("output of rank {number}")).spawn(copy)?)
+    Ok(std::thread::Builder::new()
+        .name(format!("output of rank {number}"))
+        .spawn(copy)?)
 }
 
 /// Waits for the ranks; the exit code of the first that failed, if one did.
@@ -280,13 +318,20 @@ fn supervise(ranks: &mut [Rank], keys: &Store, signals: &mut Signals) -> Result<
     let mut failed: Option<(u8, Instant)> = None;
     loop {
         for rank in ranks.iter_mut().filter(|rank| rank.status.is_none()) {
-            let Some(status) = rank.child.try_wait()? else { continue };
+            let Some(status) = rank.child.try_wait()? else {
+                continue;
+            };
             rank.status = Some(status);
             let code = exit_code(status);
             if is_failure(status, asked_to_stop.is_some()) {
-                let place = beacon::place_of(keys, rank.number).unwrap_or_else(|| "before it began".into());
+                let place =
+                    beacon::place_of(keys, rank.number).unwrap_or_else(|| "before it began".into());
                 let what = describe(status);
-                eprintln!("rank {} (process {}) {what} {place}", rank.number, rank.child.id());
+                eprintln!(
+                    "rank {} (process {}) {what} {place}",
+                    rank.number,
+                    rank.child.id()
+                );
                 failed.get_or_insert((code, Instant::now()));
             }
         }
@@ -302,11 +347,18 @@ fn supervise(ranks: &mut [Rank], keys: &Store, signals: &mut Signals) -> Result<
         for received in signals.pending() {
             asked_to_stop.get_or_insert_with(Instant::now);
             // A closed terminal, too, is a request to save and end.
-            let signal = if received == SIGINT { Signal::INT } else { Signal::TERM };
+            let signal = if received == SIGINT {
+                Signal::INT
+            } else {
+                Signal::TERM
+            };
             ranks.iter().for_each(|rank| rank.signal(signal));
         }
         if asked_to_stop.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
-            eprintln!("the ranks did not end {} s after they were asked to", STOP_PATIENCE.as_secs());
+            eprintln!(
+                "the ranks did not end {} s after they were asked to",
+                STOP_PATIENCE.as_secs()
+            );
             end_all(ranks, KILL_AFTER);
             return Ok(Some(1));
         }
@@ -327,7 +379,11 @@ fn end_all(ranks: &mut [Rank], patience: Duration) {
         }
     }
     for rank in ranks.iter_mut().filter(|rank| rank.status.is_none()) {
-        eprintln!("rank {} (process {}) is killed: it did not end with the others", rank.number, rank.child.id());
+        eprintln!(
+            "rank {} (process {}) is killed: it did not end with the others",
+            rank.number,
+            rank.child.id()
+        );
         rank.signal(Signal::KILL);
         rank.status = rank.child.wait().ok();
     }
@@ -372,7 +428,10 @@ mod tests {
     #[test]
     fn a_restart_resumes_in_the_same_directory() {
         let fresh = words("--recipe a --overwrite --num-processes 2");
-        assert_eq!(resuming(&fresh, "runs/x"), words("--recipe a --num-processes 2 --resume --output runs/x"));
+        assert_eq!(
+            resuming(&fresh, "runs/x"),
+            words("--recipe a --num-processes 2 --resume --output runs/x")
+        );
         let named = words("--output=runs/y --resume");
         assert_eq!(resuming(&named, "runs/y"), named);
     }
@@ -383,15 +442,40 @@ mod tests {
         let killed = ExitStatus::from_raw(9);
         assert_eq!((exit_code(code(3)), exit_code(killed)), (3, 137));
         assert!(!is_failure(code(0), false) && !is_failure(code(3), false));
-        assert!(is_failure(code(1), true) && is_failure(code(143), false) && !is_failure(code(143), true));
+        assert!(
+            is_failure(code(1), true)
+                && is_failure(code(143), false)
+                && !is_failure(code(143), true)
+        );
         assert!(is_failure(killed, false));
         assert_eq!(describe(killed), "was ended by signal 9 (SIGKILL)");
     }
 
     #[test]
     fn one_process_without_restarts_needs_no_launcher() {
-        assert_eq!(LaunchArgs { num_processes: Some(1), ..Default::default() }.processes(), None);
-        assert_eq!(LaunchArgs { num_gpus: Some(4), ..Default::default() }.processes(), Some(4));
-        assert_eq!(LaunchArgs { max_restarts: 2, ..Default::default() }.processes(), Some(1));
+        assert_eq!(
+            LaunchArgs {
+                num_processes: Some(1),
+                ..Default::default()
+            }
+            .processes(),
+            None
+        );
+        assert_eq!(
+            LaunchArgs {
+                num_gpus: Some(4),
+                ..Default::default()
+            }
+            .processes(),
+            Some(4)
+        );
+        assert_eq!(
+            LaunchArgs {
+                max_restarts: 2,
+                ..Default::default()
+            }
+            .processes(),
+            Some(1)
+        );
     }
 }

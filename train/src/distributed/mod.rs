@@ -12,7 +12,9 @@ pub use ranks::{Ranks, Session};
 
 /// Processes of this run on this machine, which share its cores.
 pub fn local_processes() -> usize {
-    let set = std::env::var("LOCAL_WORLD_SIZE").ok().and_then(|text| text.parse().ok());
+    let set = std::env::var("LOCAL_WORLD_SIZE")
+        .ok()
+        .and_then(|text| text.parse().ok());
     set.filter(|&count| count > 0).unwrap_or(1)
 }
 

@@ -37,23 +37,40 @@ impl Placement {
     fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
         let number = |name: &str| -> Result<Option<usize>> {
             get(name)
-                .map(|text| text.parse().with_context(|| format!("{name}: expected a number, got '{text}'")))
+                .map(|text| {
+                    text.parse()
+                        .with_context(|| format!("{name}: expected a number, got '{text}'"))
+                })
                 .transpose()
         };
         let required = |name: &str, because: &str| -> Result<usize> {
             number(name)?.with_context(|| format!("{because} is set but {name} is not"))
         };
         let (rank, size, local_rank) = if let Some(rank) = number("RANK")? {
-            (rank, required("WORLD_SIZE", "RANK")?, number("LOCAL_RANK")?.unwrap_or(0))
+            (
+                rank,
+                required("WORLD_SIZE", "RANK")?,
+                number("LOCAL_RANK")?.unwrap_or(0),
+            )
         } else if let Some(size) = number("OMPI_COMM_WORLD_SIZE")? {
             let because = "OMPI_COMM_WORLD_SIZE";
-            (required("OMPI_COMM_WORLD_RANK", because)?, size, number("OMPI_COMM_WORLD_LOCAL_RANK")?.unwrap_or(0))
+            (
+                required("OMPI_COMM_WORLD_RANK", because)?,
+                size,
+                number("OMPI_COMM_WORLD_LOCAL_RANK")?.unwrap_or(0),
+            )
         } else if let Some(size) = number("SLURM_STEP_NUM_TASKS")? {
             // SLURM_NTASKS alone is also set in a batch script that starts this program once, without srun.
             let because = "SLURM_STEP_NUM_TASKS";
-            (required("SLURM_PROCID", because)?, size, number("SLURM_LOCALID")?.unwrap_or(0))
+            (
+                required("SLURM_PROCID", because)?,
+                size,
+                number("SLURM_LOCALID")?.unwrap_or(0),
+            )
         } else if let Some(size) = number("PMI_SIZE")? {
-            let local = number("MPI_LOCALRANKID")?.or(number("PMI_LOCAL_RANK")?).unwrap_or(0);
+            let local = number("MPI_LOCALRANKID")?
+                .or(number("PMI_LOCAL_RANK")?)
+                .unwrap_or(0);
             (required("PMI_RANK", "PMI_SIZE")?, size, local)
         } else {
             return Ok(None);
@@ -69,22 +86,30 @@ impl Placement {
             Some(host) => host,
             None => match get("SLURM_STEP_NODELIST").or_else(|| get("SLURM_NODELIST")) {
                 Some(list) => first_node(&list),
-                None if get("SLURM_JOB_ID").is_none() && local_rank == rank => "127.0.0.1".to_owned(),
-                None => bail!("{size} processes but no MASTER_ADDR: set it to the machine of rank 0"),
+                None if get("SLURM_JOB_ID").is_none() && local_rank == rank => {
+                    "127.0.0.1".to_owned()
+                }
+                None => {
+                    bail!("{size} processes but no MASTER_ADDR: set it to the machine of rank 0")
+                }
             },
         };
-        let port = match number("MASTER_PORT")? {
-            Some(port) => u16::try_from(port).with_context(|| format!("MASTER_PORT: {port} is no port"))?,
-            // Two jobs of one node must not meet.
-            None => number("SLURM_JOB_ID")?.map_or(DEFAULT_PORT, |job| 20_000 + (job % 10_000) as u16),
-        };
+        let port =
+            match number("MASTER_PORT")? {
+                Some(port) => u16::try_from(port)
+                    .with_context(|| format!("MASTER_PORT: {port} is no port"))?,
+                // Two jobs of one node must not meet.
+                None => number("SLURM_JOB_ID")?
+                    .map_or(DEFAULT_PORT, |job| 20_000 + (job % 10_000) as u16),
+            };
         Ok(Some(Self {
             rank,
             size,
             local_rank,
             host,
             port,
-            store_is_served: get("TORCHELASTIC_USE_AGENT_STORE").is_some_and(|value| value == "True"),
+            store_is_served: get("TORCHELASTIC_USE_AGENT_STORE")
+                .is_some_and(|value| value == "True"),
             attempt: number("TORCHELASTIC_RESTART_COUNT")?.unwrap_or(0) as u32,
         }))
     }
@@ -92,7 +117,10 @@ impl Placement {
 
 /// The first host of a Slurm node list such as `gpu[03-05,9],login1`.
 fn first_node(list: &str) -> String {
-    let Some(open) = list.find('[').filter(|&open| list.find(',').is_none_or(|comma| open < comma)) else {
+    let Some(open) = list
+        .find('[')
+        .filter(|&open| list.find(',').is_none_or(|comma| open < comma))
+    else {
         return list.split(',').next().unwrap_or(list).to_owned();
     };
     let (prefix, rest) = list.split_at(open);
@@ -126,7 +154,10 @@ mod tests {
         ])
         .unwrap()
         .unwrap();
-        assert_eq!((placement.rank, placement.size, placement.local_rank), (5, 8, 1));
+        assert_eq!(
+            (placement.rank, placement.size, placement.local_rank),
+            (5, 8, 1)
+        );
         assert_eq!((placement.host.as_str(), placement.port), ("node0", 1234));
         assert_eq!((placement.store_is_served, placement.attempt), (true, 2));
     }
@@ -151,8 +182,13 @@ mod tests {
         ])
         .unwrap()
         .unwrap();
-        assert_eq!((mpi.rank, mpi.size, mpi.host.as_str(), mpi.port), (1, 2, "127.0.0.1", DEFAULT_PORT));
-        let pmi = read(&[("PMI_SIZE", "2"), ("PMI_RANK", "0"), ("MASTER_ADDR", "a")]).unwrap().unwrap();
+        assert_eq!(
+            (mpi.rank, mpi.size, mpi.host.as_str(), mpi.port),
+            (1, 2, "127.0.0.1", DEFAULT_PORT)
+        );
+        let pmi = read(&[("PMI_SIZE", "2"), ("PMI_RANK", "0"), ("MASTER_ADDR", "a")])
+            .unwrap()
+            .unwrap();
         assert_eq!((pmi.rank, pmi.size, pmi.host.as_str()), (0, 2, "a"));
     }
 
@@ -161,7 +197,10 @@ mod tests {
         assert_eq!(read(&[]).unwrap(), None);
         assert_eq!(read(&[("RANK", "0"), ("WORLD_SIZE", "1")]).unwrap(), None);
         // A batch script that does not use srun.
-        assert_eq!(read(&[("SLURM_NTASKS", "4"), ("SLURM_PROCID", "0")]).unwrap(), None);
+        assert_eq!(
+            read(&[("SLURM_NTASKS", "4"), ("SLURM_PROCID", "0")]).unwrap(),
+            None
+        );
     }
 
     #[test]
@@ -170,7 +209,10 @@ mod tests {
             (&[("RANK", "0")][..], "WORLD_SIZE"),
             (&[("RANK", "2"), ("WORLD_SIZE", "2")], "rank 2"),
             (&[("RANK", "x"), ("WORLD_SIZE", "2")], "number"),
-            (&[("RANK", "3"), ("WORLD_SIZE", "4"), ("LOCAL_RANK", "1")], "MASTER_ADDR"),
+            (
+                &[("RANK", "3"), ("WORLD_SIZE", "4"), ("LOCAL_RANK", "1")],
+                "MASTER_ADDR",
+            ),
         ] {
             let error = read(variables).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
@@ -179,7 +221,13 @@ mod tests {
 
     #[test]
     fn first_nodes() {
-        for (list, first) in [("a", "a"), ("a1,b2", "a1"), ("a[1,3]", "a1"), ("n[007-9]", "n007"), ("x,n[1-2]", "x")] {
+        for (list, first) in [
+            ("a", "a"),
+            ("a1,b2", "a1"),
+            ("a[1,3]", "a1"),
+            ("n[007-9]", "n007"),
+            ("x,n[1-2]", "x"),
+        ] {
             assert_eq!(first_node(list), first);
         }
     }

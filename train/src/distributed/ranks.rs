@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tch::{Device, Kind, Tensor};
-use torch_ext::c10d::{GlooAddress, Overlap, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store};
+use torch_ext::c10d::{
+    GlooAddress, Overlap, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store,
+};
 
 use super::beacon::Beacon;
 use super::placement::Placement;
@@ -29,7 +31,13 @@ impl Session {
     /// # Errors
     /// The store cannot be served or reached.
     pub fn join(placement: Placement, timeout: Duration) -> Result<Self> {
-        let Placement { ref host, port, rank, size, .. } = placement;
+        let Placement {
+            ref host,
+            port,
+            rank,
+            size,
+            ..
+        } = placement;
         let serve = rank == 0 && !placement.store_is_served;
         let store = if serve {
             Store::serve(port, MEETING_TIMEOUT)
@@ -64,7 +72,10 @@ impl Session {
             self.store.set(key, text.as_bytes())?;
             return Ok(text);
         }
-        let bytes = self.store.get(key).with_context(|| format!("waiting for rank 0 to tell its {key}"))?;
+        let bytes = self
+            .store
+            .get(key)
+            .with_context(|| format!("waiting for rank 0 to tell its {key}"))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -94,7 +105,9 @@ impl Session {
         self.beacon.meet("begin")?;
         let address = own_address(&self.placement);
         let control = ProcessGroup::gloo(&self.store, rank, size, &address, self.timeout)
-            .with_context(|| format!("rank {rank} cannot connect to the others from {address:?}"))?;
+            .with_context(|| {
+                format!("rank {rank} cannot connect to the others from {address:?}")
+            })?;
         Ok(Ranks {
             placement: self.placement.clone(),
             store: self.store.prefixed("gradients")?,
@@ -118,8 +131,16 @@ fn own_address(placement: &Placement) -> GlooAddress {
         return GlooAddress::Interface(interface);
     }
     let towards_store = || {
-        let target = (placement.host.as_str(), placement.port).to_socket_addrs().ok()?.next()?;
-        let socket = UdpSocket::bind(if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }).ok()?;
+        let target = (placement.host.as_str(), placement.port)
+            .to_socket_addrs()
+            .ok()?
+            .next()?;
+        let socket = UdpSocket::bind(if target.is_ipv4() {
+            "0.0.0.0:0"
+        } else {
+            "[::]:0"
+        })
+        .ok()?;
         // Sends nothing: it only asks for the route.
         socket.connect(target).ok()?;
         Some(socket.local_addr().ok()?.ip().to_string())
@@ -163,7 +184,10 @@ impl World for Ranks {
             "cuda" => format!("cuda:{local_rank}"),
             "auto" if on_cpu => "cpu".into(),
             // More processes than GPUs is an error, and is said when the device is opened.
-            "auto" if torch_ext::cuda::open().is_ok() && torch_ext::device::count().unwrap_or(0) > 0 => {
+            "auto"
+                if torch_ext::cuda::open().is_ok()
+                    && torch_ext::device::count().unwrap_or(0) > 0 =>
+            {
                 format!("cuda:{local_rank}")
             }
             "auto" => "cpu".into(),
@@ -192,8 +216,14 @@ impl World for Ranks {
             group.broadcast(parameters, 0)?;
             Ok(group.broadcast(buffers, 0)?)
         })?;
-        let options = ReducerOptions { cuda_device, ..ReducerOptions::default() };
-        self.reducer = Some(self.beacon.exchange(|| Ok(Reducer::new(&group, parameters, &options)?))?);
+        let options = ReducerOptions {
+            cuda_device,
+            ..ReducerOptions::default()
+        };
+        self.reducer = Some(
+            self.beacon
+                .exchange(|| Ok(Reducer::new(&group, parameters, &options)?))?,
+        );
         Ok(())
     }
 
@@ -213,20 +243,28 @@ impl World for Ranks {
 
     fn sum(&mut self, values: &mut [f64]) -> Result<()> {
         let tensor = Tensor::from_slice(values);
-        self.beacon.exchange(|| Ok(self.control.all_reduce(&tensor, ReduceOp::Sum)?))?;
+        self.beacon
+            .exchange(|| Ok(self.control.all_reduce(&tensor, ReduceOp::Sum)?))?;
         tensor.f_copy_data(values, values.len())?;
         Ok(())
     }
 
     fn average(&mut self, tensors: &[Tensor]) -> Result<()> {
-        let floats: Vec<&Tensor> = tensors.iter().filter(|tensor| tensor.kind() == Kind::Float).collect();
+        let floats: Vec<&Tensor> = tensors
+            .iter()
+            .filter(|tensor| tensor.kind() == Kind::Float)
+            .collect();
         if floats.is_empty() {
             return Ok(());
         }
         tch::no_grad(|| {
-            let flat: Vec<Tensor> = floats.iter().map(|tensor| tensor.f_reshape([-1])).collect::<Result<_, _>>()?;
+            let flat: Vec<Tensor> = floats
+                .iter()
+                .map(|tensor| tensor.f_reshape([-1]))
+                .collect::<Result<_, _>>()?;
             let joined = Tensor::f_cat(&flat, 0)?;
-            self.beacon.exchange(|| Ok(self.data().all_reduce(&joined, ReduceOp::Mean)?))?;
+            self.beacon
+                .exchange(|| Ok(self.data().all_reduce(&joined, ReduceOp::Mean)?))?;
             let mut start = 0;
             for tensor in floats {
                 let count = tensor.numel() as i64;
