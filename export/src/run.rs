@@ -251,6 +251,16 @@ pub fn run_verify(args: &VerifyArgs) -> Result<()> {
     };
     let manifest =
         Manifest::from_json(manifest).context("the manifest inside the model is damaged")?;
+    let mut inputs = model.graph.iter().flat_map(|graph| &graph.input);
+    if inputs
+        .into_iter()
+        .any(|input| input.name == preprocess_graph::IMAGE)
+    {
+        bail!(
+            "{} takes pixels, which only the export itself proves; export it again to repeat the proof",
+            args.model.display()
+        );
+    }
     let stored: StoredAnswers =
         serde_json::from_str(stored).context("the proof inside the model is damaged")?;
     if [stored.height, stored.width] != input_size(&manifest) {
