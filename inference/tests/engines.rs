@@ -1,4 +1,5 @@
 //! The engines on small models: shapes, batches, threads, fixed batches, and both engines against each other.
+#![allow(clippy::unwrap_used)] // helpers are test code, too
 
 mod support;
 

@@ -2,6 +2,7 @@
 //!
 //! The mutation test is deterministic and short; `FUZZ_SECONDS=60` lets it go on with new seeds for that long, as CI
 //! does. What ever failed is kept in `tests/corpus/` and run every time.
+#![allow(clippy::unwrap_used)] // helpers are test code, too
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! What a model says of itself, dialect by dialect, and what happens when it contradicts its own network.
+#![allow(clippy::unwrap_used)] // helpers are test code, too
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Many images: order, failures in their place, cancellation, bounded reading ahead.
+#![allow(clippy::unwrap_used)] // helpers are test code, too
 
 mod support;
 
