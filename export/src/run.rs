@@ -252,10 +252,7 @@ pub fn run_verify(args: &VerifyArgs) -> Result<()> {
     let manifest =
         Manifest::from_json(manifest).context("the manifest inside the model is damaged")?;
     let mut inputs = model.graph.iter().flat_map(|graph| &graph.input);
-    if inputs
-        .into_iter()
-        .any(|input| input.name == preprocess_graph::IMAGE)
-    {
+    if inputs.any(|input| input.name == preprocess_graph::IMAGE) {
         bail!(
             "{} takes pixels, which only the export itself proves; export it again to repeat the proof",
             args.model.display()
