@@ -27,6 +27,13 @@ pub fn photo(source: &Source, large: &Mutex<()>) -> Result<RgbImage, Problem> {
     let bytes: &[u8] = match source {
         Source::Memory { bytes, .. } => bytes,
         Source::File(path) => {
+            // Opening a pipe would wait for a writer that may never come.
+            if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+                return Err(Problem::new(
+                    "It is no file but a pipe or a device.",
+                    "Save the photo as a file and open that.",
+                ));
+            }
             file = decode::read_file(path, &options.limits).map_err(|error| problem(&error))?;
             &file
         }
@@ -117,6 +124,20 @@ mod tests {
         assert_eq!(small.data.len(), 3 * THUMBNAIL_SIDE as usize);
         let tiny = RgbImage::new(2, 3, vec![1; 18]).unwrap();
         assert_eq!(thumbnail(&tiny), tiny);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_does_not_hold_a_worker() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe.jpg");
+        let made = std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let problem = photo(&Source::File(pipe), &Mutex::new(())).unwrap_err();
+        assert!(problem.what.contains("pipe"));
     }
 
     #[test]
