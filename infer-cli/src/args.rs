@@ -208,7 +208,7 @@ pub struct DescribeArgs {
     /// Preprocessing by name: imagenet, cifar10, zero-to-one or minus-one-to-one
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
-    /// Class names, one a line; 'ID<tab>NAME' gives ids too
+    /// Class names, one a line; an id and a tab before the name give ids, too
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub labels: Option<PathBuf>,
     /// Network input: SIDE or HEIGHTxWIDTH

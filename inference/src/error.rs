@@ -7,6 +7,7 @@ use model_core::manifest::ManifestError;
 use model_core::onnx::OnnxError;
 
 use crate::engine::EngineError;
+use crate::guard::one_line;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +67,7 @@ impl Error {
     pub(crate) fn model(model: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Model {
             model: model.into(),
-            reason: reason.into(),
+            reason: one_line(&reason.into()),
         }
     }
 }

@@ -11,7 +11,7 @@ use ort::value::TensorRef;
 
 use super::{Engine, EngineError, EngineKind};
 use crate::graph::InputShape;
-use crate::guard;
+use crate::guard::{self, one_line};
 
 /// A network that ONNX Runtime runs.
 pub(crate) struct OnnxRuntimeEngine {
@@ -185,8 +185,4 @@ fn open_library(library: Option<&Path>) -> Result<Environment, String> {
         }
     }
     Err(reasons.join("; "))
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -213,7 +213,7 @@ fn check_sizes(model: &TypedModel) -> TractResult<()> {
 fn chain(error: &TractError) -> String {
     let parts: Vec<String> = error
         .chain()
-        .map(|cause| cause.to_string().replace('\n', " "))
+        .map(|cause| guard::one_line(&cause.to_string()))
         .collect();
     let mut text = parts.join(": ");
     if let Some((cut, _)) = text.char_indices().nth(600) {
