@@ -30,11 +30,19 @@ fn assert_close(name: &str, got: &Tensor, expected: &Tensor, tolerance: f64) {
     assert_eq!(got.size(), expected.size(), "{name}");
     let scale = expected.abs().max().double_value(&[]);
     let difference = (got - expected).abs().max().double_value(&[]);
-    assert!(difference <= tolerance * scale, "{name}: {difference:e} of {scale:e}");
+    assert!(
+        difference <= tolerance * scale,
+        "{name}: {difference:e} of {scale:e}"
+    );
 }
 
 fn named<'a>(network: &'a Network, name: &str) -> &'a Tensor {
-    &network.tensors().iter().find(|t| t.name == name).unwrap().tensor
+    &network
+        .tensors()
+        .iter()
+        .find(|t| t.name == name)
+        .unwrap()
+        .tensor
 }
 
 #[test]
@@ -53,7 +61,10 @@ fn forward_and_gradients_are_torchvisions() {
         let loss = loss(&logits, &targets, &settings).unwrap();
         assert_close("loss", &loss, &golden.tensors["loss"], 1e-6);
         loss.backward();
-        let gradients = golden.tensors.iter().filter(|(name, _)| name.starts_with("grad."));
+        let gradients = golden
+            .tensors
+            .iter()
+            .filter(|(name, _)| name.starts_with("grad."));
         for (name, expected) in gradients {
             let parameter = named(&network, &name["grad.".len()..]);
             assert_close(name, &parameter.grad(), expected, 1e-4);
@@ -98,7 +109,7 @@ fn optimisers_follow_pytorchs_loss_curves() {
     let golden = golden();
     let base = Settings::default();
     let sgd = Settings {
-        learning_rate: 0.05,
+        learning_rate: 0.02,
         weight_decay: 0.01,
         ..base.clone()
     };
@@ -117,7 +128,7 @@ fn optimisers_follow_pytorchs_loss_curves() {
             "adamw",
             Settings {
                 kind: OptimizerKind::Adamw,
-                learning_rate: 0.01,
+                learning_rate: 0.001,
                 weight_decay: 0.1,
                 decay_norm_and_bias: false,
                 ..base.clone()
@@ -127,7 +138,7 @@ fn optimisers_follow_pytorchs_loss_curves() {
             "lamb",
             Settings {
                 kind: OptimizerKind::Lamb,
-                learning_rate: 0.01,
+                learning_rate: 0.002,
                 weight_decay: 0.02,
                 eps: 1e-6,
                 decay_norm_and_bias: false,

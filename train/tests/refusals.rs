@@ -10,9 +10,17 @@ use assert_cmd::Command;
 /// Runs it, expects failure, gives the error's line.
 fn error(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8(output.stderr).unwrap();
-    let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
+    let errors: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect();
     assert_eq!(errors.len(), 1, "{text}");
     assert!(!text.contains("panicked"), "{text}");
     errors[0].to_owned()
@@ -35,7 +43,10 @@ fn each_has_its_line() {
     common::images(&data, 2, 1);
 
     let line = error(on(&data, &out).args(["--set", "epoch=3"]));
-    assert!(line.contains("unknown key 'epoch': did you mean 'epochs'?"), "{line}");
+    assert!(
+        line.contains("unknown key 'epoch': did you mean 'epochs'?"),
+        "{line}"
+    );
 
     let line = error(&mut with("resnet_tiny", "cifar10-resnet21", &data, &out));
     assert!(line.contains("did you mean 'cifar10-resnet20'?"), "{line}");
@@ -68,15 +79,30 @@ fn weights_of_another_architecture_are_named() {
     common::images(&data, 2, 1);
     on(&data, &out).args(["--epochs", "1"]).assert().success();
     let weights = out.join("checkpoints/best.safetensors");
-    let mut other = with("resnet18", "cifar10-resnet20", &data, &dir.path().join("two"));
+    let mut other = with(
+        "resnet18",
+        "cifar10-resnet20",
+        &data,
+        &dir.path().join("two"),
+    );
     let line = error(other.arg("--init").arg(&weights));
-    assert!(line.contains("does not fit resnet18") && line.contains("missing"), "{line}");
+    assert!(
+        line.contains("does not fit resnet18") && line.contains("missing"),
+        "{line}"
+    );
 
     let line = error(on(&data, &out).args(["--epochs", "1"]));
-    assert!(line.contains("already holds a run: continue it with --resume"), "{line}");
+    assert!(
+        line.contains("already holds a run: continue it with --resume"),
+        "{line}"
+    );
 
     fs::write(&weights, b"not a checkpoint").unwrap();
-    let line = error(on(&data, &dir.path().join("three")).arg("--init").arg(&weights));
+    let line = error(
+        on(&data, &dir.path().join("three"))
+            .arg("--init")
+            .arg(&weights),
+    );
     assert!(line.contains("best.safetensors"), "{line}");
 }
 

@@ -18,7 +18,13 @@ fn trains_learns_and_writes_everything() {
     let (data, out) = (dir.path().join("data"), dir.path().join("run"));
     common::images(&data, 8, 4);
     common::train()
-        .args(["--epochs", "6", "--set", "checkpoints.keep_every_epochs=3", "--data"])
+        .args([
+            "--epochs",
+            "6",
+            "--set",
+            "checkpoints.keep_every_epochs=3",
+            "--data",
+        ])
         .arg(&data)
         .arg("--output")
         .arg(&out)
@@ -41,20 +47,32 @@ fn trains_learns_and_writes_everything() {
         "checkpoints/epoch-0006.safetensors",
         "checkpoints/last.state.safetensors",
     ] {
-        let size = fs::metadata(out.join(file)).unwrap_or_else(|e| panic!("{file}: {e}")).len();
+        let size = fs::metadata(out.join(file))
+            .unwrap_or_else(|e| panic!("{file}: {e}"))
+            .len();
         assert!(size > 0, "{file}");
     }
     let history = metrics::read(&out.join("metrics.jsonl")).unwrap();
     assert_eq!(history.len(), 6);
-    assert!(history[5].train_loss < 0.7 * history[0].train_loss, "{history:?}");
-    let best = history.iter().filter_map(|r| r.val_top1_percent).fold(0.0, f64::max);
+    assert!(
+        history[5].train_loss < 0.7 * history[0].train_loss,
+        "{history:?}"
+    );
+    let best = history
+        .iter()
+        .filter_map(|r| r.val_top1_percent)
+        .fold(0.0, f64::max);
     assert!(best > 80.0, "three colours should be easy: {best} %");
 
     let weights = TensorFile::read(&out.join("checkpoints/best.safetensors")).unwrap();
     let text = &weights.metadata[model_core::manifest::MANIFEST_KEY];
     let manifest = model_core::manifest::Manifest::from_json(text).unwrap();
     assert_eq!(manifest.arch, "resnet_tiny");
-    let labels: Vec<&str> = manifest.labels.iter().map(|label| label.name.as_str()).collect();
+    let labels: Vec<&str> = manifest
+        .labels
+        .iter()
+        .map(|label| label.name.as_str())
+        .collect();
     assert_eq!(labels, ["blue", "green", "red"]);
     assert_eq!(manifest.accuracy.as_ref().unwrap().top1_percent, best);
     // Numbers tracked as PyTorch tracks them: 6 epochs of 4 steps at most
@@ -74,7 +92,15 @@ fn trains_learns_and_writes_everything() {
 
     // another class count: the body is taken over, the classifier starts fresh
     let tuned = common::train()
-        .args(["--synthetic", "12", "--epochs", "1", "--image-size", "32", "--init"])
+        .args([
+            "--synthetic",
+            "12",
+            "--epochs",
+            "1",
+            "--image-size",
+            "32",
+            "--init",
+        ])
         .arg(out.join("checkpoints/best.safetensors"))
         .arg("--output")
         .arg(dir.path().join("tuned"))
@@ -82,18 +108,47 @@ fn trains_learns_and_writes_everything() {
         .unwrap();
     let text = String::from_utf8(tuned.stderr).unwrap();
     assert!(tuned.status.success(), "{text}");
-    assert!(text.contains("2 start fresh (fc.weight, fc.bias)"), "{text}");
+    assert!(
+        text.contains("2 start fresh (fc.weight, fc.bias)"),
+        "{text}"
+    );
 }
 
 /// A run with all that has state: momentum, averages, mixing, accumulation, saves at every step.
 fn start(out: &Path, resume: bool) -> Child {
     let mut command = Process::new(env!("CARGO_BIN_EXE_train"));
     command
-        .args(["--arch", "resnet_tiny", "--recipe", "cifar10-resnet20", "--synthetic", "120"])
-        .args(["--threads", "1", "--precision", "bf16", "--batch-size", "6", "--epochs", "3"])
+        .args([
+            "--arch",
+            "resnet_tiny",
+            "--recipe",
+            "cifar10-resnet20",
+            "--synthetic",
+            "120",
+        ])
+        .args([
+            "--threads",
+            "1",
+            "--precision",
+            "bf16",
+            "--batch-size",
+            "6",
+            "--epochs",
+            "3",
+        ])
         .args(["--accumulate", "2", "--image-size", "32", "--seed", "7"])
-        .args(["--set", "ema={decay: 0.9}", "--set", "augment.mixup_alpha=0.2"])
-        .args(["--set", "augment.cutmix_alpha=1.0", "--set", "checkpoints.save_every_steps=1"])
+        .args([
+            "--set",
+            "ema={decay: 0.9}",
+            "--set",
+            "augment.mixup_alpha=0.2",
+        ])
+        .args([
+            "--set",
+            "augment.cutmix_alpha=1.0",
+            "--set",
+            "checkpoints.save_every_steps=1",
+        ])
         .arg("--output")
         .arg(out)
         .stdout(Stdio::null())
@@ -136,7 +191,13 @@ fn killed_or_interrupted_and_resumed_it_ends_in_the_same_bytes() {
     let mut child = start(&parts, true);
     wait_for_step(&mut child, &parts, 13);
     let pid = child.id().to_string(); // SIGTERM, in the second
-    assert!(Process::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(
+        Process::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
     assert_eq!(child.wait().unwrap().code(), Some(143));
     let (progress, _) = read_progress(&parts.join("checkpoints/last.state.safetensors")).unwrap();
     assert!(progress.step >= 13);
@@ -149,7 +210,10 @@ fn killed_or_interrupted_and_resumed_it_ends_in_the_same_bytes() {
     }
     let history = |run: &Path| metrics::read(&run.join("metrics.jsonl")).unwrap();
     for (a, b) in history(&whole).iter().zip(&history(&parts)) {
-        assert_eq!((a.epoch, a.train_loss, a.val_loss), (b.epoch, b.train_loss, b.val_loss));
+        assert_eq!(
+            (a.epoch, a.train_loss, a.val_loss),
+            (b.epoch, b.train_loss, b.val_loss)
+        );
     }
     assert_eq!(history(&parts).len(), 3);
 }

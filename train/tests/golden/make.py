@@ -13,7 +13,9 @@ from timm.optim import Lamb
 from torch import nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
-CLASSES, BATCH, SIDE, STEPS = 5, 4, 33, 6
+# 8 images of 65 pixels leave BatchNorm 72 values a channel at the end; with 4 of 33 it sees 16, and rounding alone moves
+# a loss by 1 % within six steps (oneDNN against native convolutions show it in PyTorch itself).
+CLASSES, BATCH, SIDE, STEPS = 5, 8, 65, 6
 torch.set_num_threads(1)
 
 
@@ -34,7 +36,7 @@ class TinyResNet(ResNet):
 
 
 def fresh():
-    torch.manual_seed(0)
+    torch.manual_seed(2)
     model = TinyResNet()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -43,7 +45,8 @@ def fresh():
     return model
 
 
-generator = torch.Generator().manual_seed(1)
+# With seed 1 one activation sits on a kink: there PyTorch's own channels_last gradient differs by 0.6 % from its fp64.
+generator = torch.Generator().manual_seed(2)
 images = [torch.randn(BATCH, 3, SIDE, SIDE, generator=generator) for _ in range(2)]
 labels = [torch.randint(0, CLASSES, (BATCH,), generator=generator) for _ in range(2)]
 out = {f"images.{i}": image for i, image in enumerate(images)}
@@ -88,10 +91,10 @@ def curve(make, clip=None):
 
 
 for name, make, clip in (
-    ("sgd", lambda m: torch.optim.SGD(m.parameters(), 0.05, momentum=0.9, weight_decay=0.01), None),
-    ("nesterov", lambda m: torch.optim.SGD(groups(m, 0.01), 0.05, momentum=0.9, nesterov=True), 0.5),
-    ("adamw", lambda m: torch.optim.AdamW(groups(m, 0.1), 0.01), None),
-    ("lamb", lambda m: Lamb(groups(m, 0.02), 0.01, eps=1e-6, max_grad_norm=None), None),
+    ("sgd", lambda m: torch.optim.SGD(m.parameters(), 0.02, momentum=0.9, weight_decay=0.01), None),
+    ("nesterov", lambda m: torch.optim.SGD(groups(m, 0.01), 0.02, momentum=0.9, nesterov=True), 0.5),
+    ("adamw", lambda m: torch.optim.AdamW(groups(m, 0.1), 0.001), None),
+    ("lamb", lambda m: Lamb(groups(m, 0.02), 0.002, eps=1e-6, max_grad_norm=None), None),
 ):
     out[f"{name}.losses"], out[f"{name}.fc"] = curve(make, clip)
 
