@@ -1,5 +1,7 @@
 //! The distributed engine over loopback, with real processes: each test starts this very binary once for each rank.
 
+#![allow(clippy::unwrap_used)]
+
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! Fused and foreach steps against the textbook formulas written out in plain tch.
 
+#![allow(clippy::unwrap_used)]
+
 use tch::{Device, Kind, Tensor};
 use torch_ext::{amp, grad, memory_format, optim};
 

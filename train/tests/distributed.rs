@@ -1,6 +1,8 @@
 //! Several processes on this machine, started by the program itself or by the variables of other launchers: the same
 //! result as one process, and what happens when one of them dies, hangs or is asked to stop.
 
+#![allow(clippy::unwrap_used)]
+
 #[allow(dead_code)]
 mod common;
 
