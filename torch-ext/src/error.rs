@@ -24,7 +24,13 @@ impl Error {
 
     /// Whether it comes from a collective: another process may be the cause.
     pub fn is_exchange(&self) -> bool {
-        let collectives = ["all-reduce", "broadcast", "all-gather", "barrier", "synchronised batch norm"];
+        let collectives = [
+            "all-reduce",
+            "broadcast",
+            "all-gather",
+            "barrier",
+            "synchronised batch norm",
+        ];
         collectives.contains(&self.operation)
     }
 

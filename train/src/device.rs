@@ -14,14 +14,20 @@ pub fn choose(name: &str) -> Result<Device> {
         }
         let count = torch_ext::device::count().unwrap_or(0);
         if index >= count {
-            bail!("device {name}: expected a GPU with index below {count}; `train doctor` tells more");
+            bail!(
+                "device {name}: expected a GPU with index below {count}; `train doctor` tells more"
+            );
         }
         Ok(Device::Cuda(index))
     };
     match name {
         "cpu" => Ok(Device::Cpu),
         "auto" => Ok(cuda(0).unwrap_or_else(|_| {
-            if tch::utils::has_mps() { Device::Mps } else { Device::Cpu }
+            if tch::utils::has_mps() {
+                Device::Mps
+            } else {
+                Device::Cpu
+            }
         })),
         "mps" if tch::utils::has_mps() => Ok(Device::Mps),
         "mps" => bail!("device mps: this libtorch has no Metal support"),

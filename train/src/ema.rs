@@ -34,7 +34,11 @@ impl Ema {
             return Ok(());
         }
         let averages: Vec<&Tensor> = self.averages.iter().map(|(_, tensor)| tensor).collect();
-        let current: Vec<&Tensor> = network.tensors().iter().map(|named| &named.tensor).collect();
+        let current: Vec<&Tensor> = network
+            .tensors()
+            .iter()
+            .map(|named| &named.tensor)
+            .collect();
         no_grad(|| foreach_lerp(&averages, &current, 1.0 - self.settings.decay))?;
         Ok(())
     }
@@ -42,7 +46,8 @@ impl Ema {
     /// The averages by name, for a checkpoint.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let all = self.averages.iter();
-        all.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+        all.map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
+            .collect()
     }
 
     /// Exchanges the averages and the network's tensors; twice puts everything back.

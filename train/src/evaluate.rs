@@ -83,13 +83,8 @@ impl Evaluator<'_> {
             }
             let logits = self.logits(network, &batch.pixels)?;
             let labels = batch.labels.f_to_device(network.device())?;
-            let loss = logits.f_cross_entropy_loss(
-                &labels,
-                None::<&Tensor>,
-                Reduction::Sum,
-                -100,
-                0.0,
-            )?;
+            let loss =
+                logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;
             let (top1, top5) = correct(&logits, &labels)?;
             let parts = [loss, top1, top5].map(|part| part.f_to_kind(sum_kind(network)));
             let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;

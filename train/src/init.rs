@@ -43,7 +43,11 @@ pub fn initialize(network: &mut Network, seed: u64, zero_init_residual: bool) ->
                 })?;
             }
             Op::Linear(linear) => {
-                let fan = if efficientnet { linear.out_features } else { linear.in_features };
+                let fan = if efficientnet {
+                    linear.out_features
+                } else {
+                    linear.in_features
+                };
                 let bound = 1.0 / (fan as f64).sqrt();
                 each(network, &linear.name, |kind, tensor| {
                     if efficientnet && kind == TensorKind::Bias {
@@ -112,13 +116,22 @@ mod tests {
         let bound = 1.0 / 512_f64.sqrt();
         let most = fc.abs().max().double_value(&[]);
         assert!(most <= bound && most > 0.99 * bound, "{most} {bound}");
-        assert_eq!(tensor(&network, "layer1.0.bn2.weight").mean(tch::Kind::Float).double_value(&[]), 1.0);
+        assert_eq!(
+            tensor(&network, "layer1.0.bn2.weight")
+                .mean(tch::Kind::Float)
+                .double_value(&[]),
+            1.0
+        );
     }
 
     #[test]
     fn zero_init_touches_the_last_norm_of_each_branch_only() {
         let network = network("resnet18", true);
-        let sum = |name| tensor(&network, name).sum(tch::Kind::Float).double_value(&[]);
+        let sum = |name| {
+            tensor(&network, name)
+                .sum(tch::Kind::Float)
+                .double_value(&[])
+        };
         assert_eq!(sum("layer1.0.bn2.weight"), 0.0);
         assert_eq!(sum("layer1.0.bn1.weight"), 64.0);
         assert_eq!(sum("layer2.0.downsample.1.weight"), 128.0);
@@ -128,9 +141,17 @@ mod tests {
     fn efficientnet_depthwise_counts_fan_out_per_group() {
         let network = network("efficientnet_lite0", false);
         // 3 x 3 depthwise over 32 channels: fan-out 9, std sqrt(2 / 9)
-        let std = tensor(&network, "blocks.0.0.conv_dw.weight").std(false).double_value(&[]);
+        let std = tensor(&network, "blocks.0.0.conv_dw.weight")
+            .std(false)
+            .double_value(&[]);
         assert!((std / (2.0_f64 / 9.0).sqrt() - 1.0).abs() < 0.15, "{std}");
-        assert_eq!(tensor(&network, "classifier.bias").abs().sum(tch::Kind::Float).double_value(&[]), 0.0);
+        assert_eq!(
+            tensor(&network, "classifier.bias")
+                .abs()
+                .sum(tch::Kind::Float)
+                .double_value(&[]),
+            0.0
+        );
     }
 
     #[test]

@@ -21,7 +21,9 @@ impl Normalizer {
         let scale = p.std.map(|std| 1.0 / (p.pixel_max * std));
         let shift = [0, 1, 2].map(|c| -p.mean[c] / p.std[c]);
         let tensor = |values: &[f32]| -> Result<Tensor> {
-            Ok(Tensor::f_from_slice(values)?.f_view([1, 3, 1, 1])?.f_to_device(device)?)
+            Ok(Tensor::f_from_slice(values)?
+                .f_view([1, 3, 1, 1])?
+                .f_to_device(device)?)
         };
         Ok(Self {
             scale: tensor(&scale)?,
@@ -50,8 +52,13 @@ mod tests {
         let mut expected = vec![0.0; data.len()];
         let image = RgbImage::new(16, 16, data.clone()).unwrap();
         preprocessing.normalize_into(&image, &mut expected);
-        let bytes = Tensor::from_slice(&data).view([1, 16, 16, 3]).permute([0, 3, 1, 2]);
-        let got = Normalizer::new(&preprocessing, Device::Cpu).unwrap().apply(&bytes).unwrap();
+        let bytes = Tensor::from_slice(&data)
+            .view([1, 16, 16, 3])
+            .permute([0, 3, 1, 2]);
+        let got = Normalizer::new(&preprocessing, Device::Cpu)
+            .unwrap()
+            .apply(&bytes)
+            .unwrap();
         let expected = Tensor::from_slice(&expected).view([1, 3, 16, 16]);
         let difference = (got - expected).abs().max().double_value(&[]);
         assert!(difference < 1e-6, "{difference}");

@@ -41,7 +41,9 @@ pub fn loss(logits: &Tensor, targets: &Targets, settings: &Loss) -> Result<Tenso
                 Targets::Classes(labels) => one_hot(labels, classes)?,
                 Targets::Mixed(mixed) => mixed.shallow_clone(),
             };
-            let mut soft = soft.f_mul_scalar(1.0 - smoothing)?.f_add_scalar(smoothing / classes as f64)?;
+            let mut soft = soft
+                .f_mul_scalar(1.0 - smoothing)?
+                .f_add_scalar(smoothing / classes as f64)?;
             if let Some(threshold) = settings.target_threshold {
                 soft = soft.f_gt(threshold)?.f_to_kind(Kind::Float)?;
             }
@@ -81,7 +83,9 @@ mod tests {
     }
 
     fn value(settings: &Loss, targets: &Targets) -> f64 {
-        loss(&logits(), targets, settings).unwrap().double_value(&[])
+        loss(&logits(), targets, settings)
+            .unwrap()
+            .double_value(&[])
     }
 
     const GOLDEN: [f64; 5] = [1.20557868, 1.26391196, 1.01641202, 0.93098831, 0.91154391];
@@ -94,8 +98,12 @@ mod tests {
     #[test]
     fn equal_to_pytorch_and_timm() {
         let classes = || Targets::Classes(Tensor::from_slice(&[0_i64, 1]));
-        let mixed = Targets::Mixed(Tensor::from_slice(&[0.7_f32, 0.3, 0.0, 0.0, 0.5, 0.5]).view([2, 3]));
-        let softmax = |label_smoothing| Loss { label_smoothing, ..Loss::default() };
+        let mixed =
+            Targets::Mixed(Tensor::from_slice(&[0.7_f32, 0.3, 0.0, 0.0, 0.5, 0.5]).view([2, 3]));
+        let softmax = |label_smoothing| Loss {
+            label_smoothing,
+            ..Loss::default()
+        };
         let binary = |target_threshold| Loss {
             kind: LossKind::BinaryCrossEntropy,
             label_smoothing: 0.1,

@@ -72,7 +72,11 @@ impl Running {
     /// Mean loss, top-1 and top-5 in percent.
     pub fn means(&self) -> (f64, f64, f64) {
         let images = self.images.max(1.0);
-        (self.loss / images, 100.0 * self.top1 / images, 100.0 * self.top5 / images)
+        (
+            self.loss / images,
+            100.0 * self.top1 / images,
+            100.0 * self.top5 / images,
+        )
     }
 }
 
@@ -115,7 +119,9 @@ fn write_npz(history: &[EpochRecord], path: &Path) -> Result<()> {
         ("train_top5_accuracy", |r| r.train_top5_percent),
         ("val_loss", |r| r.val_loss.unwrap_or(f64::NAN)),
         ("val_accuracy", |r| r.val_top1_percent.unwrap_or(f64::NAN)),
-        ("val_top5_accuracy", |r| r.val_top5_percent.unwrap_or(f64::NAN)),
+        ("val_top5_accuracy", |r| {
+            r.val_top5_percent.unwrap_or(f64::NAN)
+        }),
         ("images_per_sec", |r| r.images_per_sec),
     ];
     let mut archive = npyz::npz::NpzWriter::new(BufWriter::new(File::create(path)?));
@@ -152,9 +158,19 @@ mod tests {
         write(&history, &jsonl, &npz).unwrap();
         assert_eq!(read(&jsonl).unwrap(), history);
         let mut archive = npyz::npz::NpzArchive::open(&npz).unwrap();
-        let loss: Vec<f64> = archive.by_name("train_loss").unwrap().unwrap().into_vec().unwrap();
+        let loss: Vec<f64> = archive
+            .by_name("train_loss")
+            .unwrap()
+            .unwrap()
+            .into_vec()
+            .unwrap();
         assert_eq!(loss, [1.0, 0.5, 1.0 / 3.0]);
-        let top1: Vec<f64> = archive.by_name("val_accuracy").unwrap().unwrap().into_vec().unwrap();
+        let top1: Vec<f64> = archive
+            .by_name("val_accuracy")
+            .unwrap()
+            .unwrap()
+            .into_vec()
+            .unwrap();
         assert!(top1[0].is_nan() && top1[2] == 61.5);
     }
 }

@@ -43,7 +43,10 @@ pub fn mix(
 ) -> Result<(Tensor, Targets)> {
     let (mixup, cutmix) = (augment.mixup_alpha, augment.cutmix_alpha);
     if mixup == 0.0 && cutmix == 0.0 {
-        return Ok((images.shallow_clone(), Targets::Classes(labels.shallow_clone())));
+        return Ok((
+            images.shallow_clone(),
+            Targets::Classes(labels.shallow_clone()),
+        ));
     }
     let mut random = key.stream();
     let takes_mixup = cutmix == 0.0 || (mixup > 0.0 && random.chance(0.5));
@@ -73,7 +76,12 @@ mod tests {
     use tch::{Device, Kind};
 
     fn key(step: u64) -> Key {
-        Key { seed: 1, epoch: 0, step, rank: 0 }
+        Key {
+            seed: 1,
+            epoch: 0,
+            step,
+            rank: 0,
+        }
     }
 
     fn batch() -> (Tensor, Tensor) {
@@ -86,10 +94,16 @@ mod tests {
     fn labels_are_mixed_in_the_proportion_of_the_pixels() {
         let (images, labels) = batch();
         for (mixup_alpha, cutmix_alpha) in [(0.8, 0.0), (0.0, 1.0)] {
-            let augment = Augment { mixup_alpha, cutmix_alpha, ..Augment::default() };
+            let augment = Augment {
+                mixup_alpha,
+                cutmix_alpha,
+                ..Augment::default()
+            };
             for step in 0..20 {
                 let (mixed, targets) = mix(&augment, key(step), &images, &labels, 3).unwrap();
-                let Targets::Mixed(targets) = targets else { panic!("mixing is on") };
+                let Targets::Mixed(targets) = targets else {
+                    panic!("mixing is on")
+                };
                 // Image 1 is all ones, its partner image 0 all zeros: its mean is lambda.
                 let lambda = mixed.get(1).mean(Kind::Float).double_value(&[]);
                 assert!((targets.double_value(&[1, 1]) - lambda).abs() < 1e-6);
@@ -102,7 +116,11 @@ mod tests {
     #[test]
     fn a_step_mixes_the_same_way_every_time() {
         let (images, labels) = batch();
-        let augment = Augment { mixup_alpha: 0.2, cutmix_alpha: 1.0, ..Augment::default() };
+        let augment = Augment {
+            mixup_alpha: 0.2,
+            cutmix_alpha: 1.0,
+            ..Augment::default()
+        };
         let once = |step| mix(&augment, key(step), &images, &labels, 3).unwrap().0;
         assert_eq!(once(3), once(3));
         assert_ne!(once(3), once(4));

@@ -42,9 +42,19 @@ pub struct Network {
 #[derive(Debug)]
 enum Layer {
     None,
-    Conv { weight: usize },
-    Norm { weight: usize, bias: usize, mean: usize, var: usize },
-    Linear { weight: usize, bias: usize },
+    Conv {
+        weight: usize,
+    },
+    Norm {
+        weight: usize,
+        bias: usize,
+        mean: usize,
+        var: usize,
+    },
+    Linear {
+        weight: usize,
+        bias: usize,
+    },
     /// Elementwise on a tensor nobody else reads.
     InPlace,
 }
@@ -245,9 +255,16 @@ impl Network {
                     conv.groups as i64,
                 )?
             }
-            (Op::BatchNorm(norm), Layer::Norm { weight, bias, mean, var, .. })
-                if train && !self.tensors[*mean].frozen && self.norm_group.is_some() =>
-            {
+            (
+                Op::BatchNorm(norm),
+                Layer::Norm {
+                    weight,
+                    bias,
+                    mean,
+                    var,
+                    ..
+                },
+            ) if train && !self.tensors[*mean].frozen && self.norm_group.is_some() => {
                 let group = self.norm_group.as_ref().context("a group of processes")?;
                 group.sync_batch_norm(
                     x,
@@ -259,7 +276,16 @@ impl Network {
                     norm.eps,
                 )?
             }
-            (Op::BatchNorm(norm), Layer::Norm { weight, bias, mean, var, .. }) => x.f_batch_norm(
+            (
+                Op::BatchNorm(norm),
+                Layer::Norm {
+                    weight,
+                    bias,
+                    mean,
+                    var,
+                    ..
+                },
+            ) => x.f_batch_norm(
                 Some(tensor(*weight)),
                 Some(tensor(*bias)),
                 Some(tensor(*mean)),
@@ -277,7 +303,14 @@ impl Network {
             (Op::Relu, _) => x.f_relu()?,
             (Op::Relu6, Layer::InPlace) => x.shallow_clone().f_clamp_(0.0, 6.0)?,
             (Op::Relu6, _) => x.f_clamp(0.0, 6.0)?,
-            (Op::MaxPool { kernel, stride, padding }, _) => {
+            (
+                Op::MaxPool {
+                    kernel,
+                    stride,
+                    padding,
+                },
+                _,
+            ) => {
                 let [kernel, stride, padding] = [kernel, stride, padding].map(|&v| v as i64);
                 x.f_max_pool2d(
                     [kernel, kernel],

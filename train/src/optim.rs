@@ -42,10 +42,16 @@ impl Optimizer {
             }
             let decays = settings.decay_norm_and_bias || named.kind == TensorKind::Weight;
             let weight_decay = if decays { settings.weight_decay } else { 0.0 };
-            let lr_factor = if named.name.starts_with(&head) { 1.0 } else { settings.body_lr_factor };
+            let lr_factor = if named.name.starts_with(&head) {
+                1.0
+            } else {
+                settings.body_lr_factor
+            };
             let trust_ratio = weight_decay != 0.0;
             let same = |g: &&mut Group| {
-                g.lr_factor == lr_factor && g.weight_decay == weight_decay && g.trust_ratio == trust_ratio
+                g.lr_factor == lr_factor
+                    && g.weight_decay == weight_decay
+                    && g.trust_ratio == trust_ratio
             };
             if groups.iter_mut().find(same).is_none() {
                 groups.push(Group {
@@ -59,7 +65,10 @@ impl Optimizer {
                     trust_ratio,
                 });
             }
-            let group = groups.iter_mut().find(same).context("the group made above")?;
+            let group = groups
+                .iter_mut()
+                .find(same)
+                .context("the group made above")?;
             let tensor = &named.tensor;
             group.first.push(no_grad(|| tensor.f_zeros_like())?);
             if settings.kind != OptimizerKind::Sgd {
@@ -113,7 +122,13 @@ impl Optimizer {
                 eps: s.eps,
                 weight_decay: group.weight_decay,
             };
-            let Group { parameters, first, second, counters, .. } = group;
+            let Group {
+                parameters,
+                first,
+                second,
+                counters,
+                ..
+            } = group;
             match s.kind {
                 OptimizerKind::Sgd => {
                     let sgd = Sgd {
@@ -131,7 +146,15 @@ impl Optimizer {
                     fused_adamw(parameters, &grads, first, second, counters, &adam, None)?;
                 }
                 OptimizerKind::Lamb => {
-                    lamb(parameters, &grads, first, second, self.steps, &adam, group.trust_ratio)?;
+                    lamb(
+                        parameters,
+                        &grads,
+                        first,
+                        second,
+                        self.steps,
+                        &adam,
+                        group.trust_ratio,
+                    )?;
                 }
             }
         }
@@ -175,7 +198,14 @@ impl Optimizer {
         let groups: Vec<String> = self
             .groups
             .iter()
-            .map(|g| format!("{} tensors: rate x{}, weight decay {}", g.names.len(), g.lr_factor, g.weight_decay))
+            .map(|g| {
+                format!(
+                    "{} tensors: rate x{}, weight decay {}",
+                    g.names.len(),
+                    g.lr_factor,
+                    g.weight_decay
+                )
+            })
             .collect();
         format!("{name}; {}", groups.join("; "))
     }

@@ -28,7 +28,8 @@ impl Arithmetic {
                 _ => None,
             },
         };
-        let fast = matches!(device, Device::Cuda(_)) || (device == Device::Cpu && autocast.is_some());
+        let fast =
+            matches!(device, Device::Cuda(_)) || (device == Device::Cpu && autocast.is_some());
         Self {
             autocast,
             channels_last: recipe.channels_last.unwrap_or(fast),
@@ -42,7 +43,11 @@ impl Arithmetic {
             Some(Kind::BFloat16) => "bf16 autocast",
             Some(_) => "fp16 autocast with loss scaling",
         };
-        let layout = if self.channels_last { "channels_last" } else { "contiguous" };
+        let layout = if self.channels_last {
+            "channels_last"
+        } else {
+            "contiguous"
+        };
         format!("{kind}, {layout}")
     }
 }
@@ -109,7 +114,12 @@ impl Scaler {
         if !self.enabled {
             return Ok(());
         }
-        update_scale(&self.scale, &self.growth_tracker, &self.found_inf, &ScaleUpdate::default())?;
+        update_scale(
+            &self.scale,
+            &self.growth_tracker,
+            &self.found_inf,
+            &ScaleUpdate::default(),
+        )?;
         let _ = tch::no_grad(|| self.scale.f_clamp_min_(self.floor))?;
         Ok(())
     }
@@ -121,7 +131,10 @@ impl Scaler {
 
     /// The scale and the count of finite steps since it last moved.
     pub fn state(&self) -> Result<(f64, i64)> {
-        Ok((self.scale.f_double_value(&[0])?, self.growth_tracker.f_int64_value(&[0])?))
+        Ok((
+            self.scale.f_double_value(&[0])?,
+            self.growth_tracker.f_int64_value(&[0])?,
+        ))
     }
 
     /// Takes up a saved state.
@@ -171,7 +184,13 @@ mod tests {
         let mut other = Scaler::new(true, 128.0, Device::Cpu).unwrap();
         other.restore((512.0, 7)).unwrap();
         assert_eq!(other.state().unwrap(), (512.0, 7));
-        assert_eq!(other.scale(&Tensor::from(2.0_f32)).unwrap().double_value(&[]), 1024.0);
+        assert_eq!(
+            other
+                .scale(&Tensor::from(2.0_f32))
+                .unwrap()
+                .double_value(&[]),
+            1024.0
+        );
     }
 
     #[test]

@@ -103,7 +103,11 @@ impl Reporter {
 
     /// Whether numbers should be collected for [`Reporter::show`] now.
     pub fn is_due(&self) -> bool {
-        let interval = if self.bar.is_some() { BAR_INTERVAL } else { PLAIN_INTERVAL };
+        let interval = if self.bar.is_some() {
+            BAR_INTERVAL
+        } else {
+            PLAIN_INTERVAL
+        };
         !self.silent && self.last.elapsed() >= interval
     }
 

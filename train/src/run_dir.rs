@@ -32,7 +32,9 @@ impl RunDir {
     pub fn newest() -> Result<Self> {
         let saved = |dir: PathBuf| {
             let run = Self::at(dir);
-            let time = fs::metadata(run.state()).and_then(|meta| meta.modified()).ok()?;
+            let time = fs::metadata(run.state())
+                .and_then(|meta| meta.modified())
+                .ok()?;
             Some((time, run))
         };
         fs::read_dir("runs")
@@ -86,7 +88,9 @@ impl RunDir {
 
     /// A checkpoint's weights, as `last`, `best` or `epoch-0010`.
     pub fn weights(&self, name: &str) -> PathBuf {
-        self.root.join("checkpoints").join(format!("{name}.safetensors"))
+        self.root
+            .join("checkpoints")
+            .join(format!("{name}.safetensors"))
     }
 
     /// A few inputs and the best checkpoint's own answers.

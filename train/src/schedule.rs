@@ -72,7 +72,12 @@ mod tests {
 
     fn schedule(recipe: &str, steps_per_epoch: u64) -> Schedule {
         let recipe = load::resolve(recipe, &[]).unwrap();
-        Schedule::new(&recipe.schedule, recipe.optimizer.learning_rate, recipe.epochs, steps_per_epoch)
+        Schedule::new(
+            &recipe.schedule,
+            recipe.optimizer.learning_rate,
+            recipe.epochs,
+            steps_per_epoch,
+        )
     }
 
     #[test]

@@ -22,7 +22,11 @@ impl StopRequest {
             let status = 128 + signal;
             signal_hook::flag::register_conditional_shutdown(signal, status, Arc::clone(&again))?;
             signal_hook::flag::register(signal, Arc::clone(&again))?;
-            signal_hook::flag::register_usize(signal, Arc::clone(&request.signal), signal as usize)?;
+            signal_hook::flag::register_usize(
+                signal,
+                Arc::clone(&request.signal),
+                signal as usize,
+            )?;
         }
         Ok(request)
     }

@@ -233,7 +233,11 @@ impl ProcessGroup {
 
 impl std::fmt::Debug for ProcessGroup {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("ProcessGroup").field("rank", &self.rank).field("size", &self.size).finish()
+        formatter
+            .debug_struct("ProcessGroup")
+            .field("rank", &self.rank)
+            .field("size", &self.size)
+            .finish()
     }
 }
 

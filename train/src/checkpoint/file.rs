@@ -121,7 +121,11 @@ impl TensorFile {
                 bail!("no tensor {key}: the file was written with other settings");
             };
             if source.size() != target.size() {
-                bail!("tensor {key}: expected shape {:?}, got {:?}", target.size(), source.size());
+                bail!(
+                    "tensor {key}: expected shape {:?}, got {:?}",
+                    target.size(),
+                    source.size()
+                );
             }
             tch::no_grad(|| target.shallow_clone().f_copy_(source))?;
         }
@@ -149,7 +153,11 @@ pub fn write_atomically(
         fs::rename(&partial, path)?;
         if let Some(dir) = path.parent() {
             // The rename itself is on the disk once the directory is. Not every system can sync one.
-            if let Ok(dir) = File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir }) {
+            if let Ok(dir) = File::open(if dir.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                dir
+            }) {
                 let _ = dir.sync_all();
             }
         }

@@ -80,9 +80,10 @@ pub fn write(parts: &Parts<'_>, progress: &Progress, path: &Path) -> Result<()> 
 /// The position in a state file, without touching any network.
 pub fn read_progress(path: &Path) -> Result<(Progress, TensorFile)> {
     let file = TensorFile::read(path)?;
-    let text = file.metadata.get(STATE_KEY).with_context(|| {
-        format!("{} holds weights, not the state of a run", path.display())
-    })?;
+    let text = file
+        .metadata
+        .get(STATE_KEY)
+        .with_context(|| format!("{} holds weights, not the state of a run", path.display()))?;
     let progress = serde_json::from_str(text)
         .with_context(|| format!("state in {} is of another version", path.display()))?;
     Ok((progress, file))
@@ -98,7 +99,10 @@ pub fn restore(parts: &mut Parts<'_>, progress: &Progress, file: &TensorFile) ->
 fn targets(parts: &Parts<'_>) -> Vec<(String, Tensor)> {
     let mut all = Vec::new();
     for named in parts.network.tensors() {
-        all.push((format!("model.{}", named.name), named.tensor.shallow_clone()));
+        all.push((
+            format!("model.{}", named.name),
+            named.tensor.shallow_clone(),
+        ));
     }
     for (name, tensor) in parts.optimizer.state() {
         all.push((format!("optimizer.{name}"), tensor));

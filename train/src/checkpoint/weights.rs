@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use model_core::manifest::{MANIFEST_KEY, Manifest};
 use model_core::arch::TensorKind;
+use model_core::manifest::{MANIFEST_KEY, Manifest};
 use tch::Tensor;
 
 use super::file::TensorFile;
@@ -81,7 +81,8 @@ pub fn load(network: &mut Network, path: &Path) -> Result<Loaded> {
         let ours: Vec<usize> = named.tensor.size().iter().map(|&d| d as usize).collect();
         match state.tensors.get(&named.name) {
             Some(tensor) if tensor.shape == ours => {
-                let values = Tensor::f_from_slice(&tensor.data)?.f_view(named.tensor.size().as_slice())?;
+                let values =
+                    Tensor::f_from_slice(&tensor.data)?.f_view(named.tensor.size().as_slice())?;
                 tch::no_grad(|| named.tensor.shallow_clone().f_copy_(&values))?;
                 state.tensors.remove(&named.name);
                 result.loaded += 1;
@@ -89,7 +90,10 @@ pub fn load(network: &mut Network, path: &Path) -> Result<Loaded> {
             _ => result.fresh.push(named.name.clone()),
         }
     }
-    let counters = state.tensors.iter().filter(|(name, _)| name.ends_with("num_batches_tracked"));
+    let counters = state
+        .tensors
+        .iter()
+        .filter(|(name, _)| name.ends_with("num_batches_tracked"));
     if let Some(count) = counters.filter_map(|(_, t)| t.data.first()).next() {
         network.set_batches_tracked(*count as i64);
     }

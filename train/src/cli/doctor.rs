@@ -26,13 +26,29 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
         Ok(dir) => say("libtorch", dir.display().to_string()),
         Err(error) => say("libtorch", format!("loaded, folder unknown ({error})")),
     }
-    say("kernels", torch_ext::cpu::capability().unwrap_or_else(|error| error.to_string()));
-    let bf16 = if torch_ext::cpu::has_bf16() { "yes, in hardware" } else { "no: fp32 is faster on this CPU" };
+    say(
+        "kernels",
+        torch_ext::cpu::capability().unwrap_or_else(|error| error.to_string()),
+    );
+    let bf16 = if torch_ext::cpu::has_bf16() {
+        "yes, in hardware"
+    } else {
+        "no: fp32 is faster on this CPU"
+    };
     say("cpu bf16", bf16.into());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    say("cores", format!("{cores}, libtorch uses {}", torch_ext::backend::num_threads()?));
+    say(
+        "cores",
+        format!(
+            "{cores}, libtorch uses {}",
+            torch_ext::backend::num_threads()?
+        ),
+    );
     if let Some((total, available)) = memory() {
-        say("memory", format!("{} MiB, {} MiB available", total >> 20, available >> 20));
+        say(
+            "memory",
+            format!("{} MiB, {} MiB available", total >> 20, available >> 20),
+        );
     }
     match torch_ext::cuda::driver() {
         Ok(driver) => {
@@ -41,19 +57,45 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
             for (index, gpu) in driver.devices.iter().enumerate() {
                 let (a, b) = gpu.capability;
                 let memory = gpu.memory_bytes >> 20;
-                say("gpu", format!("cuda:{index} {}, {memory} MiB, compute capability {a}.{b}", gpu.name));
+                say(
+                    "gpu",
+                    format!(
+                        "cuda:{index} {}, {memory} MiB, compute capability {a}.{b}",
+                        gpu.name
+                    ),
+                );
             }
         }
         Err(error) => say("driver", format!("no NVIDIA driver: {error}")),
     }
     match torch_ext::cuda::open() {
-        Ok(path) => say("cuda", format!("{}, {} devices", path.display(), torch_ext::device::count()?)),
-        Err(error) => say("cuda", format!("not usable: {error}; scripts/setup --cuda fetches the CUDA libraries")),
+        Ok(path) => say(
+            "cuda",
+            format!(
+                "{}, {} devices",
+                path.display(),
+                torch_ext::device::count()?
+            ),
+        ),
+        Err(error) => say(
+            "cuda",
+            format!("not usable: {error}; scripts/setup --cuda fetches the CUDA libraries"),
+        ),
     }
-    say("metal", if tch::utils::has_mps() { "yes" } else { "no" }.into());
+    say(
+        "metal",
+        if tch::utils::has_mps() { "yes" } else { "no" }.into(),
+    );
     let device = crate::device::choose("auto")?;
     let arithmetic = Arithmetic::choose(&Recipe::default(), device);
-    say("auto picks", format!("{}; {}", crate::device::describe(device), arithmetic.describe()));
+    say(
+        "auto picks",
+        format!(
+            "{}; {}",
+            crate::device::describe(device),
+            arithmetic.describe()
+        ),
+    );
     if let Some(dir) = &args.data {
         let recipe = Recipe {
             data: Some(dir.clone()),
@@ -70,7 +112,11 @@ fn memory() -> Option<(u64, u64)> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let value = |key: &str| -> Option<u64> {
         let line = text.lines().find(|line| line.starts_with(key))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
+        line.split_whitespace()
+            .nth(1)?
+            .parse::<u64>()
+            .ok()
+            .map(|kib| kib << 10)
     };
     Some((value("MemTotal:")?, value("MemAvailable:")?))
 }

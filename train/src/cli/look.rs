@@ -133,7 +133,11 @@ pub fn eval(args: &EvalArgs) -> Result<ExitCode> {
             arithmetic.describe()
         );
     }
-    Ok(if bad_images > 0 { ExitCode::from(3) } else { ExitCode::SUCCESS })
+    Ok(if bad_images > 0 {
+        ExitCode::from(3)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Flags of `train summary`.
@@ -162,7 +166,9 @@ pub fn summary(args: &SummaryArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let architecture = arch::by_name(&args.arch, args.classes)?;
-    let side = args.image_size.unwrap_or(architecture.default_input_size() as usize);
+    let side = args
+        .image_size
+        .unwrap_or(architecture.default_input_size() as usize);
     let graph = architecture.graph();
     println!("{:<36} {:>20} {:>12}", "layer", "output", "parameters");
     for (node, shape) in graph.nodes.iter().zip(graph.shapes([side, side])) {
@@ -173,10 +179,18 @@ pub fn summary(args: &SummaryArgs) -> Result<ExitCode> {
             _ => 0,
         };
         let shape = match shape {
-            Shape::Map { channels, height, width } => format!("[{channels}, {height}, {width}]"),
+            Shape::Map {
+                channels,
+                height,
+                width,
+            } => format!("[{channels}, {height}, {width}]"),
             Shape::Vector { features } => format!("[{features}]"),
         };
-        let parameters = if parameters == 0 { String::new() } else { parameters.to_string() };
+        let parameters = if parameters == 0 {
+            String::new()
+        } else {
+            parameters.to_string()
+        };
         println!("{:<36} {shape:>20} {parameters:>12}", describe(&node.op));
     }
     let count = graph.parameter_count();

@@ -15,7 +15,12 @@ pub use args::TrainArgs;
 
 /// Trains image classifiers on ImageNet-style data; the best checkpoint goes on to `export-onnx`.
 #[derive(Debug, Parser)]
-#[command(name = "train", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(
+    name = "train",
+    version,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

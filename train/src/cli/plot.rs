@@ -27,7 +27,11 @@ pub struct PlotArgs {
 pub fn plot(args: &PlotArgs) -> Result<ExitCode> {
     let mut histories: Vec<(String, Vec<EpochRecord>)> = Vec::new();
     for path in &args.runs {
-        let file = if path.is_dir() { RunDir::at(path).jsonl() } else { path.clone() };
+        let file = if path.is_dir() {
+            RunDir::at(path).jsonl()
+        } else {
+            path.clone()
+        };
         histories.push((name(path), metrics::read(&file)?));
     }
     let single = (args.runs.len() == 1).then(|| RunDir::at(&args.runs[0]));
@@ -62,12 +66,22 @@ fn schedule(run: &RunDir, history: &[EpochRecord]) -> Result<Option<Schedule>> {
         .with_context(|| format!("recipe {}", run.config().display()))?;
     let steps_per_epoch = last.step / u64::from(last.epoch.max(1));
     let (peak, _) = recipe.peak_learning_rate(1);
-    Ok(Some(Schedule::new(&recipe.schedule, peak, recipe.epochs, steps_per_epoch)))
+    Ok(Some(Schedule::new(
+        &recipe.schedule,
+        peak,
+        recipe.epochs,
+        steps_per_epoch,
+    )))
 }
 
 fn name(path: &Path) -> String {
-    let named = if path.is_file() { path.parent().unwrap_or(path) } else { path };
-    named
-        .file_name()
-        .map_or_else(|| named.display().to_string(), |name| name.to_string_lossy().into_owned())
+    let named = if path.is_file() {
+        path.parent().unwrap_or(path)
+    } else {
+        path
+    };
+    named.file_name().map_or_else(
+        || named.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }

@@ -53,8 +53,14 @@ fn train_here(args: &TrainArgs, session: Option<&Session>) -> Result<ExitCode> {
 }
 
 /// What rank 0 decides, or this process where it is alone.
-fn agree(session: Option<&Session>, key: &str, make: impl FnOnce() -> Result<RunDir>) -> Result<RunDir> {
-    let Some(session) = session else { return make() };
+fn agree(
+    session: Option<&Session>,
+    key: &str,
+    make: impl FnOnce() -> Result<RunDir>,
+) -> Result<RunDir> {
+    let Some(session) = session else {
+        return make();
+    };
     let text = session.agree(key, || Ok(make()?.root().to_string_lossy().into_owned()))?;
     Ok(RunDir::at(text))
 }

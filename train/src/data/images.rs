@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use image_data::augment::geometry::Sampling;
 use image_data::augment::{
     self, Crop, Erasing, EvalTransform, Policy as PixelPolicy, TrainTransform,
 };
-use image_data::augment::geometry::Sampling;
 use image_data::decode::{DecodeOptions, Exif};
 use image_data::folder::{Folder, same_classes};
 use image_data::loader::{BadImages as OnBad, Loader, LoaderConfig};
@@ -48,11 +48,17 @@ impl Images {
             );
         }
         let val_dir = val_dir(dir).with_context(|| {
-            format!("{}: expected a directory val, validation or test beside train", dir.display())
+            format!(
+                "{}: expected a directory val, validation or test beside train",
+                dir.display()
+            )
         })?;
         let (train, val) = (Folder::open(train_dir)?, Folder::open(val_dir)?);
         same_classes(&train, &val)?;
-        let description = format!("train: {}; validation: {}", train.description, val.description);
+        let description = format!(
+            "train: {}; validation: {}",
+            train.description, val.description
+        );
         let classes = train.classes.clone();
         let (train_images, val_images) = (train.len(), val.len());
         let batch = recipe.batch_size;
@@ -122,7 +128,10 @@ impl Source for Images {
     }
 
     fn train(&self, epoch: u32, first: u64, side: u32) -> Result<Batches<'_>> {
-        let loader = self.train.as_ref().context("only validation images were opened")?;
+        let loader = self
+            .train
+            .as_ref()
+            .context("only validation images were opened")?;
         let transform = train_transform(&self.recipe, side)?;
         let loader = loader.with_transform(Arc::new(transform));
         Ok(batches(loader.epoch(epoch, first as usize)?))
@@ -156,7 +165,10 @@ fn batches<'a>(loaded: image_data::loader::Batches) -> Batches<'a> {
 }
 
 fn val_dir(dir: &Path) -> Option<PathBuf> {
-    VAL_NAMES.iter().map(|name| dir.join(name)).find(|path| path.is_dir())
+    VAL_NAMES
+        .iter()
+        .map(|name| dir.join(name))
+        .find(|path| path.is_dir())
 }
 
 fn name_of(dir: &Path) -> String {
@@ -178,7 +190,9 @@ fn val_loader(recipe: &Recipe, folder: Folder, rank: usize, world_size: usize) -
 }
 
 fn config(recipe: &Recipe, training: bool) -> LoaderConfig {
-    let workers = recipe.workers.unwrap_or_else(crate::distributed::cores_per_process);
+    let workers = recipe
+        .workers
+        .unwrap_or_else(crate::distributed::cores_per_process);
     let base = if training {
         LoaderConfig::training(workers)
     } else {
@@ -194,7 +208,11 @@ fn config(recipe: &Recipe, training: bool) -> LoaderConfig {
 }
 
 fn decode_options(recipe: &Recipe) -> DecodeOptions {
-    let exif = if recipe.apply_exif { Exif::Apply } else { Exif::Ignore };
+    let exif = if recipe.apply_exif {
+        Exif::Apply
+    } else {
+        Exif::Ignore
+    };
     DecodeOptions {
         exif,
         ..DecodeOptions::torchvision()

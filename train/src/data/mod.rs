@@ -21,9 +21,16 @@ pub struct Batch {
 
 impl Batch {
     /// From interleaved RGB bytes `[N, H, W, 3]`.
-    pub fn from_interleaved(pixels: &[u8], height: u32, width: u32, labels: &[i64]) -> Result<Self> {
+    pub fn from_interleaved(
+        pixels: &[u8],
+        height: u32,
+        width: u32,
+        labels: &[i64],
+    ) -> Result<Self> {
         let shape = [labels.len() as i64, i64::from(height), i64::from(width), 3];
-        let pixels = Tensor::f_from_slice(pixels)?.f_view(shape)?.f_permute([0, 3, 1, 2])?;
+        let pixels = Tensor::f_from_slice(pixels)?
+            .f_view(shape)?
+            .f_permute([0, 3, 1, 2])?;
         Ok(Self {
             pixels,
             labels: Tensor::f_from_slice(labels)?,
@@ -73,19 +80,23 @@ pub fn open(recipe: &Recipe, rank: usize, world_size: usize) -> Result<Rc<dyn So
     match (&recipe.data, recipe.synthetic) {
         (_, Some(count)) => {
             let side = recipe.preprocessing.crop[0];
-            let classes = if recipe.arch.starts_with("cifar") { 10 } else { 1000 };
-            Ok(Rc::new(synthetic::Synthetic::new(
-                count,
-                classes,
-                recipe.batch_size,
-                side,
-                recipe.seed,
-            )
-            .sharded(rank, world_size)))
+            let classes = if recipe.arch.starts_with("cifar") {
+                10
+            } else {
+                1000
+            };
+            Ok(Rc::new(
+                synthetic::Synthetic::new(count, classes, recipe.batch_size, side, recipe.seed)
+                    .sharded(rank, world_size),
+            ))
         }
-        (Some(dir), None) => Ok(Rc::new(images::Images::open(recipe, dir, rank, world_size)?)),
+        (Some(dir), None) => Ok(Rc::new(images::Images::open(
+            recipe, dir, rank, world_size,
+        )?)),
         (None, None) => {
-            bail!("no data: expected --data DIR with train/CLASS/... and val/CLASS/..., or --synthetic IMAGES")
+            bail!(
+                "no data: expected --data DIR with train/CLASS/... and val/CLASS/..., or --synthetic IMAGES"
+            )
         }
     }
 }

@@ -33,7 +33,11 @@ impl Synthetic {
     /// The part of process `rank` of `world`: every `world`-th batch, so that the images of a step are the same for any
     /// `world` of the same global batch.
     pub fn sharded(self, rank: usize, world: usize) -> Self {
-        Self { rank: rank as u64, world: world.max(1) as u64, ..self }
+        Self {
+            rank: rank as u64,
+            world: world.max(1) as u64,
+            ..self
+        }
     }
 
     fn batch(&self, stream: u64, first: u64, count: usize, side: u32) -> Result<Batch> {
@@ -79,7 +83,11 @@ impl Source for Synthetic {
     }
 
     fn describe(&self) -> String {
-        format!("{} made-up images of {} classes", self.images, self.classes.len())
+        format!(
+            "{} made-up images of {} classes",
+            self.images,
+            self.classes.len()
+        )
     }
 
     fn name(&self) -> String {

@@ -58,12 +58,7 @@ impl Recipe {
             bail!("optimizer.nesterov: expected sgd with momentum above 0");
         }
         let s = &self.schedule;
-        within(
-            "schedule.warmup_epochs",
-            s.warmup_epochs,
-            0.0,
-            1e6,
-        )?;
+        within("schedule.warmup_epochs", s.warmup_epochs, 0.0, 1e6)?;
         within(
             "schedule.warmup_start_factor",
             s.warmup_start_factor,
@@ -97,14 +92,15 @@ impl Recipe {
 
     fn validate_augment(&self) -> Result<()> {
         let a = &self.augment;
-        for (key, side) in [("augment.image_size", a.image_size)]
-            .into_iter()
-            .chain(a.progressive.iter().flat_map(|p| {
-                [
-                    ("augment.progressive.start_size", p.start_size),
-                    ("augment.progressive.end_size", p.end_size),
-                ]
-            }))
+        for (key, side) in
+            [("augment.image_size", a.image_size)]
+                .into_iter()
+                .chain(a.progressive.iter().flat_map(|p| {
+                    [
+                        ("augment.progressive.start_size", p.start_size),
+                        ("augment.progressive.end_size", p.end_size),
+                    ]
+                }))
         {
             if !(8..=4096).contains(&side) {
                 bail!("{key}: expected 8 to 4096 pixels, got {side}");
@@ -121,12 +117,7 @@ impl Recipe {
         }
         range("augment.scale", a.scale, 1.0)?;
         range("augment.ratio", a.ratio, 100.0)?;
-        within(
-            "augment.flip_probability",
-            a.flip_probability,
-            0.0,
-            1.0,
-        )?;
+        within("augment.flip_probability", a.flip_probability, 0.0, 1.0)?;
         within(
             "augment.erasing_probability",
             a.erasing_probability,
@@ -145,9 +136,19 @@ impl Recipe {
             bail!("augment.repeats: expected 1 or more, got 0");
         }
         if let Some(jitter) = a.color_jitter {
-            within("augment.color_jitter.brightness", jitter.brightness, 0.0, 10.0)?;
+            within(
+                "augment.color_jitter.brightness",
+                jitter.brightness,
+                0.0,
+                10.0,
+            )?;
             within("augment.color_jitter.contrast", jitter.contrast, 0.0, 10.0)?;
-            within("augment.color_jitter.saturation", jitter.saturation, 0.0, 10.0)?;
+            within(
+                "augment.color_jitter.saturation",
+                jitter.saturation,
+                0.0,
+                10.0,
+            )?;
             within("augment.color_jitter.hue", jitter.hue, 0.0, 0.5)?;
         }
         Ok(())

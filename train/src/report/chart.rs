@@ -74,18 +74,42 @@ fn draw(out: &mut String, panel: &Panel) {
     for tick in ys.ticks() {
         let y = ys.place(tick);
         line(out, (LEFT, y), (PANEL_WIDTH - RIGHT, y), "#e6e6e6");
-        text(out, LEFT - 9.0, y + 4.5, 13.0, "end", "#555555", &label(tick, ys.step));
+        text(
+            out,
+            LEFT - 9.0,
+            y + 4.5,
+            13.0,
+            "end",
+            "#555555",
+            &label(tick, ys.step),
+        );
     }
     for tick in xs.ticks() {
         let x = xs.place(tick);
         let base = PANEL_HEIGHT - BOTTOM;
         line(out, (x, base), (x, base + 5.0), "#888888");
-        text(out, x, base + 21.0, 13.0, "middle", "#555555", &label(tick, xs.step));
+        text(
+            out,
+            x,
+            base + 21.0,
+            13.0,
+            "middle",
+            "#555555",
+            &label(tick, xs.step),
+        );
     }
     let base = PANEL_HEIGHT - BOTTOM;
     line(out, (LEFT, base), (PANEL_WIDTH - RIGHT, base), "#888888");
     let middle = f64::midpoint(LEFT, PANEL_WIDTH - RIGHT);
-    text(out, middle, PANEL_HEIGHT - 14.0, 14.0, "middle", "#333333", &panel.x_label);
+    text(
+        out,
+        middle,
+        PANEL_HEIGHT - 14.0,
+        14.0,
+        "middle",
+        "#333333",
+        &panel.x_label,
+    );
     let centre = f64::midpoint(TOP, base);
     let _ = writeln!(
         out,
@@ -101,7 +125,11 @@ fn draw(out: &mut String, panel: &Panel) {
             out,
             r##"<circle cx="{px:.1}" cy="{py:.1}" r="4.5" fill="#ffffff" stroke="#222222" stroke-width="1.6"/>"##
         );
-        let (anchor, dx) = if px > middle { ("end", -9.0) } else { ("start", 9.0) };
+        let (anchor, dx) = if px > middle {
+            ("end", -9.0)
+        } else {
+            ("start", 9.0)
+        };
         let above = if py < TOP + 24.0 { 20.0 } else { -10.0 };
         text(out, px + dx, py + above, 13.0, anchor, "#222222", words);
     }
@@ -110,7 +138,11 @@ fn draw(out: &mut String, panel: &Panel) {
 
 fn curve(out: &mut String, series: &Series, xs: &Axis, ys: &Axis) {
     let color = PALETTE[series.color % PALETTE.len()];
-    let dash = if series.dashed { r#" stroke-dasharray="5 5""# } else { "" };
+    let dash = if series.dashed {
+        r#" stroke-dasharray="5 5""#
+    } else {
+        ""
+    };
     let finite: Vec<(f64, f64)> = series
         .points
         .iter()
@@ -118,10 +150,16 @@ fn curve(out: &mut String, series: &Series, xs: &Axis, ys: &Axis) {
         .map(|&(x, y)| (xs.place(x), ys.place(y)))
         .collect();
     if let [(x, y)] = finite[..] {
-        let _ = writeln!(out, r#"<circle cx="{x:.1}" cy="{y:.1}" r="3.5" fill="{color}"/>"#);
+        let _ = writeln!(
+            out,
+            r#"<circle cx="{x:.1}" cy="{y:.1}" r="3.5" fill="{color}"/>"#
+        );
         return;
     }
-    let path: Vec<String> = finite.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let path: Vec<String> = finite
+        .iter()
+        .map(|(x, y)| format!("{x:.1},{y:.1}"))
+        .collect();
     let _ = writeln!(
         out,
         r#"<polyline points="{}" fill="none" stroke="{color}" stroke-width="2.2" stroke-linejoin="round" stroke-linecap="round"{dash}/>"#,
@@ -132,11 +170,18 @@ fn curve(out: &mut String, series: &Series, xs: &Axis, ys: &Axis) {
 /// Names at the top right, in one row.
 fn legend(out: &mut String, panel: &Panel) {
     let named: Vec<&Series> = panel.series.iter().filter(|s| !s.name.is_empty()).collect();
-    let widths: Vec<f64> = named.iter().map(|s| 44.0 + 7.2 * s.name.chars().count() as f64).collect();
+    let widths: Vec<f64> = named
+        .iter()
+        .map(|s| 44.0 + 7.2 * s.name.chars().count() as f64)
+        .collect();
     let mut x = PANEL_WIDTH - RIGHT - widths.iter().sum::<f64>();
     for (series, width) in named.into_iter().zip(widths) {
         let color = PALETTE[series.color % PALETTE.len()];
-        let dash = if series.dashed { r#" stroke-dasharray="4 3""# } else { "" };
+        let dash = if series.dashed {
+            r#" stroke-dasharray="4 3""#
+        } else {
+            ""
+        };
         let _ = writeln!(
             out,
             r#"<line x1="{x:.1}" y1="25" x2="{:.1}" y2="25" stroke="{color}" stroke-width="2.6"{dash}/>"#,
@@ -193,7 +238,9 @@ impl Axis {
 /// The next of 1, 2, 5, 10, ... times a power of ten.
 fn nice(raw: f64) -> f64 {
     let power = 10_f64.powf(raw.log10().floor());
-    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * power >= raw * 0.999);
+    let factor = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .find(|f| f * power >= raw * 0.999);
     factor.unwrap_or(10.0) * power
 }
 
@@ -204,7 +251,11 @@ fn label(value: f64, step: f64) -> String {
     }
     let digits = (-step.log10().floor()).max(0.0) as usize;
     let text = format!("{value:.digits$}");
-    if text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.') {
+    if text
+        .trim_start_matches('-')
+        .chars()
+        .all(|c| c == '0' || c == '.')
+    {
         "0".into()
     } else {
         text
@@ -227,7 +278,10 @@ fn text(out: &mut String, x: f64, y: f64, size: f64, anchor: &str, color: &str, 
 }
 
 fn escape(words: &str) -> String {
-    words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    words
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -22,23 +22,36 @@ pub type Run<'a> = (&'a str, &'a [EpochRecord]);
 /// Writes `metrics.svg` and `metrics.png`: one run with training and validation, or several runs to compare.
 pub fn metrics(runs: &[Run<'_>], dir: &Path) -> Result<()> {
     let several = runs.len() > 1;
-    let curve = |(name, history): Run<'_>, index: usize, part: &str, value: fn(&EpochRecord) -> f64| {
-        let validation = part == "validation";
-        Series {
-            name: match (several, validation) {
-                (false, _) => part.to_owned(),
-                (true, true) => name.to_owned(),
-                (true, false) => String::new(),
-            },
-            points: history.iter().map(|r| (f64::from(r.epoch), value(r))).collect(),
-            color: if several { index } else { usize::from(validation) },
-            dashed: several && !validation,
-        }
-    };
+    let curve =
+        |(name, history): Run<'_>, index: usize, part: &str, value: fn(&EpochRecord) -> f64| {
+            let validation = part == "validation";
+            Series {
+                name: match (several, validation) {
+                    (false, _) => part.to_owned(),
+                    (true, true) => name.to_owned(),
+                    (true, false) => String::new(),
+                },
+                points: history
+                    .iter()
+                    .map(|r| (f64::from(r.epoch), value(r)))
+                    .collect(),
+                color: if several {
+                    index
+                } else {
+                    usize::from(validation)
+                },
+                dashed: several && !validation,
+            }
+        };
     let both = |train: fn(&EpochRecord) -> f64, val: fn(&EpochRecord) -> f64| {
         let each = runs.iter().enumerate();
-        each.flat_map(|(i, run)| [curve(*run, i, "training", train), curve(*run, i, "validation", val)])
-            .collect()
+        each.flat_map(|(i, run)| {
+            [
+                curve(*run, i, "training", train),
+                curve(*run, i, "validation", val),
+            ]
+        })
+        .collect()
     };
     let best = runs
         .iter()
@@ -48,7 +61,11 @@ pub fn metrics(runs: &[Run<'_>], dir: &Path) -> Result<()> {
             Some(b) if b.1 >= point.1 => Some(b),
             _ => Some(point),
         });
-    let x_label = if several { "epoch (dashed: training)" } else { "epoch" };
+    let x_label = if several {
+        "epoch (dashed: training)"
+    } else {
+        "epoch"
+    };
     let panels = [
         Panel {
             title: "Loss".into(),
@@ -61,7 +78,10 @@ pub fn metrics(runs: &[Run<'_>], dir: &Path) -> Result<()> {
             title: "Top-1 accuracy".into(),
             x_label: x_label.into(),
             y_label: "percent".into(),
-            series: both(|r| r.train_top1_percent, |r| r.val_top1_percent.unwrap_or(f64::NAN)),
+            series: both(
+                |r| r.train_top1_percent,
+                |r| r.val_top1_percent.unwrap_or(f64::NAN),
+            ),
             mark: best.map(|point| (point, format!("best {:.2} %", point.1))),
         },
     ];
@@ -124,7 +144,11 @@ fn png(text: &str) -> Result<Vec<u8>> {
         ..Options::default()
     };
     let tree = Tree::from_str(text, &options).context("plot")?;
-    let size = tree.size().to_int_size().scale_by(SCALE).context("plot size")?;
+    let size = tree
+        .size()
+        .to_int_size()
+        .scale_by(SCALE)
+        .context("plot size")?;
     let mut pixmap = Pixmap::new(size.width(), size.height()).context("plot size")?;
     let transform = Transform::from_scale(SCALE, SCALE);
     resvg::render(&tree, transform, &mut pixmap.as_mut());

@@ -13,7 +13,9 @@ use crate::metrics::EpochRecord;
 /// Writes the whole history anew as one event file: a resumed run leaves no doubled points.
 pub fn write(history: &[EpochRecord], dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |d| d.as_secs_f64());
     let mut bytes = Vec::new();
     // Event { wall_time = 1, file_version = 3 }
     let mut first = Vec::new();
@@ -22,7 +24,10 @@ pub fn write(history: &[EpochRecord], dir: &Path) -> Result<()> {
     record(&mut bytes, &first);
     for epoch in history {
         for (tag, value) in scalars(epoch) {
-            record(&mut bytes, &scalar_event(now, u64::from(epoch.epoch), tag, value as f32));
+            record(
+                &mut bytes,
+                &scalar_event(now, u64::from(epoch.epoch), tag, value as f32),
+            );
         }
     }
     // TensorBoard takes any file with `tfevents` in its name.
@@ -43,9 +48,16 @@ fn scalars(r: &EpochRecord) -> Vec<(&'static str, f64)> {
         ("loss/val", r.val_loss),
         ("top1_percent/val", r.val_top1_percent),
         ("top5_percent/val", r.val_top5_percent),
-        ("memory/peak_bytes", r.peak_memory_bytes.map(|bytes| bytes as f64)),
+        (
+            "memory/peak_bytes",
+            r.peak_memory_bytes.map(|bytes| bytes as f64),
+        ),
     ];
-    all.extend(optional.into_iter().filter_map(|(tag, value)| Some((tag, value?))));
+    all.extend(
+        optional
+            .into_iter()
+            .filter_map(|(tag, value)| Some((tag, value?))),
+    );
     all
 }
 
@@ -124,7 +136,10 @@ mod tests {
     fn an_event_has_the_bytes_that_protobuf_gives() {
         // Event(wall_time=1.0, step=300, summary=Summary(value=[Summary.Value(tag="a", simple_value=0.5)]))
         //     .SerializeToString().hex() of tensorboard.compat.proto
-        let hex: String = scalar_event(1.0, 300, "a", 0.5).iter().map(|b| format!("{b:02x}")).collect();
+        let hex: String = scalar_event(1.0, 300, "a", 0.5)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         assert_eq!(hex, "09000000000000f03f10ac022a0a0a080a0161150000003f");
     }
 }

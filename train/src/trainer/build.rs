@@ -45,7 +45,13 @@ impl Start {
     /// # Errors
     /// A device, data set, checkpoint or value that does not fit, in one line.
     pub fn build(self) -> Result<Trainer> {
-        let Start { recipe, run, resume, dealt_from, mut world } = self;
+        let Start {
+            recipe,
+            run,
+            resume,
+            dealt_from,
+            mut world,
+        } = self;
         let is_first = world.rank() == 0;
         let mut reporter = Reporter::new(is_first.then(|| run.log()).as_deref(), !is_first)?;
         if let Some(threads) = recipe.threads {
@@ -69,7 +75,11 @@ impl Start {
         }
 
         let optimizer = Optimizer::new(&recipe.optimizer, &network)?;
-        let ema = recipe.ema.as_ref().map(|ema| Ema::new(ema, &network)).transpose()?;
+        let ema = recipe
+            .ema
+            .as_ref()
+            .map(|ema| Ema::new(ema, &network))
+            .transpose()?;
         let scaler = Scaler::new(
             arithmetic.autocast == Some(Kind::Half),
             recipe.non_finite.min_loss_scale,
@@ -88,14 +98,20 @@ impl Start {
         let world_size = world.size();
         let parameters = network.graph().parameter_count();
 
-        reporter.line(format!("recipe     {}: {}", recipe.name, recipe.description));
+        reporter.line(format!(
+            "recipe     {}: {}",
+            recipe.name, recipe.description
+        ));
         reporter.line(format!("data       {}", source.describe()));
         reporter.line(format!(
             "network    {} ({parameters} parameters, {frozen} tensors frozen)",
             network.architecture().name()
         ));
         let device_text = crate::device::describe(device);
-        reporter.line(format!("device     {device_text}; {}", arithmetic.describe()));
+        reporter.line(format!(
+            "device     {device_text}; {}",
+            arithmetic.describe()
+        ));
         if world.size() > 1 {
             reporter.line(format!(
                 "processes  {} x {} images x {} batches = {} images a step; BatchNorm {}",
@@ -103,7 +119,11 @@ impl Start {
                 recipe.batch_size,
                 recipe.accumulate_steps,
                 recipe.global_batch(world.size()),
-                if recipe.sync_batch_norm { "over all" } else { "within each" }
+                if recipe.sync_batch_norm {
+                    "over all"
+                } else {
+                    "within each"
+                }
             ));
         }
         reporter.line(format!("optimiser  {}", optimizer.describe()));
@@ -159,7 +179,13 @@ impl Start {
 }
 
 impl Trainer {
-    fn take_up(&mut self, progress: Progress, file: &TensorFile, recipe_text: String, processes: usize) -> Result<()> {
+    fn take_up(
+        &mut self,
+        progress: Progress,
+        file: &TensorFile,
+        recipe_text: String,
+        processes: usize,
+    ) -> Result<()> {
         if progress.step_in_epoch >= self.steps_per_epoch && progress.step_in_epoch > 0 {
             bail!(
                 "the saved state is at step {} of an epoch of {}: the data or the batch size changed; resume with the old ones",
@@ -216,14 +242,20 @@ fn network(
     crate::init::initialize(&mut network, recipe.seed, recipe.zero_init_residual)?;
     if let Some(path) = &recipe.init {
         let loaded = weights::load(&mut network, path)?;
-        reporter.line(format!("weights    {}: {}", path.display(), loaded.describe()));
+        reporter.line(format!(
+            "weights    {}: {}",
+            path.display(),
+            loaded.describe()
+        ));
     }
     Ok(network)
 }
 
 /// BatchNorm's running statistics.
 pub(super) fn buffers(network: &Network) -> Vec<Tensor> {
-    let buffers = network.tensors().iter().filter(|named| !named.kind.is_parameter());
+    let buffers = network
+        .tensors()
+        .iter()
+        .filter(|named| !named.kind.is_parameter());
     buffers.map(|named| named.tensor.shallow_clone()).collect()
 }
-

@@ -74,8 +74,12 @@ impl Trainer {
         }
         self.reporter.table_head();
         for record in self.progress.history.clone() {
-            let is_best = self.progress.best.is_some_and(|(_, epoch)| epoch == record.epoch);
-            self.reporter.table_row(&record, self.recipe.epochs, is_best);
+            let is_best = self
+                .progress
+                .best
+                .is_some_and(|(_, epoch)| epoch == record.epoch);
+            self.reporter
+                .table_row(&record, self.recipe.epochs, is_best);
         }
         while self.progress.epoch < self.recipe.epochs {
             if let Some(signal) = self.train_epoch()? {
@@ -98,8 +102,10 @@ impl Trainer {
         self.reporter.end();
         if let Some((top1, epoch)) = self.progress.best {
             let path = self.run.weights("best");
-            self.reporter
-                .line(format!("best: {top1:.2} % top-1 at epoch {epoch}, {}", path.display()));
+            self.reporter.line(format!(
+                "best: {top1:.2} % top-1 at epoch {epoch}, {}",
+                path.display()
+            ));
         }
         let secs = self.progress.elapsed_secs;
         self.reporter.line(format!(
@@ -210,7 +216,11 @@ impl Trainer {
     /// # Errors
     /// One of them failed after all.
     pub fn finish(&mut self) -> Result<()> {
-        if let Some(times) = self.world.overlap().filter(|times| times.communication_ms > 0.0) {
+        if let Some(times) = self
+            .world
+            .overlap()
+            .filter(|times| times.communication_ms > 0.0)
+        {
             self.reporter.note(&format!(
                 "a sampled step: backward {:.1} ms, exchange of gradients {:.1} ms in {} buckets, {:.1} ms of it at once",
                 times.backward_ms, times.communication_ms, times.buckets, times.overlap_ms
@@ -266,8 +276,13 @@ impl Trainer {
             None
         };
         let record = self.record(finished, evaluated)?;
-        let best_so_far = self.progress.best.map_or(f64::NEG_INFINITY, |(top1, _)| top1);
-        let is_best = record.val_top1_percent.is_some_and(|top1| top1 > best_so_far);
+        let best_so_far = self
+            .progress
+            .best
+            .map_or(f64::NEG_INFINITY, |(top1, _)| top1);
+        let is_best = record
+            .val_top1_percent
+            .is_some_and(|top1| top1 > best_so_far);
         if let (true, Some(top1)) = (is_best, record.val_top1_percent) {
             self.progress.best = Some((top1, finished));
         }
@@ -283,7 +298,8 @@ impl Trainer {
             crate::report::write(&self.progress.history, &self.schedule, &self.run)?;
             self.save_state()?;
         }
-        self.reporter.table_row(&record, self.recipe.epochs, is_best);
+        self.reporter
+            .table_row(&record, self.recipe.epochs, is_best);
         Ok(())
     }
 
@@ -295,8 +311,15 @@ impl Trainer {
     }
 
     fn evaluate(&mut self) -> Result<Evaluation> {
-        let batch = self.recipe.evaluation.batch_size.unwrap_or(self.recipe.batch_size) as u64;
-        let batches = self.source.val_images().div_ceil(batch * self.world.size() as u64);
+        let batch = self
+            .recipe
+            .evaluation
+            .batch_size
+            .unwrap_or(self.recipe.batch_size) as u64;
+        let batches = self
+            .source
+            .val_images()
+            .div_ceil(batch * self.world.size() as u64);
         self.reporter.begin("validation".into(), batches, 0);
         let evaluator = Evaluator {
             normalizer: &self.normalizer,
@@ -370,6 +393,10 @@ impl Trainer {
 
     /// Images that could not be read, over the whole run.
     pub fn bad_images(&self) -> u64 {
-        self.progress.history.iter().map(|record| record.bad_images).sum()
+        self.progress
+            .history
+            .iter()
+            .map(|record| record.bad_images)
+            .sum()
     }
 }

@@ -46,7 +46,12 @@ impl Trainer {
         // The saved sums are over all processes: each takes its share, and their sum is the same again.
         let share = 1.0 / self.world.size() as f64;
         let running = &mut self.progress.running;
-        for sum in [&mut running.loss, &mut running.top1, &mut running.top5, &mut running.images] {
+        for sum in [
+            &mut running.loss,
+            &mut running.top1,
+            &mut running.top5,
+            &mut running.images,
+        ] {
             *sum *= share;
         }
         let sums = Tensor::from_slice(&[running.loss, running.top1, running.top5]);

@@ -17,7 +17,10 @@ use crate::mix;
 impl Trainer {
     /// Takes as many micro-batches as the recipe accumulates (fewer at the end of a small data set) and steps once.
     pub(super) fn step(&mut self, batches: &mut Batches<'_>) -> Result<()> {
-        self.world.at(u64::from(self.progress.epoch) + 1, self.progress.step_in_epoch + 1);
+        self.world.at(
+            u64::from(self.progress.epoch) + 1,
+            self.progress.step_in_epoch + 1,
+        );
         self.seed_dropout();
         self.optimizer.zero_grad()?;
         let accumulate = self.recipe.accumulate_steps;
@@ -144,7 +147,10 @@ impl Trainer {
             return Ok(());
         }
         let reason = if statistics_ok {
-            format!("{} steps in a row were not finite", self.progress.skipped_in_row)
+            format!(
+                "{} steps in a row were not finite",
+                self.progress.skipped_in_row
+            )
         } else {
             "BatchNorm's running statistics are not finite".to_owned()
         };
@@ -155,7 +161,8 @@ impl Trainer {
                 self.progress.rollbacks
             );
         }
-        self.roll_back().with_context(|| format!("{reason}; restoring the last good state"))?;
+        self.roll_back()
+            .with_context(|| format!("{reason}; restoring the last good state"))?;
         self.reporter.line(format!(
             "{reason}: weights and optimiser are those of the last saved state again; the data goes on from here"
         ));
