@@ -1,5 +1,7 @@
 //! Autocast, memory format, switches and device questions on the CPU.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may fail it
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tch::{Device, Kind, Tensor};

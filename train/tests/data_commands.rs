@@ -1,5 +1,7 @@
 //! `train check` and `train preview` on real files: what they print, write and return.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may fail it
+
 #[allow(dead_code)] // the other tests use the rest
 mod common;
 

@@ -1,6 +1,8 @@
 //! The network, its gradients and the optimisers against torchvision, torch.optim and timm: numbers made by
 //! `golden/make.py`.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may fail it
+
 use std::path::Path;
 
 use tch::{Kind, Tensor};

@@ -1,5 +1,7 @@
 //! What cannot work is refused in one clear line with a non-zero exit code, before anything is written.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may fail it
+
 mod common;
 
 use std::fs;

@@ -1,6 +1,8 @@
 //! A whole run of the binary on real image files: what it writes, what it learns, and that an interrupted run goes on
 //! bit for bit.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may fail it
+
 mod common;
 
 use std::fs;

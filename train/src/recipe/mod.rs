@@ -408,7 +408,7 @@ impl Recipe {
     pub fn keep_global_batch(&mut self, was: usize, now: usize) -> anyhow::Result<()> {
         let global = self.batch_size * self.accumulate_steps * was;
         let now = now.max(1);
-        if global % now != 0 {
+        if !global.is_multiple_of(now) {
             anyhow::bail!(
                 "the global batch of {global} images ({was} processes x {} x {}) cannot be divided among {now} processes: \
                  give --batch-size and --accumulate to go on with another",

@@ -1,5 +1,7 @@
 //! What the tests of the binary share: a data set of real files, and the command.
 
+#![allow(dead_code)] // each test binary takes what it needs
+
 use std::path::Path;
 
 use assert_cmd::Command;
