@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // helpers of a test may fail it
 
-#[allow(dead_code)] // the other tests use the rest
 mod common;
 
 use std::fs;
