@@ -1,6 +1,6 @@
 //! The drag-and-drop classifier: drop a photo, know what it is.
 //!
-//! The window is this library; the binary only reads its arguments and calls [`run`]. So the window is tested without a screen.
+//! The window is this library; the binary only reads its arguments and calls [`run()`]. So the window is tested without a screen.
 //!
 //! | module | idea |
 //! |---|---|

@@ -1,6 +1,6 @@
 //! What differs between systems: which windowing system to use, how drops arrive, which ways in work.
 //!
-//! Everything Linux-only is in [`linux`] and its drop target; on other systems eframe's own drops are used.
+//! Everything Linux-only is in `linux` and its drop target; on other systems eframe's own drops are used.
 
 #[cfg(target_os = "linux")]
 mod appearance;
