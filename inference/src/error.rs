@@ -24,7 +24,7 @@ pub enum Error {
     #[error(transparent)]
     Onnx(#[from] OnnxError),
     /// A manifest, beside the model or inside it, cannot be used.
-    #[error("{origin}: {source}")]
+    #[error("{origin}: {}", one_line(&source.to_string()))]
     Manifest {
         /// Where the manifest was found.
         origin: String,

@@ -139,6 +139,20 @@ fn mutated_manifests_never_crash() {
     }
 }
 
+/// Found by mutation: a key with a line break, quoted by the parser, broke the error line.
+#[test]
+fn a_line_break_in_a_manifest_key_stays_out_of_the_error() {
+    let text = manifest()
+        .to_json()
+        .unwrap()
+        .replacen("preprocessing", "preprocess\\ng", 1);
+    let mut model = colours(&Shape::default());
+    model.set_metadata(model_core::manifest::MANIFEST_KEY, text);
+    let error = error_of(&model);
+    assert!(error.contains("unknown field `preprocess g`"), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+}
+
 #[test]
 fn the_kept_corpus_never_crashes() {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
