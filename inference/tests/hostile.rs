@@ -1,7 +1,7 @@
 //! Damaged and hostile models: each gives one error line, none a crash, and memory stays bounded.
 //!
-//! The mutation test is deterministic and short; `FUZZ_SECONDS=60` lets it go on with new seeds for that long, as CI
-//! does. What ever failed is kept in `tests/corpus/` and run every time.
+//! The mutation test is deterministic and short; `FUZZ_SECONDS=60` lets it go on with new seeds for that long (CI
+//! does not yet). What failed has a test of its own or is kept in `tests/corpus/`, and is run every time.
 #![allow(clippy::unwrap_used)] // helpers are test code, too
 
 mod support;
