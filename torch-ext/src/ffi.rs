@@ -31,6 +31,10 @@ pub(crate) struct TxGroup {
     opaque: [u8; 0],
 }
 #[repr(C)]
+pub(crate) struct TxWork {
+    opaque: [u8; 0],
+}
+#[repr(C)]
 pub(crate) struct TxReducer {
     opaque: [u8; 0],
 }
@@ -46,6 +50,8 @@ pub(crate) struct CudaDevice {
 unsafe extern "C" {
     pub(crate) fn tx_last_error() -> *const c_char;
     pub(crate) fn tx_free_string(text: *mut c_char);
+
+    pub(crate) fn tx_keep_host_memory(reserve: usize, done: *mut c_int) -> c_int;
 
     pub(crate) fn tx_autocast_get(
         device_type: c_int,
@@ -233,6 +239,13 @@ unsafe extern "C" {
     pub(crate) fn tx_group_shutdown(group: *mut TxGroup) -> c_int;
     pub(crate) fn tx_group_abort(group: *mut TxGroup) -> c_int;
     pub(crate) fn tx_all_reduce(group: *mut TxGroup, tensor: Raw, op: c_int) -> c_int;
+    pub(crate) fn tx_all_reduce_start(
+        group: *mut TxGroup,
+        tensor: Raw,
+        out: *mut *mut TxWork,
+    ) -> c_int;
+    pub(crate) fn tx_work_wait(work: *mut TxWork) -> c_int;
+    pub(crate) fn tx_work_free(work: *mut TxWork);
     pub(crate) fn tx_broadcast(
         group: *mut TxGroup,
         tensors: *const Raw,

@@ -16,6 +16,7 @@ pub mod cpu;
 pub mod cuda;
 pub mod device;
 pub mod grad;
+pub mod host_memory;
 pub mod memory_format;
 pub mod optim;
 

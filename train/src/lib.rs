@@ -9,6 +9,7 @@ pub mod data;
 pub mod device;
 pub mod distributed;
 pub mod ema;
+pub mod engine;
 pub mod evaluate;
 pub mod init;
 pub mod input;

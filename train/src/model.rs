@@ -181,6 +181,12 @@ impl Network {
         Ok(count)
     }
 
+    /// Parameters that keep their values.
+    pub fn frozen(&self) -> usize {
+        let keeps = |named: &&Named| named.kind.is_parameter() && named.frozen;
+        self.tensors.iter().filter(keeps).count()
+    }
+
     /// Name of the classifier's module.
     pub fn classifier(&self) -> &str {
         match self.graph.nodes.last().map(|node| &node.op) {

@@ -1,6 +1,6 @@
 //! Arithmetic: which dtype and memory layout a run uses, and the loss scaler that fp16 needs.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 use torch_ext::amp::{ScaleUpdate, unscale, update_scale};
 
@@ -17,7 +17,10 @@ pub struct Arithmetic {
 
 impl Arithmetic {
     /// Decides from the recipe and the device.
-    pub fn choose(recipe: &Recipe, device: Device) -> Self {
+    ///
+    /// # Errors
+    /// A low precision asked for on a device that has no autocast.
+    pub fn choose(recipe: &Recipe, device: Device) -> Result<Self> {
         let autocast = match recipe.precision {
             Precision::Fp32 => None,
             Precision::Bf16 => Some(Kind::BFloat16),
@@ -28,12 +31,16 @@ impl Arithmetic {
                 _ => None,
             },
         };
-        let fast =
-            matches!(device, Device::Cuda(_)) || (device == Device::Cpu && autocast.is_some());
-        Self {
+        let fast = matches!(device, Device::Cpu | Device::Cuda(_));
+        if autocast.is_some() && !fast {
+            bail!(
+                "precision: autocast is for cpu and cuda, {device:?} computes in fp32 (--precision fp32)"
+            );
+        }
+        Ok(Self {
             autocast,
             channels_last: recipe.channels_last.unwrap_or(fast),
-        }
+        })
     }
 
     /// In words.

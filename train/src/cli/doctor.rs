@@ -44,7 +44,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
             torch_ext::backend::num_threads()?
         ),
     );
-    if let Some((total, available)) = memory() {
+    if let Some((total, available)) = crate::device::host_memory() {
         say(
             "memory",
             format!("{} MiB, {} MiB available", total >> 20, available >> 20),
@@ -87,7 +87,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
         if tch::utils::has_mps() { "yes" } else { "no" }.into(),
     );
     let device = crate::device::choose("auto")?;
-    let arithmetic = Arithmetic::choose(&Recipe::default(), device);
+    let arithmetic = Arithmetic::choose(&Recipe::default(), device)?;
     say(
         "auto picks",
         format!(
@@ -105,18 +105,4 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
         say("data", images.describe());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Total and available bytes, where the system tells (Linux).
-fn memory() -> Option<(u64, u64)> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let value = |key: &str| -> Option<u64> {
-        let line = text.lines().find(|line| line.starts_with(key))?;
-        line.split_whitespace()
-            .nth(1)?
-            .parse::<u64>()
-            .ok()
-            .map(|kib| kib << 10)
-    };
-    Some((value("MemTotal:")?, value("MemAvailable:")?))
 }

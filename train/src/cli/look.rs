@@ -18,9 +18,9 @@ use crate::progress::Reporter;
 use crate::recipe::{Evaluation, Precision, Recipe, catalog, load};
 use crate::world::Alone;
 
-/// Flags of `train eval`.
+/// Flags of `train evaluate`.
 #[derive(Debug, Args)]
-pub struct EvalArgs {
+pub struct EvaluateArgs {
     /// Weights (.safetensors or .pth)
     #[arg(long, short, value_name = "FILE")]
     checkpoint: PathBuf,
@@ -50,8 +50,8 @@ pub struct EvalArgs {
     json: bool,
 }
 
-/// Runs `train eval`.
-pub fn eval(args: &EvalArgs) -> Result<ExitCode> {
+/// Runs `train evaluate`.
+pub fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let manifest = weights::manifest_of(&args.checkpoint)?;
     let arch_name = match (&args.arch, &manifest) {
         (Some(name), _) => name.clone(),
@@ -90,8 +90,8 @@ pub fn eval(args: &EvalArgs) -> Result<ExitCode> {
             source.classes().len()
         );
     }
-    let device = crate::device::choose(&recipe.device)?;
-    let arithmetic = Arithmetic::choose(&recipe, device);
+    let device = crate::device::prepare(&recipe, &recipe.device)?;
+    let arithmetic = Arithmetic::choose(&recipe, device)?;
     network.place(device, arithmetic.channels_last)?;
     let normalizer = Normalizer::new(&recipe.preprocessing, device)?;
     let evaluator = Evaluator {

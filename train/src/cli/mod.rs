@@ -1,6 +1,7 @@
-//! The command line: `train` trains; `train eval`, `summary`, `recipes`, `doctor` and `plot` look at things.
+//! The command line: `train` trains; `train evaluate`, `summary`, `recipes`, `doctor`, `plot` and `bench` look at things.
 
 mod args;
+mod bench;
 mod data;
 mod doctor;
 mod look;
@@ -31,8 +32,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Measure a checkpoint on a folder of images
-    #[command(alias = "evaluate")]
-    Eval(look::EvalArgs),
+    #[command(visible_alias = "eval")]
+    Evaluate(look::EvaluateArgs),
     /// Layers, output shapes, parameters and multiply-accumulates of an architecture
     Summary(look::SummaryArgs),
     /// Look for unreadable, truncated, mislabelled, duplicate images before training
@@ -45,6 +46,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Plot a run anew, or several against each other
     Plot(plot::PlotArgs),
+    /// Measure the training step of a network on made-up images: milliseconds, images a second, memory
+    Bench(bench::BenchArgs),
 }
 
 /// Parses, runs, and turns the outcome into an exit code: 0 done, 1 failed, 2 wrong usage, 3 done but some images could
@@ -53,13 +56,14 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         None => run::train(&cli.train),
-        Some(Command::Eval(args)) => look::eval(&args),
+        Some(Command::Evaluate(args)) => look::evaluate(&args),
         Some(Command::Summary(args)) => look::summary(&args),
         Some(Command::Check(args)) => data::check(&args),
         Some(Command::Preview(args)) => data::preview(&args),
         Some(Command::Recipes(args)) => look::recipes(&args),
         Some(Command::Doctor(args)) => doctor::doctor(&args),
         Some(Command::Plot(args)) => plot::plot(&args),
+        Some(Command::Bench(args)) => bench::bench(&args),
     };
     match result {
         Ok(code) => code,

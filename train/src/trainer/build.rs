@@ -3,20 +3,16 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use model_core::arch::Op;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use super::Trainer;
 use crate::checkpoint::file::TensorFile;
 use crate::checkpoint::state::Progress;
 use crate::checkpoint::weights;
 use crate::data::{self, Source};
-use crate::ema::Ema;
+use crate::engine::Engine;
 use crate::evaluate::sum_kind;
-use crate::input::Normalizer;
 use crate::model::Network;
-use crate::optim::Optimizer;
-use crate::precision::{Arithmetic, Scaler};
 use crate::progress::Reporter;
 use crate::recipe::{Recipe, load};
 use crate::run_dir::RunDir;
@@ -54,49 +50,17 @@ impl Start {
         } = self;
         let is_first = world.rank() == 0;
         let mut reporter = Reporter::new(is_first.then(|| run.log()).as_deref(), !is_first)?;
-        if let Some(threads) = recipe.threads {
-            torch_ext::backend::set_num_threads(threads)?;
-        }
-        let device = crate::device::choose(&world.device(&recipe.device))?;
-        torch_ext::backend::set_deterministic(recipe.deterministic, false)?;
-        if !recipe.deterministic && matches!(device, Device::Cuda(_)) {
-            torch_ext::backend::set_cudnn_benchmark(recipe.augment.progressive.is_none())?;
-        }
-        // Numbers too small for a normal float cost a hundred times more on a CPU and carry nothing.
-        torch_ext::backend::set_flush_denormal(true)?;
+        let device = crate::device::prepare(&recipe, &world.device(&recipe.device))?;
         let source = data::open(&recipe, world.rank(), world.size())?;
-        let mut network = network(&recipe, source.as_ref(), resume.is_none(), &mut reporter)?;
-        let arithmetic = Arithmetic::choose(&recipe, device);
-        network.place(device, arithmetic.channels_last)?;
-        let frozen = network.freeze(&recipe.freeze)?;
-        world.attach(&network.trainable(), &buffers(&network))?;
-        if recipe.sync_batch_norm {
-            network.synchronise_norms(world.norm_group());
-        }
-
-        let optimizer = Optimizer::new(&recipe.optimizer, &network)?;
-        let ema = recipe
-            .ema
-            .as_ref()
-            .map(|ema| Ema::new(ema, &network))
-            .transpose()?;
-        let scaler = Scaler::new(
-            arithmetic.autocast == Some(Kind::Half),
-            recipe.non_finite.min_loss_scale,
-            device,
-        )?;
+        let network = network(&recipe, source.as_ref(), resume.is_none(), &mut reporter)?;
+        let engine = Engine::new(&recipe, network, device, world.as_mut())?;
         let steps_per_epoch = steps_per_epoch(&recipe, source.train_images(), world.size())?;
         let (peak, rule) = recipe.peak_learning_rate(world.size());
         let schedule = Schedule::new(&recipe.schedule, peak, recipe.epochs, steps_per_epoch);
-        let has_dropout = network
-            .graph()
-            .nodes
-            .iter()
-            .any(|node| matches!(node.op, Op::Dropout { p } if p > 0.0));
-        let sums = Tensor::f_zeros([3], (sum_kind(&network), device))?;
+        let sums = Tensor::f_zeros([3], (sum_kind(&engine.network), device))?;
         let recipe_text = load::to_yaml(&recipe)?;
         let world_size = world.size();
-        let parameters = network.graph().parameter_count();
+        let parameters = engine.network.graph().parameter_count();
 
         reporter.line(format!(
             "recipe     {}: {}",
@@ -104,13 +68,14 @@ impl Start {
         ));
         reporter.line(format!("data       {}", source.describe()));
         reporter.line(format!(
-            "network    {} ({parameters} parameters, {frozen} tensors frozen)",
-            network.architecture().name()
+            "network    {} ({parameters} parameters, {} tensors frozen)",
+            engine.network.architecture().name(),
+            engine.network.frozen()
         ));
         let device_text = crate::device::describe(device);
         reporter.line(format!(
             "device     {device_text}; {}",
-            arithmetic.describe()
+            engine.arithmetic.describe()
         ));
         if world.size() > 1 {
             reporter.line(format!(
@@ -126,7 +91,7 @@ impl Start {
                 }
             ));
         }
-        reporter.line(format!("optimiser  {}", optimizer.describe()));
+        reporter.line(format!("optimiser  {}", engine.optimizer.describe()));
         reporter.line(format!("rate       {rule}"));
         if let Some(epochs) = schedule.shortened_warmup() {
             reporter.line(format!(
@@ -139,16 +104,11 @@ impl Start {
             recipe.epochs
         ));
         let mut trainer = Trainer {
-            normalizer: Normalizer::new(&recipe.preprocessing, device)?,
             run,
             source,
             world,
-            network,
-            optimizer,
-            ema,
-            scaler,
+            engine,
             schedule,
-            arithmetic,
             progress: Progress {
                 recipe: recipe_text.clone(),
                 processes: world_size,
@@ -160,7 +120,6 @@ impl Start {
             reporter,
             stop: StopRequest::listen()?,
             last_save: Instant::now(),
-            has_dropout,
             unreadable: 0,
         };
         if is_first {
@@ -249,13 +208,4 @@ fn network(
         ));
     }
     Ok(network)
-}
-
-/// BatchNorm's running statistics.
-pub(super) fn buffers(network: &Network) -> Vec<Tensor> {
-    let buffers = network
-        .tensors()
-        .iter()
-        .filter(|named| !named.kind.is_parameter());
-    buffers.map(|named| named.tensor.shallow_clone()).collect()
 }

@@ -13,13 +13,9 @@ use tch::Tensor;
 
 use crate::checkpoint::state::Progress;
 use crate::data::Source;
-use crate::ema::Ema;
+use crate::engine::{Engine, buffers};
 use crate::evaluate::{Evaluation, Evaluator};
-use crate::input::Normalizer;
 use crate::metrics::{EpochRecord, Running};
-use crate::model::Network;
-use crate::optim::Optimizer;
-use crate::precision::{Arithmetic, Scaler};
 use crate::progress::{Moment, Reporter};
 use crate::recipe::Recipe;
 use crate::run_dir::RunDir;
@@ -44,13 +40,8 @@ pub struct Trainer {
     run: RunDir,
     source: Rc<dyn Source>,
     world: Box<dyn World>,
-    network: Network,
-    optimizer: Optimizer,
-    ema: Option<Ema>,
-    scaler: Scaler,
+    engine: Engine,
     schedule: Schedule,
-    arithmetic: Arithmetic,
-    normalizer: Normalizer,
     progress: Progress,
     /// Loss times images, top-1 and top-5 hits of the epoch so far, on the device: `[3]`.
     sums: Tensor,
@@ -58,7 +49,6 @@ pub struct Trainer {
     reporter: Reporter,
     stop: StopRequest,
     last_save: Instant,
-    has_dropout: bool,
     /// Unreadable images already named.
     unreadable: usize,
 }
@@ -232,7 +222,7 @@ impl Trainer {
     /// BatchNorm's running statistics of each process become the mean over all (timm's `--dist-bn reduce`): what is
     /// validated and saved must be one network.
     fn average_statistics(&mut self) -> Result<()> {
-        self.world.average(&build::buffers(&self.network))
+        self.world.average(&buffers(&self.engine.network))
     }
 
     fn moment(&mut self) -> Result<Moment> {
@@ -267,7 +257,7 @@ impl Trainer {
         // The network holds the averages from here to the end of this function, where there are averages.
         self.average_statistics()?;
         self.swap_averages()?;
-        if self.ema.is_some() {
+        if self.engine.ema.is_some() {
             self.average_statistics()?;
         }
         let evaluated = if is_last || finished.is_multiple_of(every) {
@@ -304,8 +294,8 @@ impl Trainer {
     }
 
     fn swap_averages(&mut self) -> Result<()> {
-        match &mut self.ema {
-            Some(ema) => ema.swap(&self.network),
+        match &mut self.engine.ema {
+            Some(ema) => ema.swap(&self.engine.network),
             None => Ok(()),
         }
     }
@@ -322,12 +312,12 @@ impl Trainer {
             .div_ceil(batch * self.world.size() as u64);
         self.reporter.begin("validation".into(), batches, 0);
         let evaluator = Evaluator {
-            normalizer: &self.normalizer,
-            arithmetic: self.arithmetic,
+            normalizer: &self.engine.normalizer,
+            arithmetic: self.engine.arithmetic,
             flip: self.recipe.evaluation.flip,
         };
         let result = evaluator.run(
-            &self.network,
+            &self.engine.network,
             self.source.as_ref(),
             self.world.as_mut(),
             &mut self.reporter,
@@ -368,7 +358,8 @@ impl Trainer {
             images_per_sec: images / running.secs.max(1e-9),
             data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
             skipped_steps: running.skipped as u64,
-            peak_memory_bytes: crate::device::peak_memory_bytes(self.network.device()),
+            peak_memory_bytes: crate::device::memory(self.engine.network.device())
+                .map(|memory| memory.peak_bytes),
         })
     }
 

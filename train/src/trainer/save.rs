@@ -28,13 +28,13 @@ impl Trainer {
             return Ok(());
         }
         self.check_finite()?;
-        self.progress.batches_tracked = self.network.batches_tracked();
-        self.progress.optimizer_steps = self.optimizer.steps();
-        self.progress.scaler = self.scaler.state()?;
+        self.progress.batches_tracked = self.engine.network.batches_tracked();
+        self.progress.optimizer_steps = self.engine.optimizer.steps();
+        self.progress.scaler = self.engine.scaler.state()?;
         let parts = Parts {
-            network: &mut self.network,
-            optimizer: &mut self.optimizer,
-            ema: self.ema.as_ref(),
+            network: &mut self.engine.network,
+            optimizer: &mut self.engine.optimizer,
+            ema: self.engine.ema.as_ref(),
         };
         state::write(&parts, &self.progress, &self.run.state())
     }
@@ -70,17 +70,17 @@ impl Trainer {
 
     fn restore(&mut self, progress: &Progress, file: &TensorFile) -> Result<()> {
         let mut parts = Parts {
-            network: &mut self.network,
-            optimizer: &mut self.optimizer,
-            ema: self.ema.as_ref(),
+            network: &mut self.engine.network,
+            optimizer: &mut self.engine.optimizer,
+            ema: self.engine.ema.as_ref(),
         };
         state::restore(&mut parts, progress, file)?;
-        self.scaler.restore(progress.scaler)
+        self.engine.scaler.restore(progress.scaler)
     }
 
     /// A checkpoint with a NaN in it would spread: it is never written.
     fn check_finite(&self) -> Result<()> {
-        for named in self.network.tensors() {
+        for named in self.engine.network.tensors() {
             if !all_finite(&named.tensor)? {
                 bail!(
                     "{} is not finite; nothing was saved, and the previous state is untouched",
@@ -113,7 +113,7 @@ impl Trainer {
             names.push(format!("epoch-{epoch:04}"));
         }
         for name in names {
-            weights::write(&self.network, &manifest, &self.run.weights(&name))?;
+            weights::write(&self.engine.network, &manifest, &self.run.weights(&name))?;
         }
         Ok(())
     }
@@ -122,7 +122,7 @@ impl Trainer {
         let classes = self.source.classes();
         let mut manifest = Manifest::new(
             self.recipe.name.clone(),
-            self.network.architecture().name(),
+            self.engine.network.architecture().name(),
             from_folder_names(classes),
             self.recipe.preprocessing.clone(),
         );
@@ -154,16 +154,16 @@ impl Trainer {
         }
         let pixels = batch.pixels.f_narrow(0, 0, count)?;
         let evaluator = Evaluator {
-            normalizer: &self.normalizer,
+            normalizer: &self.engine.normalizer,
             arithmetic: crate::precision::Arithmetic {
                 autocast: None,
-                ..self.arithmetic
+                ..self.engine.arithmetic
             },
             flip: false,
         };
         let mut file = TensorFile::default();
-        file.insert("input", &self.normalizer.apply(&pixels)?);
-        file.insert("logits", &evaluator.logits(&self.network, &pixels)?);
+        file.insert("input", &self.engine.normalizer.apply(&pixels)?);
+        file.insert("logits", &evaluator.logits(&self.engine.network, &pixels)?);
         file.write(&self.run.best_logits())
             .context("sample logits of the best checkpoint")
     }

@@ -5,13 +5,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use tch::Tensor;
-use torch_ext::autocast::autocast;
-use torch_ext::optim::clip_grad_norm;
 
 use super::Trainer;
-use crate::data::{Batch, Batches};
-use crate::evaluate::sum_kind;
-use crate::loss::{correct, loss};
+use crate::data::Batches;
 use crate::mix;
 
 impl Trainer {
@@ -21,8 +17,13 @@ impl Trainer {
             u64::from(self.progress.epoch) + 1,
             self.progress.step_in_epoch + 1,
         );
-        self.seed_dropout();
-        self.optimizer.zero_grad()?;
+        let key = mix::Key {
+            seed: self.recipe.seed,
+            epoch: self.progress.epoch,
+            step: self.progress.step,
+            rank: self.world.rank(),
+        };
+        self.engine.begin(key)?;
         let accumulate = self.recipe.accumulate_steps;
         let mut sums: Option<Tensor> = None;
         let mut images = 0;
@@ -38,87 +39,31 @@ impl Trainer {
                 ),
             };
             self.progress.running.data_secs += waiting.elapsed().as_secs_f64();
-            let count = batch.labels.size1()?;
-            if count == 0 {
-                bail!("none of the images of a batch could be read; train.log names them");
-            }
-            images += count;
+            images += batch.labels.size1()?;
+            let is_last = micro + 1 == accumulate;
             let parts = self
-                .micro_batch(&batch, micro + 1 == accumulate)
+                .engine
+                .accumulate(self.world.as_mut(), &batch, key, is_last)
                 .map_err(|error| self.explain(error))?;
             sums = Some(match sums {
                 None => parts,
                 Some(sum) => sum.f_add(&parts)?,
             });
         }
-        let parameters = self.optimizer.parameters();
-        let gradients = torch_ext::grad::grads(&parameters)?;
-        let finite = self.scaler.unscale(&gradients)?;
-        if finite {
-            if let Some(norm) = self.recipe.optimizer.clip_norm {
-                let _ = clip_grad_norm(&gradients, norm)?;
-            }
-            let rate = self.schedule.rate(self.progress.step);
-            self.optimizer.step(rate)?;
-            if let Some(ema) = &mut self.ema {
-                ema.update(&self.network, self.optimizer.steps())?;
-            }
+        let update = self.engine.update(self.schedule.rate(self.progress.step))?;
+        if update.finite {
             if let Some(sums) = sums {
                 let _ = tch::no_grad(|| self.sums.f_add_(&sums))?;
             }
             self.progress.running.images += images as f64;
             self.progress.skipped_in_row = 0;
         }
-        self.scaler.update()?;
         self.progress.step += 1;
         self.progress.step_in_epoch += 1;
-        if !finite {
-            self.skip(&gradients)?;
+        if !update.finite {
+            self.skip(&update.gradients)?;
         }
         Ok(())
-    }
-
-    /// Forward and backward of one batch; the batch's loss sum and hits, `[3]` on the device.
-    fn micro_batch(&mut self, batch: &Batch, synchronise: bool) -> Result<Tensor> {
-        let device = self.network.device();
-        let labels = batch.labels.f_to_device(device)?;
-        let images = self.normalizer.apply(&batch.pixels)?;
-        let classes = self.source.classes().len() as i64;
-        let key = mix::Key {
-            seed: self.recipe.seed,
-            epoch: self.progress.epoch,
-            step: self.progress.step,
-            rank: self.world.rank(),
-        };
-        let (images, targets) = mix::mix(&self.recipe.augment, key, &images, &labels, classes)?;
-        let network = &mut self.network;
-        let logits = autocast(device, self.arithmetic.autocast, || {
-            network.forward_train(&images)
-        })??;
-        let loss = loss(&logits, &targets, &self.recipe.loss)?;
-        let share = loss.f_div_scalar(self.recipe.accumulate_steps as f64)?;
-        let scaled = self.scaler.scale(&share)?;
-        self.world.backward(&scaled, synchronise)?;
-
-        tch::no_grad(|| {
-            let (top1, top5) = correct(&logits.f_detach()?, &labels)?;
-            let kind = sum_kind(&self.network);
-            let count = labels.size1()? as f64;
-            let loss = loss.f_detach()?.f_to_kind(kind)?.f_mul_scalar(count)?;
-            Ok(Tensor::f_stack(
-                &[loss, top1.f_to_kind(kind)?, top5.f_to_kind(kind)?],
-                0,
-            )?)
-        })
-    }
-
-    /// Dropout, too, depends on nothing but the seed and the step.
-    fn seed_dropout(&self) {
-        if self.has_dropout {
-            let step = self.progress.step.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let rank = (self.world.rank() as u64) << 48;
-            tch::manual_seed((self.recipe.seed ^ step ^ rank) as i64);
-        }
     }
 
     /// A step whose gradients were not finite: counted, and after too many in a row the last good state is restored.
@@ -128,8 +73,8 @@ impl Trainer {
         // Agreed on, because what follows from it must happen on all processes.
         let is_bad = !self.statistics_are_finite()?;
         let statistics_ok = !self.world.any(is_bad)?;
-        if self.scaler.is_enabled() {
-            let (scale, _) = self.scaler.state()?;
+        if self.engine.scaler.is_enabled() {
+            let (scale, _) = self.engine.scaler.state()?;
             if scale > self.recipe.non_finite.min_loss_scale && statistics_ok {
                 // An overflow that a smaller scale mends: part of fp16's normal life.
                 return Ok(());
@@ -170,7 +115,7 @@ impl Trainer {
     }
 
     fn statistics_are_finite(&self) -> Result<bool> {
-        for named in self.network.tensors() {
+        for named in self.engine.network.tensors() {
             if !named.kind.is_parameter() && !all_finite(&named.tensor)? {
                 return Ok(false);
             }
@@ -180,8 +125,8 @@ impl Trainer {
 
     /// Name of the first tensor, from the input on, whose gradient is not finite.
     fn first_non_finite(&self, gradients: &[Tensor]) -> Result<String> {
-        let parameters = self.optimizer.parameters();
-        for named in self.network.tensors() {
+        let parameters = self.engine.optimizer.parameters();
+        for named in self.engine.network.tensors() {
             let position = parameters
                 .iter()
                 .position(|p| p.data_ptr() == named.tensor.data_ptr());
