@@ -11,6 +11,8 @@
 //! | [`augment`] | one picture to one training sample |
 //! | [`loader`] | worker threads that make batches |
 //! | [`check`] | what is wrong with a data set, before training |
+//! | [`sandbox`] | third-party code that panics gives an error |
+//! | [`text`] | other people's text as one harmless line |
 //! | [`preview`] | a contact sheet of augmented samples |
 
 pub mod augment;
@@ -21,4 +23,6 @@ pub mod loader;
 pub mod preview;
 pub mod random;
 pub mod sampler;
+pub mod sandbox;
 pub mod source;
+pub mod text;

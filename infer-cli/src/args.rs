@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use inference::EngineKind;
+use inference::explain::Method;
 use inference::metadata::Preset;
 use model_core::manifest::Output;
 use model_core::preprocessing::{ChannelOrder, Layout, Resize};
@@ -110,6 +111,16 @@ pub struct AnswerArgs {
     /// Write the crop the network saw and what its answer rests on, side by side, to a PNG (one image only)
     #[arg(long, value_name = "PNG", value_hint = ValueHint::FilePath)]
     pub explain: Option<PathBuf>,
+    /// How --explain finds out: cam (one run; networks that end in average pooling and one linear layer), occlusion
+    /// (hides one part after the other; any network, hundreds of runs), or auto: cam where it can
+    #[arg(
+        long,
+        value_name = "METHOD",
+        default_value = "auto",
+        requires = "explain",
+        hide_default_value = true
+    )]
+    pub explain_method: Method,
     /// Write what the network saw of every image: the crop as PNG, the tensor as .npy
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub save_preprocessed: Option<PathBuf>,
@@ -179,7 +190,8 @@ pub enum AlphaArg {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// An ONNX file or a name from `infer-cli models` [default: the model inside the program]
+    /// An ONNX file or a name from `infer-cli models` [default: models/resnet50/model.onnx if there is one, else the
+    /// model inside the program]
     #[arg(short, long, value_name = "PATH|NAME", env = "INFER_MODEL", hide_env = true, value_hint = ValueHint::FilePath)]
     pub model: Option<PathBuf>,
     /// What runs the network: tract, or onnxruntime (a library found at run time)

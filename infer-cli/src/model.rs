@@ -1,9 +1,9 @@
 //! From the command line's model options to a loaded classifier; where models are found by name.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use inference::{Classifier, Label, Options, Overrides, embedded};
+use inference::{Classifier, Label, ModelSource, Options, Overrides, models};
 use model_core::Manifest;
 
 use crate::args::{DescribeArgs, ModelArgs, TalkArgs};
@@ -23,108 +23,34 @@ pub fn open(args: &ModelArgs, talk: &TalkArgs) -> Result<Classifier> {
     if talk.verbose {
         let model = classifier.model();
         let plural = if model.threads == 1 { "" } else { "s" };
+        let place = match &model.source {
+            ModelSource::Embedded => "inside the program".to_owned(),
+            ModelSource::File(path) => path.display().to_string(),
+            ModelSource::Memory => "in memory".to_owned(),
+        };
+        let why = match (&args.model, &model.source) {
+            (None, ModelSource::File(_)) => ", which takes the place of the one inside the program",
+            _ => "",
+        };
         report::warning(&format!(
-            "model {} ({} classes, {}), engine {}, {} thread{plural}",
+            "model {} ({place}{why}; {} classes, {}), engine {}, {} thread{plural}",
             model.name, model.classes, model.dialect, model.engine, model.threads
         ));
     }
     Ok(classifier)
 }
 
-/// Loads a model by path or name; without either the embedded one.
+/// Loads a model by path or name; without either the default one.
 ///
 /// # Errors
 /// As [`open`].
 pub fn load(model: Option<&Path>, options: &Options) -> Result<Classifier> {
-    let Some(model) = model else {
-        return Ok(Classifier::embedded(options)?);
+    let folders = models::folders();
+    let found = match model {
+        Some(model) => models::find(model, &folders)?,
+        None => models::default_model(&folders),
     };
-    Ok(match find(model)? {
-        Found::Embedded => Classifier::embedded(options)?,
-        Found::File(path) => Classifier::open(path, options)?,
-    })
-}
-
-/// What a model's path or name stands for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Found {
-    /// The model inside the program.
-    Embedded,
-    /// A file.
-    File(PathBuf),
-}
-
-/// Resolves a path or a name: an existing file, then a model in the models folders, then the embedded model's name.
-///
-/// # Errors
-/// [`inference::Error::Model`] with the names there are.
-pub fn find(model: &Path) -> Result<Found> {
-    if model.is_file() {
-        return Ok(Found::File(model.to_owned()));
-    }
-    if model.is_dir() && model.join("model.onnx").is_file() {
-        return Ok(Found::File(model.join("model.onnx")));
-    }
-    let listed = list();
-    let name = model.to_string_lossy();
-    if let Some((_, path)) = listed.iter().find(|(known, _)| *known == name) {
-        return Ok(Found::File(path.clone()));
-    }
-    if name == embedded::NAME || name == "embedded" {
-        return Ok(Found::Embedded);
-    }
-    let mut names: Vec<&str> = listed.iter().map(|(name, _)| name.as_str()).collect();
-    if !names.contains(&embedded::NAME) {
-        names.push(embedded::NAME);
-    }
-    let reason = format!(
-        "no such file, and no model of this name; known names: {}",
-        names.join(", ")
-    );
-    Err(inference::Error::Model {
-        model: model.display().to_string(),
-        reason,
-    }
-    .into())
-}
-
-/// Names and files of the models in the models folders, sorted; a name found twice keeps its first place.
-pub fn list() -> Vec<(String, PathBuf)> {
-    let mut found: Vec<(String, PathBuf)> = Vec::new();
-    for dir in folders() {
-        let Ok(entries) = std::fs::read_dir(&dir) else {
-            continue;
-        };
-        let mut here: Vec<(String, PathBuf)> = entries
-            .flatten()
-            .filter_map(|entry| {
-                let path = entry.path();
-                let name = path.file_stem()?.to_string_lossy().into_owned();
-                if path.is_dir() && path.join("model.onnx").is_file() {
-                    let name = path.file_name()?.to_string_lossy().into_owned();
-                    return Some((name, path.join("model.onnx")));
-                }
-                (path.extension()? == "onnx" && path.is_file()).then_some((name, path))
-            })
-            .filter(|(name, _)| !found.iter().any(|(known, _)| known == name))
-            .collect();
-        here.sort();
-        found.append(&mut here);
-    }
-    found
-}
-
-/// `INFER_MODELS_DIR`, or `models/` here and beside the program.
-pub fn folders() -> Vec<PathBuf> {
-    if let Some(dir) = std::env::var_os("INFER_MODELS_DIR").filter(|dir| !dir.is_empty()) {
-        return vec![dir.into()];
-    }
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|exe| Some(exe.parent()?.join("models")));
-    std::iter::once(PathBuf::from("models"))
-        .chain(beside)
-        .collect()
+    Ok(found.open(options)?)
 }
 
 /// The library's options from the command line's.

@@ -1,6 +1,7 @@
 //! Lines on stderr: one a problem, coloured only on a terminal.
 
 use anstyle::{AnsiColor, Style};
+use image_data::text::one_line;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -24,11 +25,6 @@ pub fn warning(text: &str) {
     anstream::eprintln!("{WARNING}note{WARNING:#}: {}", one_line(text));
 }
 
-/// Error text from libraries may hold line breaks; a line a problem is what scripts count.
-fn one_line(text: &str) -> String {
-    printable(&text.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
 /// File names and metadata may hold control characters that would steer the terminal.
 pub fn printable(text: &str) -> String {
     let show = |c: char| {
@@ -46,8 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_is_one_harmless_line() {
-        assert_eq!(one_line("a\n  b\tc"), "a b c");
+    fn a_name_does_not_steer_the_terminal() {
         assert_eq!(printable("\u{1b}[31mred"), "\u{fffd}[31mred");
     }
 }

@@ -1,107 +1,21 @@
 //! The classifier: a network, its manifest and an engine, from file to answer.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::thread::available_parallelism;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use image_data::decode::{DecodeOptions, decode};
 use model_core::manifest::{Manifest, Output};
-use model_core::onnx;
 use model_core::{Label, RgbImage, scores};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use crate::engine::{Engine, EngineKind, OnnxRuntimeEngine, TractEngine};
-use crate::graph::GraphFacts;
-use crate::metadata::{self, Dialect, Overrides, Sidecars};
+use crate::cam::Features;
+use crate::engine::{Engine, EngineKind};
+use crate::graph::InputShape;
+use crate::load::check_labels;
+use crate::metadata::Dialect;
+use crate::onnx_file::OnnxFile;
 use crate::stream::Cancel;
-use crate::{Error, embedded};
-
-/// How to load a model.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// What runs the network.
-    pub engine: EngineKind,
-    /// Threads that run the network; 0 takes one for every core.
-    pub threads: usize,
-    /// Takes the place of whatever the model says of itself.
-    pub manifest: Option<Manifest>,
-    /// Single values that win over the manifest.
-    pub overrides: Overrides,
-    /// The ONNX Runtime library; without it `ORT_DYLIB_PATH` and the system's library path are searched.
-    pub onnxruntime_lib: Option<PathBuf>,
-}
-
-impl Options {
-    /// [`Options::threads`], resolved.
-    pub fn thread_count(&self) -> usize {
-        match self.threads {
-            0 => available_parallelism().map_or(1, usize::from),
-            n => n,
-        }
-    }
-}
-
-/// Where a model came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ModelSource {
-    /// The default model inside the program.
-    Embedded,
-    /// A file.
-    File(PathBuf),
-    /// Bytes or an engine handed in by the caller.
-    Memory,
-}
-
-/// What is known of a loaded model.
-#[derive(Clone, Debug, Serialize)]
-pub struct ModelInfo {
-    /// The manifest's name.
-    pub name: String,
-    /// Where it was found.
-    pub source: ModelSource,
-    /// Labels, preprocessing, temperature, accuracy and the rest, after all overrides.
-    pub manifest: Manifest,
-    /// Whose dialect the manifest was told in.
-    pub dialect: Dialect,
-    /// What was assumed or contradicted on the way; worth showing to a person.
-    pub notes: Vec<String>,
-    /// Size of the ONNX file.
-    pub model_bytes: u64,
-    /// What runs it.
-    pub engine: EngineKind,
-    /// Threads that run it.
-    pub threads: usize,
-    /// Classes it tells apart.
-    pub classes: usize,
-    /// ONNX operator set.
-    pub opset: i64,
-    /// Program that wrote the ONNX file, if it says so.
-    pub producer: String,
-}
-
-impl ModelInfo {
-    /// SHA-256 of the ONNX file, lower-case hex, read anew; none for bytes or an engine handed in by the caller.
-    ///
-    /// # Errors
-    /// [`Error::Read`] when the file is gone.
-    pub fn sha256(&self) -> Result<Option<String>, Error> {
-        let digest = match &self.source {
-            ModelSource::Embedded => Sha256::digest(embedded::MODEL),
-            ModelSource::File(path) => {
-                Sha256::digest(std::fs::read(path).map_err(|source| Error::Read {
-                    path: path.clone(),
-                    source,
-                })?)
-            }
-            ModelSource::Memory => return Ok(None),
-        };
-        Ok(Some(
-            digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-        ))
-    }
-}
+use crate::{Error, ModelInfo, ModelSource};
 
 /// One class and how sure the model is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -136,49 +50,21 @@ pub struct Prediction {
 #[derive(Clone)]
 pub struct Classifier {
     engine: Arc<dyn Engine>,
-    info: Arc<ModelInfo>,
+    pub(crate) info: Arc<ModelInfo>,
     input_len: usize,
+    pub(crate) takes_pictures: bool,
+    pub(crate) network: Option<Arc<Network>>,
+}
+
+/// The file behind a classifier, for questions that the engine's plan cannot answer.
+pub(crate) struct Network {
+    pub file: OnnxFile,
+    pub input: InputShape,
+    /// The part before the last pooling, once somebody has asked for it, or why there is none.
+    pub features: OnceLock<Result<Features, String>>,
 }
 
 impl Classifier {
-    /// Loads an ONNX file; a side manifest is looked for beside it when it carries none.
-    ///
-    /// # Errors
-    /// [`Error`]: unreadable, no ONNX, no usable description of itself, or not runnable by the engine.
-    pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let bytes = read_model(path)?;
-        let name = path.display().to_string();
-        let sidecars = Sidecars::beside(path);
-        let source = ModelSource::File(path.to_owned());
-        Self::load(bytes.into(), &name, source, &sidecars, options)
-    }
-
-    /// Loads an ONNX model from memory; `name` stands in error messages.
-    ///
-    /// # Errors
-    /// As [`Classifier::open`].
-    pub fn from_bytes(bytes: Vec<u8>, name: &str, options: &Options) -> Result<Self, Error> {
-        let sidecars = Sidecars::none();
-        Self::load(bytes.into(), name, ModelSource::Memory, &sidecars, options)
-    }
-
-    /// Loads the default model that is part of the program.
-    ///
-    /// # Errors
-    /// As [`Classifier::open`].
-    pub fn embedded(options: &Options) -> Result<Self, Error> {
-        let bytes = prost::bytes::Bytes::from_static(embedded::MODEL);
-        let sidecars = Sidecars::none();
-        Self::load(
-            bytes,
-            embedded::NAME,
-            ModelSource::Embedded,
-            &sidecars,
-            options,
-        )
-    }
-
     /// A classifier over an engine of the caller's.
     ///
     /// # Errors
@@ -207,61 +93,14 @@ impl Classifier {
         Ok(Self::assemble(engine.into(), info))
     }
 
-    fn load(
-        bytes: prost::bytes::Bytes,
-        model: &str,
-        source: ModelSource,
-        sidecars: &Sidecars,
-        options: &Options,
-    ) -> Result<Self, Error> {
-        let proto = onnx::parse(&bytes).map_err(|error| Error::model(model, error.to_string()))?;
-        let facts = GraphFacts::read(&proto, model)?;
-        let resolved = metadata::resolve(&proto, &facts, model, sidecars, options)?;
-        let producer = format!("{} {}", proto.producer_name, proto.producer_version);
-        drop(proto);
-        let threads = options.thread_count();
-        let input = facts.input(&resolved.manifest.preprocessing);
-        let model_bytes = bytes.len() as u64;
-        let engine: Arc<dyn Engine> = match options.engine {
-            EngineKind::Tract => Arc::new(TractEngine::load(bytes, &input, threads, model)?),
-            EngineKind::OnnxRuntime => {
-                let library = options.onnxruntime_lib.as_deref();
-                Arc::new(OnnxRuntimeEngine::load(
-                    &bytes, &input, threads, model, library,
-                )?)
-            }
-            EngineKind::Custom => {
-                return Err(Error::model(
-                    model,
-                    "a custom engine is handed in with Classifier::with_engine; expected tract or onnxruntime",
-                ));
-            }
-        };
-        let classes = engine.classes();
-        let manifest = metadata::finish_labels(resolved.manifest, classes);
-        check_labels(&manifest, classes, model)?;
-        let info = ModelInfo {
-            name: manifest.name.clone(),
-            source,
-            dialect: resolved.dialect,
-            notes: resolved.notes,
-            model_bytes,
-            engine: options.engine,
-            threads,
-            classes,
-            opset: facts.opset,
-            producer: producer.trim().to_owned(),
-            manifest,
-        };
-        Ok(Self::assemble(engine, info))
-    }
-
-    fn assemble(engine: Arc<dyn Engine>, info: ModelInfo) -> Self {
+    pub(crate) fn assemble(engine: Arc<dyn Engine>, info: ModelInfo) -> Self {
         let [height, width] = info.manifest.preprocessing.crop;
         Self {
             engine,
             input_len: 3 * height as usize * width as usize,
             info: Arc::new(info),
+            takes_pictures: false,
+            network: None,
         }
     }
 
@@ -278,6 +117,12 @@ impl Classifier {
     /// Numbers in one preprocessed image: 3 * height * width.
     pub fn input_len(&self) -> usize {
         self.input_len
+    }
+
+    /// Whether the network resizes, crops and normalises by itself (`export-onnx --preprocess-in-graph`): it is asked
+    /// with [`Classifier::logits`], and [`Classifier::logits_of`] is an error.
+    pub fn takes_pictures(&self) -> bool {
+        self.takes_pictures
     }
 
     /// How many images one call should bring for the best throughput.
@@ -346,6 +191,13 @@ impl Classifier {
         let mut answers = Vec::with_capacity(images.len());
         for part in images.chunks(self.preferred_batch()) {
             cancel.check()?;
+            if self.takes_pictures {
+                for image in part {
+                    cancel.check()?;
+                    answers.push(self.classify(image, k)?);
+                }
+                continue;
+            }
             let mut input = vec![0.0; part.len() * self.input_len];
             for (image, values) in part.iter().zip(input.chunks_exact_mut(self.input_len)) {
                 self.preprocess_into(image, values);
@@ -372,6 +224,9 @@ impl Classifier {
     /// # Errors
     /// [`Error::Engine`] when the network cannot be run.
     pub fn logits(&self, image: &RgbImage) -> Result<Vec<f32>, Error> {
+        if self.takes_pictures {
+            return Ok(self.engine.run_picture(image)?);
+        }
         let mut input = vec![0.0; self.input_len];
         self.preprocess_into(image, &mut input);
         self.logits_of(&input)
@@ -382,6 +237,12 @@ impl Classifier {
     /// # Errors
     /// [`Error::Engine`] when `input` is no whole number of images or the network cannot be run.
     pub fn logits_of(&self, input: &[f32]) -> Result<Vec<f32>, Error> {
+        if self.takes_pictures {
+            return Err(Error::model(
+                self.info.name.clone(),
+                "the network takes whole pictures, not preprocessed numbers",
+            ));
+        }
         let batch = input.len() / self.input_len;
         Ok(self.engine.run(input, batch)?)
     }
@@ -434,50 +295,10 @@ impl std::fmt::Debug for Classifier {
     }
 }
 
-fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
-    let problem = |reason: String| Error::model(path.display().to_string(), reason);
-    let io = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => problem("no such model file".to_owned()),
-        _ => problem(format!("cannot read the model: {error}")),
-    };
-    let found = std::fs::metadata(path).map_err(io)?;
-    if found.is_dir() {
-        return Err(problem("expected an ONNX file, got a folder".to_owned()));
-    }
-    if found.len() > onnx::MAX_MODEL_BYTES {
-        return Err(problem(format!(
-            "expected at most {} bytes, got {}",
-            onnx::MAX_MODEL_BYTES,
-            found.len()
-        )));
-    }
-    std::fs::read(path).map_err(io)
-}
-
 pub(crate) fn check_numbers(output: &[f32]) -> Result<(), Error> {
     if output.iter().any(|value| value.is_nan()) {
         Err(Error::NotANumber)
     } else {
         Ok(())
     }
-}
-
-fn check_labels(manifest: &Manifest, classes: usize, model: &str) -> Result<(), Error> {
-    let labels = manifest.labels.len();
-    if labels == classes {
-        return Ok(());
-    }
-    let hint = match (labels, classes) {
-        (1000, 1001) => {
-            "; the network probably has a background class first (TensorFlow's ImageNet order)"
-        }
-        _ => "",
-    };
-    Err(Error::model(
-        model,
-        format!(
-            "the network gives {classes} numbers an image but there are {labels} labels{hint}; \
-             correct the manifest or give a list with --labels"
-        ),
-    ))
 }

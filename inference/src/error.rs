@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use image_data::decode::DecodeError;
+use image_data::text::one_line;
 use model_core::manifest::ManifestError;
 use model_core::onnx::OnnxError;
 
 use crate::engine::EngineError;
-use crate::guard::one_line;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum Error {
     #[error(transparent)]
     Onnx(#[from] OnnxError),
     /// A manifest, beside the model or inside it, cannot be used.
-    #[error("{origin}: {}", one_line(&source.to_string()))]
+    #[error("{origin}: {}", one_line(source))]
     Manifest {
         /// Where the manifest was found.
         origin: String,
@@ -67,7 +67,7 @@ impl Error {
     pub(crate) fn model(model: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Model {
             model: model.into(),
-            reason: one_line(&reason.into()),
+            reason: one_line(reason.into()),
         }
     }
 }

@@ -1,12 +1,45 @@
-//! Which part of the photo the answer rests on: occlusion sensitivity (Zeiler & Fergus 2014, section 4.2). A grey
-//! patch slides over the crop; where hiding something costs the class its probability, the network was looking.
+//! Which part of the photo the answer rests on, in two ways.
 //!
-//! Works with every model and engine, because it only asks questions; it needs some hundred runs of the network.
+//! - **CAM**, the class activation map (Zhou et al. 2016): one run, for networks that end in global average pooling and
+//!   one linear layer, as ours do.
+//! - **Occlusion sensitivity** (Zeiler & Fergus 2014, section 4.2): a grey patch slides over the crop; where hiding
+//!   something costs the class its probability, the network was looking. Works with every model and engine, because it
+//!   only asks questions; it needs some hundred runs.
+
+use std::str::FromStr;
 
 use model_core::RgbImage;
+use serde::Serialize;
 
+use crate::cam::Features;
 use crate::stream::Cancel;
 use crate::{Classifier, Error, Prediction};
+
+/// How to find out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// CAM where the network allows it, else occlusion.
+    #[default]
+    Auto,
+    /// The class activation map.
+    Cam,
+    /// Hiding one part after the other.
+    Occlusion,
+}
+
+impl FromStr for Method {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "cam" => Ok(Self::Cam),
+            "occlusion" => Ok(Self::Occlusion),
+            other => Err(format!("expected auto, cam or occlusion, got '{other}'")),
+        }
+    }
+}
 
 /// How finely to look.
 #[derive(Clone, Copy, Debug)]
@@ -34,14 +67,146 @@ impl Default for ExplainOptions {
 pub struct Explanation {
     /// The class explained.
     pub prediction: Prediction,
-    /// Exactly what the network saw.
+    /// Exactly what the network saw; the whole picture for a network that crops by itself.
     pub crop: RgbImage,
-    /// One value a pixel of the crop, row by row: how much probability the class loses when the neighbourhood is
-    /// hidden. Negative where hiding helps.
+    /// One value a pixel of the crop, row by row; the higher, the more the answer rests on the place. With occlusion: how
+    /// much probability the class loses when the neighbourhood is hidden. With CAM: the place's part in the class's
+    /// score. Negative where the place speaks against the class.
     pub importance: Vec<f32>,
+    /// How it was found: [`Method::Cam`] or [`Method::Occlusion`].
+    pub method: Method,
+    /// Why [`Method::Auto`] did not take CAM.
+    pub note: Option<String>,
 }
 
-/// Explains an answer.
+/// Explains an answer by the method asked for.
+///
+/// # Errors
+/// As [`occlusion`]; [`Error::Model`] when CAM is asked for and the network does not allow it.
+pub fn explain(
+    classifier: &Classifier,
+    image: &RgbImage,
+    method: Method,
+    options: &ExplainOptions,
+    cancel: &Cancel,
+) -> Result<Explanation, Error> {
+    if method == Method::Occlusion {
+        return occlusion(classifier, image, options, cancel);
+    }
+    let reason = match features(classifier) {
+        Ok(features) => return class_activation(classifier, features, image, options),
+        Err(reason) => reason,
+    };
+    if method == Method::Cam {
+        let model = classifier.model().name.clone();
+        let remedy = "use --explain-method occlusion";
+        return Err(Error::model(
+            model,
+            format!("no class activation map: {reason}; {remedy}"),
+        ));
+    }
+    let note =
+        format!("no class activation map ({reason}); parts are hidden one after the other instead");
+    Ok(Explanation {
+        note: Some(note),
+        ..occlusion(classifier, image, options, cancel)?
+    })
+}
+
+/// The part of the network before its last pooling, loaded once.
+fn features(classifier: &Classifier) -> Result<&Features, String> {
+    if classifier.takes_pictures() {
+        return Err("the network crops by itself".to_owned());
+    }
+    let network = classifier
+        .network
+        .as_ref()
+        .ok_or("the model came from memory, without its file")?;
+    let info = classifier.model();
+    network
+        .features
+        .get_or_init(|| Features::load(network, info.threads, info.classes))
+        .as_ref()
+        .map_err(Clone::clone)
+}
+
+fn class_activation(
+    classifier: &Classifier,
+    features: &Features,
+    image: &RgbImage,
+    options: &ExplainOptions,
+) -> Result<Explanation, Error> {
+    let crop = classifier.crop(image);
+    let mut input = vec![0.0; classifier.input_len()];
+    classifier
+        .model()
+        .manifest
+        .preprocessing
+        .normalize_into(&crop, &mut input);
+    let prediction = explained(classifier, &classifier.logits_of(&input)?, options)?;
+    let map = features.map(&input, prediction.index)?;
+    let importance = enlarge(
+        &map,
+        features.size,
+        [crop.height as usize, crop.width as usize],
+    );
+    Ok(Explanation {
+        prediction,
+        crop,
+        importance,
+        method: Method::Cam,
+        note: None,
+    })
+}
+
+/// The class to explain and its probability.
+fn explained(
+    classifier: &Classifier,
+    output: &[f32],
+    options: &ExplainOptions,
+) -> Result<Prediction, Error> {
+    let all = classifier.answer(output, output.len())?;
+    match options.class {
+        None => all.into_iter().next(),
+        Some(class) => all.into_iter().find(|p| p.index == class),
+    }
+    .ok_or_else(|| {
+        let reason = format!(
+            "expected a class from 0 to {}",
+            classifier.model().classes.saturating_sub(1)
+        );
+        Error::model(classifier.model().name.clone(), reason)
+    })
+}
+
+/// A map `from` high and wide, drawn `to` high and wide by linear interpolation between the middles of its fields.
+fn enlarge(map: &[f32], from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
+    // For a place in the picture: the two fields around it, and how far it is from the first to the second.
+    let places = |from: usize, to: usize| -> Vec<(usize, usize, f32)> {
+        (0..to)
+            .map(|at| {
+                let middle = (at as f32 + 0.5) * from as f32 / to as f32 - 0.5;
+                let middle = middle.clamp(0.0, from as f32 - 1.0);
+                let first = middle as usize;
+                (first, (first + 1).min(from - 1), middle - first as f32)
+            })
+            .collect()
+    };
+    let columns = places(from[1], to[1]);
+    let mut large = Vec::with_capacity(to[0] * to[1]);
+    for (top, bottom, down) in places(from[0], to[0]) {
+        for &(left, right, across) in &columns {
+            let row = |row: usize| {
+                let at = |column: usize| map[row * from[1] + column];
+                at(left) + (at(right) - at(left)) * across
+            };
+            large.push(row(top) + (row(bottom) - row(top)) * down);
+        }
+    }
+    large
+}
+
+/// Explains an answer by hiding one part after the other.
 ///
 /// # Errors
 /// [`Error::Cancelled`] when asked to stop, [`Error::Engine`] when the network cannot be run, [`Error::Model`] when
@@ -53,23 +218,29 @@ pub fn occlusion(
     cancel: &Cancel,
 ) -> Result<Explanation, Error> {
     let preprocessing = &classifier.model().manifest.preprocessing;
-    let crop = preprocessing.crop_pixels(image);
-    let input_len = classifier.input_len();
-    let mut input = vec![0.0; input_len];
-    preprocessing.normalize_into(&crop, &mut input);
-    let probabilities = classifier.probabilities(&classifier.logits_of(&input)?);
-    let all = classifier.predictions(&probabilities, probabilities.len());
-    let prediction = match options.class {
-        None => all.into_iter().next(),
-        Some(class) => all.into_iter().find(|p| p.index == class),
-    }
-    .ok_or_else(|| {
-        let reason = format!(
-            "expected a class from 0 to {}",
-            classifier.model().classes.saturating_sub(1)
-        );
-        Error::model(classifier.model().name.clone(), reason)
-    })?;
+    let pictures = classifier.takes_pictures();
+    let crop = if pictures {
+        image.clone()
+    } else {
+        preprocessing.crop_pixels(image)
+    };
+    let run = |seen: &[RgbImage]| -> Result<Vec<f32>, Error> {
+        if pictures {
+            let outputs: Result<Vec<_>, _> =
+                seen.iter().map(|one| classifier.logits(one)).collect();
+            return Ok(outputs?.concat());
+        }
+        let mut inputs = vec![0.0; seen.len() * classifier.input_len()];
+        for (one, values) in seen
+            .iter()
+            .zip(inputs.chunks_exact_mut(classifier.input_len()))
+        {
+            preprocessing.normalize_into(one, values);
+        }
+        classifier.logits_of(&inputs)
+    };
+    let output = run(std::slice::from_ref(&crop))?;
+    let prediction = explained(classifier, &output, options)?;
 
     let (width, height) = (crop.width as usize, crop.height as usize);
     let patch = ((width.min(height) as f32 * options.patch) as usize).max(1);
@@ -87,15 +258,17 @@ pub fn occlusion(
     let mut covered = vec![0f32; width * height];
     for part in centres.chunks(classifier.preferred_batch()) {
         cancel.check()?;
-        let mut inputs = vec![0.0; part.len() * input_len];
-        for (&centre, values) in part.iter().zip(inputs.chunks_exact_mut(input_len)) {
-            let mut hidden = crop.clone();
-            for_patch(centre, patch, width, height, |at| {
-                hidden.data[at * 3..at * 3 + 3].copy_from_slice(&grey);
-            });
-            preprocessing.normalize_into(&hidden, values);
-        }
-        let outputs = classifier.logits_of(&inputs)?;
+        let seen: Vec<RgbImage> = part
+            .iter()
+            .map(|&centre| {
+                let mut hidden = crop.clone();
+                for_patch(centre, patch, width, height, |at| {
+                    hidden.data[at * 3..at * 3 + 3].copy_from_slice(&grey);
+                });
+                hidden
+            })
+            .collect();
+        let outputs = run(&seen)?;
         for (&centre, output) in part
             .iter()
             .zip(outputs.chunks_exact(classifier.model().classes))
@@ -114,6 +287,8 @@ pub fn occlusion(
         prediction,
         crop,
         importance,
+        method: Method::Occlusion,
+        note: None,
     })
 }
 
@@ -183,5 +358,18 @@ fn for_patch(
         for column in x.saturating_sub(half)..(x + patch - half).min(width) {
             visit(row * width + column);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_is_enlarged_between_the_middles_of_its_fields() {
+        let large = enlarge(&[0.0, 4.0], [1, 2], [2, 8]);
+        let row = [0.0, 0.0, 0.5, 1.5, 2.5, 3.5, 4.0, 4.0];
+        assert_eq!(large, [row, row].concat());
+        assert_eq!(enlarge(&[3.0], [1, 1], [2, 2]), [3.0; 4]);
     }
 }

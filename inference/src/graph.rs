@@ -6,6 +6,15 @@ use model_core::preprocessing::{Layout, Preprocessing};
 
 use crate::Error;
 
+/// What the numbers of an input are stored in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Element {
+    F32,
+    F16,
+    /// Bytes, 0 to 255: the network normalises by itself.
+    U8,
+}
+
 /// The network's single image input, with a batch that an engine can count on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InputShape {
@@ -15,6 +24,10 @@ pub(crate) struct InputShape {
     pub output: String,
     /// Shape of one image: `[3, H, W]` or `[H, W, 3]`.
     pub image: [usize; 3],
+    /// What its numbers are stored in.
+    pub element: Element,
+    /// It takes a picture of any size, `[1, H, W, 3]` bytes, and resizes and crops by itself.
+    pub any_size: bool,
     /// The batch the graph insists on, if it does.
     pub fixed_batch: Option<usize>,
 }
@@ -34,6 +47,8 @@ pub(crate) struct GraphFacts {
     pub dims: [Option<usize>; 4],
     /// The last dimension of the output, where the graph tells it.
     pub classes: Option<usize>,
+    /// What the input's numbers are stored in.
+    pub element: Element,
     /// What the last node makes of the output.
     pub ends_in: Output,
     pub opset: i64,
@@ -94,14 +109,18 @@ impl GraphFacts {
                     input.name
                 ))
             })?;
-        let element = element_type(input);
-        if element != Some(DataType::Float) {
-            let got = element.map_or("an unknown type", DataType::name);
-            return Err(problem(format!(
-                "expected a float32 input, got {got} at '{}'; export the model in float32",
-                input.name
-            )));
-        }
+        let element = match element_type(input) {
+            Some(DataType::Float) => Element::F32,
+            Some(DataType::Float16) => Element::F16,
+            Some(DataType::Uint8) => Element::U8,
+            other => {
+                let got = other.map_or("an unknown type", DataType::name);
+                return Err(problem(format!(
+                    "expected a float32, float16 or uint8 input, got {got} at '{}'; export the model in float32",
+                    input.name
+                )));
+            }
+        };
         let output = &graph.output[0];
         let classes = dimensions(output).and_then(|dims| dims.last().copied().flatten());
         Ok(Self {
@@ -109,6 +128,7 @@ impl GraphFacts {
             output: output.name.clone(),
             dims,
             classes,
+            element,
             ends_in: ending(graph, &output.name),
             opset: model.opset(),
         })
@@ -142,8 +162,15 @@ impl GraphFacts {
                 Layout::Nchw => [3, height, width],
                 Layout::Nhwc => [height, width, 3],
             },
+            element: self.element,
+            any_size: self.any_size(),
             fixed_batch: self.dims[0],
         }
+    }
+
+    /// Whether the network takes bytes of any size: resize and crop are part of it.
+    pub fn any_size(&self) -> bool {
+        self.element == Element::U8 && matches!(self.dims, [_, None, None, Some(3)])
     }
 
     /// The input's shape as text: `[N, 3, 224, 224]`.
@@ -180,16 +207,20 @@ fn element_type(value: &ValueInfoProto) -> Option<DataType> {
     DataType::from_i32(value.r#type.as_ref()?.tensor_type.as_ref()?.elem_type?)
 }
 
+/// The node that makes a tensor.
+pub(crate) fn producer<'a>(graph: &'a GraphProto, name: &str) -> Option<&'a NodeProto> {
+    graph
+        .node
+        .iter()
+        .find(|node| node.output.iter().any(|output| output == name))
+}
+
 /// Whether the output has been through a softmax, looking past nodes that do not change values.
 fn ending(graph: &GraphProto, output: &str) -> Output {
     let mut name = output;
     // A damaged graph may be a circle; no walk is longer than the graph.
     for _ in 0..graph.node.len() {
-        let Some(node) = graph
-            .node
-            .iter()
-            .find(|node| node.output.iter().any(|o| o == name))
-        else {
+        let Some(node) = producer(graph, name) else {
             break;
         };
         match node.op_type.as_str() {
@@ -231,21 +262,14 @@ fn bomb(graph: &GraphProto) -> Option<(&str, u128)> {
 }
 
 /// The value of an int64 tensor that the file holds under this name.
-fn constant(graph: &GraphProto, name: &str) -> Option<Vec<i64>> {
+pub(crate) fn constant(graph: &GraphProto, name: &str) -> Option<Vec<i64>> {
     let tensor = graph
         .initializer
         .iter()
         .find(|tensor| tensor.name == name)
         .or_else(|| {
-            let node = graph
-                .node
-                .iter()
-                .find(|node| node.op_type == "Constant" && node.output.iter().any(|o| o == name))?;
-            node.attribute
-                .iter()
-                .find(|attribute| attribute.name == "value")?
-                .t
-                .as_ref()
+            let node = producer(graph, name).filter(|node| node.op_type == "Constant")?;
+            node.attribute("value")?.t.as_ref()
         })?;
     if tensor.element() != Some(DataType::Int64) {
         return None;

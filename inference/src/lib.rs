@@ -20,25 +20,32 @@
 //! | [`Classifier`] | image in, labels with probabilities out |
 //! | [`stream`] | many images: decoding overlaps inference, answers keep the order of the questions |
 //! | [`metadata`] | what a model file says of itself, in whose dialect |
+//! | [`models`] | models by name, and which one is the default |
 //! | [`engine`] | what runs the network: tract, ONNX Runtime, or a fake for tests |
 //! | [`explain`] | which part of the photo the answer rests on |
 //!
 //! Not here: training, export, decoding of image formats (`image-data`), terminal or window.
 
+mod cam;
 mod classifier;
 pub mod embedded;
 pub mod engine;
 mod error;
 pub mod explain;
 mod graph;
-mod guard;
+mod load;
 pub mod metadata;
+mod model_info;
+pub mod models;
+mod onnx_file;
 pub mod stream;
 
-pub use classifier::{Classifier, ModelInfo, ModelSource, Options, Prediction};
+pub use classifier::{Classifier, Prediction};
 pub use engine::{Engine, EngineError, EngineKind};
 pub use error::Error;
 pub use image_data::decode::DecodeOptions;
+pub use load::Options;
 pub use metadata::Overrides;
 pub use model_core::{Label, Manifest, Preprocessing, RgbImage};
+pub use model_info::{ModelInfo, ModelSource};
 pub use stream::Cancel;

@@ -151,6 +151,8 @@ pub struct Outcome {
 
 struct Prepared {
     input: Vec<f32>,
+    /// The picture itself, for networks that take pictures.
+    picture: Option<RgbImage>,
     crop: Option<RgbImage>,
     size: [u32; 2],
     decode_time: Duration,
@@ -293,12 +295,14 @@ impl Classifier {
         let crop = preprocessing.crop_pixels(&image);
         let mut input = vec![0.0; self.input_len()];
         preprocessing.normalize_into(&crop, &mut input);
+        let preprocess_time = decoded.elapsed();
         Ok(Prepared {
             input,
             crop: options.keep_input.then_some(crop),
             size: [image.width, image.height],
+            picture: self.takes_pictures.then_some(image),
             decode_time: decoded - start,
-            preprocess_time: decoded.elapsed(),
+            preprocess_time,
         })
     }
 }
@@ -354,16 +358,16 @@ impl Runner<'_> {
     ) -> Result<ControlFlow<()>, Error> {
         let classifier = self.classifier;
         let mut input = Vec::with_capacity(ready.len() * classifier.input_len());
-        for (_, result) in &ready {
-            if let Ok(prepared) = result {
-                input.extend_from_slice(&prepared.input);
+        let mut output = Vec::new();
+        for prepared in ready.iter().filter_map(|(_, result)| result.as_ref().ok()) {
+            match &prepared.picture {
+                Some(picture) => output.extend(classifier.logits(picture)?),
+                None => input.extend_from_slice(&prepared.input),
             }
         }
-        let output = if input.is_empty() {
-            Vec::new()
-        } else {
-            classifier.logits_of(&input)?
-        };
+        if !input.is_empty() {
+            output = classifier.logits_of(&input)?;
+        }
         let mut outputs = output.chunks_exact(classifier.model().classes);
         for (name, result) in ready {
             let result = match result {

@@ -1,6 +1,7 @@
 //! Why bytes did not become a picture: one line each, saying what was expected, what was there, and what to do.
 
 use super::Format;
+use crate::text::short_line;
 
 /// Why an image could not be decoded. The message does not name the file: the caller knows it.
 #[derive(Debug, thiserror::Error)]
@@ -120,14 +121,9 @@ impl From<std::io::Error> for DecodeError {
     }
 }
 
-/// A decoder's message as one line of readable text, whatever it quotes from the file.
-pub(super) fn one_line(error: impl std::fmt::Display) -> String {
+/// A decoder's message as one line that fits behind ours, whatever it quotes from the file.
+pub(super) fn reason(error: impl std::fmt::Display) -> String {
     const MAX_CHARS: usize = 200;
-    let text = error.to_string();
-    let words: Vec<&str> = text
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|w| !w.is_empty())
-        .collect();
-    let line: String = words.join(" ").chars().take(MAX_CHARS).collect();
+    let line = short_line(error, MAX_CHARS);
     line.trim_end_matches(['.', '!']).to_owned()
 }

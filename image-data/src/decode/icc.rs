@@ -3,13 +3,13 @@
 use model_core::RgbImage;
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
-use super::sandbox::quiet;
+use crate::sandbox::catch;
 
 /// Converts in place. A profile that cannot be used, or that is sRGB by another name, changes nothing: a picture without
 /// its profile is what every other reader shows.
 pub(super) fn to_srgb(image: &mut RgbImage, profile: &[u8]) {
     // Profiles are as untrusted as pixels.
-    if let Ok(Some(converted)) = quiet(|| convert(image, profile)) {
+    if let Ok(Some(converted)) = catch(|| convert(image, profile)) {
         image.data = converted;
     }
 }

@@ -8,7 +8,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::error::one_line;
+use super::error::reason;
 use super::jpeg_markers::{JpegColor, Markers, scan};
 use super::{Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Icc, Notes};
 
@@ -106,7 +106,7 @@ fn components(bytes: &[u8], markers: &Markers<'_>, strict: bool) -> Result<Vec<u
         .set_max_height(usize::from(u16::MAX))
         .jpeg_set_max_scans(MAX_SCANS);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(one_line)?;
+    decoder.decode_headers().map_err(reason)?;
     let stored = decoder
         .input_colorspace()
         .ok_or("no colour space in the headers")?;
@@ -139,7 +139,7 @@ fn components(bytes: &[u8], markers: &Markers<'_>, strict: bool) -> Result<Vec<u
             data.len()
         ));
     }
-    decoder.decode_into(&mut data).map_err(one_line)?;
+    decoder.decode_into(&mut data).map_err(reason)?;
     if by_decoder {
         return Ok(data);
     }

@@ -8,7 +8,6 @@ mod icc;
 mod jpeg;
 mod jpeg_markers;
 mod raster;
-mod sandbox;
 mod tiff_directory;
 
 use std::path::Path;
@@ -16,9 +15,10 @@ use std::path::Path;
 use image::metadata::Orientation;
 use model_core::RgbImage;
 
+use crate::sandbox;
+
 pub use error::DecodeError;
 pub use format::Format;
-pub(crate) use sandbox::quiet;
 
 /// What a picture may cost before it is refused. Checked against the header, so refusing is cheap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeE
 /// As [`decode`].
 pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
     let format = identify(bytes, &options.limits)?;
-    let (mut decoded, notes) = sandbox::guard(format, || match format {
+    let (mut decoded, notes) = guard(format, || match format {
         Format::Jpeg => jpeg::decode(bytes, options),
         other => raster::decode(bytes, other, options),
     })?;
@@ -187,10 +187,18 @@ pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Dec
 /// As [`decode`], as far as the header shows. A sound header says nothing about the pixels.
 pub fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError> {
     let format = identify(bytes, limits)?;
-    sandbox::guard(format, || match format {
+    guard(format, || match format {
         Format::Jpeg => jpeg::probe(bytes, limits),
         other => raster::probe(bytes, other, limits),
     })
+}
+
+/// Runs a decoder; a panic inside becomes [`DecodeError::Panicked`] and prints nothing.
+fn guard<T>(
+    format: Format,
+    decode: impl FnOnce() -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    sandbox::catch(decode).unwrap_or_else(|reason| Err(DecodeError::Panicked { format, reason }))
 }
 
 /// Reads and decodes one file. The error does not repeat the path: whoever reports it names the file.

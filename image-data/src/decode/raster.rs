@@ -6,7 +6,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use model_core::RgbImage;
 
-use super::error::one_line;
+use super::error;
 use super::{
     Alpha, Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Icc, Notes,
     tiff_directory,
@@ -112,7 +112,7 @@ fn color(kind: ColorType) -> Color {
 }
 
 fn translate(format: Format, error: ImageError) -> DecodeError {
-    let reason = one_line(&error);
+    let reason = error::reason(&error);
     match error {
         ImageError::Unsupported(_) => DecodeError::Unsupported {
             name: format!("this kind of {format} ({reason})"),

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use model_core::RgbImage;
 
 use super::{BadImages, Batch, Loader, LoaderError};
-use crate::decode::quiet;
 use crate::random::{Key, Purpose};
 use crate::sampler::Item;
+use crate::sandbox::catch;
 
 /// Samples drawn in the place of an unreadable one before giving up.
 const REPLACEMENTS: usize = 16;
@@ -290,7 +290,7 @@ impl Shared {
                 .apply(image, &mut self.key(item, Purpose::Augment).stream()))
         };
         let image =
-            quiet(work).unwrap_or_else(|panic| Err(format!("augmentation failed: {panic}")))?;
+            catch(work).unwrap_or_else(|panic| Err(format!("augmentation failed: {panic}")))?;
         if [image.height, image.width] != self.size {
             return Err(format!(
                 "the transform made {} x {} pixels instead of {} x {}",

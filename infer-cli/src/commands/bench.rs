@@ -189,9 +189,17 @@ fn stages(
             let start = Instant::now();
             let pixels = decode(image, &decode_options)?;
             let decoded = Instant::now();
-            classifier.preprocess_into(&pixels, &mut input);
+            // A network that takes pictures has this stage inside.
+            let pictures = classifier.takes_pictures();
+            if !pictures {
+                classifier.preprocess_into(&pixels, &mut input);
+            }
             let preprocessed = Instant::now();
-            let output = classifier.logits_of(&input)?;
+            let output = if pictures {
+                classifier.logits(&pixels)?
+            } else {
+                classifier.logits_of(&input)?
+            };
             let answered = Instant::now();
             std::hint::black_box(classifier.predictions(&classifier.probabilities(&output), 5));
             if !warm {

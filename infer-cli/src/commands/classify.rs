@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use image_data::decode::decode;
 use indicatif::{ProgressBar, ProgressStyle};
-use inference::explain::{ExplainOptions, occlusion};
+use inference::explain::{self, ExplainOptions};
 use inference::stream::{Answer, Outcome, StreamOptions};
 use inference::{Cancel, Classifier};
 
@@ -225,9 +225,14 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     };
     let shown = Shown::new(&name, &classifier.model().name, &outcome, &args.answer);
     writer(&args.answer, false, anstream::stdout().lock()).answer(&shown)?;
-    let explanation = occlusion(&classifier, &image, &ExplainOptions::default(), cancel)?;
+    let options = ExplainOptions::default();
+    let method = args.answer.explain_method;
+    let explanation = explain::explain(&classifier, &image, method, &options, cancel)?;
     picture::save_png(png, &explanation.side_by_side())?;
     if !args.talk.quiet {
+        if let Some(note) = &explanation.note {
+            report::warning(note);
+        }
         report::warning(&format!(
             "{} shows the crop the network saw and, bright, what '{}' rests on",
             png.display(),

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use inference::embedded;
+use inference::models::{self, Found};
 use serde::Serialize;
 
 use super::print;
+use crate::Exit;
 use crate::args::ModelsArgs;
-use crate::{Exit, model};
 
 #[derive(Serialize)]
 struct Listed {
@@ -21,18 +22,22 @@ struct Listed {
 /// # Errors
 /// When stdout cannot be written.
 pub fn run(args: &ModelsArgs) -> Result<Exit> {
+    let folders = models::folders();
+    let default = models::default_model(&folders);
     let embedded = Listed {
         name: embedded::NAME.to_owned(),
         path: None,
         bytes: embedded::MODEL.len() as u64,
-        default: true,
+        default: default == Found::Embedded,
     };
-    let found = model::list().into_iter().map(|(name, path)| Listed {
-        name,
-        bytes: std::fs::metadata(&path).map_or(0, |file| file.len()),
-        path: Some(path.display().to_string()),
-        default: false,
-    });
+    let found = models::list(&folders)
+        .into_iter()
+        .map(|(name, path)| Listed {
+            name,
+            bytes: std::fs::metadata(&path).map_or(0, |file| file.len()),
+            path: Some(path.display().to_string()),
+            default: default == Found::File(path),
+        });
     let models: Vec<Listed> = std::iter::once(embedded).chain(found).collect();
     let mut out = String::new();
     if args.json {
@@ -47,15 +52,16 @@ pub fn run(args: &ModelsArgs) -> Result<Exit> {
             .max()
             .unwrap_or(0);
         for model in &models {
-            let place = model
-                .path
-                .as_deref()
-                .unwrap_or("inside the program (default)");
+            let place = model.path.as_deref().unwrap_or("inside the program");
+            let default = if model.default { "  (default)" } else { "" };
             let mib = model.bytes as f64 / f64::from(1 << 20);
-            out.push_str(&format!("{:width$}  {mib:6.1} MiB  {place}\n", model.name));
+            out.push_str(&format!(
+                "{:width$}  {mib:6.1} MiB  {place}{default}\n",
+                model.name
+            ));
         }
         if models.len() == 1 {
-            let folders: Vec<String> = model::folders()
+            let folders: Vec<String> = folders
                 .iter()
                 .map(|dir| dir.display().to_string())
                 .collect();

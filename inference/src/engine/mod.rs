@@ -4,10 +4,12 @@
 mod fake;
 mod onnxruntime;
 mod tract;
+mod tract_plan;
 
 use std::fmt;
 use std::str::FromStr;
 
+use model_core::RgbImage;
 use serde::{Deserialize, Serialize};
 
 pub use fake::FakeEngine;
@@ -23,6 +25,17 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// [`EngineError`] when the network cannot be run.
     fn run(&self, input: &[f32], batch: usize) -> Result<Vec<f32>, EngineError>;
+
+    /// Runs the network on a whole picture, for networks that resize, crop and normalise by themselves.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the network wants preprocessed images, or cannot be run.
+    fn run_picture(&self, _picture: &RgbImage) -> Result<Vec<f32>, EngineError> {
+        Err(EngineError::Run {
+            engine: EngineKind::Custom,
+            reason: "this network takes preprocessed images, not pictures".to_owned(),
+        })
+    }
 
     /// Numbers one image gives.
     fn classes(&self) -> usize;
@@ -118,4 +131,12 @@ pub enum EngineError {
         /// Numbers handed in.
         got: usize,
     },
+}
+
+/// Numbers from 0 to 255 as bytes, for networks that take bytes.
+fn to_bytes(images: &[f32]) -> Vec<u8> {
+    images
+        .iter()
+        .map(|value| value.round().clamp(0.0, 255.0) as u8)
+        .collect()
 }

@@ -4,14 +4,17 @@
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use half::f16;
+use image_data::sandbox::catch;
+use image_data::text::one_line;
+use model_core::RgbImage;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::value::TensorRef;
 
-use super::{Engine, EngineError, EngineKind};
-use crate::graph::InputShape;
-use crate::guard::{self, one_line};
+use super::{Engine, EngineError, EngineKind, to_bytes};
+use crate::graph::{Element, InputShape};
 
 /// A network that ONNX Runtime runs.
 pub(crate) struct OnnxRuntimeEngine {
@@ -35,7 +38,7 @@ impl OnnxRuntimeEngine {
             model: model.to_owned(),
             reason: one_line(&reason),
         };
-        let session = guard::catch(|| -> Result<Session, String> {
+        let session = catch(|| -> Result<Session, String> {
             let text = |error: ort::Error<ort::session::builder::SessionBuilder>| error.to_string();
             Session::builder(environment)
                 .map_err(|error| error.to_string())?
@@ -54,8 +57,13 @@ impl OnnxRuntimeEngine {
             classes: 0,
         };
         // Only a run tells the number of classes for certain: a file's output shape may be missing or wrong.
-        let zeros = vec![0.0; input.image_len()];
-        let numbers = engine.run_step(&zeros, 1)?.len();
+        let numbers = if input.any_size {
+            let black =
+                RgbImage::filled(320, 240, [0; 3]).map_err(|error| problem(error.to_string()))?;
+            engine.run_picture(&black)?.len()
+        } else {
+            engine.run_step(&vec![0.0; input.image_len()], 1)?.len()
+        };
         let step = input.fixed_batch.unwrap_or(1);
         if numbers == 0 || !numbers.is_multiple_of(step) {
             return Err(problem(format!(
@@ -77,24 +85,60 @@ impl OnnxRuntimeEngine {
             &padded
         };
         let [a, b, c] = self.input.image;
+        self.run_session([step, a, b, c], Values::of(self.input.element, images))
+    }
+
+    fn run_session(&self, shape: [usize; 4], values: Values<'_>) -> Result<Vec<f32>, EngineError> {
         let run = || -> Result<Vec<f32>, String> {
             let text = |error: ort::Error| error.to_string();
             let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-            let tensor = TensorRef::from_array_view(([step, a, b, c], images)).map_err(text)?;
-            let outputs = session
-                .run(ort::inputs![self.input.name.as_str() => tensor])
-                .map_err(text)?;
+            let name = self.input.name.as_str();
+            let outputs = match &values {
+                Values::F32(values) => {
+                    let tensor = TensorRef::from_array_view((shape, *values)).map_err(text)?;
+                    session.run(ort::inputs![name => tensor])
+                }
+                Values::F16(values) => {
+                    let tensor = TensorRef::from_array_view((shape, &values[..])).map_err(text)?;
+                    session.run(ort::inputs![name => tensor])
+                }
+                Values::U8(values) => {
+                    let tensor = TensorRef::from_array_view((shape, &values[..])).map_err(text)?;
+                    session.run(ort::inputs![name => tensor])
+                }
+            }
+            .map_err(text)?;
             let value = outputs
                 .get(&self.input.output)
                 .ok_or_else(|| format!("no output '{}'", self.input.output))?;
+            if let Ok((_, halves)) = value.try_extract_tensor::<f16>() {
+                return Ok(halves.iter().map(|half| half.to_f32()).collect());
+            }
             Ok(value.try_extract_tensor::<f32>().map_err(text)?.1.to_vec())
         };
-        guard::catch(run)
+        catch(run)
             .and_then(|result| result)
             .map_err(|reason| EngineError::Run {
                 engine: EngineKind::OnnxRuntime,
                 reason: one_line(&reason),
             })
+    }
+}
+
+/// Input numbers in the type that the network takes.
+enum Values<'a> {
+    F32(&'a [f32]),
+    F16(Vec<f16>),
+    U8(std::borrow::Cow<'a, [u8]>),
+}
+
+impl<'a> Values<'a> {
+    fn of(element: Element, images: &'a [f32]) -> Self {
+        match element {
+            Element::F32 => Self::F32(images),
+            Element::F16 => Self::F16(images.iter().map(|value| f16::from_f32(*value)).collect()),
+            Element::U8 => Self::U8(to_bytes(images).into()),
+        }
     }
 }
 
@@ -126,6 +170,11 @@ impl Engine for OnnxRuntimeEngine {
             });
         }
         Ok(output)
+    }
+
+    fn run_picture(&self, picture: &RgbImage) -> Result<Vec<f32>, EngineError> {
+        let shape = [1, picture.height as usize, picture.width as usize, 3];
+        self.run_session(shape, Values::U8(picture.data.as_slice().into()))
     }
 
     fn classes(&self) -> usize {
@@ -172,7 +221,7 @@ fn open_library(library: Option<&Path>) -> Result<Environment, String> {
     };
     let mut reasons = Vec::new();
     for path in candidates {
-        let built = guard::catch(|| -> Result<Environment, String> {
+        let built = catch(|| -> Result<Environment, String> {
             let builder = ort::init_from(&path).map_err(|error| error.to_string())?;
             builder
                 .with_telemetry(false)

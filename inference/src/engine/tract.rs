@@ -1,26 +1,25 @@
 //! The default engine: tract. One plan for one image (or for the batch that the graph insists on); a larger batch is
 //! shared out between threads, each running its own images.
 
-use std::sync::Arc;
 use std::thread;
 
-use prost::Message;
-use prost::bytes::Bytes;
-use tract_onnx::pb;
+use image_data::sandbox::catch;
 use tract_onnx::prelude::*;
 
+use super::tract_plan::{Plan, build, chain, takes_pictures};
 use super::{Engine, EngineError, EngineKind};
-use crate::graph::InputShape;
-use crate::guard;
-
-type Plan = Arc<TypedRunnableModel>;
+use crate::graph::{Element, InputShape};
+use crate::onnx_file::{OnnxFile, Skeleton};
 
 /// A network that tract runs.
 pub(crate) struct TractEngine {
     plan: Plan,
     image: [usize; 3],
+    element: Element,
     /// Images one run of the plan takes.
     step: usize,
+    /// Shape of one image's output.
+    output: Vec<usize>,
     classes: usize,
     threads: usize,
 }
@@ -28,8 +27,33 @@ pub(crate) struct TractEngine {
 impl TractEngine {
     /// Parses, types and optimises the network for one input shape.
     pub fn load(
-        bytes: Bytes,
+        file: &OnnxFile,
+        skeleton: &Skeleton,
         input: &InputShape,
+        threads: usize,
+        model: &str,
+    ) -> Result<Self, EngineError> {
+        let engine = Self::load_part(file, skeleton, input, None, threads, model)?;
+        if engine.output.iter().filter(|dim| **dim > 1).count() > 1 {
+            return Err(EngineError::Load {
+                engine: EngineKind::Tract,
+                model: model.to_owned(),
+                reason: format!(
+                    "expected an output of [{}, classes], got {:?} an image",
+                    engine.step, engine.output
+                ),
+            });
+        }
+        Ok(engine)
+    }
+
+    /// The part of a network that computes the tensor called `output` (the whole of it without): one that need not be a
+    /// list of classes.
+    pub fn load_part(
+        file: &OnnxFile,
+        skeleton: &Skeleton,
+        input: &InputShape,
+        output: Option<&str>,
         threads: usize,
         model: &str,
     ) -> Result<Self, EngineError> {
@@ -38,18 +62,37 @@ impl TractEngine {
             model: model.to_owned(),
             reason,
         };
+        if input.any_size {
+            return Err(takes_pictures(model));
+        }
         let step = input.fixed_batch.unwrap_or(1);
-        let [a, b, c] = input.image;
-        let (plan, classes) = guard::catch(|| build(bytes, [step, a, b, c]))
+        let (plan, dims) = catch(|| build(file, skeleton, input, output, threads))
             .map_err(|panic| problem(format!("the network is damaged or unsupported ({panic})")))?
             .map_err(|error| problem(chain(&error)))?;
+        let values: usize = dims.iter().product();
+        if dims.first() != Some(&step) || values == 0 {
+            return Err(problem(format!(
+                "expected an output of [{step}, classes], got {dims:?}"
+            )));
+        }
         Ok(Self {
             plan,
             image: input.image,
+            // The plan of a float16 network computes in float32.
+            element: match input.element {
+                Element::U8 => Element::U8,
+                Element::F16 | Element::F32 => Element::F32,
+            },
             step,
-            classes,
+            output: dims[1..].to_vec(),
+            classes: values / step,
             threads: threads.max(1),
         })
+    }
+
+    /// Shape of one image's output.
+    pub fn output_shape(&self) -> &[usize] {
+        &self.output
     }
 
     /// Runs whole steps of images, one after the other.
@@ -61,16 +104,20 @@ impl TractEngine {
             .zip(output.chunks_mut(self.step * self.classes));
         for (images, numbers) in steps {
             let shape = [self.step, a, b, c];
-            let tensor = if images.len() == self.step * image_len {
-                Tensor::from_shape(&shape, images)
+            let padded;
+            let images = if images.len() == self.step * image_len {
+                images
             } else {
-                let mut padded = images.to_vec();
-                padded.resize(self.step * image_len, 0.0);
-                Tensor::from_shape(&shape, &padded)
+                padded = [images, &vec![0.0; self.step * image_len - images.len()]].concat();
+                &padded
+            };
+            let tensor = match self.element {
+                Element::U8 => Tensor::from_shape(&shape, &super::to_bytes(images)),
+                Element::F16 | Element::F32 => Tensor::from_shape(&shape, images),
             }
             .map_err(|error| chain(&error))?;
-            let result = guard::catch(|| self.plan.run(tvec!(tensor.into())))?
-                .map_err(|error| chain(&error))?;
+            let result =
+                catch(|| self.plan.run(tvec!(tensor.into())))?.map_err(|error| chain(&error))?;
             let view = result[0]
                 .to_plain_array_view::<f32>()
                 .map_err(|error| chain(&error))?;
@@ -139,86 +186,4 @@ impl Engine for TractEngine {
     fn preferred_batch(&self) -> usize {
         self.step.max(4) * self.threads
     }
-}
-
-/// Value infos and output shapes that files carry are often wrong (a batch of 1 beside a symbol), and nothing here
-/// needs them: every shape follows from the input's.
-fn build(bytes: Bytes, shape: [usize; 4]) -> TractResult<(Plan, usize)> {
-    let proto = pb::ModelProto::decode(bytes)?;
-    let mut model = tract_onnx::onnx()
-        .with_ignore_value_info(true)
-        .with_ignore_output_shapes(true)
-        .with_ignore_output_types(true)
-        .model_for_proto_model(&proto)?;
-    drop(proto);
-    model.set_input_fact(0, f32::fact(shape).into())?;
-    let outputs = [model.output_outlets()?[0]];
-    model.select_output_outlets(&outputs)?;
-    let mut model = model.into_typed()?;
-    check_sizes(&model)?;
-    model.prop_consts()?;
-    let model = model.into_optimized()?;
-    let fact = model.output_fact(0)?;
-    if fact.datum_type != f32::datum_type() {
-        return Err(TractError::msg(format!(
-            "expected float32 outputs, got {:?}",
-            fact.datum_type
-        )));
-    }
-    let dims = fact.shape.as_concrete().ok_or_else(|| {
-        TractError::msg(format!(
-            "the output's shape depends on the input: {:?}",
-            fact.shape
-        ))
-    })?;
-    let values: usize = dims.iter().product();
-    if dims.first() != Some(&shape[0])
-        || values == 0
-        || dims[1..].iter().filter(|d| **d > 1).count() > 1
-    {
-        return Err(TractError::msg(format!(
-            "expected an output of [{}, classes], got {dims:?}",
-            shape[0]
-        )));
-    }
-    let classes = values / shape[0];
-    Ok((model.into_runnable()?, classes))
-}
-
-/// Numbers in the largest tensor that a network may compute: 1 GiB of float32. VGG at 224 pixels needs 3 million.
-const MAX_TENSOR_ELEMENTS: usize = 1 << 28;
-
-/// A few bytes of a hostile file can ask for terabytes; every shape is known before any is allocated.
-fn check_sizes(model: &TypedModel) -> TractResult<()> {
-    for node in &model.nodes {
-        for fact in node.outputs.iter().map(|output| &output.fact) {
-            let elements = fact.shape.as_concrete().and_then(|dims| {
-                dims.iter()
-                    .try_fold(1usize, |product, dim| product.checked_mul(*dim))
-            });
-            if fact.shape.is_concrete()
-                && elements.is_none_or(|elements| elements > MAX_TENSOR_ELEMENTS)
-            {
-                return Err(TractError::msg(format!(
-                    "expected tensors of at most {MAX_TENSOR_ELEMENTS} numbers, got {:?} at '{}'",
-                    fact.shape, node.name
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The error and its causes on one line.
-fn chain(error: &TractError) -> String {
-    let parts: Vec<String> = error
-        .chain()
-        .map(|cause| guard::one_line(&cause.to_string()))
-        .collect();
-    let mut text = parts.join(": ");
-    if let Some((cut, _)) = text.char_indices().nth(600) {
-        text.truncate(cut);
-        text.push_str("...");
-    }
-    text
 }

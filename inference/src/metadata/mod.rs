@@ -14,6 +14,7 @@
 //!
 //! Single values win over all of them.
 
+mod check;
 mod huggingface;
 mod overrides;
 mod python;
@@ -23,7 +24,7 @@ mod ultralytics;
 
 use std::path::{Path, PathBuf};
 
-use model_core::manifest::{MANIFEST_KEY, Manifest, Output};
+use model_core::manifest::{MANIFEST_KEY, Manifest};
 use model_core::onnx::ModelProto;
 use model_core::{Label, Preprocessing, labels};
 use serde::Serialize;
@@ -155,7 +156,7 @@ pub(crate) fn resolve(
             origin: model.to_owned(),
             source,
         })?;
-    check(&mut resolved, facts, model, &options.overrides)?;
+    check::check(&mut resolved, facts, model, &options.overrides)?;
     Ok(resolved)
 }
 
@@ -308,66 +309,4 @@ pub(crate) fn finish_labels(mut manifest: Manifest, classes: usize) -> Manifest 
         };
     }
     manifest
-}
-
-/// Holds the manifest against what the graph shows.
-fn check(
-    resolved: &mut Resolved,
-    facts: &GraphFacts,
-    model: &str,
-    overrides: &Overrides,
-) -> Result<(), Error> {
-    let told = &resolved.dialect;
-    let preprocessing = &resolved.manifest.preprocessing;
-    if let Some(layout) = facts.layout()
-        && layout != preprocessing.layout
-    {
-        return Err(Error::model(
-            model,
-            format!(
-                "{told} says the input is {:?} but the network's input is {}; correct preprocessing.layout",
-                preprocessing.layout,
-                facts.shape_text()
-            ),
-        ));
-    }
-    let size = facts.size(preprocessing.layout);
-    for (said, takes) in preprocessing.crop.iter().zip(size) {
-        if let Some(takes) = takes
-            && takes != *said as usize
-        {
-            let [height, width] = preprocessing.crop;
-            return Err(Error::model(
-                model,
-                format!(
-                    "{told} says images are {height} x {width} but the network's input is {}; \
-                     correct preprocessing.crop or give --size",
-                    facts.shape_text()
-                ),
-            ));
-        }
-    }
-    let channels = match preprocessing.layout {
-        model_core::preprocessing::Layout::Nchw => facts.dims[1],
-        model_core::preprocessing::Layout::Nhwc => facts.dims[3],
-    };
-    if let Some(channels) = channels.filter(|channels| *channels != 3) {
-        return Err(Error::model(
-            model,
-            format!(
-                "expected a network for colour images (3 channels), got {channels} channels: {}",
-                facts.shape_text()
-            ),
-        ));
-    }
-    match (resolved.manifest.output, facts.ends_in) {
-        (Output::Logits, Output::Probabilities) if overrides.output.is_none() => {
-            resolved.notes.push(format!(
-                "{told} calls the output logits, but the network ends in Softmax: taken as probabilities"
-            ));
-            resolved.manifest.output = Output::Probabilities;
-        }
-        _ => {}
-    }
-    Ok(())
 }

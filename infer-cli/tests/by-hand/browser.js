@@ -1,0 +1,91 @@
+// Opens `infer-cli serve` in a real browser, gives it a photo through the file chooser, one by dropping and a broken
+// one, checks the bars and the error line, and takes screenshots to look at. By hand, because it needs a browser.
+//
+//   npm install playwright-core        (in any folder; NODE_PATH names its node_modules)
+//   node infer-cli/tests/by-hand/browser.js target/release/infer-cli photo.jpg other.jpg shots/
+"use strict";
+const { chromium } = require("playwright-core");
+const { spawn } = require("node:child_process");
+const fs = require("node:fs");
+const os = require("node:os");
+const path = require("node:path");
+
+const [program, photo, other, shots] = process.argv.slice(2);
+if (!shots) throw new Error("expected: browser.js INFER-CLI PHOTO PHOTO FOLDER-FOR-SCREENSHOTS");
+
+function expect(what, holds) {
+  if (!holds) throw new Error("expected " + what);
+  console.log("ok: " + what);
+}
+
+async function main() {
+  fs.mkdirSync(shots, { recursive: true });
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), "browser-"));
+  const service = spawn(program, ["serve", "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
+  const address = await new Promise((resolve, reject) => {
+    service.stdout.on("data", text => {
+      const found = /http:\S+/.exec(text);
+      if (found) resolve(found[0]);
+    });
+    service.on("exit", code => reject(new Error("the service ended with " + code)));
+  });
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    headless: true,
+    viewport: { width: 1000, height: 900 },
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync"],
+  });
+  try {
+    const page = context.pages()[0] || await context.newPage();
+    const complaints = [];
+    page.on("console", message => { if (message.type() === "error") complaints.push(message.text()); });
+    page.on("pageerror", error => complaints.push(error.message));
+    await page.goto(address);
+    await page.waitForFunction(() => document.getElementById("model").textContent.includes("classes"));
+    await page.screenshot({ path: path.join(shots, "empty.png") });
+
+    await page.setInputFiles("#files", photo);
+    await page.waitForSelector("article ol");
+    expect("five bars", (await page.locator("article li").count()) === 5);
+    const widths = await page.locator("article .track i").evaluateAll(bars => bars.map(bar => bar.offsetWidth));
+    expect("bars that fall in width: " + widths, widths.every((width, at) => at === 0 || width <= widths[at - 1]));
+    expect("a first bar that shows", widths[0] > 0);
+    const first = await page.locator("article li span").first().textContent();
+    console.log("first answer: " + first);
+    await page.screenshot({ path: path.join(shots, "answer.png") });
+
+    // Dropping: the browser's own event with files in it.
+    const dropped = await page.evaluateHandle(([name, bytes]) => {
+      const data = new DataTransfer();
+      data.items.add(new File([Uint8Array.from(atob(bytes), c => c.charCodeAt(0))], name));
+      data.items.add(new File(["not an image"], "broken.jpg"));
+      return data;
+    }, [path.basename(other), fs.readFileSync(other).toString("base64")]);
+    await page.dispatchEvent("#drop", "dragover", { dataTransfer: dropped });
+    await page.dispatchEvent("#drop", "drop", { dataTransfer: dropped });
+    await page.waitForSelector("article .error");
+    expect("three cards", (await page.locator("article").count()) === 3);
+    expect("two answers beside the error", (await page.locator("article ol").count()) === 2);
+    const line = await page.locator("article .error").textContent();
+    expect("an error that says what is wrong: " + line, line.includes("expected JPEG, PNG"));
+    await page.screenshot({ path: path.join(shots, "three.png") });
+
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.setViewportSize({ width: 400, height: 900 });
+    await page.screenshot({ path: path.join(shots, "narrow-dark.png") });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+    expect("no scrolling sideways on a narrow screen", !wide);
+    // A refused upload is a failed request in the console; anything else there is the page's fault.
+    const faults = complaints.filter(text => !text.includes("422"));
+    expect("no complaint in the console: " + faults.join("; "), faults.length === 0);
+  } finally {
+    await context.close();
+    service.kill("SIGINT");
+    fs.rmSync(profile, { recursive: true, force: true });
+  }
+  const code = await new Promise(resolve => service.exitCode === null ? service.on("exit", resolve) : resolve(service.exitCode));
+  expect("the service ends on Ctrl-C", code === 0 || code === 130);
+}
+
+main().catch(error => { console.error(String(error)); process.exit(1); });

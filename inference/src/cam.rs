@@ -1,0 +1,195 @@
+//! Class activation maps (Zhou et al. 2016): where a network ends in global average pooling and one linear layer, a
+//! class's score is the mean over places of the class's weights times the features there, so that product is a map of
+//! what the score is made of. It takes one run of the part before the pooling.
+//!
+//! Not here: what to do for networks that end otherwise (`explain`).
+
+use model_core::onnx::{GraphProto, ModelProto, NodeProto};
+
+use crate::classifier::Network;
+use crate::engine::{Engine, TractEngine};
+use crate::onnx_file::{OnnxFile, Skeleton};
+use crate::{EngineError, graph};
+
+/// The part of a network before its last pooling, and the linear layer after it.
+pub(crate) struct Features {
+    engine: TractEngine,
+    /// `[classes, channels]`, row by row.
+    weights: Vec<f32>,
+    channels: usize,
+    /// Height and width of the features.
+    pub size: [usize; 2],
+}
+
+impl Features {
+    /// Finds the end of the network and loads the part before it.
+    ///
+    /// # Errors
+    /// Why there is no such part: how the network ends, or what tract says.
+    pub fn load(network: &Network, threads: usize, classes: usize) -> Result<Self, String> {
+        let skeleton = network.file.skeleton()?;
+        let proto = skeleton
+            .parse("the model")
+            .map_err(|error| error.to_string())?;
+        let end = End::find(&proto, &network.input.output)?;
+        let weights = end.weights(&proto, &skeleton, &network.file, classes)?;
+        let channels = weights.len() / classes;
+        let (file, input) = (&network.file, &network.input);
+        let name = Some(end.features);
+        let engine = TractEngine::load_part(file, &skeleton, input, name, threads, "the model")
+            .map_err(|error| error.to_string())?;
+        let [c, height, width] = *engine.output_shape() else {
+            return Err(format!(
+                "expected features [channels, height, width] before the last pooling, got {:?}",
+                engine.output_shape()
+            ));
+        };
+        if c != channels {
+            return Err(format!(
+                "the last layer takes {channels} numbers, the features have {c}"
+            ));
+        }
+        Ok(Self {
+            engine,
+            weights,
+            channels,
+            size: [height, width],
+        })
+    }
+
+    /// The map of a class for one preprocessed image: [`Features::size`] numbers, row by row, whose mean is the class's
+    /// score without its bias.
+    pub fn map(&self, input: &[f32], class: usize) -> Result<Vec<f32>, EngineError> {
+        let features = self.engine.run(input, 1)?;
+        let places = self.size[0] * self.size[1];
+        let row = &self.weights[class * self.channels..][..self.channels];
+        let mut map = vec![0f32; places];
+        for (weight, plane) in row.iter().zip(features.chunks_exact(places)) {
+            for (value, feature) in map.iter_mut().zip(plane) {
+                *value += weight * feature;
+            }
+        }
+        Ok(map)
+    }
+}
+
+/// How a network ends.
+struct End<'a> {
+    /// The tensor before the pooling.
+    features: &'a str,
+    /// The linear layer's weights.
+    weights: &'a str,
+    /// Whether they are `[classes, channels]`.
+    by_class: bool,
+}
+
+impl<'a> End<'a> {
+    /// Walks back from the output: (softmax), linear layer, (flatten), pooling.
+    fn find(proto: &'a ModelProto, output: &'a str) -> Result<Self, String> {
+        let graph = proto.graph.as_ref().ok_or("it has no graph")?;
+        let (linear, _) = skip(graph, output, &["Softmax", "Add"])?;
+        let by_class = match linear.op_type.as_str() {
+            "Gemm" if linear.int("transA", 0) == 0 => linear.int("transB", 0) != 0,
+            "MatMul" => false,
+            other => return Err(format!("expected a linear layer at the end, got {other}")),
+        };
+        let [features, weights, ..] = &linear.input[..] else {
+            return Err("the last layer has no weights".to_owned());
+        };
+        let (pool, _) = skip(graph, features, &[])?;
+        let spatial = |axes: &[i64]| matches!(axes, [2, 3] | [-2, -1]);
+        let pools = match pool.op_type.as_str() {
+            "GlobalAveragePool" => true,
+            "ReduceMean" => {
+                let axes = match pool.input.get(1) {
+                    Some(name) => graph::constant(graph, name).unwrap_or_default(),
+                    None => pool.ints("axes").to_vec(),
+                };
+                spatial(&axes)
+            }
+            _ => false,
+        };
+        match pool.input.first() {
+            Some(features) if pools => Ok(Self {
+                features,
+                weights,
+                by_class,
+            }),
+            _ => Err(format!(
+                "expected global average pooling before the last layer, got {}",
+                pool.op_type
+            )),
+        }
+    }
+
+    /// The weights as `[classes, channels]`.
+    fn weights(
+        &self,
+        proto: &ModelProto,
+        skeleton: &Skeleton,
+        file: &OnnxFile,
+        classes: usize,
+    ) -> Result<Vec<f32>, String> {
+        let graph = proto.graph.as_ref().ok_or("it has no graph")?;
+        let find = |name: &str| graph.initializer.iter().position(|t| t.name == name);
+        // float16 weights are cast on load.
+        let place = find(self.weights)
+            .or_else(|| {
+                let cast = graph::producer(graph, self.weights)?;
+                (cast.op_type == "Cast").then(|| find(cast.input.first()?))?
+            })
+            .ok_or("the last layer's weights are not plain numbers in the file")?;
+        let mut tensor = graph.initializer[place].clone();
+        if let Some(blob) = skeleton.blobs.iter().find(|blob| blob.initializer == place) {
+            let mut raw = vec![0; blob.len as usize];
+            file.read_at(blob.offset, &mut raw)
+                .map_err(|error| format!("cannot read the weights: {error}"))?;
+            tensor.raw_data = Some(raw);
+        }
+        let values = tensor.to_f32().map_err(|error| error.to_string())?;
+        let expected = if self.by_class { 0 } else { 1 };
+        if tensor.dims.len() != 2 || tensor.dims[expected] != classes as i64 {
+            return Err(format!(
+                "expected weights for {classes} classes, got {:?}",
+                tensor.dims
+            ));
+        }
+        if self.by_class {
+            return Ok(values);
+        }
+        let channels = values.len() / classes;
+        Ok((0..classes)
+            .flat_map(|class| (0..channels).map(move |channel| (class, channel)))
+            .map(|(class, channel)| values[channel * classes + class])
+            .collect())
+    }
+}
+
+/// The node that makes `name`, past nodes that do not mix places or classes.
+fn skip<'a>(
+    graph: &'a GraphProto,
+    name: &'a str,
+    also: &[&str],
+) -> Result<(&'a NodeProto, &'a str), String> {
+    let mut name = name;
+    // A damaged graph may be a circle; no walk is longer than the graph.
+    for _ in 0..=graph.node.len() {
+        let node = graph::producer(graph, name)
+            .ok_or_else(|| format!("nothing in the graph makes '{name}'"))?;
+        let through = [
+            "Identity",
+            "Dropout",
+            "Flatten",
+            "Reshape",
+            "Squeeze",
+            "Unsqueeze",
+            "Cast",
+        ];
+        let op = node.op_type.as_str();
+        match node.input.first() {
+            Some(input) if through.contains(&op) || also.contains(&op) => name = input,
+            _ => return Ok((node, name)),
+        }
+    }
+    Err("the graph is a circle".to_owned())
+}

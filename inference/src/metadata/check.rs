@@ -1,0 +1,96 @@
+//! Holds what a model says of itself against what its graph shows.
+
+use model_core::manifest::Output;
+use model_core::preprocessing::Layout;
+
+use super::{Overrides, Resolved};
+use crate::Error;
+use crate::graph::{Element, GraphFacts};
+
+/// Corrects what can be corrected, with a note; the rest is an error that says what contradicts what.
+pub(super) fn check(
+    resolved: &mut Resolved,
+    facts: &GraphFacts,
+    model: &str,
+    overrides: &Overrides,
+) -> Result<(), Error> {
+    if facts.any_size() {
+        // Layout, resize and crop in the manifest describe what happens inside the graph.
+        let note = "the network resizes, crops and normalises by itself";
+        resolved.notes.push(note.to_owned());
+    } else {
+        bytes(resolved, facts);
+        shape(resolved, facts, model)?;
+    }
+    let told = &resolved.dialect;
+    if (resolved.manifest.output, facts.ends_in) == (Output::Logits, Output::Probabilities)
+        && overrides.output.is_none()
+    {
+        resolved.notes.push(format!(
+            "{told} calls the output logits, but the network ends in Softmax: taken as probabilities"
+        ));
+        resolved.manifest.output = Output::Probabilities;
+    }
+    Ok(())
+}
+
+/// A network that takes bytes has its normalisation inside.
+fn bytes(resolved: &mut Resolved, facts: &GraphFacts) {
+    if facts.element != Element::U8 {
+        return;
+    }
+    let numbers = &mut resolved.manifest.preprocessing;
+    let plain = ([0.0; 3], [1.0; 3], 1.0);
+    if (numbers.mean, numbers.std, numbers.pixel_max) != plain {
+        (numbers.mean, numbers.std, numbers.pixel_max) = plain;
+        let note = "the network takes bytes (uint8) and normalises by itself: mean and std are not applied";
+        resolved.notes.push(note.to_owned());
+    }
+}
+
+fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Error> {
+    let told = &resolved.dialect;
+    let preprocessing = &resolved.manifest.preprocessing;
+    if let Some(layout) = facts.layout()
+        && layout != preprocessing.layout
+    {
+        return Err(Error::model(
+            model,
+            format!(
+                "{told} says the input is {:?} but the network's input is {}; correct preprocessing.layout",
+                preprocessing.layout,
+                facts.shape_text()
+            ),
+        ));
+    }
+    let size = facts.size(preprocessing.layout);
+    for (said, takes) in preprocessing.crop.iter().zip(size) {
+        if let Some(takes) = takes
+            && takes != *said as usize
+        {
+            let [height, width] = preprocessing.crop;
+            return Err(Error::model(
+                model,
+                format!(
+                    "{told} says images are {height} x {width} but the network's input is {}; \
+                     correct preprocessing.crop or give --size",
+                    facts.shape_text()
+                ),
+            ));
+        }
+    }
+    let channels = match preprocessing.layout {
+        Layout::Nchw => facts.dims[1],
+        Layout::Nhwc => facts.dims[3],
+    };
+    if let Some(channels) = channels.filter(|channels| *channels != 3) {
+        return Err(Error::model(
+            model,
+            format!(
+                "expected a network for colour images (3 channels), got {channels} channels: {}",
+                facts.shape_text()
+            ),
+        ));
+    }
+    Ok(())
+}
