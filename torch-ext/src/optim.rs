@@ -239,6 +239,21 @@ pub fn clip_grad_norm<G: Borrow<Tensor>>(grads: &[G], max_norm: f64) -> Result<T
     }
 }
 
+/// Runs a shim function on two lists of one length; nothing to do for empty ones.
+fn pairwise<A: Borrow<Tensor>, B: Borrow<Tensor>>(
+    operation: &'static str,
+    this: &[A],
+    other: &[B],
+    run: impl FnOnce(*const Raw, *const Raw, usize) -> c_int,
+) -> Result<(), Error> {
+    same_length(operation, this.len(), &[("others", other.len())])?;
+    if this.is_empty() {
+        return Ok(());
+    }
+    let (this, other) = (raws(this), raws(other));
+    check(operation, run(this.as_ptr(), other.as_ptr(), this.len()))
+}
+
 /// `this[i] += weight * (end[i] - this[i])` in place, e.g. an exponential moving average with `weight = 1 - decay`.
 ///
 /// # Errors
@@ -248,15 +263,9 @@ pub fn foreach_lerp<T: Borrow<Tensor>, E: Borrow<Tensor>>(
     end: &[E],
     weight: f64,
 ) -> Result<(), Error> {
-    const OPERATION: &str = "foreach lerp";
-    same_length(OPERATION, this.len(), &[("ends", end.len())])?;
-    if this.is_empty() {
-        return Ok(());
-    }
-    let (this, end) = (raws(this), raws(end));
-    // SAFETY: both lists hold `this.len()` live tensors.
-    check(OPERATION, unsafe {
-        ffi::tx_foreach_lerp(this.as_ptr(), end.as_ptr(), this.len(), weight)
+    pairwise("foreach lerp", this, end, |a, b, count| {
+        // SAFETY: both lists hold `count` live tensors.
+        unsafe { ffi::tx_foreach_lerp(a, b, count, weight) }
     })
 }
 
@@ -268,15 +277,9 @@ pub fn foreach_copy<T: Borrow<Tensor>, S: Borrow<Tensor>>(
     this: &[T],
     source: &[S],
 ) -> Result<(), Error> {
-    const OPERATION: &str = "foreach copy";
-    same_length(OPERATION, this.len(), &[("sources", source.len())])?;
-    if this.is_empty() {
-        return Ok(());
-    }
-    let (this, source) = (raws(this), raws(source));
-    // SAFETY: both lists hold `this.len()` live tensors.
-    check(OPERATION, unsafe {
-        ffi::tx_foreach_copy(this.as_ptr(), source.as_ptr(), this.len())
+    pairwise("foreach copy", this, source, |a, b, count| {
+        // SAFETY: both lists hold `count` live tensors.
+        unsafe { ffi::tx_foreach_copy(a, b, count) }
     })
 }
 
@@ -289,15 +292,9 @@ pub fn foreach_add<T: Borrow<Tensor>, O: Borrow<Tensor>>(
     other: &[O],
     alpha: f64,
 ) -> Result<(), Error> {
-    const OPERATION: &str = "foreach add";
-    same_length(OPERATION, this.len(), &[("addends", other.len())])?;
-    if this.is_empty() {
-        return Ok(());
-    }
-    let (this, other) = (raws(this), raws(other));
-    // SAFETY: both lists hold `this.len()` live tensors.
-    check(OPERATION, unsafe {
-        ffi::tx_foreach_add(this.as_ptr(), other.as_ptr(), this.len(), alpha)
+    pairwise("foreach add", this, other, |a, b, count| {
+        // SAFETY: both lists hold `count` live tensors.
+        unsafe { ffi::tx_foreach_add(a, b, count, alpha) }
     })
 }
 

@@ -45,7 +45,7 @@ pub struct EpochRecord {
     pub data_wait_percent: f64,
     /// Steps skipped for gradients that were not finite.
     pub skipped_steps: u64,
-    /// Largest device memory in use, on an accelerator.
+    /// Most memory in use so far: tensors on a GPU, the process on a CPU.
     pub peak_memory_bytes: Option<u64>,
 }
 

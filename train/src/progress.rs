@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::device::Memory;
 use crate::metrics::EpochRecord;
 
 /// In a pipe, the state of an epoch is said this often.
@@ -39,6 +40,8 @@ pub struct Moment {
     pub data_wait_percent: f64,
     /// Present rate.
     pub learning_rate: f64,
+    /// Of the device, where it tells.
+    pub memory: Option<Memory>,
 }
 
 impl Reporter {
@@ -114,8 +117,12 @@ impl Reporter {
     /// Shows where an epoch is.
     pub fn show(&mut self, moment: &Moment) {
         self.last = Instant::now();
+        let memory = moment.memory.map_or(String::new(), |memory| {
+            let [used, peak] = [memory.used_bytes, memory.peak_bytes].map(|bytes| bytes >> 20);
+            format!(" mem {used}/{peak} MiB")
+        });
         let text = format!(
-            "loss {:.4} top-1 {:5.2} % {:.0} img/s wait {:.0} % lr {:.2e}",
+            "loss {:.4} top-1 {:5.2} % {:.0} img/s wait {:.0} % lr {:.2e}{memory}",
             moment.loss,
             moment.top1,
             moment.images_per_sec,
@@ -150,7 +157,7 @@ impl Reporter {
 
     /// The head of the table of epochs.
     pub fn table_head(&mut self) {
-        self.line("   epoch       lr  train loss  top-1 %  val loss  top-1 %  top-5 %    img/s  wait %    secs");
+        self.line("   epoch       lr  train loss  top-1 %  val loss  top-1 %  top-5 %    img/s  wait %    secs  peak MiB");
     }
 
     /// A row of the table of epochs.
@@ -160,7 +167,7 @@ impl Reporter {
             None => format!("{:>width$}", "-"),
         };
         let row = format!(
-            "{:>4}/{:<4} {:8.2e} {:10.4} {:8.2} {} {} {} {:8.1} {:7.1} {:7.1}{}",
+            "{:>4}/{:<4} {:8.2e} {:10.4} {:8.2} {} {} {} {:8.1} {:7.1} {:7.1} {}{}",
             record.epoch,
             epochs,
             record.learning_rate,
@@ -172,6 +179,7 @@ impl Reporter {
             record.images_per_sec,
             record.data_wait_percent,
             record.train_secs + record.val_secs,
+            number(record.peak_memory_bytes.map(|b| (b >> 20) as f64), 9, 0),
             if is_best { "  best" } else { "" }
         );
         self.line(row);

@@ -16,6 +16,7 @@ const RECIPES: &[(&str, &str)] = recipes![
     "resnet50-timm-a3",
     "cifar10-resnet20",
     "finetune",
+    "finetune-lite0-cpu",
 ];
 
 /// The recipe used where none is asked for.

@@ -201,6 +201,13 @@ fn network(
     crate::init::initialize(&mut network, recipe.seed, recipe.zero_init_residual)?;
     if let Some(path) = &recipe.init {
         let loaded = weights::load(&mut network, path)?;
+        // A new classifier starts without an opinion: its random answers would first spoil the trained body.
+        let head = format!("{}.", network.classifier());
+        for named in network.tensors() {
+            if named.name.starts_with(&head) && loaded.fresh.contains(&named.name) {
+                let _ = tch::no_grad(|| named.tensor.shallow_clone().f_zero_())?;
+            }
+        }
         reporter.line(format!(
             "weights    {}: {}",
             path.display(),

@@ -236,6 +236,7 @@ impl Trainer {
             images_per_sec: running.images * self.world.size() as f64 / running.secs.max(1e-9),
             data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
             learning_rate: self.schedule.rate(self.progress.step.saturating_sub(1)),
+            memory: crate::device::memory(self.engine.network.device()),
         })
     }
 
