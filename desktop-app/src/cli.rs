@@ -12,13 +12,17 @@ pub struct Args {
     #[arg(value_name = "PHOTO")]
     pub photos: Vec<PathBuf>,
 
-    /// An ONNX model to use in place of the remembered one
-    #[arg(long, value_name = "FILE")]
+    /// An ONNX model to use in place of the remembered one: a file, or the name of one in models/
+    #[arg(long, value_name = "MODEL")]
     pub model: Option<PathBuf>,
 
     /// What draws the window
     #[arg(long, value_enum, default_value_t)]
     pub renderer: Renderer,
+
+    /// Write the times of every frame to FILE, as tab-separated columns
+    #[arg(long, value_name = "FILE")]
+    pub frame_log: Option<PathBuf>,
 }
 
 /// What draws the window.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use inference::explain::{self, ExplainOptions};
+use inference::explain::{self, ExplainOptions, Method};
 use inference::{Cancel, Classifier, Options, Prediction};
 use model_core::RgbImage;
 
@@ -101,14 +101,17 @@ impl Classify for Network {
             class: Some(index),
             ..ExplainOptions::default()
         };
-        match explain::occlusion(&self.classifier, image, &options, cancel) {
-            Ok(found) => Heat::new(
-                found.crop.width as usize,
-                found.crop.height as usize,
-                &found.importance,
-                index,
-            )
-            .map(Some),
+        // At once where the network allows it, by hiding parts where it does not.
+        match explain::explain(&self.classifier, image, Method::Auto, &options, cancel) {
+            Ok(found) => {
+                let (width, height) = (found.crop.width as usize, found.crop.height as usize);
+                let heat = Heat::new(width, height, &found.importance, index)?;
+                Ok(Some(if found.method == Method::Cam {
+                    heat.without_hiding()
+                } else {
+                    heat
+                }))
+            }
             Err(inference::Error::Cancelled) => Ok(None),
             Err(error) => Err(error.to_string()),
         }

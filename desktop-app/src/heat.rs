@@ -11,8 +11,8 @@ pub struct Heat {
     pub values: Vec<f32>,
     /// The class it speaks of.
     pub index: usize,
-    /// By how much its probability falls, at most, when a part is hidden (0..=1).
-    pub largest_drop: f32,
+    /// By how much its probability falls, at most, when a part is hidden (0..=1); none when no part was hidden to find out.
+    pub largest_drop: Option<f32>,
 }
 
 /// Side of the crop over the radius of the blur.
@@ -84,8 +84,16 @@ impl Heat {
             height,
             values,
             index,
-            largest_drop,
+            largest_drop: Some(largest_drop),
         })
+    }
+
+    /// The same, found without hiding anything: the numbers were parts of a score, not losses of probability.
+    pub fn without_hiding(self) -> Self {
+        Self {
+            largest_drop: None,
+            ..self
+        }
     }
 
     /// Pixels to lay over the crop, RGBA, not premultiplied: dark where there is no evidence, amber to red where there is.
@@ -117,7 +125,7 @@ mod tests {
     fn the_strongest_evidence_is_one_and_evidence_against_is_none() {
         let heat = Heat::new(2, 2, &[0.2, 0.1, -0.3, f32::NAN], 7).unwrap();
         assert_eq!(heat.values, [1.0, 0.5, 0.0, 0.0]);
-        assert_eq!((heat.index, heat.largest_drop), (7, 0.2));
+        assert_eq!((heat.index, heat.largest_drop), (7, Some(0.2)));
         assert_eq!(heat.overlay().len(), 16);
         assert_eq!(heat.overlay()[..4], [240, 66, 24, 150]);
     }
@@ -135,7 +143,8 @@ mod tests {
         assert!(at(9, 21) > 0.99);
         assert!(at(4, 21) > 0.0 && at(4, 21) < at(6, 21) && at(6, 21) < at(8, 21));
         assert!(at(30, 5) < 1e-6);
-        assert_eq!(heat.largest_drop, 0.5);
+        assert_eq!(heat.largest_drop, Some(0.5));
+        assert_eq!(heat.without_hiding().largest_drop, None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`ui`] | the window: state, views, keyboard |
-//! | [`session`] | the list of photos: add, filter, sort, remove, stop, go on |
+//! | [`session`], [`view`] | the list of photos: add, remove, stop, go on; which of them are shown, in which order |
 //! | [`worker`] | threads: read photos, ask the network, open models |
 //! | [`intake`] | dropped, pasted or typed things to files |
 //! | [`desk`] | file dialogs and clipboard, off the window's thread |
@@ -13,6 +13,7 @@
 //! | [`classify`], [`engine`] | what the window needs of a classifier, and the real one |
 //! | [`records`], [`settings`] | export, and what is remembered |
 //! | [`theme`], [`pictures`], [`samples`] | how it looks |
+//! | [`frames`] | how long frames take, written down when asked for |
 //!
 //! Not here: decoding, preprocessing, networks. They are in `image-data`, `model-core` and `inference`, as for `infer-cli`.
 
@@ -20,6 +21,7 @@ pub mod classify;
 pub mod cli;
 pub mod desk;
 pub mod engine;
+pub mod frames;
 pub mod heat;
 pub mod intake;
 pub mod photo;
@@ -33,6 +35,7 @@ pub mod session;
 pub mod settings;
 pub mod theme;
 pub mod ui;
+pub mod view;
 pub mod worker;
 
 pub use run::run;

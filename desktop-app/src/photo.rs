@@ -25,15 +25,17 @@ pub enum Source {
 }
 
 impl Source {
-    /// A short name to show.
+    /// A short name to show. What would break or turn a line is shown as what is no letter.
     pub fn name(&self) -> String {
-        match self {
+        let name = match self {
             Self::File(path) => path.file_name().map_or_else(
                 || path.display().to_string(),
                 |name| name.to_string_lossy().into_owned(),
             ),
             Self::Memory { name, .. } => name.clone(),
-        }
+        };
+        let turns = |c: char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+        name.replace(|c: char| c.is_control() || turns(c), "\u{FFFD}")
     }
 
     /// The path, or the name of what is only in memory: the `path` of an exported record.
@@ -201,6 +203,13 @@ pub fn percent(probability: f32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_stays_in_its_line() {
+        let name = |name: &str| Source::File(format!("/p/{name}").into()).name();
+        assert_eq!(name("a\nb\u{202E}gpj.jpg"), "a\u{FFFD}b\u{FFFD}gpj.jpg");
+        assert_eq!(name("caf\u{e9} 1.jpg"), "caf\u{e9} 1.jpg");
+    }
 
     #[test]
     fn percentages_claim_no_certainty() {

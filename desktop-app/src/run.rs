@@ -1,32 +1,48 @@
 //! Opens the window: windowing system, renderer, and a plain word when none works.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use eframe::{NativeOptions, Renderer};
 use egui::{IconData, ViewportBuilder};
+use inference::models::{self, Found};
 
 use crate::classify::ModelSource;
 use crate::cli::{self, Args};
 use crate::desk::RealDesk;
 use crate::engine::Opener;
+use crate::frames::FrameLog;
 use crate::platform::{self, WindowSystem};
 use crate::settings::Store;
 use crate::theme;
 use crate::ui::{APP_NAME, App, Parts};
 use crate::worker::Workers;
 
-/// The folder of the settings, the window's class, and the name of the `.desktop` file.
-pub const APP_ID: &str = "resnet50-toolkit-desktop";
+/// The window's class, and the name of the `.desktop` file, the metainfo and the icon. The project has no domain of its own; example.org is
+/// reserved (RFC 2606), so the name is nobody else's.
+pub const APP_ID: &str = "org.example.resnet50_toolkit.photo_classifier";
+
+/// The folder of the settings.
+const FOLDER: &str = "resnet50-toolkit-desktop";
 
 /// Opens the window and returns when it is closed.
 ///
 /// # Errors
 /// When no renderer opens a window; the text says what was tried and what works without one.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let store = Store::in_folder(eframe::storage_dir(APP_ID));
+    let frame_log = match &args.frame_log {
+        Some(path) => Some(FrameLog::create(path).with_context(|| {
+            format!(
+                "the frame log {} cannot be written; choose another folder",
+                path.display()
+            )
+        })?),
+        None => None,
+    };
+    let store = Store::in_folder(eframe::storage_dir(FOLDER));
     // Only for the one setting that is needed before there is a window; the window reads them again and says what is wrong with them.
     let prefer_xwayland = store.peek().prefer_xwayland;
     let system = platform::window_system(prefer_xwayland);
@@ -38,7 +54,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut failures = Vec::new();
     for renderer in renderers {
         let opened = Arc::new(AtomicBool::new(false));
-        match attempt(args, store.clone(), system, *renderer, Arc::clone(&opened)) {
+        let frame_log = frame_log.as_ref().map(FrameLog::another).transpose()?;
+        match attempt(
+            args,
+            store.clone(),
+            system,
+            *renderer,
+            frame_log,
+            Arc::clone(&opened),
+        ) {
             Ok(()) => return Ok(()),
             Err(failure) if opened.load(Ordering::Acquire) => {
                 bail!("the window was closed by an error of the graphics system: {failure}");
@@ -83,6 +107,7 @@ fn attempt(
     store: Store,
     system: WindowSystem,
     renderer: Renderer,
+    frame_log: Option<FrameLog>,
     opened: Arc<AtomicBool>,
 ) -> Result<(), Failure> {
     let mut viewport = ViewportBuilder::default()
@@ -98,6 +123,7 @@ fn attempt(
         viewport,
         renderer,
         clipboard_shortcuts: false,
+        persistence_path: store.folder().map(|folder| folder.join("window.ron")),
         ..NativeOptions::default()
     };
     platform::apply(system, &mut options);
@@ -111,10 +137,12 @@ fn attempt(
                 .iter()
                 .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
                 .collect(),
-            model: model.map(|path| ModelSource::File(std::path::absolute(&path).unwrap_or(path))),
+            model: model.map(|model| named(&model)),
+            default_model: source(models::default_model(&models::folders())),
             window_system: system,
             renderer: drawn_by(creation, renderer),
             threads: Workers::default_threads(),
+            frame_log,
         };
         let mut app = App::new(&creation.egui_ctx, parts)?;
         app.attach_drop_target(creation);
@@ -145,6 +173,19 @@ fn plain(error: &eframe::Error) -> String {
             .trim_end_matches('.')
             .to_owned(),
         None => text,
+    }
+}
+
+/// A model by path or by the name of one in the models' folders. What is neither explains itself in the window.
+fn named(model: &Path) -> ModelSource {
+    let found = models::find(model, &models::folders());
+    source(found.unwrap_or_else(|_| Found::File(model.to_owned())))
+}
+
+fn source(found: Found) -> ModelSource {
+    match found {
+        Found::Embedded => ModelSource::Embedded,
+        Found::File(path) => ModelSource::File(std::path::absolute(&path).unwrap_or(path)),
     }
 }
 

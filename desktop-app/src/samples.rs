@@ -1,6 +1,9 @@
 //! The sample photos of the empty window. Public-domain pictures; their sources are told in `models/samples/README.md`.
 
-use egui::{Context, TextureHandle, TextureOptions};
+use std::sync::Mutex;
+
+use egui::{Context, Id, TextureHandle, TextureOptions};
+use model_core::RgbImage;
 
 use crate::photo::Source;
 use crate::pictures::color_image;
@@ -31,22 +34,27 @@ pub static ALL: &[Sample] = &[
     },
 ];
 
-/// A small texture of a sample, made once.
-pub fn texture(context: &Context, sample: &'static Sample) -> Option<TextureHandle> {
-    let id = egui::Id::unique(("sample", sample.name));
-    if let Some(texture) = context.data(|data| data.get_temp::<TextureHandle>(id)) {
-        return Some(texture);
-    }
+fn id(sample: &Sample) -> Id {
+    Id::unique(("sample", sample.name))
+}
+
+/// Reads a sample small: work for a thread.
+pub fn small(sample: &Sample) -> Option<RgbImage> {
     let source = Source::Memory {
         name: sample.name.to_owned(),
         bytes: sample.bytes.into(),
     };
-    let image = read::photo(&source, &std::sync::Mutex::new(())).ok()?;
-    let texture = context.load_texture(
-        sample.name,
-        color_image(&read::thumbnail(&image)),
-        TextureOptions::LINEAR,
-    );
-    context.data_mut(|data| data.insert_temp(id, texture.clone()));
-    Some(texture)
+    let image = read::photo(&source, &Mutex::new(())).ok()?;
+    Some(read::thumbnail(&image))
+}
+
+/// Keeps what [`small`] gave, as a texture.
+pub fn keep(context: &Context, sample: &Sample, image: &RgbImage) {
+    let texture = context.load_texture(sample.name, color_image(image), TextureOptions::LINEAR);
+    context.data_mut(|data| data.insert_temp(id(sample), texture));
+}
+
+/// The small texture of a sample, once it is there.
+pub fn texture(context: &Context, sample: &Sample) -> Option<TextureHandle> {
+    context.data(|data| data.get_temp(id(sample)))
 }

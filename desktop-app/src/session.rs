@@ -1,71 +1,11 @@
-//! The list of photos and everything the user can do to it: add, filter, sort, remove, stop, go on. No threads, no egui.
+//! The list of photos and everything the user can do to it: add, remove, stop, go on; filter and order are in [`crate::view`]. No threads, no egui.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use crate::classify::Problem;
 use crate::photo::{Answer, Photo, PhotoId, Source, State};
-
-/// The order of the grid.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sort {
-    /// As they were added.
-    #[default]
-    Added,
-    /// By file name.
-    Name,
-    /// By best label, the surest first.
-    Label,
-    /// The surest first.
-    Surest,
-    /// The least sure first: where a second look pays.
-    LeastSure,
-}
-
-impl Sort {
-    /// All of them, in the order of the menu.
-    pub const ALL: [Self; 5] = [
-        Self::Added,
-        Self::Name,
-        Self::Label,
-        Self::Surest,
-        Self::LeastSure,
-    ];
-
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Added => "As added",
-            Self::Name => "By name",
-            Self::Label => "By label",
-            Self::Surest => "Surest first",
-            Self::LeastSure => "Least sure first",
-        }
-    }
-}
-
-/// Which photos the grid shows.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Filter {
-    /// Part of a label or of a file name; empty for all.
-    pub text: String,
-    /// One group.
-    pub only: Only,
-}
-
-/// A group of photos.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Only {
-    /// All.
-    #[default]
-    All,
-    /// Those with this best label.
-    Label(String),
-    /// Those below the threshold.
-    NotSure,
-    /// Those that could not be read.
-    Failed,
-}
+use crate::view::{Filter, Sort, order, passes};
 
 /// How many photos are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,10 +101,10 @@ impl Session {
         let Some(place) = self.places.get(&id) else {
             return;
         };
-        let old = std::mem::replace(&mut self.photos[*place].state, state);
+        let place = *place;
+        *self.counter(&state) += 1;
+        let old = std::mem::replace(&mut self.photos[place].state, state);
         *self.counter(&old) -= 1;
-        let new = self.photos[self.places[&id]].state.clone();
-        *self.counter(&new) += 1;
         self.revision += 1;
     }
 
@@ -313,64 +253,13 @@ impl Session {
     }
 }
 
-fn probability(photo: &Photo) -> Option<f32> {
-    photo
-        .answer()
-        .and_then(Answer::best)
-        .map(|best| best.probability)
-}
-
-fn passes(photo: &Photo, filter: &Filter, threshold: f32) -> bool {
-    let group = match &filter.only {
-        Only::All => true,
-        Only::Label(label) => photo.label() == Some(label.as_str()),
-        Only::NotSure => probability(photo).is_some_and(|p| p.is_nan() || p < threshold),
-        Only::Failed => photo.problem().is_some(),
-    };
-    if !group {
-        return false;
-    }
-    let text = filter.text.trim().to_lowercase();
-    text.is_empty()
-        || photo
-            .label()
-            .is_some_and(|label| label.to_lowercase().contains(&text))
-        || photo.source.name().to_lowercase().contains(&text)
-}
-
-/// Photos without an answer come last in every order that needs one.
-fn order(photos: &mut [&Photo], sort: Sort) {
-    match sort {
-        Sort::Added => {}
-        Sort::Name => photos.sort_by_cached_key(|photo| photo.source.name().to_lowercase()),
-        Sort::Label => photos.sort_by(|a, b| {
-            let key = |photo: &Photo| photo.label().map(str::to_lowercase);
-            match (key(a), key(b)) {
-                (Some(x), Some(y)) => x.cmp(&y).then_with(|| surest(a, b)),
-                (x, y) => y.is_some().cmp(&x.is_some()),
-            }
-        }),
-        Sort::Surest => photos.sort_by(|a, b| surest(a, b)),
-        Sort::LeastSure => photos.sort_by(|a, b| match (probability(a), probability(b)) {
-            (Some(x), Some(y)) => x.total_cmp(&y),
-            (x, y) => y.is_some().cmp(&x.is_some()),
-        }),
-    }
-}
-
-fn surest(a: &Photo, b: &Photo) -> std::cmp::Ordering {
-    match (probability(a), probability(b)) {
-        (Some(x), Some(y)) => y.total_cmp(&x),
-        (x, y) => y.is_some().cmp(&x.is_some()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::classify::Prediction;
+    use crate::view::Only;
 
     fn answer(label: &str, probability: f32) -> Answer {
         Answer {
@@ -409,27 +298,16 @@ mod tests {
     #[test]
     fn orders() {
         let mut session = four();
-        let all = Filter::default();
-        assert_eq!(
-            names(&mut session, &all, Sort::Added),
-            ["c.jpg", "a.jpg", "B.jpg", "d.txt"]
-        );
-        assert_eq!(
-            names(&mut session, &all, Sort::Name),
-            ["a.jpg", "B.jpg", "c.jpg", "d.txt"]
-        );
-        assert_eq!(
-            names(&mut session, &all, Sort::Label),
-            ["a.jpg", "B.jpg", "c.jpg", "d.txt"]
-        );
-        assert_eq!(
-            names(&mut session, &all, Sort::Surest),
-            ["B.jpg", "c.jpg", "a.jpg", "d.txt"]
-        );
-        assert_eq!(
-            names(&mut session, &all, Sort::LeastSure),
-            ["a.jpg", "c.jpg", "B.jpg", "d.txt"]
-        );
+        for (sort, expected) in [
+            (Sort::Added, ["c.jpg", "a.jpg", "B.jpg", "d.txt"]),
+            (Sort::Name, ["a.jpg", "B.jpg", "c.jpg", "d.txt"]),
+            (Sort::Label, ["a.jpg", "B.jpg", "c.jpg", "d.txt"]),
+            (Sort::Surest, ["B.jpg", "c.jpg", "a.jpg", "d.txt"]),
+            (Sort::LeastSure, ["a.jpg", "c.jpg", "B.jpg", "d.txt"]),
+        ] {
+            let found = names(&mut session, &Filter::default(), sort);
+            assert_eq!(found, expected, "{sort:?}");
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct Settings {
     /// On Wayland, run through XWayland so that dropping files works.
     pub prefer_xwayland: bool,
     /// The model in use.
-    pub model: ModelSource,
+    pub model: Option<ModelSource>,
     /// Models used before, newest first.
     pub recent_models: Vec<PathBuf>,
     /// Whether answers are remembered.
@@ -73,7 +73,7 @@ impl Default for Settings {
             answers_shown: 5,
             sure_from: 0.4,
             prefer_xwayland: true,
-            model: ModelSource::default(),
+            model: None,
             recent_models: Vec::new(),
             keep_history: true,
             history: Vec::new(),
@@ -95,7 +95,7 @@ impl Settings {
 
     /// Puts a model at the head of the recent ones.
     pub fn remember_model(&mut self, source: &ModelSource) {
-        self.model = source.clone();
+        self.model = Some(source.clone());
         if let ModelSource::File(path) = source {
             self.recent_models.retain(|known| known != path);
             self.recent_models.insert(0, path.clone());
@@ -137,6 +137,11 @@ impl Store {
         Self {
             file: folder.map(|folder| folder.join("settings.json")),
         }
+    }
+
+    /// The folder, if there is one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.file.as_ref().and_then(|file| file.parent())
     }
 
     /// Reads the settings. The text, if any, tells the user that the old file could not be read and where it is kept.

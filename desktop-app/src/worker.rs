@@ -4,21 +4,21 @@
 //! user looks at now) and `why` (one thread, heat maps). Results come back through a bounded channel: when the window does not keep up, the
 //! workers wait, and memory stays bounded. A photo that makes a decoder panic costs that photo only. No egui here.
 
+mod lanes;
+
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use model_core::RgbImage;
 
-use crate::classify::{Cancel, Classify, KEPT_ANSWERS, ModelSource, OpenModel, Problem};
+use crate::classify::{Cancel, Classify, ModelSource, OpenModel, Problem};
 use crate::heat::Heat;
 use crate::intake::{self, Report};
 use crate::photo::{Answer, PhotoId, Source};
-use crate::read;
+use lanes::{detail_lane, guarded, photos_lane, why_lane};
 
 /// Results under way to the window at most; each holds a thumbnail (about 100 kB) at worst.
 const CHANNEL_LENGTH: usize = 64;
@@ -51,7 +51,7 @@ pub enum Event {
 
 /// The photo the user looks at, large enough to show and no larger.
 pub struct Detail {
-    /// At most [`read::SHOWN_SIDE`] pixels on its long side.
+    /// At most [`crate::read::SHOWN_SIDE`] pixels on its long side.
     pub shown: RgbImage,
     /// The exact pixels the network saw, when a model is there.
     pub crop: Option<RgbImage>,
@@ -338,163 +338,4 @@ fn spawn(name: &str, shared: &Arc<Shared>, lane: fn(&Shared)) -> std::io::Result
         .name(name.to_owned())
         .spawn(move || lane(&shared))
         .map(drop)
-}
-
-/// Runs `work`; a panic becomes its message.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_else(|| "unknown reason".to_owned())
-    })
-}
-
-/// Waits until `take` gives a job; `None` when the window closes.
-fn next<T>(shared: &Shared, mut take: impl FnMut(&mut Queue) -> Option<T>) -> Option<T> {
-    let mut queue = shared.queue();
-    loop {
-        if queue.closing {
-            return None;
-        }
-        if let Some(job) = take(&mut queue) {
-            return Some(job);
-        }
-        queue = shared
-            .changed
-            .wait(queue)
-            .unwrap_or_else(PoisonError::into_inner);
-    }
-}
-
-fn photos_lane(shared: &Shared) {
-    let take = |queue: &mut Queue| {
-        let model = queue.model.clone()?;
-        queue.photos.pop_front().map(|job| (job, model))
-    };
-    while let Some((job, model)) = next(shared, take) {
-        shared.tell(Event::Started(job.id, job.generation));
-        let outcome = guarded(|| look_at(shared, &job, model.as_ref())).unwrap_or_else(|text| {
-            Err(Some(Problem::new(
-                format!("This file broke the picture reader: {text}"),
-                "It may be damaged: open it in an image editor and save it again.",
-            )))
-        });
-        let told = match outcome {
-            Ok(answer) => shared.tell(Event::Answered(job.id, job.generation, answer)),
-            Err(Some(problem)) => shared.tell(Event::Failed(job.id, job.generation, problem)),
-            Err(None) => true,
-        };
-        if !told {
-            return;
-        }
-    }
-}
-
-/// `Err(None)` when the user stopped meanwhile.
-fn look_at(
-    shared: &Shared,
-    job: &PhotoJob,
-    model: &dyn Classify,
-) -> Result<Answer, Option<Problem>> {
-    let begun = Instant::now();
-    let image = read::photo(&job.source, &shared.large).map_err(Some)?;
-    if shared.stale(job.generation) {
-        return Err(None);
-    }
-    let decoded = begun.elapsed();
-    shared.tell(Event::Thumbnail(job.id, read::thumbnail(&image)));
-    let asked = Instant::now();
-    let predictions = model.classify(&image, KEPT_ANSWERS).map_err(|text| {
-        Some(Problem::new(
-            format!("The model could not look at this photo: {text}"),
-            "Choose another model, or report this photo.",
-        ))
-    })?;
-    Ok(Answer {
-        predictions,
-        model: model.card().name.clone(),
-        took: decoded + asked.elapsed(),
-        width: image.width,
-        height: image.height,
-    })
-}
-
-fn detail_lane(shared: &Shared) {
-    let take = |queue: &mut Queue| {
-        let model = queue.model.clone();
-        queue.detail.pop_front().map(|job| (job, model))
-    };
-    while let Some((job, model)) = next(shared, take) {
-        let told = match job {
-            DetailJob::Show(id, source) => {
-                match guarded(|| detail(shared, &source, model.as_deref())) {
-                    Ok(Ok(detail)) => shared.tell(Event::Detail(id, Box::new(detail))),
-                    Ok(Err(problem)) => shared.tell(Event::DetailFailed(id, problem)),
-                    Err(text) => shared.tell(Event::DetailFailed(
-                        id,
-                        Problem::new(
-                            format!("This file broke the picture reader: {text}"),
-                            "It may be damaged: open it in an image editor and save it again.",
-                        ),
-                    )),
-                }
-            }
-            DetailJob::Thumbnail(id, source) => {
-                match guarded(|| {
-                    read::photo(&source, &shared.large).map(|image| read::thumbnail(&image))
-                }) {
-                    Ok(Ok(small)) => shared.tell(Event::Thumbnail(id, small)),
-                    // Its tile already says what is wrong with it, or will when it is looked at.
-                    Ok(Err(_)) | Err(_) => true,
-                }
-            }
-        };
-        if !told {
-            return;
-        }
-    }
-}
-
-fn detail(
-    shared: &Shared,
-    source: &Source,
-    model: Option<&dyn Classify>,
-) -> Result<Detail, Problem> {
-    let image = read::photo(source, &shared.large)?;
-    let (width, height) = (image.width, image.height);
-    let crop_rect = model.map(|model| {
-        let [left, top, right, bottom] = model.crop_in_photo(width, height);
-        let (w, h) = (f64::from(width), f64::from(height));
-        [left / w, top / h, right / w, bottom / h].map(|part| part as f32)
-    });
-    Ok(Detail {
-        shown: read::shown(&image),
-        crop: model.map(|model| model.crop(&image)),
-        crop_rect,
-        width,
-        height,
-    })
-}
-
-fn why_lane(shared: &Shared) {
-    let take = |queue: &mut Queue| {
-        let model = queue.model.clone()?;
-        queue.why.take().map(|job| (job, model))
-    };
-    while let Some((job, model)) = next(shared, take) {
-        let made = guarded(|| {
-            let image = read::photo(&job.source, &shared.large).map_err(|problem| problem.what)?;
-            model.explain(&image, job.index, &job.cancel)
-        });
-        let result = match made {
-            Ok(Ok(None)) => continue,
-            Ok(Ok(Some(heat))) => Ok(heat),
-            Ok(Err(text)) | Err(text) => Err(text),
-        };
-        if !job.cancel.is_cancelled() && !shared.tell(Event::HeatReady(job.id, result)) {
-            return;
-        }
-    }
 }

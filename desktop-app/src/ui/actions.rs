@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{After, App, HeatState, Mail, ModelState, NoticeKind, Panel, Shown, View};
 use crate::classify::{Classify, ModelSource, Problem};
@@ -9,8 +10,12 @@ use crate::desk::{Pasted, Pick, Picked};
 use crate::intake::Report;
 use crate::photo::{PhotoId, Source};
 use crate::records::{self, Format};
+use crate::samples;
 use crate::settings::{self, Appearance};
 use crate::worker::Detail;
+
+/// How long the button says that it copied.
+const COPIED_SHOWN: Duration = Duration::from_millis(1500);
 
 impl App {
     /// Takes dropped, pasted, typed or opened files and folders in.
@@ -155,7 +160,11 @@ impl App {
 
     pub(super) fn model_ready(&mut self, model: Arc<dyn Classify>) {
         let first = matches!(self.model, ModelState::Loading | ModelState::Missing(_));
-        self.settings.remember_model(&model.card().source);
+        let source = &model.card().source;
+        // The default is no choice: should another one take its place, that one is wanted.
+        if self.settings.model.is_some() || *source != self.default_model {
+            self.settings.remember_model(source);
+        }
         self.loading = None;
         self.model = ModelState::Ready(model);
         if !first {
@@ -278,7 +287,7 @@ impl App {
             }
         }
         if self.session.photos().is_empty() {
-            self.filter = crate::session::Filter::default();
+            self.filter = crate::view::Filter::default();
             self.show_list();
         }
     }
@@ -319,7 +328,14 @@ impl App {
         if let Some(photo) = id.and_then(|id| self.session.photo(id)) {
             self.context
                 .copy_text(records::text(photo, self.settings.answers_shown));
+            self.copied = Some(Instant::now());
+            self.context.request_repaint_after(COPIED_SHOWN);
         }
+    }
+
+    /// True for a moment after something was copied.
+    pub(super) fn copied_lately(&self) -> bool {
+        self.copied.is_some_and(|at| at.elapsed() < COPIED_SHOWN)
     }
 
     pub(super) fn pick(&mut self, what: Pick) {
@@ -395,6 +411,7 @@ impl App {
                     egui::Theme::Light
                 })
             }
+            Mail::Sample(sample, image) => samples::keep(&self.context, sample, &image),
             Mail::SettingsNotSaved(error) => {
                 let what = format!("The settings could not be saved: {error}.");
                 self.notify(

@@ -120,7 +120,7 @@ impl App {
                 let texture = samples::texture(ui.ctx(), sample);
                 let (rect, response) = ui.allocate_exact_size(vec2(112.0, 84.0), Sense::click());
                 if let Some(texture) = texture {
-                    let uv = super::grid::cover(texture.size_vec2(), rect.size());
+                    let uv = super::tile::cover(texture.size_vec2(), rect.size());
                     egui::Image::new(&texture)
                         .uv(uv)
                         .corner_radius(radius::M)
@@ -186,16 +186,20 @@ impl App {
     }
 
     fn promise(&self, ui: &mut Ui) {
-        let knows = match &self.model {
-            ModelState::Ready(model) => match model.card().classes {
-                1000 => "The model knows 1,000 kinds of things: animals, food, vehicles, tools, places. ".to_owned(),
-                n => format!("The model knows {n} kinds of things. "),
-            },
-            ModelState::Loading | ModelState::Missing(_) => String::new(),
-        };
+        ui.spacing_mut().item_spacing.y = 3.0;
         widgets::small(
             ui,
-            format!("{knows}Everything happens on this computer; no photo leaves it."),
+            "Everything happens on this computer; no photo leaves it.",
         );
+        if let ModelState::Ready(model) = &self.model {
+            let knows = match model.card().classes {
+                1000 => {
+                    "The model knows 1,000 kinds of things: animals, food, vehicles, tools, places."
+                        .to_owned()
+                }
+                n => format!("The model knows {n} kinds of things."),
+            };
+            widgets::small(ui, knows);
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::intake;
 use crate::photo::PhotoId;
 
 /// The keyboard, in the order of the list the user sees.
-pub(super) const SHORTCUTS: [(&str, &str); 17] = [
+pub(super) const SHORTCUTS: [(&str, &str); 18] = [
     ("Ctrl+O", "Open photos"),
     ("Ctrl+Shift+O", "Open a folder"),
     ("Ctrl+V", "Paste a picture, files or a path"),
@@ -21,6 +21,7 @@ pub(super) const SHORTCUTS: [(&str, &str); 17] = [
     ("Delete", "Remove a photo from the list"),
     ("Ctrl+F", "Filter"),
     ("Esc", "Back, close, cancel"),
+    ("Ctrl+G", "Go on after a cancel"),
     ("Ctrl+M", "Models"),
     ("Ctrl+,", "Settings"),
     ("F1", "This list"),
@@ -117,6 +118,9 @@ impl App {
         }
         if pressed(&ctrl(Key::E)) && self.session.counts().done + self.session.counts().failed > 0 {
             self.pick(Pick::Save("answers.csv".to_owned()));
+        }
+        if pressed(&ctrl(Key::G)) && self.session.counts().stopped > 0 {
+            self.resume();
         }
         if pressed(&ctrl(Key::F)) && !self.session.photos().is_empty() {
             self.show_list();

@@ -7,8 +7,10 @@ mod empty;
 mod grid;
 mod icons;
 mod keyboard;
+mod news;
 mod panels;
 mod single;
+mod tile;
 mod top;
 mod widgets;
 
@@ -18,23 +20,24 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use egui::{Context, TextureHandle, Ui};
+use model_core::RgbImage;
 
 use crate::classify::{Classify, ModelSource, OpenModel, Problem};
 use crate::desk::{Desk, Pasted, Pick, Picked};
+use crate::frames::{self, FrameLog};
 use crate::heat::Heat;
 use crate::photo::PhotoId;
 use crate::pictures::Pictures;
 use crate::platform::{DropEvent, WindowSystem};
-use crate::session::{Filter, Session, Sort};
+use crate::samples::{self, Sample};
+use crate::session::Session;
 use crate::settings::{Settings, Store};
 use crate::theme;
-use crate::worker::{Detail, Event, Workers};
+use crate::view::{Filter, Sort};
+use crate::worker::{Detail, Workers};
 
 /// The name of the program, as the user sees it.
 pub const APP_NAME: &str = "Photo Classifier";
-
-/// Time spent on the workers' news in one frame at most.
-const NEWS_TIME: Duration = Duration::from_millis(4);
 
 /// Notices shown at once at most.
 const NOTICES: usize = 3;
@@ -51,12 +54,16 @@ pub struct Parts {
     pub paths: Vec<PathBuf>,
     /// A model from the command line; wins over the remembered one.
     pub model: Option<ModelSource>,
+    /// The model where none was ever chosen.
+    pub default_model: ModelSource,
     /// The windowing system in use.
     pub window_system: WindowSystem,
     /// The renderer in use, in words.
     pub renderer: String,
     /// Threads for photos.
     pub threads: usize,
+    /// Where to write the times of the frames.
+    pub frame_log: Option<FrameLog>,
 }
 
 /// What comes back from the desktop.
@@ -66,6 +73,7 @@ enum Mail {
     Exported(PathBuf, Result<usize, String>),
     SettingsNotSaved(String),
     SystemDark(bool),
+    Sample(&'static Sample, RgbImage),
 }
 
 /// What fills the window.
@@ -167,6 +175,7 @@ pub struct App {
     pictures: Pictures,
     model: ModelState,
     loading: Option<ModelSource>,
+    default_model: ModelSource,
     view: View,
     panel: Option<Panel>,
     notices: Vec<Notice>,
@@ -182,9 +191,11 @@ pub struct App {
     after: After,
     queued: usize,
     paste_wanted: bool,
+    copied: Option<Instant>,
     window_system: WindowSystem,
     renderer: String,
     system_theme: Option<egui::Theme>,
+    frame_log: Option<FrameLog>,
 }
 
 impl App {
@@ -218,6 +229,7 @@ impl App {
             pictures: Pictures::default(),
             model: ModelState::Loading,
             loading: None,
+            default_model: parts.default_model,
             view: View::List,
             panel: None,
             notices: Vec::new(),
@@ -233,20 +245,42 @@ impl App {
             after: After::Stay,
             queued: 0,
             paste_wanted: false,
+            copied: None,
             window_system: parts.window_system,
             renderer: parts.renderer,
             system_theme: None,
+            frame_log: parts.frame_log,
         };
         app.apply_appearance();
         if let Some(said) = said {
             app.notify(NoticeKind::Error, said, "Look through the settings once.");
         }
-        let model = parts.model.unwrap_or_else(|| app.settings.model.clone());
+        let chosen = parts.model.or_else(|| app.settings.model.clone());
+        let model = chosen.unwrap_or_else(|| app.default_model.clone());
         app.open_model(model);
+        app.read_samples()?;
         if !parts.paths.is_empty() {
             app.bring(parts.paths);
         }
         Ok(app)
+    }
+
+    /// Reads the sample photos aside, so that the first frame does not wait for them.
+    fn read_samples(&self) -> std::io::Result<()> {
+        let (post, waker) = (self.post.clone(), self.context.clone());
+        let read = move || {
+            for sample in samples::ALL {
+                if let Some(image) = samples::small(sample) {
+                    // The window may be gone; then no one is left to tell.
+                    let _ = post.send(Mail::Sample(sample, image));
+                    waker.request_repaint();
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("samples".into())
+            .spawn(read)
+            .map(drop)
     }
 
     /// Puts the drop target of the platform on the window.
@@ -292,6 +326,26 @@ impl App {
         self.drop_post.clone()
     }
 
+    fn log_frame(&mut self, frame: &eframe::Frame) {
+        let now = frames::Now {
+            counts: self.session.counts(),
+            hovering: self.hovering.is_some(),
+            model: self.classifier().is_some(),
+            last_whole: frame.info().cpu_usage,
+        };
+        // A full disk must not end the window.
+        if let Some(log) = &mut self.frame_log
+            && let Err(error) = log.end(&now)
+        {
+            self.frame_log = None;
+            self.notify(
+                NoticeKind::Error,
+                format!("The frame log could not be written on: {error}."),
+                "Check that the disk is not full.",
+            );
+        }
+    }
+
     /// The model in use, if one is ready.
     fn classifier(&self) -> Option<&Arc<dyn Classify>> {
         match &self.model {
@@ -310,140 +364,6 @@ impl App {
         self.notices.push(notice);
         if self.notices.len() > NOTICES {
             self.notices.remove(0);
-        }
-    }
-
-    /// Takes in what came from the workers, the desktop and the drop target; true when something did.
-    fn news(&mut self) -> bool {
-        let begun = Instant::now();
-        let mut any = false;
-        while let Some(event) = self.workers.poll() {
-            any = true;
-            self.hear(event);
-            if begun.elapsed() > NEWS_TIME {
-                self.context.request_repaint();
-                break;
-            }
-        }
-        while let Ok(mail) = self.mail.try_recv() {
-            any = true;
-            self.open_mail(mail);
-        }
-        while let Ok(event) = self.drops.try_recv() {
-            any = true;
-            match event {
-                DropEvent::Hover(files) => self.hovering = Some(files),
-                DropEvent::Leave => self.hovering = None,
-                DropEvent::Drop(files, refused) => {
-                    self.hovering = None;
-                    self.refused(&refused, files.len());
-                    self.bring(files);
-                }
-            }
-        }
-        any
-    }
-
-    /// True while something is awaited: an answer of some thread, the end of a drag, or the moment to save the settings.
-    fn awaits(&self) -> bool {
-        let detail = self.shown.as_ref();
-        self.session.counts().pending > 0
-            || self.gathering > 0
-            || self.loading.is_some()
-            || self.hovering.is_some()
-            || self.settings_changed.is_some()
-            || detail.is_some_and(|shown| {
-                shown.detail.is_none() || matches!(shown.heat, HeatState::Working)
-            })
-    }
-
-    fn hear(&mut self, event: Event) {
-        let current = self.workers.generation();
-        match event {
-            Event::Started(id, generation) if generation == current => self.session.started(id),
-            Event::Thumbnail(id, image) if self.session.photo(id).is_some() => {
-                self.pictures.put(id, image)
-            }
-            Event::Answered(id, generation, answer) if generation == current => {
-                if let Some((photo, best)) = self.session.photo(id).zip(answer.best())
-                    && let Some(path) = photo.source.path()
-                    && self.queued <= 20
-                {
-                    self.settings.remember_answer(
-                        path,
-                        &best.label,
-                        best.probability,
-                        &answer.model,
-                    );
-                }
-                self.session.answered(id, answer);
-                self.count_down();
-            }
-            Event::Failed(id, generation, problem) if generation == current => {
-                self.session.failed(id, problem);
-                self.count_down();
-            }
-            Event::Detail(id, detail) => self.show_detail(id, Ok(*detail)),
-            Event::DetailFailed(id, problem) => self.show_detail(id, Err(problem)),
-            Event::HeatReady(id, result) => {
-                if let Some(shown) = self.shown.as_mut().filter(|shown| shown.id == id) {
-                    shown.heat = result.map_or_else(HeatState::Failed, HeatState::Ready);
-                }
-            }
-            Event::ModelReady(model) => self.model_ready(model),
-            Event::ModelFailed(source, problem) => self.model_failed(&source, problem),
-            Event::Found(files) => self.add(files),
-            Event::Gathered(report) => self.gathered(report),
-            // Of a photo that was removed, or of work the user stopped.
-            Event::Started(..) | Event::Thumbnail(..) | Event::Answered(..) | Event::Failed(..) => {
-            }
-        }
-    }
-
-    /// When a long list is done, the next answers are single ones again and worth remembering.
-    fn count_down(&mut self) {
-        if self.session.counts().pending == 0 {
-            self.queued = 0;
-        }
-    }
-
-    fn save_settings_soon(&mut self) {
-        if self.settings == self.saved {
-            self.settings_changed = None;
-            return;
-        }
-        match self.settings_changed {
-            None => {
-                self.settings_changed = Some(Instant::now());
-                self.context
-                    .request_repaint_after(Duration::from_millis(800));
-            }
-            Some(since) if since.elapsed() >= Duration::from_millis(700) => {
-                self.save_settings(true)
-            }
-            Some(_) => {}
-        }
-    }
-
-    fn save_settings(&mut self, aside: bool) {
-        self.saved = self.settings.clone();
-        self.settings_changed = None;
-        let (store, settings, post) =
-            (self.store.clone(), self.settings.clone(), self.post.clone());
-        let save = move || {
-            if let Err(error) = store.save(&settings) {
-                // The window may be gone; then no one is left to tell.
-                let _ = post.send(Mail::SettingsNotSaved(error.to_string()));
-            }
-        };
-        if aside {
-            drop(
-                std::thread::Builder::new()
-                    .name("settings".into())
-                    .spawn(save),
-            );
-        } else {
-            save();
         }
     }
 }
@@ -490,11 +410,20 @@ impl eframe::App for App {
     }
 
     fn logic(&mut self, _: &Context, _: &mut eframe::Frame) {
+        if let Some(log) = &mut self.frame_log {
+            log.begin();
+        }
         self.news();
         self.save_settings_soon();
+        if let Some(log) = &mut self.frame_log {
+            log.pause();
+        }
     }
 
-    fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
+    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
+        if let Some(log) = &mut self.frame_log {
+            log.begin();
+        }
         self.pictures.begin_frame();
         self.take_input(ui);
         self.top_bar(ui);
@@ -518,6 +447,7 @@ impl eframe::App for App {
         } else if self.awaits() {
             ui.ctx().request_repaint_after(Duration::from_millis(200));
         }
+        self.log_frame(frame);
     }
 
     fn save(&mut self, _: &mut dyn eframe::Storage) {

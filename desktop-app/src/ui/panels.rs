@@ -115,6 +115,9 @@ impl App {
                 .cloned()
                 .map(ModelSource::File),
         );
+        if !choices.contains(&self.default_model) {
+            choices.push(self.default_model.clone());
+        }
         let in_use = self.classifier().map(|model| model.card().source.clone());
         choices.retain(|choice| Some(choice) != in_use.as_ref());
         if !choices.is_empty() {
@@ -176,7 +179,10 @@ impl App {
         if ui
             .add_enabled(
                 entries > 0,
-                egui::Button::new(format!("Forget {entries} answers")),
+                egui::Button::new(match entries {
+                    1 => "Forget 1 answer".to_owned(),
+                    n => format!("Forget {n} answers"),
+                }),
             )
             .clicked()
         {

@@ -138,6 +138,7 @@ impl App {
             let caption = 40.0;
             let room = vec2(inner.x, (inner.y - 52.0 - caption).max(160.0));
             let (rect, response) = ui.allocate_exact_size(room, Sense::hover());
+            ui.painter().rect_filled(rect, radius::M, p.ground);
             let words = self.paint_picture(ui, photo, rect);
             response.widget_info(|| {
                 WidgetInfo::labeled(
@@ -234,15 +235,16 @@ impl App {
                         .find(|found| found.index == heat.index)
                 });
                 let label = label.map_or("this", |found| found.label.as_str());
-                if heat.largest_drop < 0.02 {
-                    return format!(
+                match heat.largest_drop {
+                    None => format!("Bright and warm: what speaks for \u{201c}{label}\u{201d}."),
+                    Some(drop) if drop < 0.02 => format!(
                         "No single part decides: hiding any of them hardly changes \u{201c}{label}\u{201d}."
-                    );
+                    ),
+                    Some(drop) => format!(
+                        "Bright and warm: what speaks for \u{201c}{label}\u{201d}. Hiding the hottest part lowers its probability by {:.0} points.",
+                        100.0 * drop
+                    ),
                 }
-                let drop = 100.0 * heat.largest_drop;
-                format!(
-                    "Bright and warm: what speaks for \u{201c}{label}\u{201d}. Hiding the hottest part lowers its probability by {drop:.0} points."
-                )
             }
             HeatState::Failed(why) => format!("This could not be found out: {why}."),
             HeatState::Working => {
@@ -252,7 +254,7 @@ impl App {
                     ui,
                     Rect::from_center_size(place.center(), Vec2::splat(36.0)),
                 );
-                "Hiding one part after the other to see which of them matter\u{2026}".to_owned()
+                "Finding out which parts matter\u{2026}".to_owned()
             }
             HeatState::NotAsked => {
                 "As soon as there is an answer, this shows what it rests on.".to_owned()
@@ -302,8 +304,13 @@ impl App {
                 ui.add_space(space::L);
                 ui.horizontal_wrapped(|ui| {
                     let answered = photo.answer().is_some();
+                    let copy = if self.copied_lately() {
+                        "Copied"
+                    } else {
+                        "Copy"
+                    };
                     if ui
-                        .add_enabled(answered, egui::Button::new("Copy"))
+                        .add_enabled(answered, egui::Button::new(copy))
                         .on_hover_text("Copy the answer (Ctrl+C)")
                         .clicked()
                     {

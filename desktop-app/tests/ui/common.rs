@@ -1,8 +1,5 @@
 //! A classifier and a desktop that tests can foresee, and a window over them.
 
-#![allow(clippy::unwrap_used)] // see the tests
-#![allow(dead_code)] // each test binary uses its own part
-
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -151,33 +148,47 @@ pub struct Setup {
     pub settings: Option<PathBuf>,
     pub paths: Vec<PathBuf>,
     pub model: Option<ModelSource>,
+    pub default_model: ModelSource,
     pub window_system: Option<WindowSystem>,
     pub size: Option<[f32; 2]>,
+    /// Draws with wgpu, so that pictures can be taken.
+    pub drawn: bool,
+    /// The appearance that the harness imposes.
+    pub dark: bool,
 }
 
 impl Setup {
     pub fn open(self) -> Harness<'static, App> {
         let [width, height] = self.size.unwrap_or([1000.0, 700.0]);
-        Harness::builder()
+        let builder = Harness::builder()
             .with_size(egui::vec2(width, height))
             .with_max_steps(64)
-            .allow_missing_glyphs()
-            .build_eframe(move |creation| {
-                let parts = Parts {
-                    opener: Arc::new(Opener {
-                        delay: self.delay,
-                        asked: self.asked,
-                    }),
-                    desk: Box::new(self.desk),
-                    store: Store::in_folder(self.settings),
-                    paths: self.paths,
-                    model: self.model,
-                    window_system: self.window_system.unwrap_or(WindowSystem::X11),
-                    renderer: "nothing".to_owned(),
-                    threads: 2,
-                };
-                App::new(&creation.egui_ctx, parts).unwrap()
+            .with_render_cursor(false)
+            .with_theme(if self.dark {
+                egui::Theme::Dark
+            } else {
+                egui::Theme::Light
             })
+            .allow_missing_glyphs();
+        let builder = if self.drawn { builder.wgpu() } else { builder };
+        builder.build_eframe(move |creation| {
+            let parts = Parts {
+                opener: Arc::new(Opener {
+                    delay: self.delay,
+                    asked: self.asked,
+                }),
+                desk: Box::new(self.desk),
+                store: Store::in_folder(self.settings),
+                paths: self.paths,
+                model: self.model,
+                default_model: self.default_model,
+                window_system: self.window_system.unwrap_or(WindowSystem::X11),
+                renderer: "nothing".to_owned(),
+                threads: 2,
+                frame_log: None,
+            };
+            App::new(&creation.egui_ctx, parts).unwrap()
+        })
     }
 }
 

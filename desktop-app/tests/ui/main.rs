@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used)] // also in helpers: a test that panics is a test that fails
 
 mod common;
+mod hostile;
+mod looks;
+mod walls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -411,7 +414,7 @@ fn a_wrong_model_explains_itself_and_the_old_one_stays() {
     until(&mut window, "the built-in model is back", |w| {
         shows(w, "Model: colours")
     });
-    assert_eq!(window.state().settings().model, ModelSource::Embedded);
+    assert_eq!(window.state().settings().model, Some(ModelSource::Embedded));
 }
 
 #[test]
@@ -425,6 +428,37 @@ fn a_remembered_model_that_is_gone_gives_way_to_the_built_in_one() {
         shows(w, "Model: colours")
     });
     assert!(shows(&window, "gone.onnx cannot be used"));
+}
+
+#[test]
+fn a_model_of_the_users_takes_the_defaults_place_until_another_is_chosen() {
+    let dir = tempdir().unwrap();
+    let open = |default: &str| {
+        Setup {
+            settings: Some(dir.path().to_owned()),
+            default_model: ModelSource::File(default.into()),
+            ..Setup::default()
+        }
+        .open()
+    };
+    let mut window = open("/models/good resnet50.onnx");
+    until(&mut window, "the user's default is used", |w| {
+        shows(w, "Model: good resnet50.onnx")
+    });
+    assert_eq!(window.state().settings().model, None, "it was not chosen");
+    click(&mut window, "Model: good resnet50.onnx");
+    click(&mut window, "Use Built-in model");
+    until(&mut window, "the built-in model is chosen", |w| {
+        shows(w, "Model: colours")
+    });
+    until(&mut window, "the choice is saved", |_| {
+        Store::in_folder(Some(dir.path().to_owned())).load().0.model == Some(ModelSource::Embedded)
+    });
+    drop(window);
+    let mut window = open("/models/good resnet50.onnx");
+    until(&mut window, "the choice outlives the window", |w| {
+        shows(w, "Model: colours")
+    });
 }
 
 #[test]
@@ -506,7 +540,7 @@ fn settings_and_history_outlive_the_window() {
     });
     assert_eq!(window.state().settings().appearance, Appearance::Dark);
     click(&mut window, "Settings");
-    click(&mut window, "Forget 1 answers");
+    click(&mut window, "Forget 1 answer");
     assert!(window.state().settings().history.is_empty());
 }
 
