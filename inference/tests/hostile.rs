@@ -1,7 +1,8 @@
 //! Damaged and hostile models: each gives one error line, none a crash, and memory stays bounded.
 //!
-//! The mutation test is deterministic and short; `FUZZ_SECONDS=60` lets it go on with new seeds for that long (CI
-//! does not yet). What failed has a test of its own or is kept in `tests/corpus/`, and is run every time.
+//! The mutation tests are deterministic: the same mutations in the same order, some hundred of them, and as many more as
+//! fit into `FUZZ_SECONDS` (CI sets it). Before each, the input is written to a file, so that even a crash leaves it
+//! behind; a failure names it. What failed has a test of its own or is kept in `tests/corpus/`, and is run every time.
 #![allow(clippy::unwrap_used)] // helpers are test code, too
 
 mod support;
@@ -32,6 +33,33 @@ fn survive(bytes: &[u8]) {
             assert!(!error.to_string().contains('\n'), "one line: {error}");
         }
     }
+}
+
+/// [`survive`], with the input kept where a failure, or a crash of the whole process, can be looked into.
+fn survive_kept(test: &str, round: usize, bytes: &[u8]) {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.onnx"));
+    std::fs::write(&path, bytes).unwrap();
+    if std::panic::catch_unwind(|| survive(bytes)).is_err() {
+        panic!(
+            "round {round} of {test} failed; its input: {}",
+            path.display()
+        );
+    }
+}
+
+/// Calls `round` with 0, 1, 2 ... at least `least` times and then until `FUZZ_SECONDS` have passed.
+fn rounds(least: usize, mut round: impl FnMut(usize)) {
+    let seconds = std::env::var("FUZZ_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut done = 0;
+    while done < least || Instant::now() < end {
+        round(done);
+        done += 1;
+    }
+    println!("{done} rounds");
 }
 
 fn error_of(model: &ModelProto) -> String {
@@ -107,26 +135,17 @@ fn mutated_models_never_crash() {
         survive(seed);
     }
     let mut random = Random(1);
-    for round in 0..600 {
-        survive(&mutate(&seeds[round % seeds.len()], &mut random));
-    }
-    let seconds = std::env::var("FUZZ_SECONDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0);
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let mut round = 0;
-    while Instant::now() < end {
-        survive(&mutate(&seeds[round % seeds.len()], &mut random));
-        round += 1;
-    }
+    rounds(600, |round| {
+        let bytes = mutate(&seeds[round % seeds.len()], &mut random);
+        survive_kept("mutated_models", round, &bytes);
+    });
 }
 
 #[test]
 fn mutated_manifests_never_crash() {
     let text = manifest().to_json().unwrap();
     let mut random = Random(2);
-    for _ in 0..2000 {
+    rounds(2000, |round| {
         let bytes = mutate(text.as_bytes(), &mut random);
         let text = String::from_utf8_lossy(&bytes);
         let read = Manifest::from_json(&text).is_ok();
@@ -134,9 +153,9 @@ fn mutated_manifests_never_crash() {
         if read {
             let mut model = colours(&Shape::default());
             model.set_metadata(model_core::manifest::MANIFEST_KEY, text.into_owned());
-            survive(&onnx::to_bytes(&model));
+            survive_kept("mutated_manifests", round, &onnx::to_bytes(&model));
         }
-    }
+    });
 }
 
 /// Found by mutation: a key with a line break, quoted by the parser, broke the error line.
