@@ -1,6 +1,6 @@
 //! An ONNX file without its weights in memory. The scan copies everything but the large tensors, whose places it notes;
-//! the engine then reads each of them straight into memory of its own, so that a network's weights are held once while it
-//! loads and not three times.
+//! the engine then reads each of them straight into memory of its own, so that neither the
+//! file nor its decoded messages hold the weights a second and a third time.
 //!
 //! Not here: what the messages mean (`model_core::onnx`), and what is wrong with a graph (`graph`).
 
