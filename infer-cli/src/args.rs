@@ -194,8 +194,9 @@ pub struct ModelArgs {
     /// model inside the program]
     #[arg(short, long, value_name = "PATH|NAME", env = "INFER_MODEL", hide_env = true, value_hint = ValueHint::FilePath)]
     pub model: Option<PathBuf>,
-    /// What runs the network: tract, or onnxruntime (a library found at run time)
-    #[arg(long, default_value = "tract", value_name = "ENGINE")]
+    /// What runs the network: kernels (our own), tract, onnxruntime (a library found at run time), or auto: kernels
+    /// where they compute all of it, tract otherwise
+    #[arg(long, default_value = "auto", value_name = "ENGINE")]
     pub engine: EngineKind,
     /// Threads [default: one a core]
     #[arg(short = 'j', long, value_name = "N", value_parser = positive)]
@@ -401,9 +402,13 @@ pub struct ManArgs {
 pub fn command() -> clap::Command {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "{} (engine {}, default model {})",
+            "{} (engine {}: {} or tract; default model {})",
             env!("CARGO_PKG_VERSION"),
             EngineKind::default(),
+            inference::engine::kernels_here()
+                .map_or("no kernels for this processor".to_owned(), |isa| format!(
+                    "{isa} kernels"
+                )),
             inference::embedded::NAME
         )
     });

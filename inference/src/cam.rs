@@ -7,13 +7,14 @@
 use model_core::onnx::{GraphProto, ModelProto, NodeProto};
 
 use crate::classifier::Network;
-use crate::engine::{Engine, TractEngine};
+use crate::engine::{Engine, KernelEngine, TractEngine};
+use crate::graph::InputShape;
 use crate::onnx_file::{OnnxFile, Skeleton};
 use crate::{EngineError, graph};
 
 /// The part of a network before its last pooling, and the linear layer after it.
 pub(crate) struct Features {
-    engine: TractEngine,
+    engine: Box<dyn Engine>,
     /// `[classes, channels]`, row by row.
     weights: Vec<f32>,
     channels: usize,
@@ -35,13 +36,28 @@ impl Features {
         let weights = end.weights(&proto, &skeleton, &network.file, classes)?;
         let channels = weights.len() / classes;
         let (file, input) = (&network.file, &network.input);
-        let name = Some(end.features);
-        let engine = TractEngine::load_part(file, &skeleton, input, name, threads, "the model")
-            .map_err(|error| error.to_string())?;
-        let [c, height, width] = *engine.output_shape() else {
+        let part = InputShape {
+            output: end.features.to_owned(),
+            ..input.clone()
+        };
+        let (engine, shape): (Box<dyn Engine>, Vec<usize>) =
+            match KernelEngine::load(&proto, file, &skeleton, &part, threads) {
+                Ok(engine) => {
+                    let shape = engine.output_shape().to_vec();
+                    (Box::new(engine), shape)
+                }
+                Err(_) => {
+                    let name = Some(end.features);
+                    let engine =
+                        TractEngine::load_part(file, &skeleton, input, name, threads, "the model")
+                            .map_err(|error| error.to_string())?;
+                    let shape = engine.output_shape().to_vec();
+                    (Box::new(engine), shape)
+                }
+            };
+        let [c, height, width] = shape[..] else {
             return Err(format!(
-                "expected features [channels, height, width] before the last pooling, got {:?}",
-                engine.output_shape()
+                "expected features [channels, height, width] before the last pooling, got {shape:?}"
             ));
         };
         if c != channels {

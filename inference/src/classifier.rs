@@ -84,6 +84,7 @@ impl Classifier {
             notes: Vec::new(),
             model_bytes: 0,
             engine: EngineKind::Custom,
+            engine_note: None,
             threads: 1,
             classes,
             opset: 0,

@@ -7,7 +7,9 @@ use std::thread::available_parallelism;
 use model_core::manifest::Manifest;
 
 use crate::classifier::Network;
-use crate::engine::{Engine, EngineKind, OnnxRuntimeEngine, TractEngine};
+use crate::engine::{
+    Engine, EngineError, EngineKind, KernelEngine, OnnxRuntimeEngine, TractEngine,
+};
 use crate::graph::GraphFacts;
 use crate::metadata::{self, Overrides, Sidecars};
 use crate::onnx_file::OnnxFile;
@@ -93,14 +95,38 @@ impl Classifier {
         let facts = GraphFacts::read(&proto, model)?;
         let resolved = metadata::resolve(&proto, &facts, model, sidecars, options)?;
         let producer = format!("{} {}", proto.producer_name, proto.producer_version);
-        drop(proto);
         let threads = options.thread_count();
         let input = facts.input(&resolved.manifest.preprocessing);
-        let engine: Arc<dyn Engine> = match options.engine {
-            EngineKind::Tract => {
+        let kernels = match options.engine {
+            EngineKind::Auto | EngineKind::Kernels => Some(KernelEngine::load(
+                &proto, &file, &skeleton, &input, threads,
+            )),
+            _ => None,
+        };
+        drop(proto);
+        let mut kind = options.engine;
+        let mut engine_note = None;
+        let engine: Arc<dyn Engine> = match (options.engine, kernels) {
+            (_, Some(Ok(engine))) => {
+                kind = EngineKind::Kernels;
+                engine_note = Some(format!("{} kernels", engine.isa()));
+                Arc::new(engine)
+            }
+            (EngineKind::Kernels, Some(Err(reason))) => {
+                return Err(Error::Engine(EngineError::Load {
+                    engine: EngineKind::Kernels,
+                    model: model.to_owned(),
+                    reason: format!("{reason}; --engine tract may"),
+                }));
+            }
+            (EngineKind::Auto | EngineKind::Kernels | EngineKind::Tract, kernels) => {
+                kind = EngineKind::Tract;
+                engine_note = kernels
+                    .and_then(Result::err)
+                    .map(|reason| format!("our kernels do not run it: {reason}"));
                 Arc::new(TractEngine::load(&file, &skeleton, &input, threads, model)?)
             }
-            EngineKind::OnnxRuntime => {
+            (EngineKind::OnnxRuntime, _) => {
                 let library = options.onnxruntime_lib.as_deref();
                 let bytes = file
                     .whole()
@@ -109,10 +135,10 @@ impl Classifier {
                     &bytes, &input, threads, model, library,
                 )?)
             }
-            EngineKind::Custom => {
+            (EngineKind::Custom, _) => {
                 return Err(Error::model(
                     model,
-                    "a custom engine is handed in with Classifier::with_engine; expected tract or onnxruntime",
+                    "a custom engine is handed in with Classifier::with_engine; expected auto, kernels, tract or onnxruntime",
                 ));
             }
         };
@@ -125,7 +151,8 @@ impl Classifier {
             dialect: resolved.dialect,
             notes: resolved.notes,
             model_bytes: file.len(),
-            engine: options.engine,
+            engine: kind,
+            engine_note,
             threads,
             classes,
             opset: facts.opset,

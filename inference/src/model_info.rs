@@ -39,6 +39,8 @@ pub struct ModelInfo {
     pub model_bytes: u64,
     /// What runs it.
     pub engine: EngineKind,
+    /// Which kernels run it, or why ours do not; none where nobody asked.
+    pub engine_note: Option<String>,
     /// Threads that run it.
     pub threads: usize,
     /// Classes it tells apart.

@@ -9,15 +9,21 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use inference::{Classifier, Manifest, Options, RgbImage};
+use inference::{Classifier, EngineKind, Manifest, Options, RgbImage};
 use model_core::onnx::{
     self, AttributeProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
 };
 use support::{Shape, colours, convolutions, described, manifest};
 
-/// Loads and, if it loads, runs. The result does not matter; that there is one does.
+/// Loads and, if it loads, runs, in both engines of our own. The result does not matter; that there is one does.
 fn survive(bytes: &[u8]) {
+    survive_in(EngineKind::Kernels, bytes);
+    survive_in(EngineKind::Tract, bytes);
+}
+
+fn survive_in(engine: EngineKind, bytes: &[u8]) {
     let options = Options {
+        engine,
         threads: 1,
         ..Options::default()
     };

@@ -76,7 +76,10 @@ fn text(info: &ModelInfo, sha256: Option<&str>, all_labels: bool) -> Result<Stri
     }
     rows.push((
         "engine",
-        format!("{}, threads {}", info.engine, info.threads),
+        match &info.engine_note {
+            Some(note) => format!("{} ({note}), threads {}", info.engine, info.threads),
+            None => format!("{}, threads {}", info.engine, info.threads),
+        },
     ));
     rows.push(("described by", info.dialect.to_string()));
     let names: Vec<&str> = manifest

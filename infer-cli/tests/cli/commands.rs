@@ -230,7 +230,7 @@ fn help_version_completions_and_man_pages() {
     let (code, out, _) = bench.outcome(&["--version"]);
     assert_eq!(code, 0);
     assert!(
-        out.contains("engine tract") && out.contains("default model efficientnet-lite0"),
+        out.contains("engine auto: ") && out.contains("default model efficientnet-lite0"),
         "{out}"
     );
     let (_, out, _) = bench.outcome(&["--help"]);

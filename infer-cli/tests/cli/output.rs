@@ -149,7 +149,8 @@ fn quiet_and_verbose() {
     let bench = Bench::new();
     let (_, _, err) = bench.outcome(&["red.ppm", "-v"]);
     assert!(
-        err.contains("model colours (3 classes, its own manifest), engine tract"),
+        err.contains("model colours (")
+            && err.contains("colours.onnx; 3 classes, its own manifest), engine "),
         "{err}"
     );
     assert!(err.contains("1 images, 0 failed"), "{err}");

@@ -2,6 +2,8 @@
 //! engine's own types leaks out.
 
 mod fake;
+mod kernel_graph;
+mod kernels;
 mod onnxruntime;
 mod tract;
 mod tract_plan;
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fake::FakeEngine;
 
+pub(crate) use kernels::KernelEngine;
 pub(crate) use onnxruntime::OnnxRuntimeEngine;
 pub(crate) use tract::TractEngine;
 
@@ -50,8 +53,12 @@ pub trait Engine: Send + Sync {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
-    /// tract, pure Rust, always there.
+    /// Our own kernels where they compute every node of the network and the processor suits them, tract otherwise.
     #[default]
+    Auto,
+    /// Our own kernels, or an error.
+    Kernels,
+    /// tract: most of ONNX, every processor.
     Tract,
     /// Microsoft's ONNX Runtime, a shared library found at run time.
     OnnxRuntime,
@@ -63,6 +70,8 @@ impl EngineKind {
     /// The engine's name as on the command line.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
+            Self::Kernels => "kernels",
             Self::Tract => "tract",
             Self::OnnxRuntime => "onnxruntime",
             Self::Custom => "custom",
@@ -81,11 +90,20 @@ impl FromStr for EngineKind {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         match name {
+            "auto" => Ok(Self::Auto),
+            "kernels" => Ok(Self::Kernels),
             "tract" => Ok(Self::Tract),
             "onnxruntime" => Ok(Self::OnnxRuntime),
-            other => Err(format!("expected tract or onnxruntime, got '{other}'")),
+            other => Err(format!(
+                "expected auto, kernels, tract or onnxruntime, got '{other}'"
+            )),
         }
     }
+}
+
+/// The instructions that our kernels use on this processor; none where only tract suits it.
+pub fn kernels_here() -> Option<String> {
+    kernels::suitable().map(|isa| isa.to_string())
 }
 
 /// Why an engine gives no numbers.

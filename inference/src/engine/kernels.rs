@@ -1,0 +1,100 @@
+//! Our own kernels as an engine: for networks made of convolutions, sums, clamps, pooling and linear layers, on
+//! processors that the kernels were written for.
+
+use image_data::sandbox::catch;
+use kernels::{Isa, Network};
+use model_core::onnx::ModelProto;
+use model_core::scores;
+
+use super::kernel_graph::{constants, translate};
+use super::{Engine, EngineError, EngineKind};
+use crate::graph::InputShape;
+use crate::onnx_file::{OnnxFile, Skeleton};
+
+/// What this processor has for them. The plain loops are for tests and for measuring: there tract is faster.
+pub(super) fn suitable() -> Option<Isa> {
+    Some(Isa::detect()).filter(|isa| *isa != Isa::Portable)
+}
+
+/// A network that our kernels run.
+pub(crate) struct KernelEngine {
+    network: Network,
+    softmax: bool,
+    threads: usize,
+}
+
+impl KernelEngine {
+    /// Translates and packs the network.
+    ///
+    /// # Errors
+    /// What the kernels do not compute, in words.
+    pub fn load(
+        proto: &ModelProto,
+        file: &OnnxFile,
+        skeleton: &Skeleton,
+        input: &InputShape,
+        threads: usize,
+    ) -> Result<Self, String> {
+        if suitable().is_none() {
+            return Err("this processor has neither AVX2 nor AVX-512".to_owned());
+        }
+        let graph = proto.graph.as_ref().ok_or("no graph")?;
+        catch(|| {
+            let constants = constants(graph, &skeleton.blobs, file);
+            let translated = translate(graph, &constants, input)?;
+            let network = Network::new(&translated.graph).map_err(|error| error.to_string())?;
+            Ok(Self {
+                network,
+                softmax: translated.softmax,
+                threads: threads.max(1),
+            })
+        })?
+    }
+}
+
+impl KernelEngine {
+    /// The instructions it runs on.
+    pub fn isa(&self) -> Isa {
+        self.network.isa()
+    }
+
+    /// `[C, H, W]` of one image's output.
+    pub fn output_shape(&self) -> [usize; 3] {
+        self.network.output_shape()
+    }
+}
+
+impl Engine for KernelEngine {
+    fn run(&self, input: &[f32], batch: usize) -> Result<Vec<f32>, EngineError> {
+        let expected = batch * self.network.input_len();
+        if input.len() != expected {
+            return Err(EngineError::InputLength {
+                batch,
+                expected,
+                got: input.len(),
+            });
+        }
+        let mut output = vec![0.0; batch * self.classes()];
+        catch(|| self.network.run(input, &mut output, self.threads)).map_err(|reason| {
+            EngineError::Run {
+                engine: EngineKind::Kernels,
+                reason,
+            }
+        })?;
+        if self.softmax {
+            for scores in output.chunks_exact_mut(self.classes()) {
+                let probabilities = scores::softmax(scores, 1.0);
+                scores.copy_from_slice(&probabilities);
+            }
+        }
+        Ok(output)
+    }
+
+    fn classes(&self) -> usize {
+        self.network.output_len()
+    }
+
+    fn preferred_batch(&self) -> usize {
+        4 * self.threads
+    }
+}

@@ -1,0 +1,530 @@
+//! Every node against sums written out in float64, for all instructions this processor has: odd sizes, strides,
+//! dilation, groups, uneven borders, sums and clamps taken over, values used twice.
+
+#![allow(clippy::unwrap_used)]
+
+use std::borrow::Cow;
+
+use kernels::{Error, Graph, Isa, Network, Node, Source, Value, Weights, Window};
+
+/// Numbers between -1 and 1 from a counter (splitmix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    fn many(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.next()).collect()
+    }
+
+    fn weights(&mut self, count: usize) -> Weights<'static> {
+        Weights::Floats(Cow::Owned(self.many(count)))
+    }
+}
+
+fn floats(weights: &Weights) -> Vec<f64> {
+    match weights {
+        Weights::Floats(floats) => floats.iter().map(|f| f64::from(*f)).collect(),
+        Weights::Source(_) => unreachable!("not in these graphs"),
+    }
+}
+
+/// All values of the graph in float64.
+fn reference(graph: &Graph, image: &[f32]) -> Vec<Vec<f64>> {
+    let shapes = graph.shapes().unwrap();
+    let mut values: Vec<Vec<f64>> = vec![image.iter().map(|v| f64::from(*v)).collect()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let [channels, height, width] = shapes[index + 1];
+        let mut result = Vec::with_capacity(channels * height * width);
+        match node {
+            Node::Add { a, b } => {
+                result.extend(values[*a].iter().zip(&values[*b]).map(|(a, b)| a + b))
+            }
+            Node::Clamp { input, low, high } => {
+                result.extend(
+                    values[*input]
+                        .iter()
+                        .map(|v| v.max(f64::from(*low)).min(f64::from(*high))),
+                );
+            }
+            Node::GlobalAvgPool { input } => {
+                let area = shapes[*input][1] * shapes[*input][2];
+                result.extend(
+                    values[*input]
+                        .chunks(area)
+                        .map(|c| c.iter().sum::<f64>() / area as f64),
+                );
+            }
+            Node::Linear {
+                input,
+                weights,
+                bias,
+                out,
+            } => {
+                let (weights, x) = (floats(weights), &values[*input]);
+                let bias = bias.as_ref().map_or(vec![0.0; *out], floats);
+                result.extend(
+                    weights
+                        .chunks(x.len())
+                        .zip(bias)
+                        .map(|(row, b)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + b),
+                );
+            }
+            Node::Conv { input, window, .. } | Node::MaxPool { input, window } => {
+                let [from_channels, from_height, from_width] = shapes[*input];
+                let x = &values[*input];
+                // The values under a window, as (tap, value), border left out.
+                let under = |channel: usize, y: usize, px: usize| {
+                    let mut found = Vec::new();
+                    for tap in 0..window.kernel[0] * window.kernel[1] {
+                        let at = [tap / window.kernel[1], tap % window.kernel[1]];
+                        let row = (y * window.stride[0] + at[0] * window.dilation[0])
+                            .checked_sub(window.before[0]);
+                        let column = (px * window.stride[1] + at[1] * window.dilation[1])
+                            .checked_sub(window.before[1]);
+                        if let (Some(r), Some(c)) = (row, column)
+                            && r < from_height
+                            && c < from_width
+                        {
+                            found.push((tap, x[(channel * from_height + r) * from_width + c]));
+                        }
+                    }
+                    found
+                };
+                for channel in 0..channels {
+                    for (y, px) in (0..height).flat_map(|y| (0..width).map(move |px| (y, px))) {
+                        result.push(match node {
+                            Node::Conv {
+                                weights,
+                                bias,
+                                out,
+                                groups,
+                                ..
+                            } => {
+                                let area = window.kernel[0] * window.kernel[1];
+                                let (ins, outs) = (from_channels / groups, out / groups);
+                                let all = floats(weights);
+                                let mut sum = bias.as_ref().map_or(0.0, |b| floats(b)[channel]);
+                                for i in 0..ins {
+                                    for (tap, value) in under(channel / outs * ins + i, y, px) {
+                                        sum += value * all[(channel * ins + i) * area + tap];
+                                    }
+                                }
+                                sum
+                            }
+                            _ => under(channel, y, px)
+                                .into_iter()
+                                .map(|(_, v)| v)
+                                .fold(f64::NEG_INFINITY, f64::max),
+                        });
+                    }
+                }
+            }
+        }
+        values.push(result);
+    }
+    values
+}
+
+/// Runs the graph every way there is and compares.
+fn check(what: &str, graph: &Graph) {
+    let mut numbers = Numbers(7);
+    let len: usize = graph.input.iter().product();
+    let images = numbers.many(3 * len);
+    let expected: Vec<f64> = images
+        .chunks(len)
+        .flat_map(|image| reference(graph, image).swap_remove(graph.output))
+        .collect();
+    let scale = expected.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
+    for isa in Isa::available() {
+        let network = Network::for_isa(graph, isa).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let mut first: Option<Vec<f32>> = None;
+        for threads in [1, 2, 3] {
+            // Twice: the second run finds the arena used.
+            for _ in 0..2 {
+                let mut got = vec![f32::NAN; expected.len()];
+                network.run(&images, &mut got, threads);
+                for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
+                    let difference = (f64::from(*got) - expected).abs();
+                    assert!(
+                        difference <= 2e-5 * scale,
+                        "{what}, {isa}, {threads} threads, {index}: {got} for {expected}"
+                    );
+                }
+                let first = first.get_or_insert_with(|| got.clone());
+                assert_eq!(
+                    first, &got,
+                    "{what}, {isa}: the number of threads changes bits"
+                );
+            }
+        }
+    }
+}
+
+fn window(kernel: usize, stride: usize, before: usize, after: usize) -> Window {
+    Window {
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        dilation: [1; 2],
+        before: [before; 2],
+        after: [after; 2],
+    }
+}
+
+fn conv(
+    numbers: &mut Numbers,
+    input: Value,
+    from: usize,
+    out: usize,
+    groups: usize,
+    window: Window,
+) -> Node<'static> {
+    let count = out * (from / groups) * window.kernel[0] * window.kernel[1];
+    Node::Conv {
+        input,
+        weights: numbers.weights(count),
+        bias: Some(numbers.weights(out)),
+        out,
+        groups,
+        window,
+    }
+}
+
+#[test]
+fn convolutions_of_many_shapes() {
+    let mut n = Numbers(1);
+    let cases = [
+        // channels, out, groups, height, width, kernel, stride, before, after
+        (3, 20, 1, 19, 33, 7, 2, 3, 3),
+        (3, 16, 1, 9, 9, 3, 1, 1, 1),
+        (5, 7, 1, 5, 5, 1, 1, 0, 0),
+        (16, 64, 1, 7, 7, 3, 1, 1, 1),
+        (40, 33, 1, 7, 7, 1, 1, 0, 0),
+        (24, 48, 1, 14, 15, 3, 2, 1, 1),
+        (32, 32, 1, 6, 29, 3, 2, 0, 1),
+        (17, 18, 1, 1, 1, 1, 1, 0, 0),
+        (20, 20, 1, 3, 4, 3, 1, 2, 2),
+        (32, 32, 8, 9, 9, 3, 1, 1, 1),
+        (48, 24, 3, 8, 8, 3, 2, 1, 1),
+        (128, 128, 32, 7, 7, 3, 1, 1, 1),
+        (64, 64, 2, 7, 5, 3, 1, 1, 1),
+        (24, 24, 24, 11, 13, 3, 1, 1, 1),
+        (33, 33, 33, 12, 12, 5, 2, 1, 2),
+        (8, 16, 8, 6, 6, 3, 1, 1, 1),
+    ];
+    for (channels, out, groups, height, width, kernel, stride, before, after) in cases {
+        let node = conv(
+            &mut n,
+            0,
+            channels,
+            out,
+            groups,
+            window(kernel, stride, before, after),
+        );
+        check(
+            &format!(
+                "{channels} to {out} in {groups}, {height} x {width}, kernel {kernel} stride {stride}"
+            ),
+            &Graph {
+                input: [channels, height, width],
+                nodes: vec![node],
+                output: 1,
+            },
+        );
+    }
+}
+
+#[test]
+fn windows_that_are_not_square() {
+    let mut n = Numbers(2);
+    let odd = Window {
+        kernel: [3, 1],
+        stride: [3, 2],
+        dilation: [2, 1],
+        before: [1, 0],
+        after: [3, 0],
+    };
+    let wide = Window {
+        kernel: [1, 5],
+        stride: [1, 1],
+        dilation: [1, 2],
+        before: [0, 4],
+        after: [0, 1],
+    };
+    for (channels, window) in [(18, odd), (2, odd), (18, wide), (2, wide)] {
+        let nodes = vec![conv(&mut n, 0, channels, 34, 1, window)];
+        check(
+            &format!("{window:?}"),
+            &Graph {
+                input: [channels, 13, 17],
+                nodes,
+                output: 1,
+            },
+        );
+    }
+}
+
+#[test]
+fn a_residual_network_with_everything_in_it() {
+    let mut n = Numbers(3);
+    let relu = |input| Node::Clamp {
+        input,
+        low: 0.0,
+        high: f32::INFINITY,
+    };
+    let nodes = vec![
+        conv(&mut n, 0, 3, 20, 1, window(7, 2, 3, 3)), // 1: 20 x 15 x 15
+        relu(1),                                       // 2
+        Node::MaxPool {
+            input: 2,
+            window: window(3, 2, 1, 1),
+        }, // 3: 8 x 8
+        conv(&mut n, 3, 20, 12, 1, window(1, 1, 0, 0)), // 4
+        Node::Clamp {
+            input: 4,
+            low: 0.0,
+            high: 0.5,
+        }, // 5
+        conv(&mut n, 5, 12, 12, 12, window(3, 2, 0, 1)), // 6: depthwise, 4 x 4
+        Node::Clamp {
+            input: 6,
+            low: -0.25,
+            high: 1.0,
+        }, // 7
+        conv(&mut n, 7, 12, 40, 1, window(1, 1, 0, 0)), // 8: takes no sum, its other side comes later
+        conv(&mut n, 3, 20, 40, 1, window(1, 2, 0, 0)), // 9: takes sum and ReLU
+        Node::Add { a: 8, b: 9 },                       // 10
+        relu(10),                                       // 11
+        conv(&mut n, 11, 40, 40, 1, window(3, 1, 1, 1)), // 12
+        Node::Add { a: 11, b: 12 },                     // 13: taken over; 13 is read twice
+        relu(13),                                       // 14
+        Node::Add { a: 13, b: 14 },                     // 15: stands alone, with the clamp after it
+        Node::Clamp {
+            input: 15,
+            low: -1.0,
+            high: 20.0,
+        }, // 16
+        Node::Add { a: 16, b: 16 },                     // 17
+        Node::GlobalAvgPool { input: 17 },              // 18
+        Node::Linear {
+            input: 18,
+            weights: n.weights(40 * 37),
+            bias: Some(n.weights(37)),
+            out: 37,
+        }, // 19
+        Node::Linear {
+            input: 19,
+            weights: n.weights(37 * 5),
+            bias: None,
+            out: 5,
+        }, // 20
+    ];
+    let graph = Graph {
+        input: [3, 30, 30],
+        nodes,
+        output: 20,
+    };
+    check("residual network", &graph);
+    for output in [3, 11, 13, 17, 18] {
+        check(
+            &format!("up to value {output}"),
+            &Graph {
+                output,
+                ..graph.clone()
+            },
+        );
+    }
+}
+
+#[test]
+fn a_linear_layer_over_an_image() {
+    let mut n = Numbers(4);
+    let nodes = vec![
+        conv(&mut n, 0, 3, 10, 1, window(3, 1, 1, 1)),
+        Node::Linear {
+            input: 1,
+            weights: n.weights(10 * 5 * 4 * 3),
+            bias: None,
+            out: 3,
+        },
+    ];
+    check(
+        "linear over pixels",
+        &Graph {
+            input: [3, 5, 4],
+            nodes,
+            output: 2,
+        },
+    );
+}
+
+/// Weights as a file would give them, or fail to.
+struct Elsewhere(Option<Vec<f32>>, usize);
+
+impl Source for Elsewhere {
+    fn count(&self) -> usize {
+        self.1
+    }
+
+    fn read(&self, to: &mut [f32]) -> std::io::Result<()> {
+        let Some(values) = &self.0 else {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        };
+        to.copy_from_slice(values);
+        Ok(())
+    }
+}
+
+#[test]
+fn weights_may_be_elsewhere() {
+    let mut n = Numbers(5);
+    let values = n.many(4 * 3 * 9);
+    let network = |weights| {
+        Network::new(&Graph {
+            input: [3, 6, 6],
+            nodes: vec![Node::Conv {
+                input: 0,
+                weights,
+                bias: None,
+                out: 4,
+                groups: 1,
+                window: window(3, 1, 1, 1),
+            }],
+            output: 1,
+        })
+    };
+    let image = n.many(3 * 36);
+    let answer = |weights| {
+        let network = network(weights).unwrap();
+        let mut answer = vec![0.0; network.output_len()];
+        network.run(&image, &mut answer, 1);
+        answer
+    };
+    let source = Elsewhere(Some(values.clone()), values.len());
+    assert_eq!(
+        answer(Weights::Source(&source)),
+        answer(Weights::Floats(Cow::Owned(values)))
+    );
+    let gone = network(Weights::Source(&Elsewhere(None, 108)))
+        .err()
+        .expect("refused");
+    assert!(
+        gone.to_string()
+            .contains("cannot read the weights of node 0"),
+        "{gone}"
+    );
+}
+
+#[test]
+fn a_nan_is_not_hidden() {
+    let mut n = Numbers(6);
+    let nodes = vec![
+        conv(&mut n, 0, 3, 16, 1, window(3, 1, 1, 1)),
+        Node::Clamp {
+            input: 1,
+            low: 0.0,
+            high: 6.0,
+        },
+        Node::MaxPool {
+            input: 2,
+            window: window(3, 2, 1, 1),
+        },
+        Node::Clamp {
+            input: 3,
+            low: 0.0,
+            high: 6.0,
+        },
+        Node::GlobalAvgPool { input: 4 },
+    ];
+    let graph = Graph {
+        input: [3, 8, 8],
+        nodes,
+        output: 5,
+    };
+    let mut image = n.many(3 * 64);
+    image[77] = f32::NAN;
+    for isa in Isa::available() {
+        let network = Network::for_isa(&graph, isa).unwrap();
+        let mut answer = vec![0.0; 16];
+        network.run(&image, &mut answer, 2);
+        assert!(answer.iter().all(|a| a.is_nan()), "{isa}: {answer:?}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let mut n = Numbers(8);
+    let refused = |input: [usize; 3], nodes: Vec<Node>, output| {
+        Network::new(&Graph {
+            input,
+            nodes,
+            output,
+        })
+        .err()
+        .expect("refused")
+        .to_string()
+    };
+    let node = conv(&mut n, 0, 3, 4, 1, window(3, 1, 1, 1));
+    assert!(refused([4, 8, 8], vec![node.clone()], 1).contains("expected 144 weights, got 108"));
+    assert!(refused([3, 8, 8], vec![node.clone()], 2).contains("value 2 is wanted"));
+    assert!(
+        refused([3, 8, 8], vec![Node::Add { a: 0, b: 1 }], 1).contains("before it is computed")
+    );
+    let big = conv(&mut n, 0, 3, 4, 1, window(9, 1, 0, 0));
+    assert!(refused([3, 8, 8], vec![big], 1).contains("does not fit 8 x 8"));
+    let stride = conv(&mut n, 0, 3, 4, 1, window(3, 3, 1, 1));
+    let network = Network::new(&Graph {
+        input: [3, 8, 8],
+        nodes: vec![stride],
+        output: 1,
+    });
+    assert!(matches!(network, Err(Error::Unsupported { .. })));
+    let huge = Graph {
+        input: [1 << 20, 1 << 20, 1 << 20],
+        nodes: vec![Node::Clamp {
+            input: 0,
+            low: 0.0,
+            high: 1.0,
+        }],
+        output: 1,
+    };
+    assert!(matches!(Network::new(&huge), Err(Error::TooLarge(_))));
+    // One channel to one, packed for full vectors, is 256 times what the file holds.
+    let wide = conv(&mut n, 0, 1, 1, 1, window(1800, 1, 0, 0));
+    let graph = Graph {
+        input: [1, 1800, 1800],
+        nodes: vec![
+            Node::Clamp {
+                input: 0,
+                low: 0.0,
+                high: 1.0,
+            },
+            match wide {
+                Node::Conv {
+                    weights,
+                    bias,
+                    out,
+                    groups,
+                    window,
+                    ..
+                } => Node::Conv {
+                    input: 1,
+                    weights,
+                    bias,
+                    out,
+                    groups,
+                    window,
+                },
+                other => other,
+            },
+        ],
+        output: 2,
+    };
+    assert!(matches!(Network::new(&graph), Err(Error::TooLarge(_))));
+}
