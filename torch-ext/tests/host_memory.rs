@@ -1,6 +1,5 @@
 //! Memory that is kept is not faulted in again. A test binary of its own: the switch is for the whole process.
 
-#![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![allow(clippy::unwrap_used)] // helpers of a test may fail it
 
 use tch::{Device, Kind, Tensor};
@@ -27,8 +26,12 @@ fn step() -> u64 {
     faults() - before
 }
 
-#[test]
-fn a_second_step_needs_no_new_pages() {
+/// On the process's first thread, where a trainer works too: glibc gives other threads small heaps of their own.
+fn main() {
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+        println!("SKIPPED: this is glibc's business, and Linux's way of counting pages");
+        return;
+    }
     step();
     let before = step();
     assert!(
@@ -36,7 +39,11 @@ fn a_second_step_needs_no_new_pages() {
         "glibc maps large tensors afresh: {before} faults"
     );
     assert!(torch_ext::host_memory::keep(512 << 20).unwrap());
-    step();
+    // The first steps touch the reserve for the first time, in pieces that fit ever better.
+    (0..3).for_each(|_| {
+        step();
+    });
     let after = step();
     assert!(after < 10, "{after} faults, {before} before");
+    println!("a step needs {after} new pages, {before} before");
 }
