@@ -2,6 +2,7 @@
 //! processors that the kernels were written for.
 
 use image_data::sandbox::catch;
+use image_data::text::short_line;
 use kernels::{Isa, Network};
 use model_core::onnx::ModelProto;
 use model_core::scores;
@@ -39,6 +40,8 @@ impl KernelEngine {
             return Err("this processor has neither AVX2 nor AVX-512".to_owned());
         }
         let graph = proto.graph.as_ref().ok_or("no graph")?;
+        // Names of a damaged file may hold anything.
+        let plain = |reason: String| short_line(reason, 600);
         catch(|| {
             let constants = constants(graph, &skeleton.blobs, file);
             let translated = translate(graph, &constants, input)?;
@@ -48,7 +51,9 @@ impl KernelEngine {
                 softmax: translated.softmax,
                 threads: threads.max(1),
             })
-        })?
+        })
+        .map_err(plain)?
+        .map_err(plain)
     }
 }
 
