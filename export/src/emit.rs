@@ -3,13 +3,13 @@
 //! The graph builder here is shared with the int8 writer. Not here: metadata, files, proof.
 
 use anyhow::{Result, bail};
-use model_core::arch::Padding;
+use model_core::arch::{Conv, Padding, window_count};
 use model_core::onnx::{
     AttributeProto, DataType, Dim, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     TensorProto, ValueInfoProto,
 };
 
-use crate::plan::{ConvLayer, Layer, LayerOp, LinearLayer, Plan};
+use crate::plan::{Layer, LayerOp, Plan};
 
 /// Opsets in which every operator we write exists in this form.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 11..=22;
@@ -135,7 +135,7 @@ impl GraphBuilder {
 }
 
 /// Attributes of a convolution whose input has `[height, width]` pixels, if that is known.
-pub fn conv_attributes(conv: &ConvLayer, size: Option<[usize; 2]>) -> Vec<AttributeProto> {
+pub fn conv_attributes(conv: &Conv, size: Option<[usize; 2]>) -> Vec<AttributeProto> {
     let (k, s) = (conv.kernel as i64, conv.stride as i64);
     let mut attributes = vec![
         AttributeProto::ints("dilations", &[1, 1]),
@@ -170,15 +170,12 @@ pub fn sizes(plan: &Plan, size: InputSize) -> Vec<Option<[usize; 2]>> {
             .first()
             .map_or([height, width], |input| sizes[*input]);
         let output = match &layer.op {
-            LayerOp::Conv(conv) => input.map(|side| {
-                let (before, after) = conv.padding.resolve(side, conv.kernel, conv.stride);
-                (side + before + after).saturating_sub(conv.kernel) / conv.stride + 1
-            }),
+            LayerOp::Conv(conv) => input.map(|side| conv.geometry.output_side(side)),
             LayerOp::MaxPool {
                 kernel,
                 stride,
                 padding,
-            } => input.map(|side| (side + 2 * padding).saturating_sub(*kernel) / stride + 1),
+            } => input.map(|side| window_count(side + 2 * padding, *kernel, *stride)),
             LayerOp::GlobalAvgPool | LayerOp::Flatten | LayerOp::Linear(_) => [1, 1],
             _ => input,
         };
@@ -242,31 +239,22 @@ pub fn network(
         let output = match &layer.op {
             LayerOp::Input => input.to_string(),
             LayerOp::Conv(conv) => {
-                let dims = [
-                    conv.out_channels,
-                    conv.in_channels / conv.groups,
-                    conv.kernel,
-                    conv.kernel,
-                ];
+                let dims = conv.geometry.weight_shape();
                 let weight = builder.weight(&format!("{name}.weight"), &dims, &conv.weight);
-                let bias =
-                    builder.weight(&format!("{name}.bias"), &[conv.out_channels], &conv.bias);
-                let attributes = conv_attributes(conv, sizes[layer.inputs[0]]);
+                let bias = builder.weight(&format!("{name}.bias"), &[conv.bias.len()], &conv.bias);
+                let attributes = conv_attributes(&conv.geometry, sizes[layer.inputs[0]]);
                 builder.node("Conv", name, &[inputs[0], &weight, &bias], attributes)
             }
             LayerOp::Linear(linear) => {
-                let dims = [linear.out_features, linear.in_features];
+                let dims = [linear.geometry.out_features, linear.geometry.in_features];
                 let weight = builder.weight(&format!("{name}.weight"), &dims, &linear.weight);
-                let bias = builder.weight(
-                    &format!("{name}.bias"),
-                    &[linear.out_features],
-                    &linear.bias,
-                );
+                let bias =
+                    builder.weight(&format!("{name}.bias"), &[linear.bias.len()], &linear.bias);
                 builder.node(
                     "Gemm",
                     name,
                     &[inputs[0], &weight, &bias],
-                    gemm_attributes(linear),
+                    gemm_attributes(),
                 )
             }
             _ => simple_layer(builder, layer, &inputs)?,
@@ -279,7 +267,7 @@ pub fn network(
 }
 
 /// `y = x W^T + b`.
-pub fn gemm_attributes(_linear: &LinearLayer) -> Vec<AttributeProto> {
+pub fn gemm_attributes() -> Vec<AttributeProto> {
     vec![
         AttributeProto::float("alpha", 1.0),
         AttributeProto::float("beta", 1.0),

@@ -7,7 +7,9 @@
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, LinalgScalar};
 
-use crate::plan::{ConvLayer, LayerOp, LinearLayer, Plan};
+use model_core::arch::{Conv, window_count};
+
+use crate::plan::{LayerOp, Plan};
 
 /// The number types it computes in.
 pub trait Real: LinalgScalar + PartialOrd + Send + Sync {
@@ -117,8 +119,8 @@ impl<'a, T: Real> Evaluator<'a, T> {
                         data,
                     }
                 }
-                (LayerOp::Conv(conv), Some(x)) => convolve(conv, weight, bias, x),
-                (LayerOp::Linear(linear), Some(x)) => multiply(linear, weight, bias, x),
+                (LayerOp::Conv(conv), Some(x)) => convolve(&conv.geometry, weight, bias, x),
+                (LayerOp::Linear(_), Some(x)) => multiply(weight, bias, x),
                 (LayerOp::BatchNorm { .. }, Some(x)) => normalize(weight, bias, x.clone()),
                 (LayerOp::Relu, Some(x)) => clamp(x.clone(), None),
                 (LayerOp::Relu6, Some(x)) => clamp(x.clone(), Some(T::from_f64(6.0))),
@@ -172,12 +174,11 @@ impl<'a, T: Real> Evaluator<'a, T> {
 }
 
 /// Convolution as `[out, in * k * k] x [in * k * k, pixels]`, group by group; depthwise ones directly.
-fn convolve<T: Real>(conv: &ConvLayer, weight: &[T], bias: &[T], x: &Map<T>) -> Map<T> {
+fn convolve<T: Real>(conv: &Conv, weight: &[T], bias: &[T], x: &Map<T>) -> Map<T> {
     let (k, stride) = (conv.kernel, conv.stride);
-    let (top, bottom) = conv.padding.resolve(x.height, k, stride);
-    let (left, right) = conv.padding.resolve(x.width, k, stride);
-    let height = (x.height + top + bottom - k) / stride + 1;
-    let width = (x.width + left + right - k) / stride + 1;
+    let (top, _) = conv.padding.resolve(x.height, k, stride);
+    let (left, _) = conv.padding.resolve(x.width, k, stride);
+    let (height, width) = (conv.output_side(x.height), conv.output_side(x.width));
     let pixels = height * width;
     let mut data = vec![T::zero(); conv.out_channels * pixels];
     for (plane, bias) in data.chunks_exact_mut(pixels).zip(bias) {
@@ -277,8 +278,8 @@ fn gather<T: Real>(source: &[T], height: usize, width: usize, window: Window, co
     }
 }
 
-fn multiply<T: Real>(linear: &LinearLayer, weight: &[T], bias: &[T], x: &Map<T>) -> Map<T> {
-    let rows = weight.chunks_exact(linear.in_features).zip(bias);
+fn multiply<T: Real>(weight: &[T], bias: &[T], x: &Map<T>) -> Map<T> {
+    let rows = weight.chunks_exact(x.data.len()).zip(bias);
     let data = rows
         .map(|(row, bias)| {
             row.iter()
@@ -287,7 +288,7 @@ fn multiply<T: Real>(linear: &LinearLayer, weight: &[T], bias: &[T], x: &Map<T>)
         })
         .collect();
     Map {
-        channels: linear.out_features,
+        channels: bias.len(),
         height: 1,
         width: 1,
         data,
@@ -319,7 +320,7 @@ fn clamp<T: Real>(mut x: Map<T>, top: Option<T>) -> Map<T> {
 }
 
 fn max_pool<T: Real>(x: &Map<T>, kernel: usize, stride: usize, padding: usize) -> Map<T> {
-    let side = |size: usize| (size + 2 * padding - kernel) / stride + 1;
+    let side = |size: usize| window_count(size + 2 * padding, kernel, stride);
     let (height, width) = (side(x.height), side(x.width));
     let mut data = Vec::with_capacity(x.channels * height * width);
     for plane in x.data.chunks_exact(x.height * x.width) {

@@ -4,7 +4,7 @@
 //! convolution before it, in f64. Not here: files, ONNX, arithmetic on images.
 
 use anyhow::{Context, Result, bail};
-use model_core::arch::{Graph, Op, Padding};
+use model_core::arch::{Conv, Graph, Linear, Op};
 use model_core::weights::Weights;
 
 /// A network in evaluation order; layer 0 is the input, the last one gives the logits.
@@ -45,26 +45,20 @@ pub enum LayerOp {
     Add,
 }
 
-/// Weight `[out_channels, in_channels / groups, kernel, kernel]`, bias `[out_channels]`.
+/// A convolution with its numbers; folding a BatchNorm gives it a bias.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvLayer {
+    pub geometry: Conv,
     pub weight: Vec<f64>,
     pub bias: Vec<f64>,
-    pub in_channels: usize,
-    pub out_channels: usize,
-    pub kernel: usize,
-    pub stride: usize,
-    pub padding: Padding,
-    pub groups: usize,
 }
 
-/// Weight `[out_features, in_features]`, bias `[out_features]`.
+/// A linear layer with its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearLayer {
+    pub geometry: Linear,
     pub weight: Vec<f64>,
     pub bias: Vec<f64>,
-    pub in_features: usize,
-    pub out_features: usize,
 }
 
 impl Plan {
@@ -94,14 +88,9 @@ impl Plan {
                 Op::Input { .. } => ("input".to_string(), LayerOp::Input),
                 Op::Conv(conv) => {
                     let layer = ConvLayer {
+                        geometry: conv.clone(),
                         weight: tensor(&conv.name, "weight")?,
                         bias: vec![0.0; conv.out_channels],
-                        in_channels: conv.in_channels,
-                        out_channels: conv.out_channels,
-                        kernel: conv.kernel,
-                        stride: conv.stride,
-                        padding: conv.padding,
-                        groups: conv.groups,
                     };
                     (conv.name.clone(), LayerOp::Conv(layer))
                 }
@@ -132,10 +121,9 @@ impl Plan {
                 }
                 Op::Linear(linear) => {
                     let layer = LinearLayer {
+                        geometry: linear.clone(),
                         weight: tensor(&linear.name, "weight")?,
                         bias: tensor(&linear.name, "bias")?,
-                        in_features: linear.in_features,
-                        out_features: linear.out_features,
                     };
                     (linear.name.clone(), LayerOp::Linear(layer))
                 }
@@ -187,7 +175,7 @@ impl Plan {
                         layer.name
                     );
                 }
-                let per_channel = conv.weight.len() / conv.out_channels;
+                let per_channel = conv.weight.len() / conv.bias.len();
                 for (channel, weights) in conv.weight.chunks_exact_mut(per_channel).enumerate() {
                     weights
                         .iter_mut()

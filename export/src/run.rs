@@ -35,10 +35,11 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     let unfolded = Plan::lower(&source.architecture.graph(), &source.weights)?;
     let folded = unfolded.fold()?;
     println!("checkpoint  {}", describe_source(checkpoint, &source));
+    let read = started.elapsed();
 
     let (mut model, precision) = build_model(args, &source, &folded)?;
     let size = input_size(&source.manifest);
-    let built_secs = started.elapsed().as_secs_f64();
+    let built = started.elapsed();
     let answers = proof::reference_answers(&unfolded, size);
     let stored = StoredAnswers {
         ema: args.ema,
@@ -81,6 +82,8 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     proof::judge(&report, precision)
         .with_context(|| format!("{} was not written", target.display()))?;
 
+    let proved = started.elapsed();
+
     let reference = "the checkpoint evaluated in float64, BatchNorm unfolded";
     source.manifest.certificate = Some(proof::certificate(&report, precision, reference));
     metadata::set_metadata(&mut model, &source.manifest, args.preprocess_in_graph)?;
@@ -99,10 +102,12 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
         model.ir_version.unwrap_or(0),
         source::sha256_file(target)?
     );
-    let total_secs = started.elapsed().as_secs_f64();
     println!(
-        "time        model {built_secs:.2} s, proof {:.2} s",
-        total_secs - built_secs
+        "time        read {:.2} s, build {:.2} s, proof {:.2} s, write {:.2} s",
+        read.as_secs_f64(),
+        (built - read).as_secs_f64(),
+        (proved - built).as_secs_f64(),
+        (started.elapsed() - proved).as_secs_f64()
     );
     Ok(())
 }

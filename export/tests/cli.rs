@@ -356,3 +356,39 @@ fn bad_input_gives_one_clear_line_and_leaves_files_alone() {
     });
     assert_eq!(leftovers.count(), 0);
 }
+
+/// A disk that fills while the model is written, by a limit on the size of files: one line, the old file untouched.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_the_old_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = tiny_checkpoint(dir.path());
+    let output = dir.path().join("model.onnx");
+    fs::write(&output, "before").unwrap();
+    // Ignored, the signal of the limit becomes an error of the write, as on a full disk.
+    let limited = assert_cmd::Command::new("sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 16; exec \"$@\"",
+            "sh",
+            env!("CARGO_BIN_EXE_export-onnx"),
+            "--checkpoint",
+        ])
+        .arg(&checkpoint)
+        .arg("--output")
+        .arg(&output)
+        .args(["--engines", "tract"])
+        .assert()
+        .failure()
+        .code(1);
+    let stderr = String::from_utf8(limited.get_output().stderr.clone()).unwrap();
+    assert!(stderr.contains("cannot write"), "{stderr}");
+    assert!(stderr.contains("model.onnx"), "{stderr}");
+    assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
+    assert_eq!(fs::read_to_string(&output).unwrap(), "before");
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        2,
+        "nothing else is left behind"
+    );
+}

@@ -1,10 +1,13 @@
 //! Photos through the float network: the range and histogram of every layer's output, and each channel's mean.
+//!
+//! The network runs in f64 and what it gives is rounded to f32: CPUs whose matrix products differ in the last bit then
+//! choose the same ranges and write the same file.
 
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 
 use super::observe::{Histogram, Range};
-use crate::eval::Evaluator;
+use crate::eval::{Evaluator, Map};
 use crate::images::ImageList;
 use crate::plan::Plan;
 
@@ -25,7 +28,7 @@ pub fn calibrate(
     [height, width]: [usize; 2],
 ) -> Result<Statistics> {
     let layers = plan.layers.len();
-    let evaluator = Evaluator::<f32>::new(plan);
+    let evaluator = Evaluator::<f64>::new(plan);
     let mut ranges = vec![Range::default(); layers];
     let mut sums: Vec<Vec<f64>> = vec![Vec::new(); layers];
     images.for_each_chunk(|start, inputs| {
@@ -35,11 +38,9 @@ pub fn calibrate(
                 let mut ranges = vec![Range::default(); layers];
                 let mut means = vec![Vec::new(); layers];
                 let logits = evaluator.run(input, height, width, |index, map| {
-                    ranges[index].include(&map.data);
+                    ranges[index].include(&rounded(map));
                     let pixels = (map.height * map.width).max(1);
-                    let mean = |plane: &[f32]| {
-                        plane.iter().map(|v| f64::from(*v)).sum::<f64>() / pixels as f64
-                    };
+                    let mean = |plane: &[f64]| plane.iter().sum::<f64>() / pixels as f64;
                     means[index] = map.data.chunks_exact(pixels).map(mean).collect();
                 });
                 (ranges, means, logits.iter().all(|value| value.is_finite()))
@@ -72,7 +73,7 @@ pub fn calibrate(
             .map(|input| {
                 let mut own = empty.clone();
                 evaluator.run(input, height, width, |index, map| {
-                    own[index].include(&map.data)
+                    own[index].include(&rounded(map))
                 });
                 own
             })
@@ -92,4 +93,8 @@ pub fn calibrate(
         histograms,
         channel_means: sums,
     })
+}
+
+fn rounded(map: &Map<f64>) -> Vec<f32> {
+    map.data.iter().map(|value| *value as f32).collect()
 }

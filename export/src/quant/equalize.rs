@@ -51,11 +51,9 @@ fn input_range(conv: &ConvLayer, channel: usize) -> f64 {
 
 /// Places in the weight that read input channel `channel`.
 fn input_weights(conv: &ConvLayer, channel: usize) -> impl Iterator<Item = usize> + use<> {
-    let (group_in, group_out) = (
-        conv.in_channels / conv.groups,
-        conv.out_channels / conv.groups,
-    );
-    let area = conv.kernel * conv.kernel;
+    let [out_channels, group_in, height, width] = conv.geometry.weight_shape();
+    let group_out = out_channels / conv.geometry.groups;
+    let area = height * width;
     let (group, place) = (channel / group_in, channel % group_in);
     (group * group_out..(group + 1) * group_out)
         .flat_map(move |out| (0..area).map(move |at| (out * group_in + place) * area + at))
@@ -66,8 +64,9 @@ fn balance(plan: &mut Plan, first: usize, second: usize) {
     else {
         return;
     };
-    let window = a.weight.len() / a.out_channels;
-    let scales: Vec<f64> = (0..a.out_channels)
+    let channels = a.bias.len();
+    let window = a.weight.len() / channels;
+    let scales: Vec<f64> = (0..channels)
         .map(|channel| {
             let own = a.weight[channel * window..(channel + 1) * window]
                 .iter()

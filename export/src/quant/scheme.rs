@@ -162,9 +162,9 @@ fn quantize_weights(
     let window = weight.len() / bias.len();
     let (group_in, group_out, area) = match op {
         LayerOp::Conv(conv) => (
-            conv.in_channels / conv.groups,
-            conv.out_channels / conv.groups,
-            conv.kernel * conv.kernel,
+            conv.geometry.in_channels / conv.geometry.groups,
+            conv.geometry.out_channels / conv.geometry.groups,
+            conv.geometry.kernel * conv.geometry.kernel,
         ),
         _ => (window, bias.len(), 1),
     };

@@ -29,13 +29,8 @@ pub fn qdq_model(network: &Network<'_>, options: &EmitOptions) -> Result<ModelPr
             (LayerOp::Input, _) => INPUT.to_string(),
             (LayerOp::Relu | LayerOp::Relu6, _) if network.absorbed[index] => inputs[0].to_string(),
             (LayerOp::Conv(conv), stored) => {
-                let dims = [
-                    conv.out_channels,
-                    conv.in_channels / conv.groups,
-                    conv.kernel,
-                    conv.kernel,
-                ];
-                let attributes = emit::conv_attributes(conv, sizes[layer.inputs[0]]);
+                let dims = conv.geometry.weight_shape();
+                let attributes = emit::conv_attributes(&conv.geometry, sizes[layer.inputs[0]]);
                 let (weight, bias) = weights(
                     &mut builder,
                     name,
@@ -47,7 +42,7 @@ pub fn qdq_model(network: &Network<'_>, options: &EmitOptions) -> Result<ModelPr
                 builder.node("Conv", name, &[inputs[0], &weight, &bias], attributes)
             }
             (LayerOp::Linear(linear), stored) => {
-                let dims = [linear.out_features, linear.in_features];
+                let dims = [linear.geometry.out_features, linear.geometry.in_features];
                 let (weight, bias) = weights(
                     &mut builder,
                     name,
@@ -60,7 +55,7 @@ pub fn qdq_model(network: &Network<'_>, options: &EmitOptions) -> Result<ModelPr
                     "Gemm",
                     name,
                     &[inputs[0], &weight, &bias],
-                    emit::gemm_attributes(linear),
+                    emit::gemm_attributes(),
                 )
             }
             _ => emit::simple_layer(&mut builder, layer, &inputs)?,

@@ -3,7 +3,7 @@
 //! Module names are timm's `tf_efficientnet_lite0`, so its weights load unchanged (Tan & Le 2019; the Lite variants were
 //! published with TensorFlow's EfficientNet code in 2020).
 
-use super::graph::{BatchNorm, Builder, Conv, Graph, Linear, Op, Padding};
+use super::graph::{Builder, ConvBn, Graph, Linear, Op, Padding, Style};
 
 /// An EfficientNet of the Lite family.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,19 +61,18 @@ impl EfficientNetLite {
 
     /// The graph with `num_classes` logits.
     pub fn graph(&self, num_classes: usize) -> Graph {
-        let (mut b, input) = Builder::new(3);
+        let style = Style {
+            // At stride 1 SAME is the symmetric border, whatever the size.
+            padding: |kernel, stride| match stride {
+                1 => Padding::Explicit(kernel / 2),
+                _ => Padding::SameUpper,
+            },
+            eps: 1e-3,
+        };
+        let (mut b, input) = Builder::new(3, style);
         let mut channels = self.stem_channels;
-        let mut x = conv_bn(
-            &mut b,
-            input,
-            "conv_stem",
-            "bn1",
-            [3, channels],
-            3,
-            2,
-            1,
-            false,
-        );
+        let stem = ConvBn::new("conv_stem", "bn1", [3, channels], 3).stride(2);
+        let mut x = b.conv_bn(input, stem);
         x = b.push(Op::Relu6, &[x]);
         for (index, stage) in self.stages.iter().enumerate() {
             for depth in 0..stage.depth {
@@ -83,17 +82,8 @@ impl EfficientNetLite {
                 channels = stage.channels;
             }
         }
-        x = conv_bn(
-            &mut b,
-            x,
-            "conv_head",
-            "bn2",
-            [channels, self.head_channels],
-            1,
-            1,
-            1,
-            false,
-        );
+        let head = ConvBn::new("conv_head", "bn2", [channels, self.head_channels], 1);
+        x = b.conv_bn(x, head);
         x = b.push(Op::Relu6, &[x]);
         x = b.push(Op::GlobalAvgPool, &[x]);
         x = b.push(Op::Flatten, &[x]);
@@ -119,103 +109,36 @@ fn inverted_residual(
     let out = stage.channels;
     let residual = stride == 1 && channels == out;
     let wide = channels * stage.expansion;
-    let name = |leaf: &str| format!("{path}.{leaf}");
+    let layer = |conv: &str, norm: &str, channels, kernel| {
+        ConvBn::new(
+            format!("{path}.{conv}"),
+            format!("{path}.{norm}"),
+            channels,
+            kernel,
+        )
+    };
+    let depthwise = |norm: &str| {
+        layer("conv_dw", norm, [wide, wide], stage.kernel)
+            .stride(stride)
+            .groups(wide)
+    };
     let mut x = input;
     // timm numbers the norms of a block in order, and calls the last 1 x 1 `conv_pwl` where a first one exists.
     let last = if stage.expansion == 1 {
-        x = conv_bn(
-            b,
-            x,
-            &name("conv_dw"),
-            &name("bn1"),
-            [wide, wide],
-            stage.kernel,
-            stride,
-            wide,
-            false,
-        );
+        x = b.conv_bn(x, depthwise("bn1"));
         ("conv_pw", "bn2")
     } else {
-        x = conv_bn(
-            b,
-            x,
-            &name("conv_pw"),
-            &name("bn1"),
-            [channels, wide],
-            1,
-            1,
-            1,
-            false,
-        );
+        x = b.conv_bn(x, layer("conv_pw", "bn1", [channels, wide], 1));
         x = b.push(Op::Relu6, &[x]);
-        x = conv_bn(
-            b,
-            x,
-            &name("conv_dw"),
-            &name("bn2"),
-            [wide, wide],
-            stage.kernel,
-            stride,
-            wide,
-            false,
-        );
+        x = b.conv_bn(x, depthwise("bn2"));
         ("conv_pwl", "bn3")
     };
     x = b.push(Op::Relu6, &[x]);
-    x = conv_bn(
-        b,
-        x,
-        &name(last.0),
-        &name(last.1),
-        [wide, out],
-        1,
-        1,
-        1,
-        residual,
-    );
+    let narrow = layer(last.0, last.1, [wide, out], 1).last_in_residual(residual);
+    x = b.conv_bn(x, narrow);
     if residual {
         b.push(Op::Add, &[x, input])
     } else {
         x
     }
-}
-
-#[allow(clippy::too_many_arguments)] // the numbers of one layer, spelt in the order papers give them
-fn conv_bn(
-    b: &mut Builder,
-    input: usize,
-    conv: &str,
-    norm: &str,
-    [in_channels, out_channels]: [usize; 2],
-    kernel: usize,
-    stride: usize,
-    groups: usize,
-    last_in_residual: bool,
-) -> usize {
-    // At stride 1 SAME is the symmetric border, whatever the size.
-    let padding = if stride == 1 {
-        Padding::Explicit(kernel / 2)
-    } else {
-        Padding::SameUpper
-    };
-    let x = b.conv(
-        input,
-        Conv {
-            name: conv.into(),
-            in_channels,
-            out_channels,
-            kernel,
-            stride,
-            padding,
-            groups,
-        },
-    );
-    let norm = BatchNorm {
-        name: norm.into(),
-        channels: out_channels,
-        eps: 1e-3,
-        momentum: 0.1,
-        last_in_residual,
-    };
-    b.push(Op::BatchNorm(norm), &[x])
 }

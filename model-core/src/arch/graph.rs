@@ -70,6 +70,24 @@ pub struct Conv {
     pub groups: usize,
 }
 
+impl Conv {
+    /// Shape of its weight: `[out, in / groups, kernel, kernel]`.
+    pub fn weight_shape(&self) -> [usize; 4] {
+        [
+            self.out_channels,
+            self.in_channels / self.groups,
+            self.kernel,
+            self.kernel,
+        ]
+    }
+
+    /// Pixels along one axis of its output, for `input` pixels.
+    pub fn output_side(&self, input: usize) -> usize {
+        let (before, after) = self.padding.resolve(input, self.kernel, self.stride);
+        window_count(input + before + after, self.kernel, self.stride)
+    }
+}
+
 /// The border of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
@@ -221,12 +239,7 @@ impl Graph {
         for node in &self.nodes {
             match &node.op {
                 Op::Conv(conv) => {
-                    let shape = vec![
-                        conv.out_channels,
-                        conv.in_channels / conv.groups,
-                        conv.kernel,
-                        conv.kernel,
-                    ];
+                    let shape = conv.weight_shape().to_vec();
                     push(&conv.name, "weight", shape, TensorKind::Weight);
                 }
                 Op::BatchNorm(norm) => {
@@ -296,17 +309,11 @@ impl Graph {
                     height,
                     width,
                 },
-                (Op::Conv(conv), Some(Shape::Map { height, width, .. })) => {
-                    let side = |input| {
-                        let (before, after) = conv.padding.resolve(input, conv.kernel, conv.stride);
-                        window_count(input + before + after, conv.kernel, conv.stride)
-                    };
-                    Shape::Map {
-                        channels: conv.out_channels,
-                        height: side(height),
-                        width: side(width),
-                    }
-                }
+                (Op::Conv(conv), Some(Shape::Map { height, width, .. })) => Shape::Map {
+                    channels: conv.out_channels,
+                    height: conv.output_side(height),
+                    width: conv.output_side(width),
+                },
                 (
                     Op::MaxPool {
                         kernel,
@@ -373,23 +380,82 @@ impl Graph {
     }
 }
 
-fn window_count(padded: usize, kernel: usize, stride: usize) -> usize {
+/// How many windows of `kernel` pixels fit into `padded` pixels at steps of `stride`.
+pub fn window_count(padded: usize, kernel: usize, stride: usize) -> usize {
     padded.saturating_sub(kernel) / stride + 1
+}
+
+/// What all convolutions of a family share.
+pub(super) struct Style {
+    /// The border for a kernel and a stride.
+    pub(super) padding: fn(usize, usize) -> Padding,
+    /// BatchNorm's epsilon.
+    pub(super) eps: f64,
+}
+
+/// A convolution with the BatchNorm behind it; stride and groups are 1 unless set.
+pub(super) struct ConvBn {
+    conv: Conv,
+    norm: String,
+    last_in_residual: bool,
+}
+
+impl ConvBn {
+    /// Module paths of both, channels in and out, and the window.
+    pub(super) fn new(
+        conv: impl Into<String>,
+        norm: impl Into<String>,
+        [in_channels, out_channels]: [usize; 2],
+        kernel: usize,
+    ) -> Self {
+        Self {
+            conv: Conv {
+                name: conv.into(),
+                in_channels,
+                out_channels,
+                kernel,
+                stride: 1,
+                padding: Padding::Explicit(0),
+                groups: 1,
+            },
+            norm: norm.into(),
+            last_in_residual: false,
+        }
+    }
+
+    pub(super) fn stride(mut self, stride: usize) -> Self {
+        self.conv.stride = stride;
+        self
+    }
+
+    pub(super) fn groups(mut self, groups: usize) -> Self {
+        self.conv.groups = groups;
+        self
+    }
+
+    /// Its norm is the last before a residual sum.
+    pub(super) fn last_in_residual(mut self, last: bool) -> Self {
+        self.last_in_residual = last;
+        self
+    }
 }
 
 /// Builds a graph node by node; the families' lowering code uses it.
 pub(super) struct Builder {
     nodes: Vec<Node>,
+    style: Style,
 }
 
 impl Builder {
-    pub(super) fn new(channels: usize) -> (Self, usize) {
+    pub(super) fn new(channels: usize, style: Style) -> (Self, usize) {
+        let input = Node {
+            op: Op::Input { channels },
+            inputs: vec![],
+        };
         (
             Self {
-                nodes: vec![Node {
-                    op: Op::Input { channels },
-                    inputs: vec![],
-                }],
+                nodes: vec![input],
+                style,
             },
             0,
         )
@@ -403,8 +469,19 @@ impl Builder {
         self.nodes.len() - 1
     }
 
-    pub(super) fn conv(&mut self, input: usize, conv: Conv) -> usize {
-        self.push(Op::Conv(conv), &[input])
+    /// Convolution and BatchNorm.
+    pub(super) fn conv_bn(&mut self, input: usize, layer: ConvBn) -> usize {
+        let mut conv = layer.conv;
+        conv.padding = (self.style.padding)(conv.kernel, conv.stride);
+        let norm = BatchNorm {
+            name: layer.norm,
+            channels: conv.out_channels,
+            eps: self.style.eps,
+            momentum: 0.1,
+            last_in_residual: layer.last_in_residual,
+        };
+        let x = self.push(Op::Conv(conv), &[input]);
+        self.push(Op::BatchNorm(norm), &[x])
     }
 
     pub(super) fn finish(self) -> Graph {

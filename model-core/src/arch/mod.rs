@@ -8,7 +8,9 @@ mod graph;
 mod resnet;
 
 pub use efficientnet::EfficientNetLite;
-pub use graph::{BatchNorm, Conv, Graph, Linear, Node, Op, Padding, Shape, TensorKind, TensorSpec};
+pub use graph::{
+    BatchNorm, Conv, Graph, Linear, Node, Op, Padding, Shape, TensorKind, TensorSpec, window_count,
+};
 pub use resnet::{Block, ResNet, Stage, Stem};
 
 /// A network's description: a name, a family's numbers, a number of classes.

@@ -3,7 +3,7 @@
 //! He et al. 2015 with torchvision's v1.5 bottleneck (the stride sits in the 3 x 3 convolution); wide and ResNeXt
 //! variants (Zagoruyko 2016, Xie 2017); the CIFAR form with a 3 x 3 stem and three stages, projection shortcuts.
 
-use super::graph::{BatchNorm, Builder, Conv, Graph, Linear, Op, Padding};
+use super::graph::{Builder, ConvBn, Graph, Linear, Op, Padding, Style};
 
 /// A residual network.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,45 +92,25 @@ impl ResNet {
 
     /// The graph with `num_classes` logits.
     pub fn graph(&self, num_classes: usize) -> Graph {
-        let (mut b, input) = Builder::new(3);
+        let style = Style {
+            padding: |kernel, _| Padding::Explicit(kernel / 2),
+            eps: 1e-5,
+        };
+        let (mut b, input) = Builder::new(3, style);
+        let stem = |channels, kernel| ConvBn::new("conv1", "bn1", [3, channels], kernel);
         let (mut x, mut channels) = match self.stem {
             Stem::ImageNet { channels } => {
-                let x = conv_bn(
-                    &mut b,
-                    input,
-                    Names::new("conv1", "bn1"),
-                    3,
-                    channels,
-                    7,
-                    2,
-                    1,
-                    false,
-                );
+                let x = b.conv_bn(input, stem(channels, 7).stride(2));
                 let x = b.push(Op::Relu, &[x]);
-                (
-                    b.push(
-                        Op::MaxPool {
-                            kernel: 3,
-                            stride: 2,
-                            padding: 1,
-                        },
-                        &[x],
-                    ),
-                    channels,
-                )
+                let pool = Op::MaxPool {
+                    kernel: 3,
+                    stride: 2,
+                    padding: 1,
+                };
+                (b.push(pool, &[x]), channels)
             }
             Stem::Cifar { channels } => {
-                let x = conv_bn(
-                    &mut b,
-                    input,
-                    Names::new("conv1", "bn1"),
-                    3,
-                    channels,
-                    3,
-                    1,
-                    1,
-                    false,
-                );
+                let x = b.conv_bn(input, stem(channels, 3));
                 (b.push(Op::Relu, &[x]), channels)
             }
         };
@@ -162,15 +142,20 @@ impl ResNet {
         planes: usize,
         stride: usize,
     ) -> (usize, usize) {
-        let names = |i: usize| Names::new(format!("{path}.conv{i}"), format!("{path}.bn{i}"));
+        let layer = |i: usize, channels, kernel| {
+            ConvBn::new(
+                format!("{path}.conv{i}"),
+                format!("{path}.bn{i}"),
+                channels,
+                kernel,
+            )
+        };
         let (main, out) = match self.block {
             Block::Basic => {
-                let x = conv_bn(b, input, names(1), channels, planes, 3, stride, 1, false);
+                let x = b.conv_bn(input, layer(1, [channels, planes], 3).stride(stride));
                 let x = b.push(Op::Relu, &[x]);
-                (
-                    conv_bn(b, x, names(2), planes, planes, 3, 1, 1, true),
-                    planes,
-                )
+                let last = layer(2, [planes, planes], 3).last_in_residual(true);
+                (b.conv_bn(x, last), planes)
             }
             Block::Bottleneck {
                 groups,
@@ -178,71 +163,23 @@ impl ResNet {
             } => {
                 let width = planes * width_per_group / 64 * groups;
                 let out = planes * 4;
-                let x = conv_bn(b, input, names(1), channels, width, 1, 1, 1, false);
+                let x = b.conv_bn(input, layer(1, [channels, width], 1));
                 let x = b.push(Op::Relu, &[x]);
-                let x = conv_bn(b, x, names(2), width, width, 3, stride, groups, false);
+                let middle = layer(2, [width, width], 3).stride(stride).groups(groups);
+                let x = b.conv_bn(x, middle);
                 let x = b.push(Op::Relu, &[x]);
-                (conv_bn(b, x, names(3), width, out, 1, 1, 1, true), out)
+                let last = layer(3, [width, out], 1).last_in_residual(true);
+                (b.conv_bn(x, last), out)
             }
         };
         let shortcut = if stride != 1 || channels != out {
-            let names = Names::new(
-                format!("{path}.downsample.0"),
-                format!("{path}.downsample.1"),
-            );
-            conv_bn(b, input, names, channels, out, 1, stride, 1, false)
+            let [conv, norm] = [0, 1].map(|i| format!("{path}.downsample.{i}"));
+            let projection = ConvBn::new(conv, norm, [channels, out], 1);
+            b.conv_bn(input, projection.stride(stride))
         } else {
             input
         };
         let sum = b.push(Op::Add, &[main, shortcut]);
         (b.push(Op::Relu, &[sum]), out)
     }
-}
-
-/// Module paths of a convolution and its BatchNorm.
-struct Names {
-    conv: String,
-    norm: String,
-}
-
-impl Names {
-    fn new(conv: impl Into<String>, norm: impl Into<String>) -> Self {
-        Self {
-            conv: conv.into(),
-            norm: norm.into(),
-        }
-    }
-}
-
-#[allow(clippy::too_many_arguments)] // the numbers of one layer, spelt in the order papers give them
-fn conv_bn(
-    b: &mut Builder,
-    input: usize,
-    names: Names,
-    in_channels: usize,
-    out_channels: usize,
-    kernel: usize,
-    stride: usize,
-    groups: usize,
-    last_in_residual: bool,
-) -> usize {
-    let padding = Padding::Explicit(kernel / 2);
-    let conv = Conv {
-        name: names.conv,
-        in_channels,
-        out_channels,
-        kernel,
-        stride,
-        padding,
-        groups,
-    };
-    let x = b.conv(input, conv);
-    let norm = BatchNorm {
-        name: names.norm,
-        channels: out_channels,
-        eps: 1e-5,
-        momentum: 0.1,
-        last_in_residual,
-    };
-    b.push(Op::BatchNorm(norm), &[x])
 }
