@@ -1,4 +1,4 @@
-// The handles that Rust owns: a store, a process group, a reducer. Each is freed once, by its own `tx_*_free`.
+// The handles that Rust owns: a store, a process group, a collective under way, a reducer. Each is freed once, by its own `tx_*_free`.
 #pragma once
 
 #include "common.h"
@@ -17,6 +17,12 @@ struct TxGroup {
   c10::intrusive_ptr<c10d::ProcessGroup> group;
   at::DeviceType device;
   std::chrono::milliseconds timeout;
+};
+
+// The tensor is kept until the collective is done, whoever lets go of it first.
+struct TxWork {
+  c10::intrusive_ptr<c10d::Work> work;
+  at::Tensor tensor;
 };
 
 namespace tx {

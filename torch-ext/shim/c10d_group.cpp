@@ -1,5 +1,5 @@
-// Process groups and the collectives on tensors. Every collective waits for its end, so an error comes back from the
-// call that met it.
+// Process groups and the collectives on tensors. Every collective but tx_all_reduce_start waits for its end, so an
+// error comes back from the call that met it.
 #include "c10d.h"
 
 #include <ATen/ATen.h>
@@ -51,6 +51,11 @@ TX_API int tx_group_shutdown(TxGroup* group) noexcept {
   return tx::guarded([&] { group->group->shutdown(); });
 }
 
+// How many collectives this rank has begun on the group.
+TX_API int tx_group_begun(TxGroup* group, uint64_t* out) noexcept {
+  return tx::guarded([&] { *out = group->group->getDefaultBackend()->getSequenceNumberForGroup(); });
+}
+
 TX_API int tx_group_abort(TxGroup* group) noexcept {
   return tx::guarded([&] { group->group->abort(); });
 }
@@ -72,6 +77,27 @@ TX_API int tx_all_reduce(TxGroup* group, at::Tensor* tensor, int op) noexcept {
       tensor->detach().copy_(dense);
     }
   });
+}
+
+// A sum in place, under way when this returns. `tensor` must be dense; it is read again after tx_work_wait.
+TX_API int tx_all_reduce_start(TxGroup* group, at::Tensor* tensor, TxWork** out) noexcept {
+  return tx::guarded([&] {
+    TORCH_CHECK(tensor->is_contiguous(), "expected a contiguous tensor");
+    c10d::AllreduceOptions options;
+    options.timeout = group->timeout;
+    auto detached = tensor->detach();
+    std::vector<at::Tensor> tensors{detached};
+    auto work = group->group->allreduce(tensors, options);
+    *out = new TxWork{std::move(work), std::move(detached)};
+  });
+}
+
+TX_API int tx_work_wait(TxWork* work) noexcept {
+  return tx::guarded([&] { work->work->wait(); });
+}
+
+TX_API void tx_work_free(TxWork* work) noexcept {
+  tx::guarded([&] { delete work; });
 }
 
 TX_API int tx_broadcast(TxGroup* group, at::Tensor* const* tensors, size_t count, int root) noexcept {

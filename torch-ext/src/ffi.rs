@@ -31,6 +31,10 @@ pub(crate) struct TxGroup {
     opaque: [u8; 0],
 }
 #[repr(C)]
+pub(crate) struct TxWork {
+    opaque: [u8; 0],
+}
+#[repr(C)]
 pub(crate) struct TxReducer {
     opaque: [u8; 0],
 }
@@ -235,6 +239,14 @@ unsafe extern "C" {
     pub(crate) fn tx_group_shutdown(group: *mut TxGroup) -> c_int;
     pub(crate) fn tx_group_abort(group: *mut TxGroup) -> c_int;
     pub(crate) fn tx_all_reduce(group: *mut TxGroup, tensor: Raw, op: c_int) -> c_int;
+    pub(crate) fn tx_group_begun(group: *mut TxGroup, out: *mut u64) -> c_int;
+    pub(crate) fn tx_all_reduce_start(
+        group: *mut TxGroup,
+        tensor: Raw,
+        out: *mut *mut TxWork,
+    ) -> c_int;
+    pub(crate) fn tx_work_wait(work: *mut TxWork) -> c_int;
+    pub(crate) fn tx_work_free(work: *mut TxWork);
     pub(crate) fn tx_broadcast(
         group: *mut TxGroup,
         tensors: *const Raw,

@@ -88,6 +88,22 @@ fn collectives(store: &Store, group: &ProcessGroup) {
             "{op:?}"
         );
     }
+    // Two sums under way at once, waited for in the other order.
+    let sums: Vec<_> = [1.0, 10.0]
+        .map(|factor| group.begin_sum(Tensor::full([3], factor * (rank + 1.0), FLOAT)))
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    for (sum, factor) in sums.into_iter().zip([1.0, 10.0]).rev() {
+        let expected = Tensor::full([3], factor * size * (size + 1.0) / 2.0, FLOAT);
+        assert!(sum.wait().unwrap().equal(&expected));
+    }
+    drop(group.begin_sum(Tensor::ones([3], FLOAT)).unwrap());
+    assert!(
+        group
+            .begin_sum(Tensor::ones([2, 3], FLOAT).transpose(0, 1))
+            .is_err()
+    );
     let tensors = [
         Tensor::full([5], rank, FLOAT),
         Tensor::full([2], rank as i64, (Kind::Int64, Device::Cpu)),
@@ -175,6 +191,7 @@ fn reducer(group: &ProcessGroup, find_unused: bool) {
             // Two micro-batches; only the second communicates.
             let half = rows / 2;
             for (start, synchronise) in [(0, false), (half, true)] {
+                let begun = group.begun().unwrap();
                 if synchronise {
                     reducer.before_forward().unwrap();
                 }
@@ -184,6 +201,15 @@ fn reducer(group: &ProcessGroup, find_unused: bool) {
                     reducer.before_backward(&loss).unwrap();
                 }
                 loss.f_backward().unwrap();
+                // A micro-batch that only accumulates communicates nothing. In the first step the buckets are not yet
+                // what they will be, and afterwards their order is told, too.
+                let exchanges = group.begun().unwrap() - begun;
+                if !synchronise {
+                    assert_eq!(exchanges, 0, "step {step}");
+                } else if step > 1 {
+                    let buckets = reducer.overlap().unwrap().buckets as u64;
+                    assert_eq!(exchanges, buckets + u64::from(find_unused), "step {step}");
+                }
             }
             reducer.check_finished().unwrap();
 

@@ -206,6 +206,19 @@ impl ProcessGroup {
         }
     }
 
+    /// How many collectives this rank has begun, the reducer's buckets included.
+    ///
+    /// # Errors
+    /// Only what the backend reports.
+    pub fn begun(&self) -> Result<u64, Error> {
+        let mut count = 0;
+        // SAFETY: a live group and a local.
+        check("group statistics", unsafe {
+            ffi::tx_group_begun(self.raw, &mut count)
+        })?;
+        Ok(count)
+    }
+
     /// Ends the group in good order. Call it on every rank before the program ends (NCCL's watchdog needs it).
     ///
     /// # Errors

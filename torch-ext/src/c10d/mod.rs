@@ -5,9 +5,11 @@
 //! processes, noticing dead ones and sharding data belong to `train`.
 
 mod group;
+mod pending;
 mod reducer;
 mod store;
 
 pub use group::{GlooAddress, ProcessGroup, ReduceOp, nccl_available};
+pub use pending::PendingSum;
 pub use reducer::{Overlap, Reducer, ReducerOptions};
 pub use store::Store;
