@@ -53,6 +53,16 @@ pub trait World {
         Ok(())
     }
 
+    /// Begins to ask all processes `flags`, in the background: [`World::answer`] takes it up.
+    fn ask(&mut self, _flags: [bool; 2]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Each flag of the last question: true everywhere where it was true anywhere. None: there is nobody to ask.
+    fn answer(&mut self) -> Result<Option<[bool; 2]>> {
+        Ok(None)
+    }
+
     /// True everywhere as soon as it is true anywhere.
     fn any(&mut self, flag: bool) -> Result<bool> {
         let mut value = [f64::from(u8::from(flag))];

@@ -15,12 +15,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use torch_ext::c10d::Store;
 
-use super::beacon;
+use super::signs;
 
 /// After the first failure the others have so long to notice and to say what they know.
 const GRACE: Duration = Duration::from_secs(5);
 /// Between the signal that asks a rank to end and the one that ends it.
-const KILL_AFTER: Duration = Duration::from_secs(5);
+const KILL_AFTER: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(50);
 /// A run that was asked to stop may take so long to save.
 const STOP_PATIENCE: Duration = Duration::from_secs(120);
@@ -38,7 +38,7 @@ pub struct LaunchArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_restarts: u32,
     /// A process that keeps the others waiting longer than this is given up
-    #[arg(long, value_name = "SECONDS", default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 35, value_parser = clap::value_parser!(u64).range(1..))]
     pub rank_timeout_secs: u64,
 }
 
@@ -216,7 +216,7 @@ fn run(
         None => Attempt::Ended(codes.into_iter().max().unwrap_or(0)),
         Some(code) => Attempt::Failed {
             code,
-            has_begun: (0..count).any(|rank| beacon::has_begun(&keys, rank)),
+            has_begun: (0..count).any(|rank| signs::has_begun(&keys, rank)),
             run_dir: keys
                 .try_get("run_dir")?
                 .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
@@ -325,7 +325,7 @@ fn supervise(ranks: &mut [Rank], keys: &Store, signals: &mut Signals) -> Result<
             let code = exit_code(status);
             if is_failure(status, asked_to_stop.is_some()) {
                 let place =
-                    beacon::place_of(keys, rank.number).unwrap_or_else(|| "before it began".into());
+                    signs::place_of(keys, rank.number).unwrap_or_else(|| "before it began".into());
                 let what = describe(status);
                 eprintln!(
                     "rank {} (process {}) {what} {place}",

@@ -1,10 +1,11 @@
 //! Training with several processes: who is who (`placement`), starting them (`launch`), working together (`ranks`), and
-//! noticing who is missing (`beacon`). The training loop sees none of it but [`crate::world::World`].
+//! noticing who is missing (`beacon`, `signs`). The training loop sees none of it but [`crate::world::World`].
 
 mod beacon;
 mod launch;
 mod placement;
 mod ranks;
+mod signs;
 
 pub use launch::{LaunchArgs, end_with_launcher, launch};
 pub use placement::Placement;

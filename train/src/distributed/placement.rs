@@ -34,6 +34,11 @@ impl Placement {
         Self::read(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
+    /// Whether this process is the one that serves the store.
+    pub fn serves_the_store(&self) -> bool {
+        self.rank == 0 && !self.store_is_served
+    }
+
     fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
         let number = |name: &str| -> Result<Option<usize>> {
             get(name)

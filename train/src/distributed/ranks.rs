@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tch::{Device, Kind, Tensor};
 use torch_ext::c10d::{
-    GlooAddress, Overlap, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store,
+    GlooAddress, Overlap, PendingSum, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store,
 };
 
 use super::beacon::Beacon;
@@ -38,8 +38,7 @@ impl Session {
             size,
             ..
         } = placement;
-        let serve = rank == 0 && !placement.store_is_served;
-        let store = if serve {
+        let store = if placement.serves_the_store() {
             Store::serve(port, MEETING_TIMEOUT)
                 .with_context(|| format!("rank 0 cannot serve the store on port {port}"))?
         } else {
@@ -114,6 +113,7 @@ impl Session {
             beacon: Rc::clone(&self.beacon),
             timeout: self.timeout,
             reducer: None,
+            question: None,
             data: None,
             control: Rc::new(control),
         })
@@ -154,8 +154,9 @@ pub struct Ranks {
     store: Store,
     beacon: Rc<Beacon>,
     timeout: Duration,
-    // In this order: the reducer goes before its group.
+    // In this order: the reducer and what is under way go before their group.
     reducer: Option<Reducer>,
+    question: Option<PendingSum>,
     /// Over the device of the parameters; none before they are attached.
     data: Option<Rc<ProcessGroup>>,
     /// Over the CPU, for numbers.
@@ -276,6 +277,21 @@ impl World for Ranks {
         })
     }
 
+    fn ask(&mut self, flags: [bool; 2]) -> Result<()> {
+        let flags = flags.map(|flag| f32::from(u8::from(flag)));
+        self.question = Some(self.control.begin_sum(Tensor::from_slice(&flags))?);
+        Ok(())
+    }
+
+    fn answer(&mut self) -> Result<Option<[bool; 2]>> {
+        let Some(question) = self.question.take() else {
+            return Ok(Some([false; 2]));
+        };
+        let sums = self.beacon.exchange(|| Ok(question.wait()?))?;
+        let flag = |index| Ok::<_, anyhow::Error>(sums.f_double_value(&[index])? > 0.0);
+        Ok(Some([flag(0)?, flag(1)?]))
+    }
+
     fn norm_group(&self) -> Option<Rc<ProcessGroup>> {
         self.data.clone()
     }
@@ -293,6 +309,7 @@ impl World for Ranks {
         self.beacon.meet("end")?;
         self.reducer = None;
         self.data().shutdown()?;
+        self.beacon.leave(self.placement.serves_the_store());
         Ok(())
     }
 }

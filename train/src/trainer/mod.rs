@@ -112,11 +112,13 @@ impl Trainer {
 
     /// The signal to stop for, if any process received one.
     fn agreed_stop(&mut self) -> Result<Option<i32>> {
-        let received = self.stop.received();
-        if self.world.any(received.is_some())? {
-            return Ok(Some(received.unwrap_or(signal_hook::consts::SIGTERM)));
-        }
-        Ok(None)
+        let is_stop = self.world.any(self.stop.received().is_some())?;
+        Ok(is_stop.then(|| self.signal()))
+    }
+
+    /// The signal to stop for: this process's own, else that of whoever asks to end a job.
+    fn signal(&self) -> i32 {
+        self.stop.received().unwrap_or(signal_hook::consts::SIGTERM)
     }
 
     /// Trains the rest of the present epoch; the signal that ended it early, if one did.
@@ -142,7 +144,14 @@ impl Trainer {
         let mut batches = source.train(epoch, first, side)?;
         while self.progress.step_in_epoch < self.steps_per_epoch {
             let started = Instant::now();
+            let wishes = self.wishes();
+            // Answered while the step computes.
+            self.world.ask(wishes)?;
             self.step(&mut batches)?;
+            let [stop, save] = match self.world.answer()? {
+                Some(agreed) => agreed,
+                None => self.wishes(),
+            };
             let secs = started.elapsed().as_secs_f64();
             self.progress.running.secs += secs;
             self.progress.elapsed_secs += secs;
@@ -152,10 +161,10 @@ impl Trainer {
                 self.reporter.show(&moment);
             }
             let unfinished = self.progress.step_in_epoch < self.steps_per_epoch;
-            let stop = self.agreed_stop()?;
-            if unfinished && (stop.is_some() || self.is_save_due()?) {
+            if unfinished && (stop || save || self.is_save_step()) {
                 self.save_within_epoch()?;
             }
+            let stop = stop.then(|| self.signal());
             if let Some(signal) = stop
                 && unfinished
             {
@@ -174,14 +183,18 @@ impl Trainer {
         Ok(None)
     }
 
-    /// The same answer on every process: clocks differ, so it is asked by all of all.
-    fn is_save_due(&mut self) -> Result<bool> {
-        let settings = &self.recipe.checkpoints;
-        let by_steps = settings.save_every_steps > 0
-            && self.progress.step.is_multiple_of(settings.save_every_steps);
+    /// What this process wants: to stop, because a signal came; to save, because it is time. Clocks and signals differ
+    /// between processes, so the others are asked.
+    fn wishes(&self) -> [bool; 2] {
+        let interval = self.recipe.checkpoints.save_every_minutes;
         let minutes = self.last_save.elapsed().as_secs_f64() / 60.0;
-        let by_time = settings.save_every_minutes > 0.0 && minutes >= settings.save_every_minutes;
-        Ok(by_steps || (settings.save_every_minutes > 0.0 && self.world.any(by_time)?))
+        let is_time = interval > 0.0 && minutes >= interval;
+        [self.stop.received().is_some(), is_time]
+    }
+
+    fn is_save_step(&self) -> bool {
+        let every = self.recipe.checkpoints.save_every_steps;
+        every > 0 && self.progress.step.is_multiple_of(every)
     }
 
     /// Saves in the middle of an epoch, with the epoch's sums over all processes.
