@@ -156,7 +156,10 @@ pub fn side_files(manifest: &Manifest) -> Result<Vec<(&'static str, String)>> {
     let config = json!({
         "architectures": [manifest.arch],
         "model_type": "timm_wrapper",
-        "num_labels": labels.len(),
+        // timm's own keys: transformers computes its `num_labels` and `id2label` from them.
+        "architecture": manifest.arch,
+        "num_classes": labels.len(),
+        "label_names": labels,
         "problem_type": "single_label_classification",
         "id2label": id2label,
         "label2id": label2id,
