@@ -237,7 +237,7 @@ fn check_sizes(model: &TypedModel) -> TractResult<()> {
 pub(super) fn chain(error: &TractError) -> String {
     let parts: Vec<String> = error
         .chain()
-        .map(|cause| image_data::text::one_line(cause))
+        .map(image_data::text::one_line)
         .collect();
     image_data::text::short_line(parts.join(": "), 600)
 }
