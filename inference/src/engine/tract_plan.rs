@@ -235,10 +235,7 @@ fn check_sizes(model: &TypedModel) -> TractResult<()> {
 
 /// One line from tract's error and its causes.
 pub(super) fn chain(error: &TractError) -> String {
-    let parts: Vec<String> = error
-        .chain()
-        .map(image_data::text::one_line)
-        .collect();
+    let parts: Vec<String> = error.chain().map(image_data::text::one_line).collect();
     image_data::text::short_line(parts.join(": "), 600)
 }
 
