@@ -45,6 +45,12 @@ def randomise(model, seed):
         norm.bias.copy_(torch.randn(norm.num_features, generator=generator) * 0.1)
         norm.reset_running_stats()
         norm.momentum = None  # the mean over batches
+    # In trained ResNets a block adds little to its shortcut. With weights near 1 the deeper networks amplify rounding: PyTorch's own
+    # float32 then differs from its float64 by 6e-4 in resnet152, and the bound would judge PyTorch.
+    for block in model.modules():
+        if isinstance(block, (torchvision.models.resnet.BasicBlock, torchvision.models.resnet.Bottleneck)):
+            last = block.bn3 if hasattr(block, "bn3") else block.bn2
+            last.weight.copy_(torch.rand(last.num_features, generator=generator) * 0.2 + 0.1)
     model.train()
     for _ in range(2):
         model(torch.randn(8, 3, 96, 96, generator=generator))
