@@ -101,9 +101,14 @@ impl Beacon {
 
     /// Runs what needs others to end; should it not, the watchdog ends this process.
     fn watched<T>(&self, body: impl FnOnce() -> T) -> T {
+        self.watched_after(Duration::ZERO, body)
+    }
+
+    /// [`Beacon::watched`], for what follows on an exchange that has taken `waited` already.
+    fn watched_after<T>(&self, waited: Duration, body: impl FnOnce() -> T) -> T {
         let since = &self.shared.waiting_since;
-        let now = self.shared.start.elapsed().as_millis() as u64;
-        since.store(now.max(1), Ordering::Relaxed);
+        let began = self.shared.start.elapsed().saturating_sub(waited);
+        since.store((began.as_millis() as u64).max(1), Ordering::Relaxed);
         let result = body();
         since.store(0, Ordering::Relaxed);
         result
@@ -163,7 +168,8 @@ impl Beacon {
             .filter_map(|cause| cause.downcast_ref::<torch_ext::Error>())
             .any(torch_ext::Error::is_exchange);
         if is_bare && is_exchange {
-            let cause = self.watched(|| blame(&self.shared));
+            // The exchange has had its time: a store that does not answer now, either, is waited for no longer.
+            let cause = self.watched_after(self.shared.timeout, || blame(&self.shared));
             error.context(cause)
         } else {
             error
@@ -177,7 +183,7 @@ impl Beacon {
             *failure = Some(line);
         }
         // The process ends next: what the store says to it changes nothing.
-        self.shared.give_sign().ok();
+        self.watched_after(self.shared.timeout, || self.shared.give_sign().ok());
     }
 }
 
