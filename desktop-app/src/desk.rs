@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::intake;
+use crate::platform::{self, Works};
 
 /// What a dialog is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub enum Picked {
     Chosen(Vec<PathBuf>),
     /// The user closed it.
     Closed,
-    /// It closed at once: there is probably no dialog on this system.
+    /// None is known on this system, or it closed at once.
     NoDialog,
 }
 
@@ -76,8 +77,7 @@ impl Desk for RealDesk {
         let finish = move |chosen: Option<Vec<PathBuf>>| {
             answer(match chosen {
                 Some(paths) => Picked::Chosen(paths),
-                None if begun.elapsed() < TOO_FAST => Picked::NoDialog,
-                None => Picked::Closed,
+                None => unanswered(begun.elapsed(), platform::dialog().0),
             });
         };
         match what {
@@ -116,6 +116,16 @@ impl Desk for RealDesk {
 
     fn paste(&self, answer: Answer<Pasted>) {
         wait("paste", move || answer(read_clipboard()));
+    }
+}
+
+/// What no answer of a dialog means: nobody closes one so fast, and a system that has none (a busy one may take its time to
+/// say so) did not show one.
+fn unanswered(after: Duration, dialog: Works) -> Picked {
+    if after < TOO_FAST || dialog != Works::Yes {
+        Picked::NoDialog
+    } else {
+        Picked::Closed
     }
 }
 
@@ -186,6 +196,14 @@ pub fn encode_png(width: u32, height: u32, rgba: &[u8]) -> Result<Arc<[u8]>, Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_answer_from_a_system_without_dialogs_is_no_closing() {
+        let (soon, later) = (Duration::from_millis(20), Duration::from_secs(3));
+        assert_eq!(unanswered(soon, Works::Yes), Picked::NoDialog);
+        assert_eq!(unanswered(later, Works::Yes), Picked::Closed);
+        assert_eq!(unanswered(later, Works::Perhaps), Picked::NoDialog);
+    }
 
     #[test]
     fn pictures_survive_the_way_through_png() {

@@ -100,7 +100,8 @@ pub struct ProofArgs {
     /// Use at most this many of the images.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub verify_images: usize,
-    /// Engines to compare, comma separated: tract, onnxruntime. Default: tract, and ONNX Runtime where it is found.
+    /// Engines to compare, comma separated: kernels, tract, onnxruntime. Default: our kernels where they compute the
+    /// whole network, tract, and ONNX Runtime where it is found.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub engines: Vec<String>,
     /// The ONNX Runtime library to load.

@@ -62,6 +62,8 @@ pub struct NodeLine {
 #[derive(Debug, Serialize)]
 pub struct EngineVerdict {
     pub loads: bool,
+    /// The engine that `infer-cli` would take, with what it says of itself.
+    pub engine: Option<String>,
     pub load_millis: f64,
     pub run_millis: Option<f64>,
     pub labels: usize,
@@ -337,6 +339,7 @@ fn ask_engine(path: &Path) -> EngineVerdict {
     let load_millis = started.elapsed().as_secs_f64() * 1e3;
     let mut verdict = EngineVerdict {
         loads: false,
+        engine: None,
         load_millis,
         run_millis: None,
         labels: 0,
@@ -348,6 +351,11 @@ fn ask_engine(path: &Path) -> EngineVerdict {
         Err(error) => verdict.error = Some(error.to_string()),
         Ok(classifier) => {
             verdict.loads = true;
+            let model = classifier.model();
+            verdict.engine = Some(match &model.engine_note {
+                Some(note) => format!("{} ({note})", model.engine),
+                None => model.engine.to_string(),
+            });
             verdict.labels = classifier.labels().len();
             verdict.first_labels = classifier
                 .labels()
@@ -455,14 +463,15 @@ pub fn lines(summary: &Summary, nodes: bool) -> Vec<String> {
     }
     let engine = &summary.engine;
     match (&engine.error, engine.run_millis) {
-        (Some(error), _) => lines.push(row("tract", format!("cannot use it: {error}"))),
+        (Some(error), _) => lines.push(row("infer-cli", format!("cannot use it: {error}"))),
         (None, run) => {
             let run = run.map_or(String::new(), |millis| {
                 format!(", first image in {millis:.0} ms")
             });
+            let name = engine.engine.as_deref().unwrap_or("none");
             lines.push(row(
-                "tract",
-                format!("loads in {:.0} ms{run}", engine.load_millis),
+                "engine",
+                format!("{name}, loads in {:.0} ms{run}", engine.load_millis),
             ));
             let first = engine.first_labels.join(", ");
             lines.push(row("labels", format!("{} ({first}, ...)", engine.labels)));

@@ -70,6 +70,30 @@ fn a_checkpoint_of_ours_needs_no_other_flag_and_verifies_later() {
         command
     };
     verify().assert().success().stdout(contains("verified"));
+
+    // Without a list the engine that infer-cli takes is among those compared, and inspect names it.
+    let ours = inference::engine::kernels_here().is_some();
+    let expected = if ours {
+        "            kernels "
+    } else {
+        "            tract "
+    };
+    export_onnx()
+        .arg("verify")
+        .arg(&output)
+        .assert()
+        .success()
+        .stdout(contains(expected).and(contains("            tract ")));
+    export_onnx()
+        .arg("inspect")
+        .arg(&output)
+        .assert()
+        .success()
+        .stdout(contains(if ours {
+            "engine      kernels ("
+        } else {
+            "engine      tract"
+        }));
     verify()
         .arg("--checkpoint")
         .arg(&checkpoint)

@@ -14,6 +14,8 @@ use crate::source::Source;
 /// Pixels between pictures.
 const GAP: u32 = 4;
 const PAPER: [u8; 3] = [255, 255, 255];
+/// Pictures of fewer pixels a side (CIFAR) are shown enlarged, each pixel as a square.
+const LEAST_SIDE: u32 = 96;
 
 /// What to show.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +74,31 @@ pub fn contact_sheet(
     if rows.is_empty() {
         return Err(first_error.unwrap_or(DecodeError::Empty));
     }
-    Ok(grid(&rows, width, height))
+    let zoom = (LEAST_SIDE / height.max(width)).max(1);
+    let rows: Vec<Vec<RgbImage>> = rows
+        .iter()
+        .map(|row| row.iter().map(|image| enlarge(image, zoom)).collect())
+        .collect();
+    Ok(grid(&rows, width * zoom, height * zoom))
+}
+
+/// Every pixel as a square of `zoom` x `zoom`.
+fn enlarge(image: &RgbImage, zoom: u32) -> RgbImage {
+    let zoom = zoom as usize;
+    let mut data = Vec::with_capacity(image.data.len() * zoom * zoom);
+    for y in 0..image.height {
+        let row: Vec<u8> = image
+            .row(y)
+            .chunks(3)
+            .flat_map(|pixel| pixel.repeat(zoom))
+            .collect();
+        data.extend(row.repeat(zoom));
+    }
+    RgbImage {
+        width: image.width * zoom as u32,
+        height: image.height * zoom as u32,
+        data,
+    }
 }
 
 /// Pastes rows of equally large pictures onto white.

@@ -161,7 +161,8 @@ fn a_contact_sheet_has_rows_of_augmented_samples() {
     };
     let evaluation = model_core::Preprocessing::imagenet();
     let sheet = contact_sheet(&source, &transform, &evaluation, &options).unwrap();
-    assert_eq!((sheet.width, sheet.height), (6 * 28 + 4, 3 * 28 + 4));
+    // Each pixel as a square of 4 x 4.
+    assert_eq!((sheet.width, sheet.height), (6 * 100 + 4, 3 * 100 + 4));
     assert_eq!(
         sheet,
         contact_sheet(&source, &transform, &evaluation, &options).unwrap()

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use tch::nn::{self, ModuleT};
 use tch::{Device, Kind, Tensor};
+use torch_ext::amp::{self, ScaleUpdate};
 use torch_ext::c10d::{GlooAddress, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store};
 use torch_ext::grad;
+use torch_ext::optim::{clip_grad_norm, foreach_lerp};
 
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,6 +64,7 @@ fn one_rank() {
         "collectives" => collectives(&store, &group),
         "reducer" => reducer(&group, false),
         "reducer_find_unused" => reducer(&group, true),
+        "scaler" => scaler(&group),
         "unused" => unused_parameter(&group),
         "sync_batch_norm" => sync_batch_norm(&group),
         "dead" => dead_peer(&group),
@@ -338,6 +341,79 @@ fn sync_batch_norm(group: &ProcessGroup) {
     }
 }
 
+/// Loss scaling, clipping and averaging are computed by each rank for itself; the exchanged gradients keep them equal, also
+/// when one rank alone overflows.
+fn scaler(group: &ProcessGroup) {
+    let same = |tensors: &[Tensor], what: &str| {
+        for tensor in tensors {
+            for op in [ReduceOp::Max, ReduceOp::Min] {
+                let extreme = tensor.detach().copy();
+                group.all_reduce(&extreme, op).unwrap();
+                assert!(extreme.equal(tensor), "{what} differs between ranks");
+            }
+        }
+    };
+    let (rank, last) = (group.rank() as i64, group.size() as i64 - 1);
+    let ours = network(rank);
+    let params = ours.vs.trainable_variables();
+    group.broadcast(&params, 0).unwrap();
+    let average: Vec<Tensor> = params.iter().map(|p| p.detach().copy()).collect();
+    let mut reducer = Reducer::new(group, &params, &ReducerOptions::default()).unwrap();
+    let scale = Tensor::full([1], 1024.0, FLOAT);
+    let tracker = Tensor::zeros([1], (Kind::Int, Device::Cpu));
+    let found_inf = Tensor::zeros([1], FLOAT);
+    let policy = ScaleUpdate {
+        growth_interval_steps: 2,
+        ..ScaleUpdate::default()
+    };
+    for (step, expected) in [1024.0, 512.0, 512.0, 1024.0, 512.0, 512.0]
+        .into_iter()
+        .enumerate()
+    {
+        let overflows = step == 1 || step == 4;
+        let before: Vec<Tensor> = params.iter().map(|p| p.detach().copy()).collect();
+        let (x, y) = batch(step as i64);
+        grad::reset_grads(&params).unwrap();
+        reducer.before_forward().unwrap();
+        let (x, y) = (x.narrow(0, rank * 4, 4), y.narrow(0, rank * 4, 4));
+        let mut loss = ours.net.forward_t(&x, true).cross_entropy_for_logits(&y) * scale.squeeze();
+        if overflows && rank == last {
+            loss *= f64::from(f32::MAX);
+        }
+        reducer.before_backward(&loss).unwrap();
+        loss.f_backward().unwrap();
+        reducer.check_finished().unwrap();
+        let gradients = grad::grads(&params).unwrap();
+        tch::no_grad(|| {
+            let _ = found_inf.shallow_clone().zero_();
+            amp::unscale(&gradients, &found_inf, &scale.reciprocal()).unwrap();
+            let finite = found_inf.double_value(&[0]) == 0.0;
+            assert_eq!(finite, !overflows, "step {step} on rank {rank}");
+            if finite {
+                let _ = clip_grad_norm(&gradients, 0.05).unwrap();
+                for (param, gradient) in params.iter().zip(&gradients) {
+                    let _ = param.shallow_clone().g_sub_(&(gradient * 0.1));
+                }
+                foreach_lerp(&average, &params, 0.1).unwrap();
+            }
+            amp::update_scale(&scale, &tracker, &found_inf, &policy).unwrap();
+        });
+        assert_eq!(
+            scale.double_value(&[0]),
+            expected,
+            "step {step} on rank {rank}"
+        );
+        let moved = params
+            .iter()
+            .zip(&before)
+            .any(|(now, then)| !now.equal(then));
+        assert_eq!(moved, !overflows, "step {step} on rank {rank}");
+        same(&params, "a parameter");
+        same(&average, "an average");
+        same(&[scale.shallow_clone()], "the scale");
+    }
+}
+
 fn dead_peer(group: &ProcessGroup) {
     if group.rank() == 1 {
         std::process::exit(7);
@@ -375,6 +451,12 @@ fn reduced_gradients_are_bit_equal_and_match_the_full_batch() {
     assert_eq!(run("reducer", 2), [Some(0); 2]);
     assert_eq!(run("reducer", 3), [Some(0); 3]);
     assert_eq!(run("reducer_find_unused", 2), [Some(0); 2]);
+}
+
+#[test]
+fn scale_clipping_and_averages_agree_when_one_rank_overflows() {
+    assert_eq!(run("scaler", 2), [Some(0); 2]);
+    assert_eq!(run("scaler", 3), [Some(0); 3]);
 }
 
 #[test]

@@ -94,10 +94,10 @@ fn preview_writes_a_sheet_of_the_recipe() {
     let (code, out, err) = run(&options, &[dir.path(), output, &sheet]);
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("3 rows of 9 images"), "{out}");
-    // Five pictures of 32 pixels a row, 4 between and around.
+    // Five pictures of 32 pixels a row, three times as large, 4 between and around.
     assert_eq!(
         image::image_dimensions(&sheet).unwrap(),
-        (5 * 36 + 4, 3 * 36 + 4)
+        (5 * 100 + 4, 3 * 100 + 4)
     );
     let first = fs::read(&sheet).unwrap();
     run(&options, &[dir.path(), output, &sheet]);

@@ -171,7 +171,8 @@ pub fn ways_in(
     ]
 }
 
-fn dialog() -> (Works, String) {
+/// Whether this system has a file dialog, as far as can be seen without opening one, and through what.
+pub fn dialog() -> (Works, String) {
     #[cfg(target_os = "linux")]
     return linux::dialog();
     #[cfg(not(target_os = "linux"))]

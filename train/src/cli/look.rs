@@ -146,6 +146,14 @@ pub struct SummaryArgs {
     /// Architecture
     #[arg(default_value = "resnet50", value_name = "ARCH")]
     arch: String,
+    /// Architecture, as the other commands take it
+    #[arg(
+        long = "arch",
+        value_name = "NAME",
+        hide = true,
+        conflicts_with = "arch"
+    )]
+    named: Option<String>,
     /// Classes
     #[arg(long, default_value_t = 1000, value_name = "N")]
     classes: usize,
@@ -165,7 +173,8 @@ pub fn summary(args: &SummaryArgs) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let architecture = arch::by_name(&args.arch, args.classes)?;
+    let name = args.named.as_ref().unwrap_or(&args.arch);
+    let architecture = arch::by_name(name, args.classes)?;
     let side = args
         .image_size
         .unwrap_or(architecture.default_input_size() as usize);

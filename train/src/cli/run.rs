@@ -122,12 +122,20 @@ fn resumed(args: &TrainArgs, overrides: &[Override], session: Option<&Session>) 
     if size != progress.processes && !is_given {
         let was = progress.processes;
         dealt_from = Some((load::to_yaml(&recipe)?, was));
+        let norm_batch = recipe.norm_batch(was);
         recipe.keep_global_batch(was, size)?;
         if session.is_none_or(|session| session.rank() == 0) {
             eprintln!(
                 "resumed on {size} processes (the recipe is for {was}): {} images x {} batches each, the same global batch",
                 recipe.batch_size, recipe.accumulate_steps
             );
+            if recipe.norm_batch(size) != norm_batch {
+                eprintln!(
+                    "BatchNorm's statistics come from {} images now, from {norm_batch} before; --batch-size and --accumulate \
+                     deal the images otherwise, where the memory allows",
+                    recipe.norm_batch(size)
+                );
+            }
         }
     }
     run.create()?;

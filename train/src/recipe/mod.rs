@@ -400,6 +400,11 @@ impl Recipe {
         (self.batch_size * self.accumulate_steps * world_size) as u64
     }
 
+    /// Images behind one set of BatchNorm statistics: a device's batch, or with `sync_batch_norm` that of all devices.
+    pub fn norm_batch(&self, world_size: usize) -> usize {
+        self.batch_size * if self.sync_batch_norm { world_size } else { 1 }
+    }
+
     /// Deals the same global batch to `now` processes instead of `was`: the batch of a device stays as large as it may be
     /// without growing, the rest is accumulated.
     ///

@@ -109,7 +109,9 @@ def kill(train, folder, times, seed):
             orphans = ranks_of(process.pid)
             named = [line for line in text_of(log).splitlines() if line.startswith(f"rank {rank} (process")]
             saved = saved_step(out)
-            resume = [train, "--resume", "--num-processes", str(processes), "--output", out]
+            # Without the two flags one process would take 6 images twice, and BatchNorm's statistics would come from 6 images, not 12.
+            resume = [train, "--resume", "--num-processes", str(processes), "--output", out,
+                      "--batch-size", str(GLOBAL_BATCH // processes), "--accumulate", "1"]
             end = start(resume, log).wait(timeout=600)
             if end != 0:
                 print(text_of(log))

@@ -1,0 +1,74 @@
+//! The proof: the exported file, run by inference engines, against the checkpoint's own answers.
+//!
+//! The reference is the checkpoint evaluated in float64 with BatchNorm unfolded ([`crate::eval`]), or logits that the
+//! trainer stored. Answers to two synthetic inputs travel in the file, so that `verify` can repeat the proof without
+//! the checkpoint. Not here: writing files.
+
+mod answers;
+mod compare;
+mod verdict;
+
+use serde::{Deserialize, Serialize};
+
+pub use answers::{
+    Expected, PROOF_KEY, StoredAnswers, reference_answers, synthetic_input, trainer_answers,
+};
+pub use compare::{Candidate, compare, compare_on_images, open_engines};
+pub use verdict::{certificate, judge, lines};
+
+/// How exact the file's arithmetic is meant to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    Float32,
+    Float16Weights,
+    Int8,
+}
+
+impl Precision {
+    /// Largest allowed |difference|, relative to the largest |logit| where that is above 1; none for int8.
+    fn tolerance(self) -> Option<f64> {
+        match self {
+            Self::Float32 => Some(1e-4),
+            Self::Float16Weights => Some(2e-2),
+            Self::Int8 => None,
+        }
+    }
+
+    /// Least share of photos on which the best class stays the same, percent.
+    fn least_agreement(self) -> f64 {
+        match self {
+            Self::Float32 => 99.0,
+            Self::Float16Weights => 97.0,
+            Self::Int8 => 80.0,
+        }
+    }
+}
+
+/// One line of the proof.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    pub engine: String,
+    pub inputs: String,
+    pub count: usize,
+    pub max_difference: f64,
+    pub largest_logit: f64,
+    pub agreement_percent: f64,
+}
+
+/// Accuracy on labelled photos.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccuracyRow {
+    pub who: String,
+    pub top1_percent: f64,
+    pub top5_percent: f64,
+    pub images: usize,
+}
+
+/// Everything that was compared.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    pub rows: Vec<Row>,
+    pub accuracy: Vec<AccuracyRow>,
+    pub notes: Vec<String>,
+}

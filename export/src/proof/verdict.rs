@@ -1,0 +1,144 @@
+//! What a comparison means: whether it passes, the certificate for the file, and the lines for a person.
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+
+use super::{Precision, Report};
+use crate::source;
+
+/// Fails with every disagreement beyond what `precision` allows.
+///
+/// # Errors
+/// The list of disagreements.
+pub fn judge(report: &Report, precision: Precision) -> Result<()> {
+    let mut failures = Vec::new();
+    for row in &report.rows {
+        let photos = row.inputs.ends_with("photos");
+        if let Some(tolerance) = precision.tolerance() {
+            let allowed = tolerance * row.largest_logit.max(1.0);
+            if row.max_difference.is_nan() || row.max_difference > allowed {
+                failures.push(format!(
+                    "{} on {}: |difference| {:.3e}, allowed {allowed:.1e}",
+                    row.engine, row.inputs, row.max_difference
+                ));
+            }
+        } else if !row.max_difference.is_finite() {
+            failures.push(format!(
+                "{} on {}: it gives numbers that are not finite",
+                row.engine, row.inputs
+            ));
+        }
+        if photos && row.agreement_percent < precision.least_agreement() {
+            failures.push(format!(
+                "{} on {}: the best class agrees on {:.1} %, expected at least {:.0} %",
+                row.engine,
+                row.inputs,
+                row.agreement_percent,
+                precision.least_agreement()
+            ));
+        }
+    }
+    if report.rows.is_empty() {
+        failures.push("no engine ran the model".into());
+    }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        bail!(
+            "the model does not answer as its checkpoint: {}",
+            failures.join("; ")
+        )
+    }
+}
+
+/// The certificate for the manifest. Differences are given as the next power of ten above them, so that the file
+/// comes out the same on machines whose rounding differs in the last bit.
+pub fn certificate(report: &Report, precision: Precision, reference: &str) -> Value {
+    let rows: Vec<Value> = report
+        .rows
+        .iter()
+        .map(|row| {
+            json!({
+                "engine": row.engine,
+                "inputs": row.inputs,
+                "max_abs_difference_below": power_of_ten_above(row.max_difference),
+                "top1_agreement_percent": row.agreement_percent,
+            })
+        })
+        .collect();
+    let mut certificate = json!({
+        "tool": source::tool(),
+        "precision": precision,
+        "reference": reference,
+        "compared": rows,
+    });
+    if !report.accuracy.is_empty() {
+        certificate["accuracy"] = json!(report.accuracy);
+    }
+    certificate
+}
+
+fn power_of_ten_above(value: f64) -> Value {
+    if value == 0.0 {
+        return json!(1e-9);
+    }
+    let exponent = value.log10().floor() as i32 + 1;
+    // Parsed from decimal text, so that it is written as 1e-5 and not as 0.000010000000000000001.
+    format!("1e{exponent}")
+        .parse::<f64>()
+        .map_or(Value::Null, Value::from)
+}
+
+/// The report as lines for a person.
+pub fn lines(report: &Report) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{:<14}{:<18}{:>18}{:>18}",
+        "engine", "inputs", "max |difference|", "top-1 agreement"
+    )];
+    for row in &report.rows {
+        lines.push(format!(
+            "{:<14}{:<18}{:>18}{:>16.1} %",
+            row.engine,
+            row.inputs,
+            format!("{:.2e}", row.max_difference),
+            row.agreement_percent
+        ));
+    }
+    for row in &report.accuracy {
+        lines.push(format!(
+            "accuracy on {} photos: {:<24} top-1 {:.1} %, top-5 {:.1} %",
+            row.images, row.who, row.top1_percent, row.top5_percent
+        ));
+    }
+    lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::proof::Row;
+
+    #[test]
+    fn the_tolerance_decides() {
+        let report = |difference: f64| {
+            let row = Row {
+                engine: "tract".into(),
+                inputs: "2 synthetic".into(),
+                count: 2,
+                max_difference: difference,
+                largest_logit: 10.0,
+                agreement_percent: 100.0,
+            };
+            Report {
+                rows: vec![row],
+                ..Default::default()
+            }
+        };
+        assert!(judge(&report(0.9e-3), Precision::Float32).is_ok());
+        assert!(judge(&report(1.1e-3), Precision::Float32).is_err());
+        assert!(judge(&Report::default(), Precision::Float32).is_err());
+        assert_eq!(power_of_ten_above(4.1e-6), json!(1e-5));
+    }
+}
