@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use tch::nn::{self, ModuleT};
 use tch::{Device, Kind, Tensor};
 use torch_ext::amp::{self, ScaleUpdate};
-use torch_ext::c10d::{GlooAddress, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store};
+use torch_ext::c10d::{
+    GlooAddress, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store, nccl_available,
+};
 use torch_ext::grad;
 use torch_ext::optim::{clip_grad_norm, foreach_lerp};
 
@@ -69,6 +71,7 @@ fn one_rank() {
         "sync_batch_norm" => sync_batch_norm(&group),
         "dead" => dead_peer(&group),
         "late" => late_peer(&group),
+        "nccl" => nccl(&store),
         other => panic!("no scenario {other}"),
     }
     group.barrier().ok();
@@ -133,7 +136,6 @@ fn collectives(store: &Store, group: &ProcessGroup) {
     }
     assert_eq!(scoped.get("word").unwrap(), b"hello");
     assert!(scoped.wait("nothing", Duration::from_millis(200)).is_err());
-    assert!(ProcessGroup::nccl(store, 0, 1, TIMEOUT).is_err() || tch::Cuda::is_available());
 }
 
 struct Net {
@@ -438,6 +440,29 @@ fn late_peer(group: &ProcessGroup) {
         .unwrap_err();
     assert!(error.to_string().to_lowercase().contains("tim"), "{error}");
     std::process::exit(3);
+}
+
+/// Down to the first thing that needs a GPU: with the CUDA libraries both constructors of libtorch are found and entered.
+fn nccl(store: &Store) {
+    let opened = torch_ext::cuda::open();
+    assert_eq!(opened.is_ok(), nccl_available(), "{opened:?}");
+    if tch::Cuda::is_available() {
+        return;
+    }
+    let error = ProcessGroup::nccl(store, 0, 1, TIMEOUT)
+        .map(|_| ())
+        .unwrap_err();
+    let expected = if opened.is_ok() {
+        "GPU"
+    } else {
+        "NCCL is not available"
+    };
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[test]
+fn without_a_gpu_nccl_is_an_error_that_says_so() {
+    assert_eq!(run("nccl", 1), [Some(0)]);
 }
 
 #[test]
