@@ -15,6 +15,9 @@ pub fn choose(name: &str) -> Result<Device> {
             bail!("device {name}: CUDA is not available: {error}; `train doctor` tells more");
         }
         let count = torch_ext::device::count().unwrap_or(0);
+        if count == 0 {
+            bail!("device {name}: no GPU is usable here; `train doctor` tells why");
+        }
         if index >= count {
             bail!(
                 "device {name}: expected a GPU with index below {count}; `train doctor` tells more"

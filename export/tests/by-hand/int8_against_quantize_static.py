@@ -67,7 +67,7 @@ def main():
         top5 = (order[:, :5] == truth[:, None]).any(axis=1).mean() * 100
         agree = (order[:, 0] == exact.argmax(axis=1)).mean() * 100
         rms = np.sqrt(((logits - exact) ** 2).mean())
-        print(f"{name:44} top-1 {top1:5.1f}  top-5 {top5:5.1f}  agrees {agree:5.1f} %  rms of logits {rms:.4f}", flush=True)
+        print(f"{name:44} top-1 {top1:6.2f}  top-5 {top5:6.2f}  agrees {agree:5.1f} %  rms of logits {rms:.4f}", flush=True)
 
     print(f"{len(calibration)} calibration photos, {len(evaluation)} evaluation photos, onnxruntime {ort.__version__}")
     show("float32", exact)

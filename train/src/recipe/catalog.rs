@@ -15,6 +15,9 @@ const RECIPES: &[(&str, &str)] = recipes![
     "resnet50-fast-40",
     "resnet50-timm-a3",
     "cifar10-resnet20",
+    "cifar10-resnet20-augmented",
+    "cifar10-resnet20-second",
+    "cifar10-resnet20-average",
     "finetune",
     "finetune-lite0-cpu",
 ];
