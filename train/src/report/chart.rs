@@ -130,8 +130,19 @@ fn draw(out: &mut String, panel: &Panel) {
         } else {
             ("start", 9.0)
         };
-        let above = if py < TOP + 24.0 { 20.0 } else { -10.0 };
-        text(out, px + dx, py + above, 13.0, anchor, "#222222", words);
+        // The side of the point on which fewer curves run through the text, above where both are as good.
+        let across = |top: f64, bottom: f64| {
+            let points = panel.series.iter().flat_map(|series| &series.points);
+            let places = points.map(|(x, y)| (xs.place(*x), ys.place(*y)));
+            places
+                .filter(|(x, y)| {
+                    (x - px - dx * 6.0).abs() < 60.0 && (py + top..py + bottom).contains(y)
+                })
+                .count()
+        };
+        let is_below = py < TOP + 24.0 || across(-26.0, -6.0) > across(8.0, 28.0);
+        let dy = if is_below { 22.0 } else { -10.0 };
+        text(out, px + dx, py + dy, 13.0, anchor, "#222222", words);
     }
     legend(out, panel);
 }
@@ -321,5 +332,35 @@ mod tests {
         };
         let document = svg(&[panel]);
         assert!(document.contains("a &lt; b") && !document.contains("NaN"));
+    }
+
+    #[test]
+    fn the_mark_s_text_goes_where_no_curve_runs() {
+        // Height of the text under or over the marked point, the other curve lying `offset` percent away.
+        let text_y = |offset: f64| -> f64 {
+            let series = |color: usize, shift: f64| Series {
+                name: "s".into(),
+                points: (0..=100).map(|x| (f64::from(x), 50.0 + shift)).collect(),
+                color,
+                dashed: false,
+            };
+            let mut whole = series(2, 0.0);
+            whole.points = vec![(0.0, 0.0), (0.0, 100.0)];
+            let panel = Panel {
+                title: "t".into(),
+                x_label: "x".into(),
+                y_label: "y".into(),
+                series: vec![series(0, 0.0), series(1, offset), whole],
+                mark: Some(((100.0, 50.0), "best".into())),
+            };
+            let document = svg(&[panel]);
+            let number = |line: &str, name: &str| -> f64 {
+                let rest = line.split(&format!(" {name}=\"")).nth(1).unwrap();
+                rest.split('"').next().unwrap().parse().unwrap()
+            };
+            let line = |what: &str| document.lines().find(|l| l.contains(what)).unwrap();
+            number(line(">best<"), "y") - number(line("<circle"), "cy")
+        };
+        assert!(text_y(5.0) > 0.0 && text_y(-5.0) < 0.0);
     }
 }
