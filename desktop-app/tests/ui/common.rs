@@ -14,6 +14,7 @@ use desktop_app::platform::WindowSystem;
 use desktop_app::settings::Store;
 use desktop_app::ui::{App, Parts};
 use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
 use model_core::RgbImage;
 
 /// Names a photo by its dominant colour. Sees 32 x 32 pixels.
@@ -213,11 +214,15 @@ pub fn until(
     }
 }
 
-/// Waits until every photo was looked at.
+/// Waits until every photo was looked at, and the search that found them has ended, which another thread says.
 pub fn until_done(harness: &mut Harness<'static, App>, photos: usize) {
     until(harness, &format!("{photos} photos are done"), |harness| {
         let counts = harness.state().session().counts();
-        counts.done + counts.failed == photos && counts.pending == 0
+        let searching = harness
+            .query_all_by_label_contains("Looking for photos")
+            .next()
+            .is_some();
+        counts.done + counts.failed == photos && counts.pending == 0 && !searching
     });
 }
 
