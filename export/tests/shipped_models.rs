@@ -1,5 +1,5 @@
 //! What lies in `models/` is what its source gives: the commands of `scripts/make-models`, byte for byte. The default model's
-//! source is a download and int8 takes minutes, so those two are left to `scripts/make-models --check`.
+//! source is a download and int8 needs the sample images unpacked, so those two are left to `scripts/make-models --check`.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are not seen as tests
 

@@ -37,6 +37,9 @@ pub fn open_engines(bytes: &[u8], args: &ProofArgs) -> Result<(Vec<Candidate>, V
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut notes = Vec::new();
     for kind in kinds {
+        if candidates.iter().any(|known| known.name == kind.name()) {
+            continue;
+        }
         let options = Options {
             engine: kind,
             onnxruntime_lib: args.onnxruntime_lib.clone(),
