@@ -80,7 +80,7 @@ pub struct ModelCard {
     pub model_bytes: u64,
     /// "88.3 % of 1,000 photos right (top-1)", when the manifest says so.
     pub accuracy: Option<String>,
-    /// Licence of the weights, when the manifest says so.
+    /// License of the weights, when the manifest says so.
     pub license: Option<String>,
     /// The engine that runs it.
     pub engine: String,
@@ -97,7 +97,7 @@ pub trait Classify: Send + Sync {
     /// When the engine refuses the image; the text says why.
     fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, String>;
 
-    /// The exact pixels the network sees: resized and cropped, before normalisation.
+    /// The exact pixels the network sees: resized and cropped, before normalization.
     fn crop(&self, image: &RgbImage) -> RgbImage;
 
     /// The part of the photo the crop covers, in its own pixels: left, top, right, bottom.

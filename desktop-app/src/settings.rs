@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use model_core::scores::DEFAULT_TOP_K;
 use serde::{Deserialize, Serialize};
 
 use crate::classify::ModelSource;
@@ -70,7 +71,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             appearance: Appearance::default(),
-            answers_shown: 5,
+            answers_shown: DEFAULT_TOP_K,
             sure_from: 0.4,
             prefer_xwayland: true,
             model: None,

@@ -1,4 +1,4 @@
-//! How the window looks: every colour, size, radius and font in one place. Change it here and nowhere else.
+//! How the window looks: every color, size, radius and font in one place. Change it here and nowhere else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub const TOP_BAR: f32 = 60.0;
 /// A tile of the grid is at least this wide.
 pub const TILE: f32 = 158.0;
 
-/// The colours of one appearance. Text on its ground reaches a contrast of 4.5 or more (WCAG 2 AA); a test holds it.
+/// The colors of one appearance. Text on its ground reaches a contrast of 4.5 or more (WCAG 2 AA); a test holds it.
 #[derive(Debug)]
 pub struct Palette {
     /// Behind everything.
@@ -57,7 +57,7 @@ pub struct Palette {
     pub text: Color32,
     /// Text of less weight.
     pub muted: Color32,
-    /// The one colour that says "here".
+    /// The one color that says "here".
     pub accent: Color32,
     /// Text on `accent`.
     pub on_accent: Color32,
@@ -119,7 +119,7 @@ static DARK: Palette = Palette {
     veil: Color32::from_rgba_premultiplied(0, 0, 0, 150),
 };
 
-/// The colours of this appearance.
+/// The colors of this appearance.
 pub fn of(theme: Theme) -> &'static Palette {
     match theme {
         Theme::Light => &LIGHT,
@@ -127,7 +127,7 @@ pub fn of(theme: Theme) -> &'static Palette {
     }
 }
 
-/// The colours in use.
+/// The colors in use.
 pub fn palette(ui: &Ui) -> &'static Palette {
     of(if ui.visuals().dark_mode {
         Theme::Dark

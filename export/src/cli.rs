@@ -52,7 +52,7 @@ pub struct ExportArgs {
     /// Class names, one a line; or `imagenet1k`.
     #[arg(long, value_name = "FILE")]
     pub labels: Option<String>,
-    /// A manifest.yaml with labels, preprocessing and licence, for checkpoints that carry none.
+    /// A manifest.yaml with labels, preprocessing and license, for checkpoints that carry none.
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
     /// The training recipe (YAML) to record as provenance.
@@ -61,7 +61,7 @@ pub struct ExportArgs {
     /// The model's name in its metadata.
     #[arg(long)]
     pub name: Option<String>,
-    /// SPDX licence of the weights, recorded in the metadata.
+    /// SPDX license of the weights, recorded in the metadata.
     #[arg(long, value_name = "SPDX")]
     pub license: Option<String>,
     /// Take the moving average of the weights, where the checkpoint holds one.
@@ -79,7 +79,7 @@ pub struct ExportArgs {
     /// Give probabilities instead of logits.
     #[arg(long)]
     pub softmax: bool,
-    /// Take uint8 pixels [1, height, width, 3] of any size: resize, crop and normalisation become part of the graph
+    /// Take uint8 pixels [1, height, width, 3] of any size: resize, crop and normalization become part of the graph
     /// (opset 18).
     #[arg(long, conflicts_with_all = ["int8", "fp16"])]
     pub preprocess_in_graph: bool,
@@ -112,7 +112,7 @@ pub struct ProofArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "int8")]
 pub struct QuantizeArgs {
-    /// Write an int8 model (QDQ form) by static post-training quantisation.
+    /// Write an int8 model (QDQ form) by static post-training quantization.
     #[arg(long, requires = "calibration")]
     pub int8: bool,
     /// Folder of images to measure activations on (100 are plenty).
@@ -136,7 +136,7 @@ pub struct QuantizeArgs {
     /// Do not correct the mean shift that rounding the weights causes.
     #[arg(long)]
     pub no_bias_correction: bool,
-    /// Equalise channel ranges across layers before quantising (Nagel et al. 2019).
+    /// Equalize channel ranges across layers before quantizing (Nagel et al. 2019).
     #[arg(long)]
     pub equalize: bool,
 }

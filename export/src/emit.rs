@@ -286,7 +286,7 @@ pub fn float_model(plan: &Plan, options: &EmitOptions) -> Result<ModelProto> {
     finish(builder, input, &logits, plan.num_classes, options)
 }
 
-/// The normalised image input.
+/// The normalized image input.
 pub fn image_input(size: InputSize) -> ValueInfoProto {
     let [height, width] = match size {
         InputSize::Fixed { height, width } => [Dim::Size(height), Dim::Size(width)],

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use image_data::decode::{self, DecodeOptions};
 use image_data::folder::{self, Folder};
 use model_core::RgbImage;
+use model_core::labels::ClassMatcher;
 use model_core::manifest::Manifest;
 use model_core::preprocessing::Preprocessing;
 use rayon::prelude::*;
@@ -36,11 +37,13 @@ impl ImageList {
             .collect::<std::io::Result<_>>()?;
         let mut found: Vec<(PathBuf, Option<usize>)> = if entries.iter().any(|path| path.is_dir()) {
             let folder = Folder::open(dir)?;
+            let matcher = ClassMatcher::new(&manifest.labels);
             let labels: Vec<usize> = folder
                 .classes
                 .iter()
-                .map(|class| label_of(class, manifest, dir))
-                .collect::<Result<_>>()?;
+                .map(|class| matcher.find(class))
+                .collect::<Result<_, _>>()
+                .with_context(|| format!("the class folders of {}", dir.display()))?;
             folder
                 .samples
                 .into_iter()
@@ -133,16 +136,4 @@ impl ImageList {
         }
         Ok(())
     }
-}
-
-fn label_of(class: &str, manifest: &Manifest, dir: &Path) -> Result<usize> {
-    let matches = |label: &model_core::Label| {
-        label.id.as_deref() == Some(class) || label.name.eq_ignore_ascii_case(class)
-    };
-    manifest.labels.iter().position(matches).with_context(|| {
-        format!(
-            "the folder {} is none of the model's labels",
-            dir.join(class).display()
-        )
-    })
 }

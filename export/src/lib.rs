@@ -9,9 +9,9 @@
 //! | [`eval`] | a plain evaluator: the checkpoint's own answers, and the calibration's |
 //! | [`proof`] | engines against those answers; the certificate |
 //! | [`quant`] | int8: calibrate, choose ranges, correct, write QDQ |
-//! | [`preprocess_graph`] | resize, crop and normalisation as ONNX nodes |
+//! | [`preprocess_graph`] | resize, crop and normalization as ONNX nodes |
 //! | [`inspect`] | any ONNX classifier as a table |
-//! | [`images`], [`output`] | folders of photos; files that appear whole or not at all |
+//! | [`images`] | folders of photos |
 //!
 //! It links no libtorch; `inference` is used only to verify.
 
@@ -21,7 +21,6 @@ pub mod eval;
 pub mod images;
 pub mod inspect;
 pub mod metadata;
-pub mod output;
 pub mod plan;
 pub mod preprocess_graph;
 pub mod proof;

@@ -1,4 +1,4 @@
-//! A network with its numbers: what the evaluator runs, the quantiser measures and the ONNX writer writes.
+//! A network with its numbers: what the evaluator runs, the quantizer measures and the ONNX writer writes.
 //!
 //! [`Plan::lower`] joins a `model-core` graph with a checkpoint; [`Plan::fold`] absorbs every BatchNorm into the
 //! convolution before it, in f64. Not here: files, ONNX, arithmetic on images.

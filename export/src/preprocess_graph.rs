@@ -1,6 +1,6 @@
 //! Preprocessing as ONNX nodes: uint8 `[1, height, width, 3]` of any size in, the network's float input out.
 //!
-//! The same steps as [`Preprocessing::apply`]: integer size arithmetic, antialiased resize on uint8, centre crop with
+//! The same steps as [`Preprocessing::apply`]: integer size arithmetic, antialiased resize on uint8, center crop with
 //! Python's rounding, then `(pixel / pixel_max - mean) / std` in float32. Opset 18 brought the antialiased `Resize`.
 //! The proof runs in ONNX Runtime, whose resize follows Pillow's fixed point; others may round differently.
 
@@ -71,7 +71,7 @@ pub fn append(builder: &mut GraphBuilder, p: &Preprocessing) -> Result<String> {
             resize(builder, &planes, &sizes, p.interpolation)
         }
     };
-    pixels = centre_crop(builder, &pixels, [height, width]);
+    pixels = center_crop(builder, &pixels, [height, width]);
     if p.channels == ChannelOrder::Bgr {
         let order = builder.constant(TensorProto::int64("preprocess.bgr", &[3], &[2, 1, 0]));
         pixels = builder.node(
@@ -101,13 +101,18 @@ pub fn append(builder: &mut GraphBuilder, p: &Preprocessing) -> Result<String> {
         &[1, 3, 1, 1],
         &ordered(p.mean),
     ));
-    let centred = builder.node("Sub", "preprocess.centre", &[&scaled, &mean], Vec::new());
+    let centered = builder.node("Sub", "preprocess.center", &[&scaled, &mean], Vec::new());
     let std = builder.constant(TensorProto::floats(
         "preprocess.std",
         &[1, 3, 1, 1],
         &ordered(p.std),
     ));
-    Ok(builder.node("Div", "preprocess.normalize", &[&centred, &std], Vec::new()))
+    Ok(builder.node(
+        "Div",
+        "preprocess.normalize",
+        &[&centered, &std],
+        Vec::new(),
+    ))
 }
 
 /// `[1, 3, short * height / min, short * width / min]`, divisions truncated as torchvision does.
@@ -166,7 +171,7 @@ fn resize(builder: &mut GraphBuilder, planes: &str, sizes: &str, filter: Filter)
 }
 
 /// Crop offsets `int(round((size - crop) / 2))` with halves to even: `half + odd * (half mod 2)`.
-fn centre_crop(builder: &mut GraphBuilder, pixels: &str, crop: [i64; 2]) -> String {
+fn center_crop(builder: &mut GraphBuilder, pixels: &str, crop: [i64; 2]) -> String {
     let attributes = vec![
         AttributeProto::int("start", 2),
         AttributeProto::int("end", 4),

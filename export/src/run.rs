@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use model_core::atomic_file;
 use model_core::manifest::{MANIFEST_KEY, Manifest, Output};
 use model_core::onnx::{self, ModelProto};
 use model_core::weights::{self, WeightSet};
@@ -14,7 +15,7 @@ use crate::images::ImageList;
 use crate::plan::Plan;
 use crate::proof::{self, Expected, PROOF_KEY, Precision, Report, StoredAnswers};
 use crate::source::{self, Source};
-use crate::{inspect, metadata, output, preprocess_graph, quant};
+use crate::{inspect, metadata, preprocess_graph, quant};
 
 /// `export-onnx --checkpoint .. --output ..`
 ///
@@ -26,7 +27,7 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
         .as_deref()
         .context("--checkpoint is missing")?;
     let target = args.output.as_deref().context("--output is missing")?;
-    output::check_writable(target)?;
+    atomic_file::check_writable(target)?;
     let started = Instant::now();
     let mut source = source::load(checkpoint, args)?;
     if args.softmax {
@@ -88,10 +89,10 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     source.manifest.certificate = Some(proof::certificate(&report, precision, reference));
     metadata::set_metadata(&mut model, &source.manifest, args.preprocess_in_graph)?;
     let bytes = onnx::to_bytes(&model);
-    output::write_whole(target, &bytes)?;
+    atomic_file::write(target, &bytes)?;
     if args.side_files {
         for (name, text) in metadata::side_files(&source.manifest)? {
-            output::write_whole(&target.with_file_name(name), text.as_bytes())?;
+            atomic_file::write(&target.with_file_name(name), text.as_bytes())?;
         }
     }
     println!(

@@ -86,7 +86,7 @@ pub fn load(checkpoint: &Path, args: &ExportArgs) -> Result<Source> {
         manifest.license = Some(license.clone());
     }
     if let Some(list) = &args.labels {
-        manifest.labels = read_labels(list)?;
+        manifest.labels = labels_from(list)?;
     } else if manifest.labels.is_empty() && num_classes == 1000 {
         manifest.labels = labels::imagenet1k().to_vec();
     }
@@ -162,26 +162,12 @@ fn default_preprocessing(architecture: &Architecture) -> Preprocessing {
     }
 }
 
-/// One name a line, or `id<TAB>name`; or the word `imagenet1k`.
-fn read_labels(list: &str) -> Result<Vec<Label>> {
+/// A file with one name a line, or `id<TAB>name`; or the word `imagenet1k`.
+fn labels_from(list: &str) -> Result<Vec<Label>> {
     if list == "imagenet1k" {
         return Ok(labels::imagenet1k().to_vec());
     }
-    let text = std::fs::read_to_string(list).with_context(|| {
-        format!("cannot read the labels {list}; expected a text file with one name a line")
-    })?;
-    let label = |line: &str| match line.split_once('\t') {
-        Some((id, name)) => Label {
-            id: Some(id.trim().to_string()),
-            name: name.trim().to_string(),
-        },
-        None => Label::named(line.trim()),
-    };
-    Ok(text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(label)
-        .collect())
+    Ok(labels::read_labels(Path::new(list))?)
 }
 
 /// SHA-256 of a file, lower-case hex.

@@ -148,7 +148,7 @@ fn same_input_same_bytes_and_half_weights_are_half_the_size() {
 }
 
 #[test]
-fn equalisation_keeps_the_function() {
+fn equalization_keeps_the_function() {
     let folded = unfolded("resnet_tiny").fold().unwrap();
     let balanced = equalize::equalize(&folded);
     assert_ne!(balanced, folded);
@@ -189,10 +189,10 @@ fn statistics(plan: &Plan, inputs: &[Vec<f32>]) -> export::quant::calibrate::Sta
     }
 }
 
-/// The QDQ file in an engine gives what the quantiser's own arithmetic says it gives, and stays near the float
+/// The QDQ file in an engine gives what the quantizer's own arithmetic says it gives, and stays near the float
 /// network, for every choice of settings.
 #[test]
-fn quantised_files_answer_as_simulated() {
+fn quantized_files_answer_as_simulated() {
     let plan = unfolded("resnet_tiny").fold().unwrap();
     let inputs: Vec<Vec<f32>> = (0..4)
         .map(|index| synthetic_input(index, SIZE, SIZE))

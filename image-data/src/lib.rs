@@ -4,7 +4,8 @@
 //! | module | idea |
 //! |---|---|
 //! | [`decode`] | bytes of any common format to RGB, hostile input included |
-//! | [`folder`] | labelled files on disk: ImageFolder, ImageNet's flat `val/` |
+//! | [`formats`] | the picture formats, decoded or known by name |
+//! | [`folder`] | labeled files on disk: ImageFolder, ImageNet's flat `val/` |
 //! | [`source`] | where samples come from |
 //! | [`random`] | numbers named by (seed, epoch, index), so nothing depends on threads |
 //! | [`sampler`] | which sample comes when, on which rank |
@@ -19,6 +20,7 @@ pub mod augment;
 pub mod check;
 pub mod decode;
 pub mod folder;
+pub mod formats;
 pub mod loader;
 pub mod preview;
 pub mod random;

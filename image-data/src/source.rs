@@ -6,7 +6,7 @@ use model_core::RgbImage;
 use crate::decode::{DecodeError, DecodeOptions, decode_file};
 use crate::folder::Folder;
 
-/// Labelled pictures, addressed by index, read from several threads at once.
+/// Labeled pictures, addressed by index, read from several threads at once.
 pub trait Source: Send + Sync {
     /// Number of samples.
     fn len(&self) -> usize;

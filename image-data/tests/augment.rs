@@ -95,7 +95,7 @@ fn operations_are_pils_to_the_byte() {
 }
 
 #[test]
-fn hue_agrees_over_the_colour_cube() {
+fn hue_agrees_over_the_color_cube() {
     let steps = || (0..=255).step_by(5).map(|v| v as u8);
     let data: Vec<u8> = steps()
         .flat_map(|r| steps().flat_map(move |g| steps().flat_map(move |b| [r, g, b])))

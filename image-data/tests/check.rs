@@ -32,7 +32,7 @@ fn troubled(root: &Path) {
     put(root, "train/b/same-elsewhere.jpg", &fixture("rgb-422.jpg"));
     put(root, "train/b/png.JPEG", &fixture("rgb.png"));
     put(root, "train/b/cmyk.jpg", &fixture("cmyk.jpg"));
-    put(root, "train/b/grey.jpg", &fixture("grey.jpg"));
+    put(root, "train/b/gray.jpg", &fixture("gray.jpg"));
     let whole = fixture("rgb-444.jpg");
     put(root, "train/b/cut.jpg", &whole[..whole.len() - 100]);
     put(
@@ -94,7 +94,7 @@ fn everything_is_found_in_both_modes() {
             8
         );
         assert_eq!(
-            (report.images, report.grey, report.side_range),
+            (report.images, report.gray, report.side_range),
             (11, 1, [34, 45])
         );
         assert_eq!(report.images_per_class, [1, 7]);

@@ -161,7 +161,7 @@ fn alpha_lies_on_white_unless_dropped() {
 }
 
 #[test]
-fn colour_profiles_are_converted_as_lcms_does() {
+fn color_profiles_are_converted_as_lcms_does() {
     let mut expected = Vec::new();
     let packed = bytes("expected-p3.bin");
     flate2::read::ZlibDecoder::new(packed.as_slice())
@@ -197,7 +197,7 @@ fn storage_is_reported() {
     };
     assert_eq!(color("cmyk.jpg"), Color::Cmyk);
     assert_eq!(color("ycck.jpg"), Color::Ycck);
-    assert_eq!(color("grey.jpg"), Color::Grey);
+    assert_eq!(color("gray.jpg"), Color::Gray);
     assert_eq!(color("rgb-420.jpg"), Color::Rgb);
     assert_eq!(color("rgb-16.png"), Color::Deep);
     assert_eq!(color("rgba.webp"), Color::Alpha);

@@ -194,7 +194,7 @@ fn flat_val_takes_the_devkits_order() {
         assert!(
             folder
                 .description
-                .starts_with("4 images of a flat ImageNet val/ in 4 classes, labelled by ")
+                .starts_with("4 images of a flat ImageNet val/ in 4 classes, labeled by ")
         );
     }
 }

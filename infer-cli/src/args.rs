@@ -11,6 +11,7 @@ use inference::metadata::Preset;
 use model_core::manifest::Output;
 use model_core::preprocessing::{ChannelOrder, Layout, Resize};
 use model_core::resample::Filter;
+use model_core::scores::DEFAULT_TOP_K;
 
 /// Classify photos, offline.
 #[derive(Debug, Parser)]
@@ -51,7 +52,7 @@ Exit codes:
   3  the model or its engine cannot be used
   130  interrupted
 
-Environment: NO_COLOR switches colour off; INFER_MODEL is the default of --model; INFER_MODELS_DIR names \
+Environment: NO_COLOR switches color off; INFER_MODEL is the default of --model; INFER_MODELS_DIR names \
 the folder of models; ORT_DYLIB_PATH names the ONNX Runtime library.";
 
 #[derive(Debug, Subcommand)]
@@ -94,7 +95,7 @@ pub struct ClassifyArgs {
 #[command(next_help_heading = "Answer")]
 pub struct AnswerArgs {
     /// Classes shown for an image
-    #[arg(short = 'k', long = "topk", value_name = "K", default_value_t = 5, value_parser = positive)]
+    #[arg(short = 'k', long = "topk", value_name = "K", default_value_t = DEFAULT_TOP_K, value_parser = positive)]
     pub top_k: usize,
     /// Show only classes at least this likely
     #[arg(long, value_name = "P", value_parser = fraction)]
@@ -146,7 +147,7 @@ pub struct DecodeArgs {
     /// Turn photos upright as the camera noted, or leave the pixels as stored (as ImageNet figures do)
     #[arg(long, value_enum, default_value_t = ExifArg::Apply, help_heading = "Input")]
     pub exif: ExifArg,
-    /// Convert colours to sRGB by the embedded profile, or take the numbers as they are
+    /// Convert colors to sRGB by the embedded profile, or take the numbers as they are
     #[arg(long, value_enum, default_value_t = IccArg::Srgb, help_heading = "Input")]
     pub icc: IccArg,
     /// Lay transparent images on white, or forget the transparency

@@ -234,7 +234,7 @@ fn reliability(judged: &[Judged]) -> Vec<Bin> {
 /// The temperature's search range; a fit at its end is no fit.
 pub const TEMPERATURE_RANGE: (f64, f64) = (0.05, 20.0);
 
-/// The temperature that minimises the negative log likelihood of `logits` (`[N][classes]`) with their truths; none when
+/// The temperature that minimizes the negative log likelihood of `logits` (`[N][classes]`) with their truths; none when
 /// the minimum lies outside [`TEMPERATURE_RANGE`], as it does when every answer is right.
 ///
 /// The likelihood is concave in the inverse temperature b, so its derivative, the mean over images of

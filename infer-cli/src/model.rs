@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use inference::{Classifier, Label, ModelSource, Options, Overrides, models};
+use anyhow::Result;
+use inference::{Classifier, ModelSource, Options, Overrides, models};
 use model_core::Manifest;
+use model_core::labels::read_labels;
 
 use crate::args::{DescribeArgs, ModelArgs, TalkArgs};
 use crate::{UsageError, report};
@@ -80,7 +81,12 @@ pub fn options(args: &ModelArgs) -> Result<Options> {
 fn overrides(args: &DescribeArgs) -> Result<Overrides> {
     Ok(Overrides {
         preset: args.preset,
-        labels: args.labels.as_deref().map(read_labels).transpose()?,
+        labels: args
+            .labels
+            .as_deref()
+            .map(read_labels)
+            .transpose()
+            .map_err(|error| UsageError(error.to_string()))?,
         resize: args.resize,
         crop: args.size,
         interpolation: args.interpolation,
@@ -92,56 +98,4 @@ fn overrides(args: &DescribeArgs) -> Result<Overrides> {
         output: args.network_output,
         temperature: args.temperature,
     })
-}
-
-fn read_labels(path: &Path) -> Result<Vec<Label>> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        UsageError(format!(
-            "cannot read the labels {}: {error}",
-            path.display()
-        ))
-    })?;
-    let labels: Vec<Label> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| match line.split_once('\t') {
-            Some((id, name)) => Label {
-                id: Some(id.trim().to_owned()),
-                name: name.trim().to_owned(),
-            },
-            None => Label::named(line.trim()),
-        })
-        .collect();
-    if labels.is_empty() {
-        bail!(UsageError(format!(
-            "expected class names, one a line, got an empty file: {}",
-            path.display()
-        )));
-    }
-    Ok(labels)
-}
-
-/// Writes a file whole or not at all: a sibling is written first and then takes its place.
-///
-/// # Errors
-/// When the folder cannot be written; the old file is then untouched.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write;
-    let dir = path
-        .parent()
-        .filter(|dir| !dir.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let problem = || format!("cannot write {}", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(problem)?;
-    file.write_all(bytes).with_context(problem)?;
-    if let Ok(old) = std::fs::metadata(path) {
-        file.as_file()
-            .set_permissions(old.permissions())
-            .with_context(problem)?;
-    }
-    file.as_file().sync_all().with_context(problem)?;
-    file.persist(path)
-        .map_err(|error| error.error)
-        .with_context(problem)?;
-    Ok(())
 }

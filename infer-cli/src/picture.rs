@@ -5,17 +5,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use image::{ExtendedColorType, ImageFormat};
-use model_core::RgbImage;
 use model_core::resample::{Filter, resize};
-
-use crate::model::write_atomically;
+use model_core::{RgbImage, atomic_file};
 
 /// Writes a PNG.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn save_png(path: &Path, image: &RgbImage) -> Result<()> {
-    write_atomically(path, &png(image)?)
+    atomic_file::write(path, &png(image)?)
 }
 
 /// A picture as PNG bytes.
@@ -42,7 +40,7 @@ pub fn png(image: &RgbImage) -> Result<Vec<u8>> {
 /// # Errors
 /// When the file cannot be written.
 pub fn save_npy(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
-    write_atomically(path, &npy(shape, values))
+    atomic_file::write(path, &npy(shape, values))
 }
 
 /// A float32 tensor as .npy bytes: magic, version, a header padded to 64 bytes, little-endian values.

@@ -1,4 +1,4 @@
-//! Lines on stderr: one a problem, coloured only on a terminal.
+//! Lines on stderr: one a problem, colored only on a terminal.
 
 use anstyle::{AnsiColor, Style};
 use image_data::text::one_line;

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use image_data::decode::{DecodeError, DecodeLimits, Format, probe};
+use image_data::formats;
 use inference::stream::Source;
 use walkdir::WalkDir;
 
@@ -128,7 +128,9 @@ fn walk(dir: PathBuf) -> Box<dyn Iterator<Item = Source> + Send> {
         .filter_entry(|entry| entry.depth() == 0 || !hidden(entry.file_name()));
     Box::new(entries.filter_map(|entry| {
         match entry {
-            Ok(entry) if entry.file_type().is_file() && looks_like_image(entry.path()) => {
+            Ok(entry)
+                if entry.file_type().is_file() && formats::looks_like_picture(entry.path()) =>
+            {
                 Some(Source::File(entry.into_path()))
             }
             Ok(_) => None,
@@ -146,48 +148,6 @@ fn walk(dir: PathBuf) -> Box<dyn Iterator<Item = Source> + Send> {
 
 fn hidden(name: &std::ffi::OsStr) -> bool {
     name.to_string_lossy().starts_with('.')
-}
-
-/// Extensions of image formats that are known but not decoded: such a file is reported, not passed over.
-const REPORTED: [&str; 5] = ["avif", "heic", "heif", "jxl", "jp2"];
-
-const DECODED: [Format; 10] = [
-    Format::Jpeg,
-    Format::Png,
-    Format::WebP,
-    Format::Gif,
-    Format::Bmp,
-    Format::Tiff,
-    Format::Pnm,
-    Format::Ico,
-    Format::Qoi,
-    Format::Tga,
-];
-
-/// Whether a file found in a folder is meant as an image: by its name, or by its first bytes.
-pub fn looks_like_image(path: &Path) -> bool {
-    if let Some(extension) = path
-        .extension()
-        .map(|e| e.to_string_lossy().to_ascii_lowercase())
-    {
-        let extension = extension.as_str();
-        if REPORTED.contains(&extension)
-            || DECODED.iter().any(|f| f.extensions().contains(&extension))
-        {
-            return true;
-        }
-    }
-    let mut head = [0; 64];
-    let read = File::open(path)
-        .and_then(|mut file| file.read(&mut head))
-        .unwrap_or(0);
-    let limits = DecodeLimits::default();
-    !matches!(
-        probe(&head[..read], &limits),
-        Err(DecodeError::Empty
-            | DecodeError::UnknownFormat { .. }
-            | DecodeError::Unsupported { .. })
-    )
 }
 
 fn globbed(pattern: &Path) -> Box<dyn Iterator<Item = Source> + Send> {

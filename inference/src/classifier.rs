@@ -120,7 +120,7 @@ impl Classifier {
         self.input_len
     }
 
-    /// Whether the network resizes, crops and normalises by itself (`export-onnx --preprocess-in-graph`): it is asked
+    /// Whether the network resizes, crops and normalizes by itself (`export-onnx --preprocess-in-graph`): it is asked
     /// with [`Classifier::logits`], and [`Classifier::logits_of`] is an error.
     pub fn takes_pictures(&self) -> bool {
         self.takes_pictures

@@ -2,7 +2,7 @@
 //!
 //! - **CAM**, the class activation map (Zhou et al. 2016): one run, for networks that end in global average pooling and
 //!   one linear layer, as ours do.
-//! - **Occlusion sensitivity** (Zeiler & Fergus 2014, section 4.2): a grey patch slides over the crop; where hiding
+//! - **Occlusion sensitivity** (Zeiler & Fergus 2014, section 4.2): a gray patch slides over the crop; where hiding
 //!   something costs the class its probability, the network was looking. Works with every model and engine, because it
 //!   only asks questions; it needs some hundred runs.
 
@@ -70,7 +70,7 @@ pub struct Explanation {
     /// Exactly what the network saw; the whole picture for a network that crops by itself.
     pub crop: RgbImage,
     /// One value a pixel of the crop, row by row; the higher, the more the answer rests on the place. With occlusion: how
-    /// much probability the class loses when the neighbourhood is hidden. With CAM: the place's part in the class's
+    /// much probability the class loses when the neighborhood is hidden. With CAM: the place's part in the class's
     /// score. Negative where the place speaks against the class.
     pub importance: Vec<f32>,
     /// How it was found: [`Method::Cam`] or [`Method::Occlusion`].
@@ -245,8 +245,8 @@ pub fn occlusion(
     let (width, height) = (crop.width as usize, crop.height as usize);
     let patch = ((width.min(height) as f32 * options.patch) as usize).max(1);
     let stride = width.max(height).div_ceil(options.steps.max(1)).max(1);
-    let grey = mean_colour(&crop);
-    let centres: Vec<(usize, usize)> = (0..height)
+    let gray = mean_color(&crop);
+    let centers: Vec<(usize, usize)> = (0..height)
         .step_by(stride)
         .flat_map(|y| {
             (0..width)
@@ -256,25 +256,25 @@ pub fn occlusion(
         .collect();
     let mut importance = vec![0f32; width * height];
     let mut covered = vec![0f32; width * height];
-    for part in centres.chunks(classifier.preferred_batch()) {
+    for part in centers.chunks(classifier.preferred_batch()) {
         cancel.check()?;
         let seen: Vec<RgbImage> = part
             .iter()
-            .map(|&centre| {
+            .map(|&center| {
                 let mut hidden = crop.clone();
-                for_patch(centre, patch, width, height, |at| {
-                    hidden.data[at * 3..at * 3 + 3].copy_from_slice(&grey);
+                for_patch(center, patch, width, height, |at| {
+                    hidden.data[at * 3..at * 3 + 3].copy_from_slice(&gray);
                 });
                 hidden
             })
             .collect();
         let outputs = run(&seen)?;
-        for (&centre, output) in part
+        for (&center, output) in part
             .iter()
             .zip(outputs.chunks_exact(classifier.model().classes))
         {
             let loss = prediction.probability - classifier.probabilities(output)[prediction.index];
-            for_patch(centre, patch, width, height, |at| {
+            for_patch(center, patch, width, height, |at| {
                 importance[at] += loss;
                 covered[at] += 1.0;
             });
@@ -334,7 +334,7 @@ impl Explanation {
     }
 }
 
-fn mean_colour(image: &RgbImage) -> [u8; 3] {
+fn mean_color(image: &RgbImage) -> [u8; 3] {
     let pixels = (image.data.len() / 3).max(1) as u64;
     let mut sums = [0u64; 3];
     for pixel in image.data.chunks_exact(3) {
@@ -345,7 +345,7 @@ fn mean_colour(image: &RgbImage) -> [u8; 3] {
     sums.map(|sum| (sum / pixels) as u8)
 }
 
-/// Calls `visit` with the index of every pixel of the patch around `centre` that lies inside.
+/// Calls `visit` with the index of every pixel of the patch around `center` that lies inside.
 fn for_patch(
     (x, y): (usize, usize),
     patch: usize,

@@ -11,7 +11,7 @@ use crate::Error;
 pub(crate) enum Element {
     F32,
     F16,
-    /// Bytes, 0 to 255: the network normalises by itself.
+    /// Bytes, 0 to 255: the network normalizes by itself.
     U8,
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use image_data::decode::{DecodeOptions, decode};
 use model_core::RgbImage;
+use model_core::scores::DEFAULT_TOP_K;
 
 use crate::classifier::check_numbers;
 use crate::{Classifier, Error, Prediction};
@@ -98,7 +99,7 @@ pub struct StreamOptions {
 impl Default for StreamOptions {
     fn default() -> Self {
         Self {
-            top_k: 5,
+            top_k: DEFAULT_TOP_K,
             batch: 0,
             decode_threads: 0,
             decode: DecodeOptions::default(),
@@ -145,7 +146,7 @@ pub struct Outcome {
     pub input: Option<(RgbImage, Vec<f32>)>,
     /// Time spent reading and decoding.
     pub decode_time: Duration,
-    /// Time spent on resize, crop and normalisation.
+    /// Time spent on resize, crop and normalization.
     pub preprocess_time: Duration,
 }
 

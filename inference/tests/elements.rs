@@ -7,12 +7,12 @@ use inference::{Classifier, EngineKind, Options, RgbImage};
 use model_core::onnx::{
     self, AttributeProto, DataType, Dim, ModelProto, NodeProto, ValueInfoProto,
 };
-use support::{SIDE, Shape, colours, manifest};
+use support::{SIDE, Shape, colors, manifest};
 
-/// [`colours`] with an input of another type, cast to float32 inside.
+/// [`colors`] with an input of another type, cast to float32 inside.
 fn taking(element: DataType, open_size: bool) -> ModelProto {
     let nhwc = element == DataType::Uint8;
-    let mut model = colours(&Shape {
+    let mut model = colors(&Shape {
         nhwc,
         ..Shape::default()
     });

@@ -27,7 +27,7 @@ fn best(classifier: &Classifier, rgb: [u8; 3]) -> String {
 }
 
 #[test]
-fn every_shape_of_model_names_the_colour() {
+fn every_shape_of_model_names_the_color() {
     for batch in [None, Some(1), Some(4)] {
         for nhwc in [false, true] {
             for softmax in [false, true] {
@@ -39,7 +39,7 @@ fn every_shape_of_model_names_the_colour() {
                         fixed_size,
                     };
                     let classifier =
-                        Classifier::from_bytes(described(&shape), "colours", &options(2)).unwrap();
+                        Classifier::from_bytes(described(&shape), "colors", &options(2)).unwrap();
                     assert_eq!(best(&classifier, RED), "red");
                     assert_eq!(best(&classifier, BLUE), "blue");
                     let answer = classifier.classify(&image(RED), 3).unwrap();
@@ -70,7 +70,7 @@ fn a_batch_answers_as_one_by_one_for_any_threads() {
         };
         for threads in [1, 2, 5] {
             let classifier =
-                Classifier::from_bytes(described(&shape), "colours", &options(threads)).unwrap();
+                Classifier::from_bytes(described(&shape), "colors", &options(threads)).unwrap();
             let together = classifier.classify_batch(&images, 3).unwrap();
             for (image, answer) in images.iter().zip(&together) {
                 assert_eq!(&classifier.classify(image, 3).unwrap(), answer);
@@ -82,7 +82,7 @@ fn a_batch_answers_as_one_by_one_for_any_threads() {
 #[test]
 fn wrong_input_lengths_are_errors() {
     let classifier =
-        Classifier::from_bytes(described(&Shape::default()), "colours", &options(1)).unwrap();
+        Classifier::from_bytes(described(&Shape::default()), "colors", &options(1)).unwrap();
     assert_eq!(classifier.input_len(), 3 * SIDE * SIDE);
     assert!(
         classifier
@@ -101,7 +101,7 @@ fn temperature_flattens_both_kinds_of_output() {
         };
         let mut options = options(1);
         options.overrides.temperature = Some(4.0);
-        let classifier = Classifier::from_bytes(described(&shape), "colours", &options).unwrap();
+        let classifier = Classifier::from_bytes(described(&shape), "colors", &options).unwrap();
         let answer = classifier.classify(&image(RED), 1).unwrap();
         let odds = [250.0, 40.0, 10.0].map(|v: f32| (v / 25.5 / 4.0).exp());
         assert!((answer[0].probability - odds[0] / odds.iter().sum::<f32>()).abs() < 1e-5);
@@ -117,7 +117,7 @@ fn onnxruntime_agrees_or_says_what_to_do() {
             onnxruntime_lib: library,
             ..Options::default()
         };
-        Classifier::from_bytes(described(&Shape::default()), "colours", &options)
+        Classifier::from_bytes(described(&Shape::default()), "colors", &options)
     };
     let error = open(Some("/nowhere/libonnxruntime.so".into())).unwrap_err();
     let text = error.to_string();
@@ -150,9 +150,9 @@ fn onnxruntime_agrees_or_says_what_to_do() {
             onnxruntime_lib: Some(library.clone()),
             ..Options::default()
         };
-        let theirs = Classifier::from_bytes(described(&shape), "colours", &options).unwrap();
+        let theirs = Classifier::from_bytes(described(&shape), "colors", &options).unwrap();
         let ours =
-            Classifier::from_bytes(described(&shape), "colours", &Options::default()).unwrap();
+            Classifier::from_bytes(described(&shape), "colors", &Options::default()).unwrap();
         for rgb in [RED, BLUE, [9, 9, 9]] {
             let (a, b) = (
                 ours.logits(&image(rgb)).unwrap(),

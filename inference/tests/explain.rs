@@ -62,7 +62,7 @@ fn the_map_shows_where_the_class_is() {
 #[test]
 fn without_a_file_parts_are_hidden_and_a_note_says_so() {
     let model = described(&Shape::default());
-    let classifier = Classifier::from_bytes(model, "colours", &Options::default()).unwrap();
+    let classifier = Classifier::from_bytes(model, "colors", &Options::default()).unwrap();
     let explanation = ask(&classifier, Method::Auto).unwrap();
     assert_eq!(explanation.method, Method::Occlusion);
     assert!(explanation.note.unwrap().contains("without its file"));

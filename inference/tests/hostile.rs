@@ -13,7 +13,7 @@ use inference::{Classifier, EngineKind, Manifest, Options, RgbImage};
 use model_core::onnx::{
     self, AttributeProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
 };
-use support::{Shape, colours, convolutions, described, manifest};
+use support::{Shape, colors, convolutions, described, manifest};
 
 /// Loads and, if it loads, runs, in both engines of our own. The result does not matter; that there is one does.
 fn survive(bytes: &[u8]) {
@@ -157,7 +157,7 @@ fn mutated_manifests_never_crash() {
         let read = Manifest::from_json(&text).is_ok();
         let _ = Manifest::from_yaml(&text);
         if read {
-            let mut model = colours(&Shape::default());
+            let mut model = colors(&Shape::default());
             model.set_metadata(model_core::manifest::MANIFEST_KEY, text.into_owned());
             survive_kept("mutated_manifests", round, &onnx::to_bytes(&model));
         }
@@ -171,7 +171,7 @@ fn a_line_break_in_a_manifest_key_stays_out_of_the_error() {
         .to_json()
         .unwrap()
         .replacen("preprocessing", "preprocess\\ng", 1);
-    let mut model = colours(&Shape::default());
+    let mut model = colors(&Shape::default());
     model.set_metadata(model_core::manifest::MANIFEST_KEY, text);
     let error = error_of(&model);
     assert!(error.contains("unknown field `preprocess g`"), "{error}");
@@ -209,11 +209,11 @@ fn external_data_is_refused_wherever_it_hides() {
             entry("length", "108"),
         ];
     };
-    let mut model = colours(&Shape::default());
+    let mut model = colors(&Shape::default());
     outside(&mut model.graph.as_mut().unwrap().initializer[0]);
     assert!(error_of(&model).contains("another file"));
 
-    let mut model = colours(&Shape::default());
+    let mut model = colors(&Shape::default());
     let graph = model.graph.as_mut().unwrap();
     let mut tensor = graph.initializer.remove(0);
     outside(&mut tensor);
@@ -237,7 +237,7 @@ fn bombs_are_refused_before_they_are_allocated() {
         ("ConstantOfShape", vec![1 << 20, 1 << 20]),
         ("ConstantOfShape", vec![i64::MAX, 2]),
     ] {
-        let mut model = colours(&Shape::default());
+        let mut model = colors(&Shape::default());
         let graph = model.graph.as_mut().unwrap();
         graph
             .initializer
@@ -254,7 +254,7 @@ fn bombs_are_refused_before_they_are_allocated() {
         AttributeProto::ints("pads", &[1 << 30, 1 << 30, 1 << 30, 1 << 30]);
     let bytes = inference::metadata::with_manifest(&onnx::to_bytes(&model), &manifest()).unwrap();
     survive(&bytes);
-    let mut model = colours(&Shape::default());
+    let mut model = colors(&Shape::default());
     model.graph.as_mut().unwrap().initializer[0].dims = vec![1 << 40, 3];
     survive(&onnx::to_bytes(&model));
 }

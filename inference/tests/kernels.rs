@@ -8,7 +8,7 @@ mod support;
 use inference::engine::kernels_here;
 use inference::{Classifier, EngineKind, Options};
 use model_core::onnx::{self, AttributeProto, ModelProto, NodeProto, TensorProto};
-use support::{Shape, colours, convolutions, manifest};
+use support::{Shape, colors, convolutions, manifest};
 
 fn options(engine: EngineKind, threads: usize) -> Options {
     Options {
@@ -85,12 +85,12 @@ fn the_default_model_answers_the_same() {
 #[test]
 fn networks_as_exporters_write_them() {
     both("convolutions", &convolutions());
-    both("a mean and a product", &colours(&Shape::default()));
+    both("a mean and a product", &colors(&Shape::default()));
     let softmax = Shape {
         softmax: true,
         ..Shape::default()
     };
-    let mut ends = colours(&softmax);
+    let mut ends = colors(&softmax);
     ends.set_metadata("note", "ends in a softmax");
     let mut described = manifest();
     described.output = model_core::manifest::Output::Probabilities;

@@ -8,14 +8,14 @@ use inference::{Classifier, Options};
 use model_core::manifest::Output;
 use model_core::onnx::{self, ModelProto};
 use model_core::preprocessing::{Layout, Resize};
-use support::{Shape, colours, described, manifest};
+use support::{Shape, colors, described, manifest};
 
 fn open(model: &ModelProto) -> Result<Classifier, inference::Error> {
     open_with(model, &Options::default())
 }
 
 fn open_with(model: &ModelProto, options: &Options) -> Result<Classifier, inference::Error> {
-    Classifier::from_bytes(onnx::to_bytes(model), "colours.onnx", options)
+    Classifier::from_bytes(onnx::to_bytes(model), "colors.onnx", options)
 }
 
 fn error(model: &ModelProto) -> String {
@@ -28,7 +28,7 @@ fn error(model: &ModelProto) -> String {
 
 #[test]
 fn ultralytics_names_and_size() {
-    let mut model = colours(&Shape {
+    let mut model = colors(&Shape {
         softmax: true,
         ..Shape::default()
     });
@@ -51,7 +51,7 @@ fn ultralytics_names_and_size() {
 
 #[test]
 fn timm_and_hugging_face_inside_and_beside() {
-    let mut model = colours(&Shape::default());
+    let mut model = colors(&Shape::default());
     model.set_metadata(
         "pretrained_cfg",
         r#"{"architecture": "tiny", "input_size": [3, 16, 16], "crop_pct": 0.5, "interpolation": "bicubic",
@@ -66,7 +66,7 @@ fn timm_and_hugging_face_inside_and_beside() {
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.onnx");
-    std::fs::write(&path, onnx::to_bytes(&colours(&Shape::default()))).unwrap();
+    std::fs::write(&path, onnx::to_bytes(&colors(&Shape::default()))).unwrap();
     std::fs::write(
         dir.path().join("config.json"),
         r#"{"id2label": {"0": "r", "2": "b", "1": "g"}}"#,
@@ -86,7 +86,7 @@ fn timm_and_hugging_face_inside_and_beside() {
 fn a_side_manifest_serves_and_the_inner_one_wins() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("third.onnx");
-    std::fs::write(&path, onnx::to_bytes(&colours(&Shape::default()))).unwrap();
+    std::fs::write(&path, onnx::to_bytes(&colors(&Shape::default()))).unwrap();
     let mut side = manifest();
     side.name = "side".into();
     std::fs::write(dir.path().join("manifest.yaml"), side.to_yaml().unwrap()).unwrap();
@@ -99,13 +99,13 @@ fn a_side_manifest_serves_and_the_inner_one_wins() {
             classifier.model().name.as_str(),
             &classifier.model().dialect
         ),
-        ("colours", &Dialect::Toolkit)
+        ("colors", &Dialect::Toolkit)
     );
 }
 
 #[test]
 fn flags_serve_a_model_that_says_nothing() {
-    let model = colours(&Shape {
+    let model = colors(&Shape {
         fixed_size: false,
         nhwc: true,
         ..Shape::default()
@@ -139,7 +139,7 @@ fn contradictions_are_explained() {
     let with = |change: &dyn Fn(&mut model_core::Manifest)| {
         let mut manifest = manifest();
         change(&mut manifest);
-        let mut model = colours(&Shape::default());
+        let mut model = colors(&Shape::default());
         model.set_metadata(
             model_core::manifest::MANIFEST_KEY,
             manifest.to_json().unwrap(),
@@ -159,7 +159,7 @@ fn contradictions_are_explained() {
         "{text}"
     );
 
-    let mut model = colours(&Shape {
+    let mut model = colors(&Shape {
         softmax: true,
         ..Shape::default()
     });

@@ -21,12 +21,12 @@ fn fake() -> FakeEngine {
     FakeEngine::new(3, 3 * SIDE * SIDE)
 }
 
-/// A grey PNM of brightness `level`.
-fn grey(level: u8) -> Source {
+/// A gray PNM of brightness `level`.
+fn gray(level: u8) -> Source {
     let mut bytes = b"P5 4 4 255\n".to_vec();
     bytes.extend([level; 16]);
     Source::Bytes {
-        name: format!("grey {level}"),
+        name: format!("gray {level}"),
         bytes,
     }
 }
@@ -54,7 +54,7 @@ fn answers_come_in_order_with_failures_in_their_place() {
                 name: format!("failed {i}"),
                 error: "as told".into(),
             },
-            _ => grey((i % 3 * 127) as u8),
+            _ => gray((i % 3 * 127) as u8),
         })
         .collect();
     let names: Vec<String> = sources.iter().map(Source::name).collect();
@@ -82,7 +82,7 @@ fn a_long_list_is_not_read_ahead_without_bound() {
     let counter = Arc::clone(&taken);
     let endless = std::iter::repeat_with(move || {
         counter.fetch_add(1, Ordering::SeqCst);
-        grey(0)
+        gray(0)
     });
     let mut answered = 0;
     classifier(fake())
@@ -105,7 +105,7 @@ fn cancelling_stops_soon() {
     let engine = fake().with_delay(Duration::from_millis(2));
     let mut answered = 0;
     let result =
-        classifier(engine).stream((0..100_000).map(|_| grey(9)), &options(&cancel), |_| {
+        classifier(engine).stream((0..100_000).map(|_| gray(9)), &options(&cancel), |_| {
             answered += 1;
             if answered == 5 {
                 cancel.cancel();
@@ -122,7 +122,7 @@ fn cancelling_stops_soon() {
 #[test]
 fn a_failing_network_ends_the_stream() {
     let engine = fake().failing("out of order");
-    let result = classifier(engine).stream([grey(1)], &options(&Cancel::default()), |_| {
+    let result = classifier(engine).stream([gray(1)], &options(&Cancel::default()), |_| {
         ControlFlow::Continue(())
     });
     assert!(result.unwrap_err().to_string().contains("out of order"));
@@ -161,7 +161,7 @@ fn an_output_that_is_no_number_fails_that_image_only() {
     let mut good = Vec::new();
     classifier
         .stream(
-            [grey(0), grey(9), grey(0)],
+            [gray(0), gray(9), gray(0)],
             &options(&Cancel::default()),
             |answer| {
                 if let Err(failure) = &answer.result {

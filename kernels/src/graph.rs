@@ -64,7 +64,7 @@ pub struct Window {
     pub kernel: [usize; 2],
     /// Steps.
     pub stride: [usize; 2],
-    /// Distance of neighbouring taps.
+    /// Distance of neighboring taps.
     pub dilation: [usize; 2],
     /// Border before the first row and column.
     pub before: [usize; 2],

@@ -1,5 +1,5 @@
 //! From a graph to steps: sums and clamps join the convolution before them, values get places in one arena, weights
-//! are packed. Afterwards the graph, and the file its weights lie in, are no longer needed.
+//! are packed. Afterward the graph, and the file its weights lie in, are no longer needed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -485,7 +485,7 @@ mod tests {
         space.give_back(a, 16);
         assert_eq!(space.take(32), 48);
         space.give_back(b, 32);
-        assert_eq!(space.take(48), 0, "neighbours are joined");
+        assert_eq!(space.take(48), 0, "neighbors are joined");
         space.give_back(48, 32);
         assert_eq!(
             (space.take(64), space.end),

@@ -12,9 +12,13 @@
 //! | [`pixels`] | a plain RGB image |
 //! | [`weights`] | checkpoints as named tensors: safetensors, `.pth` without running its code |
 //! | [`onnx`] | ONNX files as data |
-//! | [`labels`], [`scores`] | class names; softmax and top-k |
+//! | [`labels`], [`scores`] | class names and their matching; softmax and top-k |
+//! | [`atomic_file`] | files that appear whole or not at all |
+//! | [`diagnostic`] | what errors tell programs and people beside their text |
 
 pub mod arch;
+pub mod atomic_file;
+pub mod diagnostic;
 pub mod labels;
 pub mod manifest;
 pub mod onnx;

@@ -40,7 +40,7 @@ pub struct Manifest {
     /// Measured accuracy, if somebody measured it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<Accuracy>,
-    /// SPDX expression of the weights' licence.
+    /// SPDX expression of the weights' license.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,
     /// Where the weights come from.
@@ -59,7 +59,7 @@ fn one() -> f32 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Output {
-    /// Unnormalised scores; softmax is ours to apply.
+    /// Unnormalized scores; softmax is ours to apply.
     #[default]
     Logits,
     /// Probabilities that already sum to 1.

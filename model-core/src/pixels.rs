@@ -63,7 +63,7 @@ impl RgbImage {
         })
     }
 
-    /// An image of one colour.
+    /// An image of one color.
     ///
     /// # Errors
     /// [`PixelsError::Empty`] when a side is zero.

@@ -1,4 +1,4 @@
-//! The evaluation transform that belongs to a set of weights: resize, centre crop, normalise.
+//! The evaluation transform that belongs to a set of weights: resize, center crop, normalize.
 //!
 //! Equal to torchvision's `Resize` -> `CenterCrop` -> `ToTensor` -> `Normalize` on a PIL image: the long side is
 //! truncated, crop offsets round half to even, an image smaller than the crop is padded with black.
@@ -19,7 +19,7 @@ pub struct Preprocessing {
     /// What happens to the whole image first.
     #[serde(with = "serde_yaml::with::singleton_map")]
     pub resize: Resize,
-    /// Height and width of the centre crop: the network's input size, in pixels.
+    /// Height and width of the center crop: the network's input size, in pixels.
     pub crop: [u32; 2],
     /// The resize's kernel.
     #[serde(default = "bilinear")]
@@ -244,7 +244,7 @@ impl Preprocessing {
         }
     }
 
-    /// What the network sees, still as 8-bit RGB: the resized centre crop.
+    /// What the network sees, still as 8-bit RGB: the resized center crop.
     pub fn crop_pixels(&self, image: &RgbImage) -> RgbImage {
         let at = self.geometry(image.width, image.height);
         let inside = Rect {

@@ -83,7 +83,7 @@ pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbI
 /// The rectangle `region` of `resize(image, width, height, filter)`, without computing the rest.
 ///
 /// Time and memory follow the region, so a 1 x 100,000 picture resized to a short side of 256 costs no more
-/// than its centre crop. The region is cut to what lies inside `width` x `height`.
+/// than its center crop. The region is cut to what lies inside `width` x `height`.
 pub fn resize_region(
     image: &RgbImage,
     width: u32,

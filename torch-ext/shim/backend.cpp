@@ -11,7 +11,7 @@ TX_API int tx_set_deterministic(int enabled, int warn_only) noexcept {
     context.setDeterministicAlgorithms(enabled != 0, warn_only != 0);
     context.setDeterministicCuDNN(enabled != 0);
     context.setDeterministicMkldnn(enabled != 0);
-    // Would fill every `empty` with NaN; it finds bugs but costs time, and no code here reads uninitialised memory.
+    // Would fill every `empty` with NaN; it finds bugs but costs time, and no code here reads uninitialized memory.
     context.setDeterministicFillUninitializedMemory(false);
     if (enabled != 0) {
       context.setBenchmarkCuDNN(false);

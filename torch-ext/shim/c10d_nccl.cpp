@@ -2,7 +2,7 @@
 //
 // The two constructors are looked up by their mangled names and run on memory of our own, larger than the class. Both
 // are pinned to libtorch 2.13.0 (libtorch-check holds the build to that version): there sizeof(ProcessGroupNCCL) is
-// 1152 and sizeof(Options) 256. Only what the base classes declare is touched afterwards.
+// 1152 and sizeof(Options) 256. Only what the base classes declare is touched afterward.
 #include "c10d.h"
 
 #include <dlfcn.h>

@@ -127,7 +127,7 @@ TX_API int tx_foreach_mul_scalar(at::Tensor* const* self, size_t count, double f
   });
 }
 
-// `factor` is one 0-d tensor on the tensors' device: no host synchronisation.
+// `factor` is one 0-d tensor on the tensors' device: no host synchronization.
 TX_API int tx_foreach_mul_tensor(at::Tensor* const* self, size_t count, at::Tensor* factor) noexcept {
   return tx::guarded([&] {
     c10::NoGradGuard no_grad;

@@ -1,4 +1,4 @@
-// Batch normalisation over the batches of all processes (torch.nn.SyncBatchNorm): one all-reduce of sums in forward,
+// Batch normalization over the batches of all processes (torch.nn.SyncBatchNorm): one all-reduce of sums in forward,
 // one in backward. Written with plain operators, so the same code serves CPU and CUDA.
 #include "c10d.h"
 
@@ -78,16 +78,16 @@ class SyncBatchNorm : public torch::autograd::Function<SyncBatchNorm> {
     const auto dims = all_but_channels(input);
     const auto channels = input.size(1);
     const auto dy = grads[0].to(at::kFloat);
-    const auto normalised =
+    const auto normalized =
         (input.to(at::kFloat) - per_channel(mean, input)) * per_channel(inverse, input);
     const auto grad_bias = dy.sum(dims, /*keepdim=*/false, sum_type(dy));
-    const auto grad_weight = (dy * normalised).sum(dims, /*keepdim=*/false, sum_type(dy));
+    const auto grad_weight = (dy * normalized).sum(dims, /*keepdim=*/false, sum_type(dy));
     // The parameters' gradients stay local (the reducer averages them); the input's needs the global sums.
     auto sums = at::cat({grad_bias, grad_weight});
     all_reduce_sum(group, sums);
     const auto mean_dy = (sums.slice(0, 0, channels) / count).to(at::kFloat);
     const auto mean_dy_x = (sums.slice(0, channels, 2 * channels) / count).to(at::kFloat);
-    const auto grad_input = (dy - per_channel(mean_dy, input) - normalised * per_channel(mean_dy_x, input)) *
+    const auto grad_input = (dy - per_channel(mean_dy, input) - normalized * per_channel(mean_dy_x, input)) *
         per_channel(weight * inverse, input);
     return {grad_input.to(input.scalar_type()), grad_weight.to(at::kFloat), grad_bias.to(at::kFloat), Variable(), Variable(), Variable(), Variable(),
             Variable()};

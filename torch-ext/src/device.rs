@@ -1,4 +1,4 @@
-//! The current accelerator (a CUDA device): selection, synchronisation, memory. Only counting works without one; the
+//! The current accelerator (a CUDA device): selection, synchronization, memory. Only counting works without one; the
 //! rest answers with an error that says so. None of it has run on a GPU yet except where the README says so.
 
 use std::ffi::c_int;
@@ -34,8 +34,8 @@ pub fn set_current(index: usize) -> Result<(), Error> {
 /// No accelerator, or an error of earlier asynchronous work, which surfaces here.
 pub fn synchronize(index: usize) -> Result<(), Error> {
     // SAFETY: a plain integer.
-    check("device synchronisation", unsafe {
-        ffi::tx_synchronize(index_of("device synchronisation", index)?)
+    check("device synchronization", unsafe {
+        ffi::tx_synchronize(index_of("device synchronization", index)?)
     })
 }
 

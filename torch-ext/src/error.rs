@@ -29,7 +29,7 @@ impl Error {
             "broadcast",
             "all-gather",
             "barrier",
-            "synchronised batch norm",
+            "synchronized batch norm",
         ];
         collectives.contains(&self.operation)
     }
@@ -60,7 +60,7 @@ pub(crate) fn check(operation: &'static str, code: c_int) -> Result<(), Error> {
 /// Takes over a string the shim allocated.
 ///
 /// # Safety
-/// `text` is null or came from the shim's `copy_string`, and is not used afterwards.
+/// `text` is null or came from the shim's `copy_string`, and is not used afterward.
 pub(crate) unsafe fn take_string(text: *mut c_char) -> String {
     if text.is_null() {
         return String::new();

@@ -222,7 +222,7 @@ where
 /// Clips gradients in place to a global 2-norm of at most `max_norm` (`torch.nn.utils.clip_grad_norm_`).
 ///
 /// Returns the norm before clipping as a 0-d f32 tensor on the device; reading it is the caller's only host
-/// synchronisation. Unscale scaled gradients first ([`crate::amp::unscale`]).
+/// synchronization. Unscale scaled gradients first ([`crate::amp::unscale`]).
 ///
 /// # Errors
 /// An empty list, or gradients on different devices.
@@ -325,7 +325,7 @@ pub fn foreach_mul<T: Borrow<Tensor>>(this: &[T], factor: f64) -> Result<(), Err
     })
 }
 
-/// Multiplies every tensor by a 0-d tensor on the same device in place, without a host synchronisation.
+/// Multiplies every tensor by a 0-d tensor on the same device in place, without a host synchronization.
 ///
 /// # Errors
 /// Only what libtorch itself reports.

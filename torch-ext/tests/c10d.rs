@@ -195,21 +195,21 @@ fn reducer(group: &ProcessGroup, find_unused: bool) {
             grad::reset_grads(&params).unwrap();
             // Two micro-batches; only the second communicates.
             let half = rows / 2;
-            for (start, synchronise) in [(0, false), (half, true)] {
+            for (start, synchronize) in [(0, false), (half, true)] {
                 let begun = group.begun().unwrap();
-                if synchronise {
+                if synchronize {
                     reducer.before_forward().unwrap();
                 }
                 let logits = ours.net.forward_t(&local_x.narrow(0, start, half), true);
                 let loss = logits.cross_entropy_for_logits(&local_y.narrow(0, start, half)) / 2.0;
-                if synchronise {
+                if synchronize {
                     reducer.before_backward(&loss).unwrap();
                 }
                 loss.f_backward().unwrap();
                 // A micro-batch that only accumulates communicates nothing. In the first step the buckets are not yet
-                // what they will be, and afterwards their order is told, too.
+                // what they will be, and afterward their order is told, too.
                 let exchanges = group.begun().unwrap() - begun;
-                if !synchronise {
+                if !synchronize {
                     assert_eq!(exchanges, 0, "step {step}");
                 } else if step > 1 {
                     let buckets = reducer.overlap().unwrap().buckets as u64;
@@ -490,7 +490,7 @@ fn an_unused_parameter_is_an_error_at_once() {
 }
 
 #[test]
-fn synchronised_batch_norm_is_batch_norm_of_the_whole_batch() {
+fn synchronized_batch_norm_is_batch_norm_of_the_whole_batch() {
     assert_eq!(run("sync_batch_norm", 2), [Some(0); 2]);
     assert_eq!(run("sync_batch_norm", 3), [Some(0); 3]);
 }

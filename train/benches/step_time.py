@@ -5,7 +5,7 @@ Needs torch (the same version as the binary's libtorch), torchvision. Build firs
     python train/benches/step_time.py                       # resnet18 and resnet50, fp32 and bf16, batch 16 at 224 pixels
     python train/benches/step_time.py --arch resnet50 --precision bf16 --batch 32 --threads 2 --steps 15 --fused
 Theirs: forward, loss, backward, SGD step on floats that already lie on the device. Ours is the trainer's whole step: it
-also normalises bytes, looks for non-finite gradients and counts hits. `--fused` gives theirs SGD(fused=True); the default
+also normalizes bytes, looks for non-finite gradients and counts hits. `--fused` gives theirs SGD(fused=True); the default
 is PyTorch's own default. Both sides take the same memory format, channels_last unless --contiguous.
 """
 

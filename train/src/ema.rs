@@ -28,7 +28,7 @@ impl Ema {
         })
     }
 
-    /// Called after each optimiser step, `steps` the number taken.
+    /// Called after each optimizer step, `steps` the number taken.
     pub fn update(&mut self, network: &Network, steps: i64) -> Result<()> {
         if steps % self.settings.every_steps as i64 != 0 {
             return Ok(());

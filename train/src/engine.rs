@@ -1,4 +1,4 @@
-//! What one optimiser step computes: network, loss, backward, update. The trainer runs it in epochs, `bench` in front of
+//! What one optimizer step computes: network, loss, backward, update. The trainer runs it in epochs, `bench` in front of
 //! a clock; it knows no files and no epochs.
 
 use anyhow::{Result, bail};
@@ -43,7 +43,7 @@ pub struct Engine {
 pub struct Update {
     /// The step was taken; otherwise a gradient was not finite and nothing moved.
     pub finite: bool,
-    /// The gradients, divided by the loss scale, in the optimiser's order.
+    /// The gradients, divided by the loss scale, in the optimizer's order.
     pub gradients: Vec<Tensor>,
 }
 
@@ -63,7 +63,7 @@ impl Engine {
         network.freeze(&recipe.freeze)?;
         world.attach(&network.trainable(), &buffers(&network))?;
         if recipe.sync_batch_norm {
-            network.synchronise_norms(world.norm_group());
+            network.synchronize_norms(world.norm_group());
         }
         let ema = recipe.ema.as_ref();
         Ok(Self {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use model_core::preprocessing::Preprocessing;
 use tch::{Device, Kind, Tensor};
 
-/// Normalisation constants on a device.
+/// Normalization constants on a device.
 #[derive(Debug)]
 pub struct Normalizer {
     /// `[1, 3, 1, 1]`: multiplies the byte.

@@ -1,4 +1,4 @@
-//! What is minimised: softmax or binary cross-entropy of logits against labels or mixtures of labels.
+//! What is minimized: softmax or binary cross-entropy of logits against labels or mixtures of labels.
 
 use anyhow::Result;
 use tch::{Kind, Reduction, Tensor};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct EpochRecord {
     /// From 1.
     pub epoch: u32,
-    /// Optimiser steps attempted since the start of the run.
+    /// Optimizer steps attempted since the start of the run.
     pub step: u64,
     /// At the end of the epoch.
     pub learning_rate: f64,

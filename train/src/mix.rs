@@ -16,7 +16,7 @@ pub struct Key {
     pub seed: u64,
     /// From 0.
     pub epoch: u32,
-    /// Optimiser steps attempted in the run.
+    /// Optimizer steps attempted in the run.
     pub step: u64,
     /// The process.
     pub rank: usize,
@@ -32,7 +32,7 @@ impl Key {
 /// Blends `images` `[N, 3, H, W]` as the recipe says, and `labels` `[N]` with them; both unchanged where mixing is off.
 ///
 /// Mixup: `lambda ~ Beta(a, a)`, `lambda * x + (1 - lambda) * roll(x, 1)`. Cutmix: a box of area `1 - lambda` around a
-/// uniform centre, clipped at the border, comes from `roll(x, 1)`; lambda is then the share that stayed. With both on,
+/// uniform center, clipped at the border, comes from `roll(x, 1)`; lambda is then the share that stayed. With both on,
 /// each batch takes one of them, evenly.
 pub fn mix(
     augment: &Augment,

@@ -97,7 +97,7 @@ impl Network {
     }
 
     /// From now on BatchNorm in training takes its statistics over the batches of all processes of `group`.
-    pub fn synchronise_norms(&mut self, group: Option<Rc<ProcessGroup>>) {
+    pub fn synchronize_norms(&mut self, group: Option<Rc<ProcessGroup>>) {
         self.norm_group = group;
     }
 
@@ -141,7 +141,7 @@ impl Network {
         self.batches_tracked = count;
     }
 
-    /// Moves to a device and memory layout. Before an optimiser takes handles of the parameters.
+    /// Moves to a device and memory layout. Before an optimizer takes handles of the parameters.
     pub fn place(&mut self, device: Device, channels_last: bool) -> Result<()> {
         for named in &mut self.tensors {
             let learns = named.tensor.requires_grad();

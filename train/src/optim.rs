@@ -24,7 +24,7 @@ struct Group {
     trust_ratio: bool,
 }
 
-/// An optimiser over a network's trainable parameters.
+/// An optimizer over a network's trainable parameters.
 pub struct Optimizer {
     settings: Settings,
     groups: Vec<Group>,

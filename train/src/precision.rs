@@ -158,7 +158,7 @@ impl Scaler {
 mod tests {
     use super::*;
 
-    /// `torch.amp.GradScaler`, documented behaviour: unscale divides, an overflow halves, 2000 finite steps double.
+    /// `torch.amp.GradScaler`, documented behavior: unscale divides, an overflow halves, 2000 finite steps double.
     #[test]
     fn moves_as_pytorchs_grad_scaler() {
         let mut scaler = Scaler::new(true, 128.0, Device::Cpu).unwrap();

@@ -1,4 +1,4 @@
-//! The learning rate as a pure function of the optimiser step: nothing to save, nothing to restore.
+//! The learning rate as a pure function of the optimizer step: nothing to save, nothing to restore.
 
 use std::f64::consts::PI;
 
@@ -32,17 +32,17 @@ impl Schedule {
         (self.warmup_epochs < self.settings.warmup_epochs).then_some(self.warmup_epochs)
     }
 
-    /// Optimiser steps of the whole run.
+    /// Optimizer steps of the whole run.
     pub fn total_steps(&self) -> u64 {
         self.epochs as u64 * self.steps_per_epoch
     }
 
-    /// Optimiser steps of one epoch.
+    /// Optimizer steps of one epoch.
     pub fn steps_per_epoch(&self) -> u64 {
         self.steps_per_epoch
     }
 
-    /// The rate of optimiser step `step` (from 0) of the whole run.
+    /// The rate of optimizer step `step` (from 0) of the whole run.
     pub fn rate(&self, step: u64) -> f64 {
         let exact = step as f64 / self.steps_per_epoch as f64;
         let epoch = match self.settings.granularity {

@@ -18,9 +18,9 @@ pub trait World {
     /// the exchange of gradients of `parameters`.
     fn attach(&mut self, parameters: &[Tensor], buffers: &[Tensor]) -> Result<()>;
 
-    /// Runs backward from `loss`; with `synchronise`, gradients are averaged over all processes when it returns.
+    /// Runs backward from `loss`; with `synchronize`, gradients are averaged over all processes when it returns.
     /// Without (all but the last micro-batch of an accumulated step), they only add up here.
-    fn backward(&mut self, loss: &Tensor, synchronise: bool) -> Result<()>;
+    fn backward(&mut self, loss: &Tensor, synchronize: bool) -> Result<()>;
 
     /// Sums each number over all processes.
     fn sum(&mut self, values: &mut [f64]) -> Result<()>;
@@ -88,7 +88,7 @@ impl World for Alone {
         Ok(())
     }
 
-    fn backward(&mut self, loss: &Tensor, _synchronise: bool) -> Result<()> {
+    fn backward(&mut self, loss: &Tensor, _synchronize: bool) -> Result<()> {
         Ok(loss.f_backward()?)
     }
 

@@ -1,4 +1,4 @@
-//! The network, its gradients and the optimisers against torchvision, torch.optim and timm: numbers made by
+//! The network, its gradients and the optimizers against torchvision, torch.optim and timm: numbers made by
 //! `golden/make.py`.
 
 #![allow(clippy::unwrap_used)] // helpers of a test may fail it
@@ -107,7 +107,7 @@ fn curve(golden: &TensorFile, settings: &Settings) -> (Tensor, Tensor) {
 }
 
 #[test]
-fn optimisers_follow_pytorchs_loss_curves() {
+fn optimizers_follow_pytorchs_loss_curves() {
     let golden = golden();
     let base = Settings::default();
     let sgd = Settings {

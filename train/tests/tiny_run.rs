@@ -64,7 +64,7 @@ fn trains_learns_and_writes_everything() {
         .iter()
         .filter_map(|r| r.val_top1_percent)
         .fold(0.0, f64::max);
-    assert!(best > 80.0, "three colours should be easy: {best} %");
+    assert!(best > 80.0, "three colors should be easy: {best} %");
 
     let weights = TensorFile::read(&out.join("checkpoints/best.safetensors")).unwrap();
     let text = &weights.metadata[model_core::manifest::MANIFEST_KEY];

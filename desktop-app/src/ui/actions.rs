@@ -256,7 +256,7 @@ impl App {
     }
 
     /// The photo before or after the one shown, in the order of the grid.
-    pub(super) fn neighbour(&mut self, step: isize) -> Option<PhotoId> {
+    pub(super) fn neighbor(&mut self, step: isize) -> Option<PhotoId> {
         let View::Photo(id) = self.view else {
             return None;
         };
@@ -268,13 +268,13 @@ impl App {
     }
 
     pub(super) fn go(&mut self, step: isize) {
-        if let Some(id) = self.neighbour(step) {
+        if let Some(id) = self.neighbor(step) {
             self.open_photo(id);
         }
     }
 
     pub(super) fn remove(&mut self, ids: &[PhotoId]) {
-        let next = self.neighbour(1).or_else(|| self.neighbour(-1));
+        let next = self.neighbor(1).or_else(|| self.neighbor(-1));
         self.workers.forget(ids);
         self.session.remove(ids);
         self.pictures.forget(ids);

@@ -64,7 +64,7 @@ impl App {
                 );
                 ui.add_space(space::XL);
                 let buttons = ui.horizontal(|ui| {
-                    // Centred by hand: a row does not know its width before it is drawn.
+                    // Centered by hand: a row does not know its width before it is drawn.
                     let id = ui.scope_id().with("width of the buttons");
                     let last = ui.data(|data| data.get_temp::<f32>(id)).unwrap_or(360.0);
                     ui.add_space(((ui.available_width() - last) / 2.0).max(0.0));

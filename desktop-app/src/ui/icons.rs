@@ -29,7 +29,7 @@ pub enum Icon {
     Warning,
 }
 
-/// Paints `icon` into the square around the centre of `rect`.
+/// Paints `icon` into the square around the center of `rect`.
 pub fn paint(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
     let side = rect.width().min(rect.height());
     let square = Rect::from_center_size(rect.center(), vec2(side, side));

@@ -82,7 +82,7 @@ impl App {
                     widgets::muted(ui, accuracy);
                 }
                 if let Some(license) = &card.license {
-                    widgets::muted(ui, format!("Licence: {license}"));
+                    widgets::muted(ui, format!("License: {license}"));
                 }
                 if let ModelSource::File(path) = &card.source {
                     widgets::small(ui, path.display().to_string());

@@ -108,8 +108,8 @@ impl App {
                     self.look = look;
                 }
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    let after = self.neighbour(1).is_some();
-                    let before = self.neighbour(-1).is_some();
+                    let after = self.neighbor(1).is_some();
+                    let before = self.neighbor(-1).is_some();
                     if !(after || before) {
                         return;
                     }

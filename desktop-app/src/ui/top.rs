@@ -158,10 +158,10 @@ impl App {
         let target = screen.shrink(20.0);
         painter.rect_filled(target, radius::L, p.accent_soft);
         dashed(&painter, target, Stroke::new(2.5, p.accent));
-        let centre = target.center();
+        let center = target.center();
         icons::paint(
             &painter,
-            egui::Rect::from_center_size(centre - vec2(0.0, 62.0), vec2(72.0, 72.0)),
+            egui::Rect::from_center_size(center - vec2(0.0, 62.0), vec2(72.0, 72.0)),
             Icon::Picture,
             p.accent,
         );
@@ -172,7 +172,7 @@ impl App {
             Some(n) => format!("Drop to look at {n} files"),
         };
         painter.text(
-            centre + vec2(0.0, 14.0),
+            center + vec2(0.0, 14.0),
             Align2::CENTER_CENTER,
             &words,
             theme::display().resolve(ui.style()),
@@ -180,7 +180,7 @@ impl App {
         );
         let hint = "Photos, folders, or an ONNX model";
         painter.text(
-            centre + vec2(0.0, 52.0),
+            center + vec2(0.0, 52.0),
             Align2::CENTER_CENTER,
             hint,
             TextStyle::Body.resolve(ui.style()),
@@ -202,13 +202,13 @@ pub(super) fn dashed(painter: &egui::Painter, rect: egui::Rect, stroke: Stroke) 
         (rect.left_bottom(), 90.0),
         (rect.left_top(), 180.0),
     ] {
-        let centre = egui::pos2(
+        let center = egui::pos2(
             corner.x.clamp(rect.left() + r, rect.right() - r),
             corner.y.clamp(rect.top() + r, rect.bottom() - r),
         );
         for step in 0..=6 {
             let angle = (from + 15.0 * step as f32).to_radians();
-            points.push(centre + r * vec2(angle.cos(), angle.sin()));
+            points.push(center + r * vec2(angle.cos(), angle.sin()));
         }
     }
     points.push(points[0]);

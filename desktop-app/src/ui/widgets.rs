@@ -77,7 +77,7 @@ pub fn small(ui: &mut Ui, text: impl Into<String>) -> Response {
     )
 }
 
-/// A short word on a coloured ground.
+/// A short word on a colored ground.
 pub fn badge(ui: &mut Ui, text: &str, color: Color32, ground: Color32) -> Response {
     egui::Frame::new()
         .fill(ground)

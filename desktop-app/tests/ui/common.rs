@@ -17,14 +17,14 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use model_core::RgbImage;
 
-/// Names a photo by its dominant colour. Sees 32 x 32 pixels.
-pub struct Colours {
+/// Names a photo by its dominant color. Sees 32 x 32 pixels.
+pub struct Colors {
     pub card: ModelCard,
     pub delay: Duration,
     pub asked: Arc<AtomicUsize>,
 }
 
-impl Classify for Colours {
+impl Classify for Colors {
     fn card(&self) -> &ModelCard {
         &self.card
     }
@@ -73,7 +73,7 @@ impl Classify for Colours {
     }
 }
 
-/// Opens `Colours`; a file must be called `good*.onnx`.
+/// Opens `Colors`; a file must be called `good*.onnx`.
 #[derive(Default)]
 pub struct Opener {
     pub delay: Duration,
@@ -90,7 +90,7 @@ impl OpenModel for Opener {
             ));
         }
         let name = if *source == ModelSource::Embedded {
-            "colours".to_owned()
+            "colors".to_owned()
         } else {
             name
         };
@@ -102,7 +102,7 @@ impl OpenModel for Opener {
             engine: "fake".to_owned(),
             ..ModelCard::default()
         };
-        Ok(Arc::new(Colours {
+        Ok(Arc::new(Colors {
             card,
             delay: self.delay,
             asked: Arc::clone(&self.asked),
@@ -226,7 +226,7 @@ pub fn until_done(harness: &mut Harness<'static, App>, photos: usize) {
     });
 }
 
-/// A picture of one colour.
+/// A picture of one color.
 pub fn picture(folder: &Path, name: &str, rgb: [u8; 3]) -> PathBuf {
     let path = folder.join(name);
     image::RgbImage::from_pixel(40, 30, image::Rgb(rgb))

@@ -110,7 +110,7 @@ fn looks_as_before(window: &mut Window, name: &str) {
     }
 }
 
-/// A landscape whose strongest colour is known: the sky shades into the ground, with a sun.
+/// A landscape whose strongest color is known: the sky shades into the ground, with a sun.
 fn landscape(folder: &Path, name: &str, [r, g, b]: [u8; 3], sun: f32) -> PathBuf {
     let path = folder.join(name);
     let picture = RgbImage::from_fn(320, 240, |x, y| {
@@ -131,7 +131,7 @@ fn landscape(folder: &Path, name: &str, [r, g, b]: [u8; 3], sun: f32) -> PathBuf
 const RED: [u8; 3] = [225, 70, 40];
 const GREEN: [u8; 3] = [60, 170, 80];
 const BLUE: [u8; 3] = [50, 90, 210];
-const GREY: [u8; 3] = [120, 118, 121];
+const Gray: [u8; 3] = [120, 118, 121];
 
 fn open() -> Window {
     open_in(Appearance::Light)
@@ -155,7 +155,7 @@ fn open_in(appearance: Appearance) -> Window {
     .open();
     until(&mut window, "the model and the samples are loaded", |w| {
         let samples = || samples::ALL.iter().map(|s| samples::texture(&w.ctx, s));
-        shows(w, "Model: colours") && samples().all(|texture| texture.is_some())
+        shows(w, "Model: colors") && samples().all(|texture| texture.is_some())
     });
     window
 }
@@ -176,7 +176,7 @@ fn with_a_photo(folder: &Path, color: [u8; 3]) -> Window {
 fn with_a_grid(mut window: Window, folder: &Path) -> Window {
     let mut photos: Vec<_> = (0..11)
         .map(|n| {
-            let color = [RED, GREEN, BLUE, GREY][n % 4];
+            let color = [RED, GREEN, BLUE, Gray][n % 4];
             landscape(folder, &format!("{n:02} walk.png"), color, n as f32 / 11.0)
         })
         .collect();
@@ -217,7 +217,7 @@ fn one_result() {
 fn not_sure() {
     if can_draw("not-sure") {
         let dir = tempdir().unwrap();
-        looks_as_before(&mut with_a_photo(dir.path(), GREY), "not-sure");
+        looks_as_before(&mut with_a_photo(dir.path(), Gray), "not-sure");
     }
 }
 
@@ -239,7 +239,7 @@ fn error() {
         drop_files(&mut window, &[text, "/models/wrong.onnx".into()]);
         until_done(&mut window, 1);
         until(&mut window, "the model is refused", |w| {
-            shows(w, "colours stays in use")
+            shows(w, "colors stays in use")
         });
         window.get_by_label_contains("letter.jpg: ").click();
         window.run_steps(3);
@@ -270,7 +270,7 @@ fn settings() {
     }
 }
 
-/// The comparison can fail: a button that moved by one pixel, a word that changed its weight of colour, a view that is not there.
+/// The comparison can fail: a button that moved by one pixel, a word that changed its weight of color, a view that is not there.
 #[test]
 fn a_broken_layout_is_seen() {
     // While the pictures are taken anew there is nothing to compare with.

@@ -36,7 +36,7 @@ fn click(window: &mut Window, label: &str) {
 fn the_empty_window_teaches() {
     let mut window = Setup::default().open();
     until(&mut window, "the model is loaded", |w| {
-        shows(w, "Model: colours")
+        shows(w, "Model: colors")
     });
     for text in [
         "Drop a photo, know what it is",
@@ -72,7 +72,7 @@ fn one_dropped_photo_is_named() {
     until_done(&mut window, 1);
     assert!(shows(&window, "red thing: 89 %"));
     assert!(shows(&window, "Sure  89 %"));
-    assert!(shows(&window, "by colours"));
+    assert!(shows(&window, "by colors"));
     assert!(!shows(&window, "Drop to look"));
     until(&mut window, "the photo is shown", |w| {
         shows(w, "a red one.png, 40 \u{00d7} 30 pixels")
@@ -88,9 +88,9 @@ fn one_dropped_photo_is_named() {
 #[test]
 fn a_doubtful_answer_says_so() {
     let dir = tempdir().unwrap();
-    let grey = picture(dir.path(), "grey.png", [100, 100, 101]);
+    let gray = picture(dir.path(), "gray.png", [100, 100, 101]);
     let mut window = Setup::default().open();
-    drop_files(&mut window, &[grey]);
+    drop_files(&mut window, &[gray]);
     until_done(&mut window, 1);
     assert!(shows(&window, "Not sure"));
     assert!(shows(&window, "Perhaps blue thing"));
@@ -395,8 +395,8 @@ fn a_wrong_model_explains_itself_and_the_old_one_stays() {
             "wrong.onnx cannot be used as a model. Expected an ONNX model",
         )
     });
-    assert!(shows(&window, "colours stays in use"));
-    assert!(shows(&window, "Model: colours"));
+    assert!(shows(&window, "colors stays in use"));
+    assert!(shows(&window, "Model: colors"));
 
     drop_files(&mut window, &[PathBuf::from("/models/good one.onnx")]);
     until(&mut window, "the new model is in use", |w| {
@@ -412,7 +412,7 @@ fn a_wrong_model_explains_itself_and_the_old_one_stays() {
     click(&mut window, "Model: good one.onnx");
     click(&mut window, "Use Built-in model");
     until(&mut window, "the built-in model is back", |w| {
-        shows(w, "Model: colours")
+        shows(w, "Model: colors")
     });
     assert_eq!(window.state().settings().model, Some(ModelSource::Embedded));
 }
@@ -425,7 +425,7 @@ fn a_remembered_model_that_is_gone_gives_way_to_the_built_in_one() {
     }
     .open();
     until(&mut window, "the built-in model is used", |w| {
-        shows(w, "Model: colours")
+        shows(w, "Model: colors")
     });
     assert!(shows(&window, "gone.onnx cannot be used"));
 }
@@ -449,7 +449,7 @@ fn a_model_of_the_users_takes_the_defaults_place_until_another_is_chosen() {
     click(&mut window, "Model: good resnet50.onnx");
     click(&mut window, "Use Built-in model");
     until(&mut window, "the built-in model is chosen", |w| {
-        shows(w, "Model: colours")
+        shows(w, "Model: colors")
     });
     until(&mut window, "the choice is saved", |_| {
         Store::in_folder(Some(dir.path().to_owned())).load().0.model == Some(ModelSource::Embedded)
@@ -457,7 +457,7 @@ fn a_model_of_the_users_takes_the_defaults_place_until_another_is_chosen() {
     drop(window);
     let mut window = open("/models/good resnet50.onnx");
     until(&mut window, "the choice outlives the window", |w| {
-        shows(w, "Model: colours")
+        shows(w, "Model: colors")
     });
 }
 

@@ -56,7 +56,7 @@ pub struct Row {
     pub agreement_percent: f64,
 }
 
-/// Accuracy on labelled photos.
+/// Accuracy on labeled photos.
 #[derive(Clone, Debug, Serialize)]
 pub struct AccuracyRow {
     pub who: String,

@@ -1,4 +1,4 @@
-//! Cross-layer equalisation (Nagel et al. 2019, arXiv:1906.04721): where a convolution feeds exactly one other,
+//! Cross-layer equalization (Nagel et al. 2019, arXiv:1906.04721): where a convolution feeds exactly one other,
 //! through nothing or a ReLU, a channel can be scaled down in the first and up in the second without changing the
 //! function. It balances the weight ranges of both. ReLU6 does not commute with scaling and is left alone.
 

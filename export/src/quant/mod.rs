@@ -1,4 +1,4 @@
-//! Static post-training quantisation to int8, done here: calibrate, choose ranges, correct, write QDQ.
+//! Static post-training quantization to int8, done here: calibrate, choose ranges, correct, write QDQ.
 //!
 //! | module | idea |
 //! |---|---|
@@ -6,11 +6,11 @@
 //! | [`calibrate`] | photos through the float network, every activation measured |
 //! | [`equalize`] | channel ranges balanced across layers, the function unchanged |
 //! | [`scheme`] | scales, zero points, int8 weights, int32 biases, bias correction |
-//! | [`simulate`] | the quantised network in float arithmetic: the error of every layer |
+//! | [`simulate`] | the quantized network in float arithmetic: the error of every layer |
 //! | [`mod@write`] | the ONNX graph in QDQ form |
 //!
 //! Weights are symmetric per output channel, activations per tensor (Jacob et al. 2018; Nagel et al. 2021,
-//! arXiv:2106.08295). Not here: training with quantisation.
+//! arXiv:2106.08295). Not here: training with quantization.
 
 pub mod calibrate;
 pub mod equalize;
@@ -60,7 +60,7 @@ pub enum KeepFloat {
     Last,
 }
 
-/// Everything that decides how a network is quantised.
+/// Everything that decides how a network is quantized.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub method: Method,
@@ -93,7 +93,7 @@ const ERROR_IMAGES: usize = 16;
 /// Calibrates on the folder the arguments name and writes the int8 model; prints the error of every layer.
 ///
 /// # Errors
-/// No or unreadable calibration images, or an opset without per-channel quantisation.
+/// No or unreadable calibration images, or an opset without per-channel quantization.
 pub fn quantized_model(
     folded: &Plan,
     manifest: &Manifest,

@@ -71,11 +71,11 @@ impl Histogram {
     }
 
     /// Value in the middle of a bin.
-    fn centre(&self, bin: usize) -> f64 {
+    fn center(&self, bin: usize) -> f64 {
         f64::from(self.range.min) + (bin as f64 + 0.5) * self.width()
     }
 
-    /// The range to quantise to `levels` steps.
+    /// The range to quantize to `levels` steps.
     pub fn choose(&self, method: Method, levels: u32) -> Range {
         if self.total() == 0 || self.range.max <= self.range.min {
             return self.range;
@@ -156,7 +156,7 @@ impl Histogram {
             .enumerate()
             .filter(|(_, count)| **count > 0)
         {
-            let value = self.centre(bin);
+            let value = self.center(bin);
             let beyond = (min - value).max(value - max).max(0.0);
             // A value exactly at zero (most of a ReLU's output) is represented exactly.
             let own = if value.abs() < self.width() && min == 0.0 {
@@ -169,16 +169,16 @@ impl Histogram {
         error
     }
 
-    /// The clipping threshold on |x| whose quantised histogram diverges least from the original.
+    /// The clipping threshold on |x| whose quantized histogram diverges least from the original.
     fn entropy(&self, levels: u32) -> Range {
         let limit = self.range.min.abs().max(self.range.max);
         let mut magnitudes = vec![0.0f64; BINS];
         for (bin, count) in self.counts.iter().enumerate() {
-            let place = (self.centre(bin).abs() / f64::from(limit) * BINS as f64) as usize;
+            let place = (self.center(bin).abs() / f64::from(limit) * BINS as f64) as usize;
             magnitudes[place.min(BINS - 1)] += *count as f64;
         }
         // Zeros (a ReLU gives mostly those) are exact in any range and would drown the rest, so the first bin takes
-        // its neighbour's count.
+        // its neighbor's count.
         magnitudes[0] = magnitudes[1];
         let levels = if self.range.min < 0.0 {
             levels / 2

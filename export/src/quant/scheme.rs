@@ -1,4 +1,4 @@
-//! Numbers of a quantised network: scales and zero points of activations, int8 weights, int32 biases.
+//! Numbers of a quantized network: scales and zero points of activations, int8 weights, int32 biases.
 
 use anyhow::{Result, bail};
 

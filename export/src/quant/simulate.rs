@@ -1,4 +1,4 @@
-//! The quantised network in float arithmetic, beside the float one: what every layer loses.
+//! The quantized network in float arithmetic, beside the float one: what every layer loses.
 
 use rayon::prelude::*;
 
@@ -45,7 +45,7 @@ fn run(
     })
 }
 
-/// The logits of the quantised network.
+/// The logits of the quantized network.
 pub fn logits(network: &Network<'_>, inputs: &[Vec<f32>], size: [usize; 2]) -> Vec<Vec<f32>> {
     let plan = rounded_plan(network);
     let evaluator = Evaluator::<f32>::new(&plan);
@@ -80,7 +80,7 @@ impl Error {
 }
 
 /// A line for every layer whose output or weights are stored in int8: signal-to-noise ratio of its weights, and of
-/// its output with everything before it quantised too.
+/// its output with everything before it quantized too.
 pub fn error_table(
     plan: &Plan,
     network: &Network<'_>,

@@ -1,4 +1,4 @@
-//! A quantised network as ONNX in QDQ form: every stored tensor between QuantizeLinear and DequantizeLinear, which
+//! A quantized network as ONNX in QDQ form: every stored tensor between QuantizeLinear and DequantizeLinear, which
 //! engines fuse into integer operators and others simply compute.
 
 use anyhow::{Result, bail};
@@ -104,7 +104,7 @@ fn store(builder: &mut GraphBuilder, name: &str, value: &str, affine: &Affine) -
     )
 }
 
-/// Weight and bias as float tensors: plain, or dequantised from int8 and int32.
+/// Weight and bias as float tensors: plain, or dequantized from int8 and int32.
 fn weights(
     builder: &mut GraphBuilder,
     name: &str,

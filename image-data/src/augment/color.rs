@@ -1,4 +1,4 @@
-//! Operations on colours, equal to PIL's to the byte (`ImageEnhance`, `ImageOps`, torchvision's `adjust_hue` on a PIL
+//! Operations on colors, equal to PIL's to the byte (`ImageEnhance`, `ImageOps`, torchvision's `adjust_hue` on a PIL
 //! image). All work in place.
 
 use model_core::RgbImage;
@@ -47,7 +47,7 @@ pub fn brightness(image: &mut RgbImage, factor: f64) {
     map(image, |v| blend(0, v, factor as f32));
 }
 
-/// `ImageEnhance.Contrast`: a blend with the mean grey.
+/// `ImageEnhance.Contrast`: a blend with the mean gray.
 pub fn contrast(image: &mut RgbImage, factor: f64) {
     let pixels = image.data.as_chunks::<3>().0;
     let sum: u64 = pixels.iter().map(|&p| u64::from(luma(p))).sum();
@@ -55,11 +55,11 @@ pub fn contrast(image: &mut RgbImage, factor: f64) {
     map(image, |v| blend(mean, v, factor as f32));
 }
 
-/// `ImageEnhance.Color`: a blend with the grey picture.
+/// `ImageEnhance.Color`: a blend with the gray picture.
 pub fn saturation(image: &mut RgbImage, factor: f64) {
     for pixel in image.data.as_chunks_mut::<3>().0 {
-        let grey = luma(*pixel);
-        *pixel = pixel.map(|v| blend(grey, v, factor as f32));
+        let gray = luma(*pixel);
+        *pixel = pixel.map(|v| blend(gray, v, factor as f32));
     }
 }
 
@@ -91,7 +91,7 @@ pub fn sharpness(image: &mut RgbImage, factor: f64) {
 
 /// torchvision's `adjust_hue` on a PIL image: to PIL's HSV, the hue turned by `factor` of a circle (-0.5..=0.5), and back.
 pub fn hue(image: &mut RgbImage, factor: f64) {
-    // `np.array(factor * 255).astype("uint8")` truncates towards zero and wraps.
+    // `np.array(factor * 255).astype("uint8")` truncates toward zero and wraps.
     let turn = (factor * 255.0) as i32 as u8;
     for pixel in image.data.as_chunks_mut::<3>().0 {
         let [h, s, v] = rgb_to_hsv(*pixel);

@@ -18,7 +18,7 @@ pub struct Area {
 }
 
 /// torchvision `RandomResizedCrop.get_params`: ten tries at an area and a log-uniform shape that fit, else the largest
-/// centre cut whose shape is allowed.
+/// center cut whose shape is allowed.
 pub fn random_resized_area(
     width: u32,
     height: u32,
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_of_extreme_shape_fall_back_to_the_centre() {
+    fn pictures_of_extreme_shape_fall_back_to_the_center() {
         // Never a try that fits: one row; and one column.
         let ratio = [0.75, 4.0 / 3.0];
         let wide = random_resized_area(1000, 1, [0.08, 1.0], ratio, &mut stream(0));

@@ -52,7 +52,7 @@ pub fn translate(image: &RgbImage, x: i32, y: i32, sampling: Sampling) -> RgbIma
     )
 }
 
-/// `Image.rotate(degrees)`: counter-clockwise about the centre, the size kept.
+/// `Image.rotate(degrees)`: counter-clockwise about the center, the size kept.
 pub fn rotate(image: &RgbImage, degrees: f64, sampling: Sampling) -> RgbImage {
     let angle = degrees.rem_euclid(360.0);
     if angle == 0.0 {

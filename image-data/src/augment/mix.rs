@@ -10,7 +10,7 @@ pub fn mixup_lambda(alpha: f64, random: &mut Random) -> f64 {
 }
 
 /// CutMix's rectangle, which comes from the partner, and the weight of the sample itself: the share of pixels it keeps.
-/// The centre is uniform and the rectangle is clipped at the border (torchvision `CutMix.make_params`).
+/// The center is uniform and the rectangle is clipped at the border (torchvision `CutMix.make_params`).
 pub fn cutmix_area(alpha: f64, width: u32, height: u32, random: &mut Random) -> (Area, f64) {
     let lambda = random.beta(alpha, alpha);
     let (cx, cy) = (

@@ -1,4 +1,4 @@
-//! One picture to one training sample, as torchvision does it on PIL images: crop, flip, policy, colour jitter,
+//! One picture to one training sample, as torchvision does it on PIL images: crop, flip, policy, color jitter,
 //! erasing. Operations are equal to PIL's to the byte; the random numbers come from [`crate::random`], so they follow
 //! torchvision's distributions and not its generator. Mixing two samples needs the whole batch: [`mix`] only draws
 //! the parameters.
@@ -56,7 +56,7 @@ pub enum Crop {
         /// Pixels added on every side.
         padding: u32,
     },
-    /// Short side to `resize`, centre square: as in validation.
+    /// Short side to `resize`, center square: as in validation.
     Center {
         /// Short side before the crop, in pixels.
         resize: u32,
@@ -84,7 +84,7 @@ pub struct ColorJitter {
     pub hue: f64,
 }
 
-/// torchvision `RandomErasing`, with one colour.
+/// torchvision `RandomErasing`, with one color.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Erasing {
     /// Probability that a rectangle is erased.
@@ -93,13 +93,13 @@ pub struct Erasing {
     pub scale: [f64; 2],
     /// Height over width, smallest and largest.
     pub ratio: [f64; 2],
-    /// The colour. torchvision erases to 0 after normalisation, which is the mean; as a byte it is off by half a level at
+    /// The color. torchvision erases to 0 after normalization, which is the mean; as a byte it is off by half a level at
     /// most.
     pub fill: [u8; 3],
 }
 
 impl Erasing {
-    /// torchvision's defaults, filling with the mean that normalisation will subtract.
+    /// torchvision's defaults, filling with the mean that normalization will subtract.
     pub fn to_mean(probability: f64, mean: [f32; 3]) -> Self {
         let fill = mean.map(|m| (m * 255.0).round().clamp(0.0, 255.0) as u8);
         Self {
@@ -122,7 +122,7 @@ pub struct Augment {
     pub flip_probability: f64,
     /// A random policy of operations.
     pub policy: Policy,
-    /// Colour jitter.
+    /// Color jitter.
     pub color_jitter: Option<ColorJitter>,
     /// Random erasing.
     pub erasing: Option<Erasing>,

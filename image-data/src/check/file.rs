@@ -126,7 +126,7 @@ fn describe(path: &Path, header: &Header, options: &CheckOptions, kinds: &mut Ve
         Color::Cmyk | Color::Ycck => {
             kinds.push((
                 Kind::Cmyk,
-                "four inks; converted to RGB without a colour profile".to_owned(),
+                "four inks; converted to RGB without a color profile".to_owned(),
             ));
         }
         Color::Deep => kinds.push((
@@ -137,7 +137,7 @@ fn describe(path: &Path, header: &Header, options: &CheckOptions, kinds: &mut Ve
             Kind::Alpha,
             "has an alpha channel, which training drops".to_owned(),
         )),
-        Color::Rgb | Color::Grey => {}
+        Color::Rgb | Color::Gray => {}
     }
     let extension = path
         .extension()

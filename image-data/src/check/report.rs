@@ -86,8 +86,8 @@ pub struct CheckReport {
     pub decoded: bool,
     /// Files by content format, `"JPEG": 1281166`.
     pub formats: BTreeMap<String, usize>,
-    /// Greyscale files: decoded to three equal channels.
-    pub grey: usize,
+    /// Grayscale files: decoded to three equal channels.
+    pub gray: usize,
     /// Shortest and longest side met, in pixels; 0 when nothing could be read.
     pub side_range: [u32; 2],
     /// Fewest and most images of a class, over all folders given.
@@ -146,8 +146,8 @@ impl CheckReport {
             "  classes   {} to {} images each",
             self.images_per_class[0], self.images_per_class[1]
         ));
-        if self.grey > 0 {
-            lines.push(format!("  grey      {} images", self.grey));
+        if self.gray > 0 {
+            lines.push(format!("  gray      {} images", self.gray));
         }
         let mut by_kind: BTreeMap<Kind, Vec<&Finding>> = BTreeMap::new();
         for finding in &self.findings {
@@ -214,7 +214,7 @@ pub(super) fn build(
         bytes: files.iter().map(|file| file.bytes).sum(),
         decoded,
         formats: BTreeMap::new(),
-        grey: 0,
+        gray: 0,
         side_range: [0, 0],
         images_per_class: [counts.iter().min(), counts.iter().max()]
             .map(|n| n.copied().unwrap_or(0)),
@@ -225,7 +225,7 @@ pub(super) fn build(
     for ((_, sample), file) in samples.iter().zip(files) {
         if let Some(header) = file.header {
             *report.formats.entry(header.format.to_string()).or_default() += 1;
-            report.grey += usize::from(header.color == Color::Grey);
+            report.gray += usize::from(header.color == Color::Gray);
             let [low, high] = report.side_range;
             let short = header.width.min(header.height);
             report.side_range = [

@@ -36,6 +36,27 @@ impl Format {
             Self::Tga => &["tga"],
         }
     }
+
+    /// Media types of this format, the usual one first.
+    pub fn media_types(self) -> &'static [&'static str] {
+        match self {
+            Self::Jpeg => &["image/jpeg"],
+            Self::Png => &["image/png", "image/apng"],
+            Self::WebP => &["image/webp"],
+            Self::Gif => &["image/gif"],
+            Self::Bmp => &["image/bmp"],
+            Self::Tiff => &["image/tiff"],
+            Self::Pnm => &[
+                "image/x-portable-anymap",
+                "image/x-portable-bitmap",
+                "image/x-portable-graymap",
+                "image/x-portable-pixmap",
+            ],
+            Self::Ico => &["image/vnd.microsoft.icon"],
+            Self::Qoi => &["image/qoi"],
+            Self::Tga => &["image/x-tga"],
+        }
+    }
 }
 
 impl fmt::Display for Format {

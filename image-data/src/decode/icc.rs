@@ -1,4 +1,4 @@
-//! Embedded colour profiles: RGB pixels to sRGB through `moxcms`.
+//! Embedded color profiles: RGB pixels to sRGB through `moxcms`.
 
 use model_core::RgbImage;
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};

@@ -1,4 +1,4 @@
-//! JPEG through zune-jpeg, colours by our own rules: the decoder hands over raw inks, libjpeg's and PIL's
+//! JPEG through zune-jpeg, colors by our own rules: the decoder hands over raw inks, libjpeg's and PIL's
 //! arithmetic turns them into RGB.
 
 use image::metadata::Orientation;
@@ -109,7 +109,7 @@ fn components(bytes: &[u8], markers: &Markers<'_>, strict: bool) -> Result<Vec<u
     decoder.decode_headers().map_err(reason)?;
     let stored = decoder
         .input_colorspace()
-        .ok_or("no colour space in the headers")?;
+        .ok_or("no color space in the headers")?;
     if stored.num_components() != usize::from(markers.components) {
         return Err(format!(
             "expected {} components, got {}",
@@ -121,7 +121,7 @@ fn components(bytes: &[u8], markers: &Markers<'_>, strict: bool) -> Result<Vec<u
         return Err("two frame headers disagree about the size".to_owned());
     }
     let by_decoder = match markers.color {
-        JpegColor::Grey => true,
+        JpegColor::Gray => true,
         JpegColor::YCbCr => stored == ColorSpace::YCbCr,
         JpegColor::Rgb | JpegColor::Cmyk | JpegColor::Ycck => false,
     };
@@ -150,7 +150,7 @@ fn components(bytes: &[u8], markers: &Markers<'_>, strict: bool) -> Result<Vec<u
             }
             Ok(data)
         }
-        JpegColor::Grey | JpegColor::Rgb => Ok(data),
+        JpegColor::Gray | JpegColor::Rgb => Ok(data),
         JpegColor::Cmyk => Ok(inks_to_rgb(&data, |cmy| cmy.map(|ink| 255 - ink))),
         JpegColor::Ycck => Ok(inks_to_rgb(&data, ycc_to_rgb)),
     }
@@ -188,7 +188,7 @@ fn ycc_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
 impl JpegColor {
     fn reported(self) -> Color {
         match self {
-            Self::Grey => Color::Grey,
+            Self::Gray => Color::Gray,
             Self::YCbCr | Self::Rgb => Color::Rgb,
             Self::Cmyk => Color::Cmyk,
             Self::Ycck => Color::Ycck,

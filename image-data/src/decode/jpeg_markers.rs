@@ -1,5 +1,5 @@
-//! A walk over a JPEG's markers before anything is decoded: size, components, colour transform, EXIF, and whether
-//! the picture has an end. The rules for colour are libjpeg's (`jdapimin.c`, `default_decompress_parms`), because
+//! A walk over a JPEG's markers before anything is decoded: size, components, color transform, EXIF, and whether
+//! the picture has an end. The rules for color are libjpeg's (`jdapimin.c`, `default_decompress_parms`), because
 //! they are what the world's files were checked against.
 
 use super::{DecodeError, Format};
@@ -7,7 +7,7 @@ use super::{DecodeError, Format};
 /// How the components of a JPEG are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JpegColor {
-    Grey,
+    Gray,
     YCbCr,
     Rgb,
     Cmyk,
@@ -25,14 +25,14 @@ pub(super) struct Markers<'a> {
     pub buffered: bool,
     /// TIFF-structured EXIF, without the `Exif\0\0` in front.
     pub exif: Option<&'a [u8]>,
-    /// Pieces of the colour profile, numbered from 1.
+    /// Pieces of the color profile, numbered from 1.
     pub icc: Vec<(u8, &'a [u8])>,
     /// The end-of-image marker was found.
     pub complete: bool,
 }
 
 impl Markers<'_> {
-    /// The colour profile, its pieces in order.
+    /// The color profile, its pieces in order.
     pub fn icc_profile(&self) -> Option<Vec<u8>> {
         let mut pieces = self.icc.clone();
         pieces.sort_by_key(|&(number, _)| number);
@@ -209,7 +209,7 @@ fn read_frame(marker: u8, body: &[u8]) -> Result<Frame, DecodeError> {
 
 fn color(ids: &[u8], jfif: bool, adobe: Option<u8>) -> Result<JpegColor, DecodeError> {
     match ids.len() {
-        1 => Ok(JpegColor::Grey),
+        1 => Ok(JpegColor::Gray),
         3 if jfif => Ok(JpegColor::YCbCr),
         3 => Ok(match adobe {
             Some(0) => JpegColor::Rgb,

@@ -1,6 +1,6 @@
 //! Image bytes to 8-bit RGB, whoever wrote them: by content and never by file name, with every limit checked on
 //! the header before a pixel is allocated, and with a decoder's panic turned into an error. Of an animation the first
-//! frame counts; of a CMYK picture the colour profile does not.
+//! frame counts; of a CMYK picture the color profile does not.
 
 mod error;
 mod format;
@@ -60,11 +60,11 @@ pub enum Alpha {
     /// Lay the picture on white, as a viewer shows it.
     #[default]
     OnWhite,
-    /// Forget the alpha channel and keep the colours under it, as PIL's `convert("RGB")` does.
+    /// Forget the alpha channel and keep the colors under it, as PIL's `convert("RGB")` does.
     Drop,
 }
 
-/// What to do with an embedded colour profile.
+/// What to do with an embedded color profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Icc {
     /// Convert to sRGB, which networks were trained on: phones write Display P3, cameras Adobe RGB.
@@ -83,7 +83,7 @@ pub struct DecodeOptions {
     pub exif: Exif,
     /// Transparency.
     pub alpha: Alpha,
-    /// Colour profile of an RGB picture.
+    /// Color profile of an RGB picture.
     pub icc: Icc,
     /// Refuse a JPEG whose compressed data is damaged but whose end is there. `PIL` accepts it (libjpeg only warns),
     /// and so is the default here; a truncated one is always refused.
@@ -91,7 +91,7 @@ pub struct DecodeOptions {
 }
 
 impl DecodeOptions {
-    /// `torchvision.datasets.folder.pil_loader`: EXIF and colour profile ignored, alpha dropped. What training and parity runs use.
+    /// `torchvision.datasets.folder.pil_loader`: EXIF and color profile ignored, alpha dropped. What training and parity runs use.
     pub fn torchvision() -> Self {
         Self {
             exif: Exif::Ignore,
@@ -109,20 +109,20 @@ pub struct Decoded {
     pub image: RgbImage,
     /// What the bytes are, whatever the file is called.
     pub format: Format,
-    /// How the pixels were stored, for reports: `"CMYK"`, `"YCCK"`, `"grey"`, `"16-bit"`, ...
+    /// How the pixels were stored, for reports: `"CMYK"`, `"YCCK"`, `"gray"`, `"16-bit"`, ...
     pub color: Color,
     /// Why parts of the picture may be wrong, when the decoder had to guess. `None` for a sound file.
     pub damage: Option<String>,
 }
 
-/// How a file stores its colours, as far as a data set's owner cares.
+/// How a file stores its colors, as far as a data set's owner cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Color {
     /// Three channels of 8 bits (YCbCr, RGB or a palette).
     Rgb,
     /// One channel.
-    Grey,
-    /// Four inks, converted as PIL converts them (no colour profile).
+    Gray,
+    /// Four inks, converted as PIL converts them (no color profile).
     Cmyk,
     /// Four inks stored as luma, chroma and black (Photoshop).
     Ycck,
@@ -147,7 +147,7 @@ pub struct Header {
     pub width: u32,
     /// Rows as stored.
     pub height: u32,
-    /// How colours are stored.
+    /// How colors are stored.
     pub color: Color,
 }
 
@@ -159,7 +159,7 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeE
     Ok(decode_full(bytes, options)?.image)
 }
 
-/// [`decode`], with the format, the colour storage and any damage that was worked around.
+/// [`decode`], with the format, the color storage and any damage that was worked around.
 ///
 /// # Errors
 /// As [`decode`].
@@ -171,7 +171,7 @@ pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Dec
     })?;
     if options.icc == Icc::ToSrgb
         && let Some(profile) = &notes.icc_profile
-        && !matches!(decoded.color, Color::Cmyk | Color::Ycck | Color::Grey)
+        && !matches!(decoded.color, Color::Cmyk | Color::Ycck | Color::Gray)
     {
         icc::to_srgb(&mut decoded.image, profile);
     }
@@ -181,7 +181,7 @@ pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Dec
     Ok(decoded)
 }
 
-/// Reads only what the header says: format, size and colour storage, limits checked.
+/// Reads only what the header says: format, size and color storage, limits checked.
 ///
 /// # Errors
 /// As [`decode`], as far as the header shows. A sound header says nothing about the pixels.

@@ -104,7 +104,7 @@ fn memory_bytes(decoder: &impl ImageDecoder) -> u64 {
 
 fn color(kind: ColorType) -> Color {
     match kind {
-        ColorType::L8 => Color::Grey,
+        ColorType::L8 => Color::Gray,
         ColorType::La8 | ColorType::Rgba8 => Color::Alpha,
         ColorType::Rgb8 => Color::Rgb,
         _ => Color::Deep,

@@ -64,7 +64,7 @@ pub(super) fn open_flat(root: &Path, files: &[String]) -> Result<Folder, FolderE
         .cloned()
         .collect();
     let mut samples = Vec::with_capacity(images.len());
-    let mut unlabelled = Vec::new();
+    let mut unlabeled = Vec::new();
     for (number, name) in images {
         match labels
             .by_number
@@ -75,15 +75,15 @@ pub(super) fn open_flat(root: &Path, files: &[String]) -> Result<Folder, FolderE
                 path: root.join(name),
                 class,
             }),
-            None => unlabelled.push(name),
+            None => unlabeled.push(name),
         }
     }
-    if !unlabelled.is_empty() {
+    if !unlabeled.is_empty() {
         let reason = format!(
             "expected a label for every image in {}, got none for {}: {}",
             root.display(),
-            unlabelled.len(),
-            some(&unlabelled)
+            unlabeled.len(),
+            some(&unlabeled)
         );
         return Err(FolderError::Labels {
             path: labels.path,
@@ -91,7 +91,7 @@ pub(super) fn open_flat(root: &Path, files: &[String]) -> Result<Folder, FolderE
         });
     }
     let description = format!(
-        "{} images of a flat ImageNet val/ in {} classes, labelled by {}",
+        "{} images of a flat ImageNet val/ in {} classes, labeled by {}",
         thousands(samples.len()),
         thousands(classes.len()),
         labels.from

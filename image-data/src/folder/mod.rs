@@ -1,4 +1,4 @@
-//! Labelled images on disk: torchvision's `ImageFolder`, to the order of its samples, and ImageNet's flat `val/`.
+//! Labeled images on disk: torchvision's `ImageFolder`, to the order of its samples, and ImageNet's flat `val/`.
 //! Lists files; opens none of the images.
 
 mod imagenet;
@@ -14,7 +14,7 @@ pub const EXTENSIONS: [&str; 9] = [
     ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp",
 ];
 
-/// One labelled image.
+/// One labeled image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// The file.
@@ -23,7 +23,7 @@ pub struct Sample {
     pub class: usize,
 }
 
-/// A labelled data set.
+/// A labeled data set.
 #[derive(Clone, Debug)]
 pub struct Folder {
     /// Where it lies.

@@ -3,7 +3,7 @@
 //! `prefetch_batches`; dropping the iterator stops and joins the threads.
 //!
 //! Pixels stay u8 in `[N, H, W, 3]`: a quarter of the bytes of f32, and already channels-last; the trainer
-//! normalises on the device.
+//! normalizes on the device.
 
 mod pool;
 mod report;

@@ -20,7 +20,7 @@ y, x = np.mgrid[0:H, 0:W].astype(float)
 smooth = np.stack([30 + 3.2 * x, 200 - 3.1 * y, 128 + 80 * np.sin(x / 4) * np.cos(y / 6)], -1)
 noise = rng.integers(0, 256, (H, W, 3))
 array = np.clip(np.where((x > 18)[..., None], smooth, noise), 0, 255).astype(np.uint8)
-array[:6, :6] = 77  # grey: hue and saturation are undefined
+array[:6, :6] = 77  # gray: hue and saturation are undefined
 array[24:, :8] = [250, 3, 3]
 image = Image.fromarray(array)
 N, B = InterpolationMode.NEAREST, InterpolationMode.BILINEAR
@@ -62,7 +62,7 @@ for name, mode in (("nearest", N), ("bilinear", B)):
 (HERE / "augment.bin").write_bytes(zlib.compress(array.tobytes() + b"".join(outputs), 9))
 print(len(cases), "cases,", (HERE / "augment.bin").stat().st_size, "bytes")
 
-# The whole colour cube, coarsely, through HSV and back: a checksum is enough to pin every branch.
+# The whole color cube, coarsely, through HSV and back: a checksum is enough to pin every branch.
 cube = np.stack(np.meshgrid(*[np.arange(0, 256, 5, dtype=np.uint8)] * 3, indexing="ij"), -1).reshape(52, -1, 3)
 turned = np.asarray(F.adjust_hue(Image.fromarray(cube), 0.2))
 print("crc32 of the 52^3 cube turned by 0.2:", hex(zlib.crc32(turned.tobytes())))

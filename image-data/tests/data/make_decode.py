@@ -17,7 +17,7 @@ HERE.mkdir(exist_ok=True)
 
 
 def picture(width, height):
-    """Smooth colour with an edge and a corner mark, so that turning and channel swaps show."""
+    """Smooth color with an edge and a corner mark, so that turning and channel swaps show."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     r = 40 + 180 * x / (width - 1)
     g = 30 + 200 * y / (height - 1)
@@ -41,7 +41,7 @@ files["rgb-444.jpg"] = jpeg(rgb, quality=92, subsampling=0)
 files["rgb-422.jpg"] = jpeg(rgb, quality=90, subsampling=1)
 files["rgb-420.jpg"] = jpeg(rgb, quality=90, subsampling=2)
 files["progressive.jpg"] = jpeg(rgb, quality=90, subsampling=0, progressive=True)
-files["grey.jpg"] = jpeg(np.asarray(image.convert("L")), quality=92)
+files["gray.jpg"] = jpeg(np.asarray(image.convert("L")), quality=92)
 files["restart.jpg"] = jpeg(rgb, quality=92, subsampling=0, restart_marker_blocks=3)
 files["keep-rgb.jpg"] = jpeg(rgb, quality=92, keep_rgb=True)
 cmyk = np.asarray(image.convert("CMYK")).copy()
@@ -72,14 +72,14 @@ def save(name, img, fmt, **options):
 
 save("rgb.png", image, "PNG")
 files["png-named.jpeg"] = files["rgb.png"]
-save("grey.png", image.convert("L"), "PNG")
+save("gray.png", image.convert("L"), "PNG")
 save("palette.png", image.quantize(16), "PNG")
 palette = image.quantize(16)
 save("palette-alpha.png", palette, "PNG", transparency=3)
 save("bilevel.png", image.convert("1"), "PNG")
 rgba = np.concatenate([rgb, (np.arange(W)[None, :, None] * 5).repeat(H, 0).astype(np.uint8)], -1)
 save("rgba.png", Image.fromarray(rgba), "PNG")
-save("grey-alpha.png", Image.fromarray(rgba).convert("LA"), "PNG")
+save("gray-alpha.png", Image.fromarray(rgba).convert("LA"), "PNG")
 
 
 def png16(array):
@@ -107,7 +107,7 @@ save("palette.bmp", image.quantize(16), "BMP")
 save("rgb.tiff", image, "TIFF")
 save("lzw.tiff", image, "TIFF", compression="tiff_lzw")
 save("rgb.ppm", image, "PPM")
-save("grey.pgm", image.convert("L"), "PPM")
+save("gray.pgm", image.convert("L"), "PPM")
 save("rgb.tga", image, "TGA")
 save("rgb.qoi", image, "QOI")
 save("icon.ico", image.convert("RGBA").crop((0, 0, 32, 32)), "ICO", sizes=[(32, 32)])

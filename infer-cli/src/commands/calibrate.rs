@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use inference::metadata::with_manifest;
 use inference::{Cancel, Classifier, ModelSource};
-use model_core::Manifest;
 use model_core::manifest::Output;
+use model_core::{Manifest, atomic_file};
 use serde::Serialize;
 
 use super::evaluate::{Samples, judge};
@@ -44,7 +44,7 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
     let samples = Samples::open(&args.dir, classifier.labels())?;
     let probabilities = classifier.model().manifest.output == Output::Probabilities;
     let (mut logits, mut truths) = (Vec::new(), Vec::new());
-    let judgement = judge(
+    let judgment = judge(
         &classifier,
         &samples,
         &args.decode,
@@ -105,7 +105,7 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
         schema: SCHEMA,
         model: &classifier.model().name,
         images: logits.len(),
-        failed: judgement.failed,
+        failed: judgment.failed,
         temperature_before: classifier.model().manifest.temperature,
         temperature_after: temperature,
         ece_percent_before: before.ece_percent,
@@ -119,7 +119,7 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
     } else {
         print(&text(&document))?;
     }
-    Ok(if judgement.failed == 0 {
+    Ok(if judgment.failed == 0 {
         Exit::Success
     } else {
         Exit::SomeFailed
@@ -151,7 +151,7 @@ fn target(args: &CalibrateArgs, classifier: &Classifier) -> Result<Option<PathBu
         (Some(path), _) | (None, ModelSource::File(path)) => Ok(Some(path.clone())),
         (None, _) => {
             let text = "the model inside the program cannot be changed: name a file with --output (and use it with \
-                        --model afterwards), or only look with --dry-run";
+                        --model afterward), or only look with --dry-run";
             Err(UsageError(text.to_owned()).into())
         }
     }
@@ -167,5 +167,5 @@ fn write(classifier: &Classifier, manifest: &Manifest, path: &Path) -> Result<()
         }
         _ => inference::embedded::MODEL.to_vec(),
     };
-    model::write_atomically(path, &with_manifest(&bytes, manifest)?)
+    atomic_file::write(path, &with_manifest(&bytes, manifest)?)
 }

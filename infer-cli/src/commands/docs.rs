@@ -1,10 +1,11 @@
 //! `infer-cli completions SHELL` and `infer-cli man [DIR]`: made from the same definition that parses.
 
 use anyhow::{Context, Result};
+use model_core::atomic_file;
 
 use super::print;
+use crate::Exit;
 use crate::args::{CompletionsArgs, ManArgs, command};
-use crate::{Exit, model};
 
 /// Prints a completion script.
 ///
@@ -45,7 +46,7 @@ pub fn man(args: &ManArgs) -> Result<Exit> {
     for (name, page) in pages {
         let mut text = Vec::new();
         clap_mangen::Man::new(page).render(&mut text)?;
-        model::write_atomically(&dir.join(format!("{name}.1")), &text)?;
+        atomic_file::write(&dir.join(format!("{name}.1")), &text)?;
     }
     Ok(Exit::Success)
 }

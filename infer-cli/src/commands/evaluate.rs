@@ -10,6 +10,8 @@ use image_data::decode::{DecodeOptions, decode_file};
 use image_data::folder::Folder;
 use inference::stream::{Source, StreamOptions};
 use inference::{Cancel, Classifier, Label, RgbImage};
+use model_core::atomic_file;
+use model_core::labels::{ClassMatcher, MatchError};
 use serde::Serialize;
 
 use super::{decode_options, print};
@@ -121,36 +123,20 @@ impl Samples {
     }
 }
 
-/// The model's class for every folder name: by id, by name (case and `_` do not matter), or by number.
+/// The model's class for every folder name.
 fn match_classes(folders: &[String], labels: &[Label]) -> Result<Vec<usize>, String> {
-    let plain = |text: &str| text.to_lowercase().replace(['_', '-'], " ");
+    let matcher = ClassMatcher::new(labels);
     let mut unknown = Vec::new();
     let mut classes = Vec::with_capacity(folders.len());
     for folder in folders {
-        let by_id = labels
-            .iter()
-            .position(|label| label.id.as_deref() == Some(folder));
-        let mut by_name = labels
-            .iter()
-            .enumerate()
-            .filter(|(_, label)| plain(&label.name) == plain(folder));
-        let by_number = || {
-            folder
-                .parse::<usize>()
-                .ok()
-                .filter(|class| *class < labels.len())
-        };
-        match (by_id, by_name.next(), by_name.next()) {
-            (Some(class), ..) | (None, Some((class, _)), None) => classes.push(class),
-            (None, Some(_), Some(_)) => {
+        match matcher.find(folder) {
+            Ok(class) => classes.push(class),
+            Err(MatchError::Unknown(_)) => unknown.push(folder.as_str()),
+            Err(MatchError::Ambiguous(_)) => {
                 return Err(format!(
                     "two classes are called '{folder}': call the folder by the class's id or number"
                 ));
             }
-            (None, None, _) => match by_number() {
-                Some(class) => classes.push(class),
-                None => unknown.push(folder.as_str()),
-            },
         }
     }
     if unknown.is_empty() {
@@ -171,7 +157,7 @@ fn match_classes(folders: &[String], labels: &[Label]) -> Result<Vec<usize>, Str
 }
 
 /// What came of a run over samples.
-pub struct Judgement {
+pub struct Judgment {
     /// Place in the samples, and the answer.
     pub answers: Vec<(usize, Judged)>,
     /// Images that could not be read.
@@ -190,7 +176,7 @@ pub fn judge(
     talk: &TalkArgs,
     cancel: &Cancel,
     mut each: impl FnMut((usize, &[f32])),
-) -> Result<Judgement> {
+) -> Result<Judgment> {
     let options = StreamOptions {
         top_k: 1,
         batch: batch.unwrap_or(0),
@@ -202,7 +188,7 @@ pub fn judge(
         true => indicatif::ProgressBar::hidden(),
         false => indicatif::ProgressBar::new(samples.sources.len() as u64),
     };
-    let mut judgement = Judgement {
+    let mut judgment = Judgment {
         answers: Vec::with_capacity(samples.sources.len()),
         failed: 0,
     };
@@ -211,20 +197,20 @@ pub fn judge(
         match &answer.result {
             Ok(outcome) => {
                 let truth = samples.truths[answer.index];
-                judgement
+                judgment
                     .answers
                     .push((answer.index, Judged::new(truth, &outcome.probabilities)));
                 each((truth, &outcome.output));
             }
             Err(failure) => {
-                judgement.failed += 1;
+                judgment.failed += 1;
                 progress.suspend(|| report::failed_image(&answer.name, &failure.to_string()));
             }
         }
         ControlFlow::Continue(())
     })?;
     progress.finish_and_clear();
-    Ok(judgement)
+    Ok(judgment)
 }
 
 fn text(document: &Document<'_>, show: usize) -> Result<String> {
@@ -335,7 +321,7 @@ fn save_errors(
     };
     picture::save_png(path, &sheet)?;
     let legend = path.with_extension("tsv");
-    model::write_atomically(&legend, list.as_bytes())?;
+    atomic_file::write(&legend, list.as_bytes())?;
     if !talk.quiet {
         report::warning(&format!(
             "{} shows {} wrong answers, {} names them",

@@ -101,7 +101,7 @@ fn text(info: &ModelInfo, sha256: Option<&str>, all_labels: bool) -> Result<Stri
     let kernel = format!("{:?}", preprocessing.interpolation).to_lowercase();
     rows.push((
         "preprocessing",
-        format!("{resize} ({kernel}), centre {height} x {width}"),
+        format!("{resize} ({kernel}), center {height} x {width}"),
     ));
     let order = format!("{:?}, {:?}", preprocessing.layout, preprocessing.channels).to_lowercase();
     rows.push((
@@ -134,7 +134,7 @@ fn text(info: &ModelInfo, sha256: Option<&str>, all_labels: bool) -> Result<Stri
         ));
     }
     if let Some(license) = &manifest.license {
-        rows.push(("licence", license.clone()));
+        rows.push(("license", license.clone()));
     }
     if let Some(provenance) = &manifest.provenance {
         rows.push(("weights from", provenance.source.clone()));

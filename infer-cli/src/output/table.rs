@@ -19,7 +19,7 @@ const BEST: Style = AnsiColor::Green.on_default().bold();
 const BAR: Style = AnsiColor::Cyan.on_default();
 const DIM: Style = Style::new().dimmed();
 
-/// Writes tables; colour is in the text and removed by the stream that does not want it.
+/// Writes tables; color is in the text and removed by the stream that does not want it.
 pub struct Table<W> {
     out: W,
     several: bool,

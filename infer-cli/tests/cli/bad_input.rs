@@ -74,7 +74,7 @@ fn bad_models_are_one_line_and_code_3() {
         &bench,
         &with("resnet999"),
         3,
-        &["resnet999", "known names: colours, efficientnet-lite0"],
+        &["resnet999", "known names: colors, efficientnet-lite0"],
     );
     fails(
         &bench,

@@ -17,9 +17,9 @@ fn models_are_listed_and_found_by_name() {
         out.contains("efficientnet-lite0") && out.contains("inside the program"),
         "{out}"
     );
-    assert!(out.contains("colours"), "{out}");
+    assert!(out.contains("colors"), "{out}");
     let (code, out, _) =
-        outcome(&mut bench.bare(&["green.ppm", "--model", "colours", "--json", "-k1"]));
+        outcome(&mut bench.bare(&["green.ppm", "--model", "colors", "--json", "-k1"]));
     assert_eq!(code, 0);
     assert_eq!(json(&out)["predictions"][0]["label"], "green");
     let (_, out, _) = outcome(
@@ -37,14 +37,14 @@ fn info_describes() {
     let (code, out, _) = bench.outcome(&["info"]);
     assert_eq!(code, 0);
     for part in [
-        "name           colours",
+        "name           colors",
         "classes        3: red, green, blue",
-        "centre 16 x 16",
+        "center 16 x 16",
         "its own manifest",
     ] {
         assert!(out.contains(part), "expected '{part}' in {out}");
     }
-    let (_, out, _) = bench.outcome(&["info", "models/colours.onnx", "--json"]);
+    let (_, out, _) = bench.outcome(&["info", "models/colors.onnx", "--json"]);
     let info = json(&out);
     assert_eq!(info["manifest"]["labels"][1]["name"], "green");
     assert_eq!(info["sha256"].as_str().map(str::len), Some(64));

@@ -12,7 +12,7 @@ pub struct Bench {
     pub model: PathBuf,
 }
 
-/// A plain-colour image as PNM: any decoder reads it to the byte.
+/// A plain-color image as PNM: any decoder reads it to the byte.
 pub fn ppm(rgb: [u8; 3]) -> Vec<u8> {
     let mut bytes = b"P6 20 20 255\n".to_vec();
     bytes.extend(rgb.repeat(400));
@@ -61,7 +61,7 @@ impl Bench {
         command
     }
 
-    /// The binary with the colours model, in the folder.
+    /// The binary with the colors model, in the folder.
     pub fn run(&self, arguments: &[&str]) -> Command {
         let mut command = self.bare(arguments);
         command.env("INFER_MODEL", &self.model);

@@ -1,6 +1,6 @@
 //! Runs the binary: output forms, sources, exit codes, bad input, and the commands around classification.
 //!
-//! The model is a tiny one made here that names an image's strongest colour, so answers are known by hand.
+//! The model is a tiny one made here that names an image's strongest color, so answers are known by hand.
 #![allow(clippy::unwrap_used)] // helpers are test code, too
 
 #[path = "../../../inference/tests/support/mod.rs"]

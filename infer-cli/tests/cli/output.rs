@@ -1,4 +1,4 @@
-//! Table, JSON lines, CSV, threshold, abstention, colour, saved tensors, explanation.
+//! Table, JSON lines, CSV, threshold, abstention, color, saved tensors, explanation.
 
 use insta::assert_snapshot;
 
@@ -36,7 +36,7 @@ fn json_lines_have_the_documented_schema() {
     assert!(err.starts_with("error: text.jpg: "), "{err}");
     assert_eq!(err.lines().count(), 1);
     let mut lines = out.lines();
-    assert_snapshot!(lines.next().unwrap(), @r#"{"schema":1,"path":"red.ppm","model":"colours","predictions":[{"index":0,"id":null,"label":"red","probability":0.9982834}]}"#);
+    assert_snapshot!(lines.next().unwrap(), @r#"{"schema":1,"path":"red.ppm","model":"colors","predictions":[{"index":0,"id":null,"label":"red","probability":0.9982834}]}"#);
     let failed: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
     let keys: Vec<&String> = failed.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["schema", "path", "error"]);
@@ -55,12 +55,12 @@ fn csv_has_a_row_a_class_and_a_row_a_failure() {
         "path,model,rank,index,id,label,probability,sure,error"
     );
     assert!(
-        rows[1].starts_with("\"a,b.ppm\",colours,1,0,,red,0.998"),
+        rows[1].starts_with("\"a,b.ppm\",colors,1,0,,red,0.998"),
         "{}",
         rows[1]
     );
     assert!(
-        rows[2].starts_with("\"a,b.ppm\",colours,2,1,,green,"),
+        rows[2].starts_with("\"a,b.ppm\",colors,2,1,,green,"),
         "{}",
         rows[2]
     );
@@ -70,15 +70,15 @@ fn csv_has_a_row_a_class_and_a_row_a_failure() {
 #[test]
 fn threshold_and_abstention() {
     let bench = Bench::new();
-    bench.write("grey.ppm", &ppm([99, 98, 97]));
+    bench.write("gray.ppm", &ppm([99, 98, 97]));
     let (code, out, _) = bench.outcome(&["red.ppm", "--threshold", "0.5"]);
     assert_eq!((code, out.lines().count()), (0, 1));
-    let (code, out, _) = bench.outcome(&["grey.ppm", "--threshold", "0.9"]);
+    let (code, out, _) = bench.outcome(&["gray.ppm", "--threshold", "0.9"]);
     assert_eq!((code, out.trim()), (0, "no class reaches the threshold"));
-    let (code, out, _) = bench.outcome(&["grey.ppm", "--abstain", "0.5"]);
+    let (code, out, _) = bench.outcome(&["gray.ppm", "--abstain", "0.5"]);
     assert_eq!(code, 0);
     assert_snapshot!(out, @"not sure (best guess: red, 34.65 %)");
-    let (_, out, _) = bench.outcome(&["grey.ppm", "red.ppm", "--abstain", "0.5", "--json", "-k1"]);
+    let (_, out, _) = bench.outcome(&["gray.ppm", "red.ppm", "--abstain", "0.5", "--json", "-k1"]);
     let sure: Vec<bool> = out
         .lines()
         .map(|line| line.contains("\"sure\":true"))
@@ -87,12 +87,12 @@ fn threshold_and_abstention() {
 }
 
 #[test]
-fn colour_only_when_asked_for() {
+fn color_only_when_asked_for() {
     let bench = Bench::new();
     let (_, plain, _) = bench.outcome(&["red.ppm"]);
     assert!(!plain.contains('\u{1b}'));
-    let (_, coloured, _) = outcome(bench.run(&["red.ppm"]).env("CLICOLOR_FORCE", "1"));
-    assert!(coloured.contains('\u{1b}'));
+    let (_, colored, _) = outcome(bench.run(&["red.ppm"]).env("CLICOLOR_FORCE", "1"));
+    assert!(colored.contains('\u{1b}'));
     let (_, without, _) = outcome(bench.run(&["red.ppm"]).env("NO_COLOR", "1"));
     assert!(!without.contains('\u{1b}'));
 }
@@ -149,8 +149,8 @@ fn quiet_and_verbose() {
     let bench = Bench::new();
     let (_, _, err) = bench.outcome(&["red.ppm", "-v"]);
     assert!(
-        err.contains("model colours (")
-            && err.contains("colours.onnx; 3 classes, its own manifest), engine "),
+        err.contains("model colors (")
+            && err.contains("colors.onnx; 3 classes, its own manifest), engine "),
         "{err}"
     );
     assert!(err.contains("1 images, 0 failed"), "{err}");

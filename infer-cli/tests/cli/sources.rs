@@ -93,16 +93,16 @@ fn lists_come_from_files_and_stdin_with_either_end() {
 fn the_order_is_the_order_of_the_arguments_for_many_images() {
     let bench = Bench::new();
     let names: Vec<String> = (0..60).map(|i| format!("many/{i:03}.ppm")).collect();
-    let colours = [(RED, "red"), (GREEN, "green"), (BLUE, "blue")];
+    let colors = [(RED, "red"), (GREEN, "green"), (BLUE, "blue")];
     for (i, name) in names.iter().enumerate() {
-        bench.write(name, &ppm(colours[i % 3].0));
+        bench.write(name, &ppm(colors[i % 3].0));
     }
     let backwards: Vec<&str> = names.iter().rev().map(String::as_str).collect();
     let expected: Vec<(String, String)> = names
         .iter()
         .enumerate()
         .rev()
-        .map(|(i, name)| (name.clone(), colours[i % 3].1.to_owned()))
+        .map(|(i, name)| (name.clone(), colors[i % 3].1.to_owned()))
         .collect();
     assert_eq!(
         bench.best(&[&backwards[..], &["-j", "3"]].concat()),

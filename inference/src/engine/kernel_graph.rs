@@ -491,8 +491,8 @@ impl<'a, 'i> Builder<'a, 'i> {
             let factor = f64::from(scale[channel]) / (f64::from(var[channel]) + epsilon).sqrt();
             row.iter_mut()
                 .for_each(|w| *w = (f64::from(*w) * factor) as f32);
-            let centred = f64::from(old[channel]) - f64::from(mean[channel]);
-            shifted.push((centred * factor + f64::from(shift[channel])) as f32);
+            let centered = f64::from(old[channel]) - f64::from(mean[channel]);
+            shifted.push((centered * factor + f64::from(shift[channel])) as f32);
         }
         *weights = Weights::Floats(Cow::Owned(folded));
         *bias = Some(Weights::Floats(Cow::Owned(shifted)));

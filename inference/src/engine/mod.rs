@@ -29,7 +29,7 @@ pub trait Engine: Send + Sync {
     /// [`EngineError`] when the network cannot be run.
     fn run(&self, input: &[f32], batch: usize) -> Result<Vec<f32>, EngineError>;
 
-    /// Runs the network on a whole picture, for networks that resize, crop and normalise by themselves.
+    /// Runs the network on a whole picture, for networks that resize, crop and normalize by themselves.
     ///
     /// # Errors
     /// [`EngineError`] when the network wants preprocessed images, or cannot be run.

@@ -25,7 +25,7 @@ pub(crate) struct TractEngine {
 }
 
 impl TractEngine {
-    /// Parses, types and optimises the network for one input shape.
+    /// Parses, types and optimizes the network for one input shape.
     pub fn load(
         file: &OnnxFile,
         skeleton: &Skeleton,

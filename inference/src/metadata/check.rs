@@ -16,7 +16,7 @@ pub(super) fn check(
 ) -> Result<(), Error> {
     if facts.any_size() {
         // Layout, resize and crop in the manifest describe what happens inside the graph.
-        let note = "the network resizes, crops and normalises by itself";
+        let note = "the network resizes, crops and normalizes by itself";
         resolved.notes.push(note.to_owned());
     } else {
         bytes(resolved, facts);
@@ -34,7 +34,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// A network that takes bytes has its normalisation inside.
+/// A network that takes bytes has its normalization inside.
 fn bytes(resolved: &mut Resolved, facts: &GraphFacts) {
     if facts.element != Element::U8 {
         return;
@@ -43,7 +43,7 @@ fn bytes(resolved: &mut Resolved, facts: &GraphFacts) {
     let plain = ([0.0; 3], [1.0; 3], 1.0);
     if (numbers.mean, numbers.std, numbers.pixel_max) != plain {
         (numbers.mean, numbers.std, numbers.pixel_max) = plain;
-        let note = "the network takes bytes (uint8) and normalises by itself: mean and std are not applied";
+        let note = "the network takes bytes (uint8) and normalizes by itself: mean and std are not applied";
         resolved.notes.push(note.to_owned());
     }
 }
@@ -87,7 +87,7 @@ fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Err
         return Err(Error::model(
             model,
             format!(
-                "expected a network for colour images (3 channels), got {channels} channels: {}",
+                "expected a network for color images (3 channels), got {channels} channels: {}",
                 facts.shape_text()
             ),
         ));

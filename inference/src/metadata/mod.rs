@@ -288,19 +288,19 @@ fn complete(
 }
 
 /// The name a class without a label gets.
-const UNLABELLED: &str = "\u{0}unlabelled";
+const UNLABELED: &str = "\u{0}unlabeled";
 
 fn placeholder(classes: Option<usize>) -> Vec<Label> {
     match classes {
         Some(1000) => labels::imagenet1k().to_vec(),
         // One marker stands for all of them until the number is known.
-        _ => vec![Label::named(UNLABELLED)],
+        _ => vec![Label::named(UNLABELED)],
     }
 }
 
 /// Numbers the classes of a model without labels, once their number is known.
 pub(crate) fn finish_labels(mut manifest: Manifest, classes: usize) -> Manifest {
-    if matches!(&manifest.labels[..], [only] if only.name == UNLABELLED) {
+    if matches!(&manifest.labels[..], [only] if only.name == UNLABELED) {
         manifest.labels = match classes {
             1000 => labels::imagenet1k().to_vec(),
             n => (0..n)

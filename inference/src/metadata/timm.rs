@@ -1,7 +1,7 @@
 //! timm's `pretrained_cfg` as JSON: input size, crop fraction, interpolation, mean and std, label names.
 //!
 //! The transform is `timm.data.create_transform` in evaluation: the short side becomes
-//! `floor(input size / crop_pct)`, the centre is cropped; `crop_mode: squash` resizes both sides.
+//! `floor(input size / crop_pct)`, the center is cropped; `crop_mode: squash` resizes both sides.
 
 use model_core::preprocessing::{Preprocessing, Resize};
 use model_core::resample::Filter;

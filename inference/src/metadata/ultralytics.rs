@@ -1,7 +1,7 @@
 //! Ultralytics' ONNX metadata: `names` (a Python dictionary as text), `imgsz`, `task`.
 //!
 //! Its classifiers take RGB scaled to 0..1 with no mean and std; the short side is resized to the input size,
-//! bilinear, and the centre is cropped (`ultralytics.data.augment.classify_transforms`).
+//! bilinear, and the center is cropped (`ultralytics.data.augment.classify_transforms`).
 
 use model_core::Label;
 use model_core::onnx::ModelProto;

@@ -10,7 +10,7 @@ use model_core::onnx::{
 use model_core::preprocessing::{Preprocessing, Resize};
 use model_core::{Label, Manifest};
 
-/// Input side of [`colours`].
+/// Input side of [`colors`].
 pub const SIDE: usize = 16;
 
 /// What [`Shape`] of model to make.
@@ -36,8 +36,8 @@ impl Default for Shape {
     }
 }
 
-/// A network that names the strongest colour: mean of each channel, times 10. Classes red, green, blue.
-pub fn colours(shape: &Shape) -> ModelProto {
+/// A network that names the strongest color: mean of each channel, times 10. Classes red, green, blue.
+pub fn colors(shape: &Shape) -> ModelProto {
     let batch = shape.batch.map_or(Dim::Symbol("batch"), Dim::Size);
     let side = |name: &'static str| {
         if shape.fixed_size {
@@ -74,7 +74,7 @@ pub fn colours(shape: &Shape) -> ModelProto {
     let weight = [10.0, 0.0, 0.0, 0.0, 10.0, 0.0, 0.0, 0.0, 10.0];
     let batch = shape.batch.map_or(Dim::Symbol("batch"), Dim::Size);
     let graph = GraphProto {
-        name: "colours".into(),
+        name: "colors".into(),
         node,
         initializer: vec![TensorProto::floats("weight", &[3, 3], &weight)],
         input: vec![ValueInfoProto::tensor("image", DataType::Float, &dims)],
@@ -109,13 +109,13 @@ pub fn preprocessing() -> Preprocessing {
     }
 }
 
-/// The manifest that belongs to [`colours`].
+/// The manifest that belongs to [`colors`].
 pub fn manifest() -> Manifest {
     let labels = ["red", "green", "blue"].map(Label::named).to_vec();
-    Manifest::new("colours", "means", labels, preprocessing())
+    Manifest::new("colors", "means", labels, preprocessing())
 }
 
-/// The bytes of [`colours`] with its manifest inside.
+/// The bytes of [`colors`] with its manifest inside.
 pub fn described(shape: &Shape) -> Vec<u8> {
     let mut manifest = manifest();
     if shape.nhwc {
@@ -124,12 +124,12 @@ pub fn described(shape: &Shape) -> Vec<u8> {
     if shape.softmax {
         manifest.output = model_core::manifest::Output::Probabilities;
     }
-    inference::metadata::with_manifest(&onnx::to_bytes(&colours(shape)), &manifest).unwrap()
+    inference::metadata::with_manifest(&onnx::to_bytes(&colors(shape)), &manifest).unwrap()
 }
 
-/// Writes [`described`] into `dir` as `colours.onnx`.
+/// Writes [`described`] into `dir` as `colors.onnx`.
 pub fn write_model(dir: &Path) -> PathBuf {
-    let path = dir.join("colours.onnx");
+    let path = dir.join("colors.onnx");
     std::fs::write(&path, described(&Shape::default())).unwrap();
     path
 }
@@ -173,7 +173,7 @@ pub fn convolutions() -> ModelProto {
             .map(|i| ((i * 7 % 11) as f32 - 5.0) / 10.0)
             .collect()
     };
-    let mut model = colours(&Shape::default());
+    let mut model = colors(&Shape::default());
     let graph = model.graph.as_mut().unwrap();
     graph.node = node;
     graph.initializer = vec![

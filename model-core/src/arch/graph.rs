@@ -21,7 +21,7 @@ pub enum Op {
     },
     /// 2-D convolution without bias: a BatchNorm always follows.
     Conv(Conv),
-    /// Batch normalisation over `N, H, W`.
+    /// Batch normalization over `N, H, W`.
     BatchNorm(BatchNorm),
     /// `max(x, 0)`
     Relu,
@@ -111,7 +111,7 @@ impl Padding {
     }
 }
 
-/// Batch normalisation; `{name}.weight`, `.bias`, `.running_mean`, `.running_var` of `[channels]`.
+/// Batch normalization; `{name}.weight`, `.bias`, `.running_mean`, `.running_var` of `[channels]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchNorm {
     /// Module path, as `layer1.0.bn1`.

@@ -20,7 +20,7 @@ pub(super) fn available() -> bool {
     std::arch::is_x86_feature_detected!("avx2")
 }
 
-/// Weights laid out for `madd`: pairs of neighbouring pixels, once per channel, two pairs a register.
+/// Weights laid out for `madd`: pairs of neighboring pixels, once per channel, two pairs a register.
 struct Factors {
     groups: usize,
     low: Vec<[i16; 16]>,

@@ -2,7 +2,7 @@
 //!
 //! A `.pth` is a pickle and therefore untrusted: [`pickle`](self) values are read as data, nothing in the file is ever
 //! executed, and every size is bounded before memory is taken. Renaming of foreign tensor names is in `names.rs` only.
-//! Not here: writing checkpoints, devices, optimiser state.
+//! Not here: writing checkpoints, devices, optimizer state.
 
 mod convert;
 mod names;

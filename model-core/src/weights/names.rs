@@ -69,7 +69,7 @@ pub(super) fn choose<T>(found: Found<T>, set: WeightSet) -> Result<Vec<(String, 
             format!("tensors under {}", groups.join(", "))
         };
         return Err(format!(
-            "the checkpoint holds no {what} we recognise; it has {hint}"
+            "the checkpoint holds no {what} we recognize; it has {hint}"
         ));
     };
     let mut chosen: Vec<(String, T)> = found

@@ -8,7 +8,7 @@ bytes. Pillow 13 began to run the vertical pass first for some shapes (31 x 64 t
 moves single bytes by one; the published weights and accuracies rest on the older order, horizontal first, kept here.
 
 Columns of `resize`: source width, height, target width, height, filter, digest. Columns of `eval`: source
-width, height, resize, crop height, crop width, filter, digest of the u8 crop, digest of the normalised f32 tensor [3, H, W] little-endian.
+width, height, resize, crop height, crop width, filter, digest of the u8 crop, digest of the normalized f32 tensor [3, H, W] little-endian.
 """
 import hashlib
 import itertools

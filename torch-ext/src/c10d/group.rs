@@ -33,7 +33,7 @@ pub enum GlooAddress {
 /// The processes that call the same collectives in the same order.
 ///
 /// Every method blocks until the collective is done (on CUDA: until it is queued on the current stream). A peer that
-/// dies or stays away longer than the group's timeout makes it an error; the group is unusable afterwards.
+/// dies or stays away longer than the group's timeout makes it an error; the group is unusable afterward.
 pub struct ProcessGroup {
     raw: *mut ffi::TxGroup,
     rank: usize,
@@ -170,7 +170,7 @@ impl ProcessGroup {
         check("barrier", unsafe { ffi::tx_barrier(self.raw) })
     }
 
-    /// Batch normalisation of `input` `[N, C, ...]` by the statistics of all ranks' batches, running statistics
+    /// Batch normalization of `input` `[N, C, ...]` by the statistics of all ranks' batches, running statistics
     /// updated in place; differentiable (`torch.nn.SyncBatchNorm` in training mode). Ranks may hold different `N`.
     ///
     /// # Errors
@@ -201,7 +201,7 @@ impl ProcessGroup {
                 eps,
                 &mut out,
             );
-            check("synchronised batch norm", code)?;
+            check("synchronized batch norm", code)?;
             Ok(Tensor::from_ptr(out))
         }
     }
@@ -256,7 +256,7 @@ impl std::fmt::Debug for ProcessGroup {
 
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
-        // SAFETY: ours, and not used afterwards; reducers and autograd nodes hold their own reference.
+        // SAFETY: ours, and not used afterward; reducers and autograd nodes hold their own reference.
         unsafe { ffi::tx_group_free(self.raw) }
     }
 }

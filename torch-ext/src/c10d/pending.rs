@@ -48,7 +48,7 @@ impl PendingSum {
 
 impl Drop for PendingSum {
     fn drop(&mut self) {
-        // SAFETY: ours, and not used afterwards; the backend holds its own reference to what is still under way.
+        // SAFETY: ours, and not used afterward; the backend holds its own reference to what is still under way.
         unsafe { ffi::tx_work_free(self.raw) }
     }
 }

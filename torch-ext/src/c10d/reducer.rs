@@ -49,7 +49,7 @@ pub struct Overlap {
 
 /// Averages the gradients of a fixed list of parameters over a group.
 ///
-/// Each synchronised step: [`Reducer::before_forward`], forward, [`Reducer::before_backward`], backward, and the
+/// Each synchronized step: [`Reducer::before_forward`], forward, [`Reducer::before_backward`], backward, and the
 /// `.grad`s are the mean over ranks. Micro-batches that only accumulate call neither (`no_sync`).
 pub struct Reducer {
     raw: *mut ffi::TxReducer,
@@ -98,7 +98,7 @@ impl Reducer {
         Ok(Reducer { raw: reducer })
     }
 
-    /// Before the forward pass of a synchronised step.
+    /// Before the forward pass of a synchronized step.
     ///
     /// # Errors
     /// The previous step left a parameter without a gradient: it took no part in the loss.
@@ -109,7 +109,7 @@ impl Reducer {
         })
     }
 
-    /// Between forward and backward of a synchronised step. The next backward reduces.
+    /// Between forward and backward of a synchronized step. The next backward reduces.
     ///
     /// # Errors
     /// Only what libtorch itself reports.
@@ -154,7 +154,7 @@ impl Reducer {
 
 impl Drop for Reducer {
     fn drop(&mut self) {
-        // SAFETY: ours, and not used afterwards.
+        // SAFETY: ours, and not used afterward.
         unsafe { ffi::tx_reducer_free(self.raw) }
     }
 }

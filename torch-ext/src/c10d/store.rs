@@ -168,7 +168,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // SAFETY: ours, and not used afterwards. Groups hold their own reference to what is inside.
+        // SAFETY: ours, and not used afterward. Groups hold their own reference to what is inside.
         unsafe { ffi::tx_store_free(self.raw) }
     }
 }

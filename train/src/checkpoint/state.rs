@@ -1,4 +1,4 @@
-//! Everything an exact resume needs, in one file: weights, optimiser, averages, scaler, position, history, recipe.
+//! Everything an exact resume needs, in one file: weights, optimizer, averages, scaler, position, history, recipe.
 //!
 //! One file, so that a kill between two writes can never leave halves of different moments.
 
@@ -21,11 +21,11 @@ const STATE_KEY: &str = "resnet50_toolkit.state";
 pub struct Progress {
     /// Epochs finished.
     pub epoch: u32,
-    /// Optimiser steps attempted in the unfinished epoch.
+    /// Optimizer steps attempted in the unfinished epoch.
     pub step_in_epoch: u64,
-    /// Optimiser steps attempted in the run: the schedule's clock.
+    /// Optimizer steps attempted in the run: the schedule's clock.
     pub step: u64,
-    /// Optimiser steps taken: attempts less the skipped ones.
+    /// Optimizer steps taken: attempts less the skipped ones.
     pub optimizer_steps: i64,
     /// Training batches seen by BatchNorm.
     pub batches_tracked: i64,
@@ -60,7 +60,7 @@ fn one() -> usize {
 pub struct Parts<'a> {
     /// The network as it trains (not the averages).
     pub network: &'a mut Network,
-    /// Its optimiser.
+    /// Its optimizer.
     pub optimizer: &'a mut Optimizer,
     /// Its averages.
     pub ema: Option<&'a Ema>,

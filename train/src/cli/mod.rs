@@ -36,7 +36,7 @@ enum Command {
     Evaluate(look::EvaluateArgs),
     /// Layers, output shapes, parameters and multiply-accumulates of an architecture
     Summary(look::SummaryArgs),
-    /// Look for unreadable, truncated, mislabelled, duplicate images before training
+    /// Look for unreadable, truncated, mislabeled, duplicate images before training
     Check(data::CheckArgs),
     /// Write a contact sheet of augmented samples
     Preview(data::PreviewArgs),

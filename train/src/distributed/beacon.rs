@@ -160,7 +160,7 @@ impl Beacon {
         }
     }
 
-    /// Says who is to blame for a failed exchange outside of [`Beacon::exchange`]: synchronised batch norm's.
+    /// Says who is to blame for a failed exchange outside of [`Beacon::exchange`]: synchronized batch norm's.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         let is_bare = !format!("{error:#}").contains("stopped ");
         let is_exchange = error

@@ -130,7 +130,7 @@ fn own_address(placement: &Placement) -> GlooAddress {
     if let Ok(interface) = std::env::var("GLOO_SOCKET_IFNAME") {
         return GlooAddress::Interface(interface);
     }
-    let towards_store = || {
+    let toward_store = || {
         let target = (placement.host.as_str(), placement.port)
             .to_socket_addrs()
             .ok()?
@@ -145,7 +145,7 @@ fn own_address(placement: &Placement) -> GlooAddress {
         socket.connect(target).ok()?;
         Some(socket.local_addr().ok()?.ip().to_string())
     };
-    towards_store().map_or(GlooAddress::HostName, GlooAddress::Host)
+    toward_store().map_or(GlooAddress::HostName, GlooAddress::Host)
 }
 
 /// Several processes, seen from one of them.
@@ -228,9 +228,9 @@ impl World for Ranks {
         Ok(())
     }
 
-    fn backward(&mut self, loss: &Tensor, synchronise: bool) -> Result<()> {
-        let Some(reducer) = self.reducer.as_mut().filter(|_| synchronise) else {
-            // Synchronised batch norm exchanges in every backward, also of an accumulating micro-batch.
+    fn backward(&mut self, loss: &Tensor, synchronize: bool) -> Result<()> {
+        let Some(reducer) = self.reducer.as_mut().filter(|_| synchronize) else {
+            // Synchronized batch norm exchanges in every backward, also of an accumulating micro-batch.
             return self.beacon.exchange(|| Ok(loss.f_backward()?));
         };
         self.beacon.exchange(|| {

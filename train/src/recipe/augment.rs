@@ -4,7 +4,7 @@
 use model_core::resample::Filter;
 use serde::{Deserialize, Serialize};
 
-/// Training augmentation, in the order it is applied: crop, flip, policy, colour jitter, normalisation, erasing, mixing.
+/// Training augmentation, in the order it is applied: crop, flip, policy, color jitter, normalization, erasing, mixing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
@@ -30,7 +30,7 @@ pub struct Augment {
     pub policy_ops: u32,
     /// RandAugment: magnitude, 0..=30.
     pub policy_magnitude: u32,
-    /// Probability that a rectangle is blanked (torchvision `RandomErasing`, value 0 after normalisation).
+    /// Probability that a rectangle is blanked (torchvision `RandomErasing`, value 0 after normalization).
     pub erasing_probability: f64,
     /// Beta parameter of mixup (Zhang et al. 2018); 0 is off.
     pub mixup_alpha: f64,
@@ -50,7 +50,7 @@ pub enum TrainCrop {
     RandomResized,
     /// Pad and take a random square, for images that have the right size (CIFAR).
     Pad,
-    /// As in validation: resize and centre crop.
+    /// As in validation: resize and center crop.
     Center,
 }
 

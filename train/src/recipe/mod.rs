@@ -73,7 +73,7 @@ pub struct Recipe {
     /// BatchNorm takes its statistics over the batches of all processes, not of each alone.
     pub sync_batch_norm: bool,
 
-    /// What is minimised.
+    /// What is minimized.
     pub loss: Loss,
     /// How the weights move.
     pub optimizer: Optimizer,
@@ -103,7 +103,7 @@ pub enum BadImages {
     Fail,
 }
 
-/// Arithmetic of the forward pass; weights and optimiser state are always fp32.
+/// Arithmetic of the forward pass; weights and optimizer state are always fp32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
@@ -139,7 +139,7 @@ pub enum LossKind {
     BinaryCrossEntropy,
 }
 
-/// The optimiser and its constants.
+/// The optimizer and its constants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Optimizer {
@@ -168,7 +168,7 @@ pub struct Optimizer {
     pub body_lr_factor: f64,
 }
 
-/// Kinds of optimiser.
+/// Kinds of optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum OptimizerKind {
@@ -196,7 +196,7 @@ pub struct Schedule {
     pub step_epochs: f64,
     /// Step decay: the factor.
     pub step_factor: f64,
-    /// Whether the rate changes at each optimiser step or once an epoch.
+    /// Whether the rate changes at each optimizer step or once an epoch.
     pub granularity: Granularity,
 }
 
@@ -218,7 +218,7 @@ pub enum ScheduleKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Granularity {
-    /// At each optimiser step.
+    /// At each optimizer step.
     Step,
     /// At the start of each epoch.
     Epoch,
@@ -230,7 +230,7 @@ pub enum Granularity {
 pub struct Ema {
     /// Weight of the past, per update.
     pub decay: f64,
-    /// Optimiser steps between updates.
+    /// Optimizer steps between updates.
     pub every_steps: u64,
 }
 
@@ -256,7 +256,7 @@ pub struct Checkpoints {
     pub keep_every_epochs: u32,
     /// Minutes between saves inside an epoch; 0 saves at epoch ends only.
     pub save_every_minutes: f64,
-    /// Optimiser steps between saves inside an epoch; 0 goes by the minutes alone.
+    /// Optimizer steps between saves inside an epoch; 0 goes by the minutes alone.
     pub save_every_steps: u64,
 }
 
@@ -395,7 +395,7 @@ impl Default for NonFinite {
 }
 
 impl Recipe {
-    /// Images behind one optimiser step, over all devices.
+    /// Images behind one optimizer step, over all devices.
     pub fn global_batch(&self, world_size: usize) -> u64 {
         (self.batch_size * self.accumulate_steps * world_size) as u64
     }

@@ -21,7 +21,7 @@ impl Recipe {
         }
         self.preprocessing.validate()?;
         model_core::arch::by_name(&self.arch, 1)?;
-        self.validate_optimisation()?;
+        self.validate_optimization()?;
         self.validate_augment()?;
         positive("evaluation.every_epochs", self.evaluation.every_epochs)?;
         if self.preprocessing.crop[0] != self.preprocessing.crop[1] {
@@ -40,7 +40,7 @@ impl Recipe {
         Ok(())
     }
 
-    fn validate_optimisation(&self) -> Result<()> {
+    fn validate_optimization(&self) -> Result<()> {
         let o = &self.optimizer;
         above("optimizer.learning_rate", o.learning_rate, 0.0)?;
         within("optimizer.momentum", o.momentum, 0.0, 1.0)?;

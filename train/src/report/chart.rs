@@ -30,7 +30,7 @@ pub struct Panel {
     pub mark: Option<((f64, f64), String)>,
 }
 
-/// Okabe & Ito's colours: told apart by colour-blind readers, too.
+/// Okabe & Ito's colors: told apart by color-blind readers, too.
 const PALETTE: [&str; 8] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#444444", "#b0a500",
 ];
@@ -110,10 +110,10 @@ fn draw(out: &mut String, panel: &Panel) {
         "#333333",
         &panel.x_label,
     );
-    let centre = f64::midpoint(TOP, base);
+    let center = f64::midpoint(TOP, base);
     let _ = writeln!(
         out,
-        r##"<text transform="translate(22 {centre:.1}) rotate(-90)" font-size="14" text-anchor="middle" fill="#333333">{}</text>"##,
+        r##"<text transform="translate(22 {center:.1}) rotate(-90)" font-size="14" text-anchor="middle" fill="#333333">{}</text>"##,
         escape(&panel.y_label)
     );
     for series in &panel.series {

@@ -1,4 +1,4 @@
-//! From a recipe to a trainer: device, data, network, optimiser, and a saved state where the run goes on.
+//! From a recipe to a trainer: device, data, network, optimizer, and a saved state where the run goes on.
 
 use std::time::Instant;
 
@@ -91,7 +91,7 @@ impl Start {
                 }
             ));
         }
-        reporter.line(format!("optimiser  {}", engine.optimizer.describe()));
+        reporter.line(format!("optimizer  {}", engine.optimizer.describe()));
         reporter.line(format!("rate       {rule}"));
         if let Some(epochs) = schedule.shortened_warmup() {
             reporter.line(format!(

@@ -1,4 +1,4 @@
-//! The training run: epochs, validation, checkpoints. `step` is one optimiser step, `save` what is kept and taken up
+//! The training run: epochs, validation, checkpoints. `step` is one optimizer step, `save` what is kept and taken up
 //! again, `build` how a trainer is made from a recipe.
 
 mod build;

@@ -1,4 +1,4 @@
-//! One optimiser step: micro-batches forward and backward, then the update, or what happens instead of it when a
+//! One optimizer step: micro-batches forward and backward, then the update, or what happens instead of it when a
 //! gradient is not finite.
 
 use std::time::Instant;
@@ -109,7 +109,7 @@ impl Trainer {
         self.roll_back()
             .with_context(|| format!("{reason}; restoring the last good state"))?;
         self.reporter.line(format!(
-            "{reason}: weights and optimiser are those of the last saved state again; the data goes on from here"
+            "{reason}: weights and optimizer are those of the last saved state again; the data goes on from here"
         ));
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 
-/// Three classes told apart by colour, as PNG and JPEG files.
+/// Three classes told apart by color, as PNG and JPEG files.
 pub fn images(dir: &Path, train_per_class: u32, val_per_class: u32) {
     for (split, count) in [("train", train_per_class), ("val", val_per_class)] {
         for (class, color) in [

@@ -1,6 +1,12 @@
 //! Class labels: a name a person reads and, where there is one, an id that a program compares.
 
+mod file;
+mod matcher;
+
 use std::sync::LazyLock;
+
+pub use file::{LabelsError, parse_labels, read_labels};
+pub use matcher::{ClassMatcher, MatchError};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +34,7 @@ impl Label {
 /// The 1,000 ImageNet (ILSVRC 2012) classes in torchvision's order: WordNet ids sorted.
 pub fn imagenet1k() -> &'static [Label] {
     static LABELS: LazyLock<Vec<Label>> = LazyLock::new(|| {
-        include_str!("../../models/labels/imagenet1k.tsv")
+        include_str!("../../../models/labels/imagenet1k.tsv")
             .lines()
             .filter_map(|line| line.split_once('\t'))
             .map(|(id, name)| Label {

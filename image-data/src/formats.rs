@@ -1,0 +1,143 @@
+//! The picture formats there are for this toolkit: those it decodes, and those it only knows by name.
+//!
+//! The one list behind the folder walk, the file dialogs, the desktop entry and the documentation. What a file really is
+//! its first bytes say (see [`crate::decode`]); a name only decides whether a folder's walk looks at the file at all.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::decode::{DecodeError, DecodeLimits, probe};
+
+pub use crate::decode::Format;
+
+/// Every format that is decoded, in the order the documentation lists them.
+pub const DECODED: [Format; 10] = [
+    Format::Jpeg,
+    Format::Png,
+    Format::WebP,
+    Format::Gif,
+    Format::Bmp,
+    Format::Tiff,
+    Format::Pnm,
+    Format::Ico,
+    Format::Qoi,
+    Format::Tga,
+];
+
+/// File extensions of pictures that are not decoded, with what people call them. A folder's walk names and counts these
+/// files, so that no photo is passed over in silence.
+pub const NOT_DECODED: [(&str, &str); 27] = [
+    ("avif", "AVIF"),
+    ("heic", "HEIC"),
+    ("heif", "HEIC"),
+    ("hif", "HEIC"),
+    ("jxl", "JPEG XL"),
+    ("jp2", "JPEG 2000"),
+    ("j2k", "JPEG 2000"),
+    ("jpx", "JPEG 2000"),
+    ("psd", "Photoshop PSD"),
+    ("exr", "OpenEXR"),
+    ("hdr", "Radiance HDR"),
+    ("dds", "DDS texture"),
+    ("svg", "SVG drawing"),
+    ("cr2", "Canon raw"),
+    ("cr3", "Canon raw"),
+    ("crw", "Canon raw"),
+    ("nef", "Nikon raw"),
+    ("nrw", "Nikon raw"),
+    ("arw", "Sony raw"),
+    ("srf", "Sony raw"),
+    ("dng", "DNG raw"),
+    ("orf", "Olympus raw"),
+    ("rw2", "Panasonic raw"),
+    ("raf", "Fujifilm raw"),
+    ("pef", "Pentax raw"),
+    ("srw", "Samsung raw"),
+    ("x3f", "Sigma raw"),
+];
+
+/// What a file's name promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameSays {
+    /// A picture of a format that is decoded.
+    Decoded,
+    /// A picture of this format, which is not decoded.
+    NotDecoded(&'static str),
+    /// No picture that we know.
+    NoPicture,
+}
+
+/// What the extension of `path` promises, without regard to case.
+pub fn by_name(path: &Path) -> NameSays {
+    let Some(extension) = path.extension().and_then(|extension| extension.to_str()) else {
+        return NameSays::NoPicture;
+    };
+    let is = |known: &str| known.eq_ignore_ascii_case(extension);
+    if decoded_extensions().any(is) {
+        return NameSays::Decoded;
+    }
+    NOT_DECODED
+        .iter()
+        .find(|(known, _)| is(known))
+        .map_or(NameSays::NoPicture, |&(_, name)| NameSays::NotDecoded(name))
+}
+
+/// Whether a file found in a folder is meant as a picture: by its name, or by its first bytes.
+///
+/// A pipe or a device is none: opening it could wait for ever. A file that cannot be opened counts by its name alone.
+pub fn looks_like_picture(path: &Path) -> bool {
+    if by_name(path) != NameSays::NoPicture {
+        return true;
+    }
+    if !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
+        return false;
+    }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
+    read.is_ok()
+        && !matches!(
+            probe(&head, &DecodeLimits::default()),
+            Err(DecodeError::Empty
+                | DecodeError::UnknownFormat { .. }
+                | DecodeError::Unsupported { .. })
+        )
+}
+
+/// The extensions of every decoded format, lower case, without the dot.
+pub fn decoded_extensions() -> impl Iterator<Item = &'static str> {
+    DECODED
+        .iter()
+        .flat_map(|format| format.extensions().iter().copied())
+}
+
+/// The media types of every decoded format, as desktop entries and HTTP name them.
+pub fn media_types() -> impl Iterator<Item = &'static str> {
+    DECODED
+        .iter()
+        .flat_map(|format| format.media_types().iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_without_regard_to_case() {
+        assert_eq!(by_name(Path::new("a/B.JPG")), NameSays::Decoded);
+        assert_eq!(by_name(Path::new("x.HIF")), NameSays::NotDecoded("HEIC"));
+        assert_eq!(by_name(Path::new("x.txt")), NameSays::NoPicture);
+        assert_eq!(by_name(Path::new("jpg")), NameSays::NoPicture);
+    }
+
+    #[test]
+    fn no_extension_is_in_both_lists_or_twice_in_one() {
+        let mut all: Vec<&str> = decoded_extensions()
+            .chain(NOT_DECODED.iter().map(|(extension, _)| *extension))
+            .collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+}

@@ -1,0 +1,218 @@
+//! Files that appear whole or not at all: the one writer of everything that must survive a kill or a full disk.
+//!
+//! A temporary file beside the target is written, synced and renamed over it, then the folder is synced. The temporary
+//! file is made exclusively, so a link planted under its name is never followed; a target that is a link is replaced,
+//! not followed. Permissions of a file that was there are kept; a new file gets what the umask allows.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::diagnostic::{Diagnose, Remedy};
+
+const SUFFIX: &str = ".partial";
+
+/// A file could not be written. What stood there before is untouched.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {reason}", path.display())]
+pub struct WriteFileError {
+    /// The file that was to be written.
+    pub path: PathBuf,
+    /// What the system said.
+    pub reason: io::Error,
+}
+
+impl Diagnose for WriteFileError {
+    fn code(&self) -> &'static str {
+        "file.not-writable"
+    }
+
+    fn remedy(&self) -> Option<Remedy> {
+        Some(Remedy::CheckWritable(folder_of(&self.path).to_owned()))
+    }
+}
+
+/// Writes `bytes` to `path`, whole or not at all.
+///
+/// # Errors
+/// The folder is missing or cannot be written, or the disk is full; a file that was there stays as it was.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteFileError> {
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// Writes `path`, whole or not at all, with what `contents` writes.
+///
+/// # Errors
+/// As [`write()`], and what `contents` returns.
+pub fn write_with(
+    path: &Path,
+    contents: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), WriteFileError> {
+    let attempt = || -> io::Result<()> {
+        let file = temporary_beside(path)?;
+        let mut writer = BufWriter::with_capacity(1 << 20, file);
+        contents(&mut writer)?;
+        let file = writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        if let Ok(old) = std::fs::symlink_metadata(path)
+            && old.is_file()
+        {
+            file.as_file().set_permissions(old.permissions())?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        sync_folder(folder_of(path));
+        Ok(())
+    };
+    attempt().map_err(|reason| WriteFileError {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+/// Fails when `path` could not be written, before any long work is done for it. Leaves nothing behind.
+///
+/// # Errors
+/// The target is a folder, or its folder is missing or read-only.
+pub fn check_writable(path: &Path) -> Result<(), WriteFileError> {
+    let attempt = || {
+        if path.is_dir() {
+            return Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                "expected a file name, got a folder",
+            ));
+        }
+        temporary_beside(path).map(drop)
+    };
+    attempt().map_err(|reason| WriteFileError {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+/// Removes temporary files that killed writers left in `folder`. Call it only while no other process writes there.
+///
+/// # Errors
+/// The folder cannot be listed, or a leftover cannot be removed.
+pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(SUFFIX) && entry.file_type()?.is_file() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
+    let name = path.file_name().ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "expected a path that ends in a file name",
+        )
+    })?;
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(SUFFIX);
+    // The umask takes away from this what the user does not want to give.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder_of(path))
+}
+
+/// The rename itself is on the disk once the folder is. Not every system can open or sync a folder, and the file is
+/// complete either way, so a refusal is no error.
+fn sync_folder(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write(&path, b"old").unwrap();
+        let error = write_with(&path, |file| {
+            file.write_all(b"half")?;
+            Err(io::Error::other("disk full"))
+        })
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("cannot write {}: disk full", path.display())
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_folder_and_a_folder_as_target_are_refused_early() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(check_writable(&dir.path().join("missing/file")).is_err());
+        assert!(check_writable(dir.path()).is_err());
+        assert!(write(dir.path(), b"x").is_err());
+        check_writable(&dir.path().join("file")).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn leftovers_of_a_kill_are_removed_and_nothing_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("last.safetensors");
+        write(&path, b"x").unwrap();
+        let (_, left) = temporary_beside(&path).unwrap().keep().unwrap();
+        write(&dir.path().join("mine.partial"), b"x").unwrap();
+        remove_leftovers(dir.path()).unwrap();
+        assert!(!left.exists());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn new_files_follow_the_umask_and_old_ones_keep_their_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (plain, ours) = (dir.path().join("plain"), dir.path().join("ours"));
+        std::fs::write(&plain, b"x").unwrap();
+        write(&ours, b"x").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&ours), mode(&plain));
+        std::fs::set_permissions(&ours, std::fs::Permissions::from_mode(0o640)).unwrap();
+        write(&ours, b"y").unwrap();
+        assert_eq!(mode(&ours), 0o640);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_replaced_and_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (kept, link) = (dir.path().join("kept"), dir.path().join("link"));
+        std::fs::write(&kept, b"kept").unwrap();
+        std::os::unix::fs::symlink(&kept, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert_eq!(std::fs::read(&kept).unwrap(), b"kept");
+        assert_eq!(std::fs::read(&link).unwrap(), b"new");
+    }
+}
