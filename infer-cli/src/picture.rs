@@ -13,7 +13,7 @@ use model_core::{RgbImage, atomic_file};
 /// # Errors
 /// When the file cannot be written.
 pub fn save_png(path: &Path, image: &RgbImage) -> Result<()> {
-    atomic_file::write(path, &png(image)?)
+    Ok(atomic_file::write(path, &png(image)?)?)
 }
 
 /// A picture as PNG bytes.
@@ -40,7 +40,7 @@ pub fn png(image: &RgbImage) -> Result<Vec<u8>> {
 /// # Errors
 /// When the file cannot be written.
 pub fn save_npy(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
-    atomic_file::write(path, &npy(shape, values))
+    Ok(atomic_file::write(path, &npy(shape, values))?)
 }
 
 /// A float32 tensor as .npy bytes: magic, version, a header padded to 64 bytes, little-endian values.

@@ -167,5 +167,5 @@ fn write(classifier: &Classifier, manifest: &Manifest, path: &Path) -> Result<()
         }
         _ => inference::embedded::MODEL.to_vec(),
     };
-    atomic_file::write(path, &with_manifest(&bytes, manifest)?)
+    Ok(atomic_file::write(path, &with_manifest(&bytes, manifest)?)?)
 }
