@@ -2,7 +2,6 @@
 //! a clock; it knows no files and no epochs.
 
 use anyhow::{Result, bail};
-use model_core::arch::Op;
 use tch::{Device, Kind, Tensor};
 use torch_ext::autocast::autocast;
 use torch_ext::optim::clip_grad_norm;
@@ -13,7 +12,7 @@ use crate::evaluate::sum_kind;
 use crate::input::Normalizer;
 use crate::loss::{correct, loss};
 use crate::mix;
-use crate::model::Network;
+use crate::model::{Dropout, Network};
 use crate::optim::Optimizer;
 use crate::precision::{Arithmetic, Scaler};
 use crate::recipe::Recipe;
@@ -35,7 +34,8 @@ pub struct Engine {
     pub normalizer: Normalizer,
     recipe: Recipe,
     classes: i64,
-    has_dropout: bool,
+    /// How much each class counts, `[C]` f32 on the device; none: all alike.
+    class_weights: Option<Tensor>,
 }
 
 /// How an update went.
@@ -59,6 +59,10 @@ impl Engine {
         world: &mut dyn World,
     ) -> Result<Self> {
         let arithmetic = Arithmetic::choose(recipe, device)?;
+        network.set_dropout(Dropout {
+            features: recipe.dropout,
+            residual: recipe.stochastic_depth,
+        });
         network.place(device, arithmetic.channels_last)?;
         network.freeze(&recipe.freeze)?;
         world.attach(&network.trainable(), &buffers(&network))?;
@@ -77,19 +81,25 @@ impl Engine {
             normalizer: Normalizer::new(&recipe.preprocessing, device)?,
             arithmetic,
             classes: network.architecture().num_classes() as i64,
-            has_dropout: network
-                .graph()
-                .nodes
-                .iter()
-                .any(|node| matches!(node.op, Op::Dropout { p } if p > 0.0)),
+            class_weights: None,
             network,
             recipe: recipe.clone(),
         })
     }
 
+    /// From now on each class counts as much as `weights` `[C]` says.
+    ///
+    /// # Errors
+    /// libtorch refuses.
+    pub fn weigh_classes(&mut self, weights: &[f32]) -> Result<()> {
+        let weights = Tensor::f_from_slice(weights)?;
+        self.class_weights = Some(weights.f_to_device(self.network.device())?);
+        Ok(())
+    }
+
     /// Begins a step: no gradients, and dropout that depends on nothing but seed, step and process.
     pub fn begin(&mut self, key: mix::Key) -> Result<()> {
-        if self.has_dropout {
+        if self.network.is_random() {
             let step = key.step.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let rank = (key.rank as u64) << 48;
             tch::manual_seed((key.seed ^ step ^ rank) as i64);
@@ -119,7 +129,8 @@ impl Engine {
         let logits = autocast(device, self.arithmetic.autocast, || {
             network.forward_train(&images)
         })??;
-        let loss = loss(&logits, &targets, &self.recipe.loss)?;
+        let weights = self.class_weights.as_ref();
+        let loss = loss(&logits, &targets, &self.recipe.loss, weights)?;
         let share = loss.f_div_scalar(self.recipe.accumulate_steps as f64)?;
         let scaled = self.scaler.scale(&share)?;
         world.backward(&scaled, is_last)?;

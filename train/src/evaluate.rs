@@ -69,6 +69,21 @@ impl Evaluator<'_> {
         world: &mut dyn World,
         reporter: &mut Reporter,
     ) -> Result<Evaluation> {
+        self.run_each(network, source, world, reporter, &mut |_, _| Ok(()))
+    }
+
+    /// [`Evaluator::run`], showing `each` the logits `[N, C]` and labels `[N]` of every batch of this process.
+    ///
+    /// # Errors
+    /// As [`Evaluator::run`], and what `each` returns.
+    pub fn run_each(
+        &self,
+        network: &Network,
+        source: &dyn Source,
+        world: &mut dyn World,
+        reporter: &mut Reporter,
+        each: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
+    ) -> Result<Evaluation> {
         let start = std::time::Instant::now();
         // loss, top-1, top-5, images: sums over this process, then over all
         let mut sums = [0.0; 4];
@@ -83,6 +98,7 @@ impl Evaluator<'_> {
             }
             let logits = self.logits(network, &batch.pixels)?;
             let labels = batch.labels.f_to_device(network.device())?;
+            each(&logits, &labels)?;
             let loss =
                 logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;
             let (top1, top5) = correct(&logits, &labels)?;

@@ -5,6 +5,7 @@
 
 pub mod checkpoint;
 pub mod cli;
+pub mod confusion;
 pub mod data;
 pub mod device;
 pub mod distributed;

@@ -6,7 +6,7 @@ use tch::{Tensor, no_grad};
 use torch_ext::optim::{Adam, Sgd, fused_adamw, fused_sgd, lamb};
 
 use crate::model::Network;
-use crate::recipe::{Optimizer as Settings, OptimizerKind};
+use crate::recipe::{OptimizerConfig, OptimizerKind};
 
 /// Parameters that share their constants.
 struct Group {
@@ -26,27 +26,29 @@ struct Group {
 
 /// An optimizer over a network's trainable parameters.
 pub struct Optimizer {
-    settings: Settings,
+    settings: OptimizerConfig,
     groups: Vec<Group>,
     steps: i64,
 }
 
 impl Optimizer {
     /// State of zeros for every trainable parameter. After the network was placed and frozen.
-    pub fn new(settings: &Settings, network: &Network) -> Result<Self> {
+    pub fn new(settings: &OptimizerConfig, network: &Network) -> Result<Self> {
         let mut groups: Vec<Group> = Vec::new();
         let head = format!("{}.", network.classifier());
-        for named in network.tensors() {
+        let places = block_places(network);
+        let last = places.last().copied().unwrap_or_default();
+        for (named, place) in network.tensors().iter().zip(places) {
             if !named.kind.is_parameter() || named.frozen {
                 continue;
             }
             let decays = settings.decay_norm_and_bias || named.kind == TensorKind::Weight;
             let weight_decay = if decays { settings.weight_decay } else { 0.0 };
-            let lr_factor = if named.name.starts_with(&head) {
-                1.0
-            } else {
-                settings.body_lr_factor
-            };
+            let depth = (last - place) as i32;
+            let mut lr_factor = settings.layer_decay.powi(depth);
+            if !named.name.starts_with(&head) {
+                lr_factor *= settings.body_lr_factor;
+            }
             let trust_ratio = weight_decay != 0.0;
             let same = |g: &&mut Group| {
                 g.lr_factor == lr_factor
@@ -208,5 +210,86 @@ impl Optimizer {
             })
             .collect();
         format!("{name}; {}", groups.join("; "))
+    }
+}
+
+/// For every tensor of the network, the place of its block: the stem is 0, then each residual block (`layer1.0`,
+/// `blocks.2.1`), the classifier last. A norm on its own belongs to the convolution before it.
+fn block_places(network: &Network) -> Vec<usize> {
+    let mut places = Vec::with_capacity(network.tensors().len());
+    let mut present: Option<String> = None;
+    let mut place = 0;
+    for named in network.tensors() {
+        let block = block_name(&named.name);
+        let is_norm = !matches!(named.kind, TensorKind::Weight | TensorKind::Bias);
+        let stands_alone = is_norm && !block.contains('.');
+        if present.as_ref() != Some(&block) && !stands_alone {
+            place += usize::from(present.is_some());
+            present = Some(block);
+        }
+        places.push(place);
+    }
+    places
+}
+
+/// The part of a tensor's name that names its block.
+fn block_name(name: &str) -> String {
+    let parts: Vec<&str> = name.split('.').collect();
+    let numbers = parts[1..]
+        .iter()
+        .take_while(|part| part.parse::<u32>().is_ok());
+    parts[..1 + numbers.count()].join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_the_stem_the_residual_blocks_and_the_classifier() {
+        let places = |name| -> Vec<(String, usize)> {
+            let architecture = model_core::arch::by_name(name, 10).unwrap();
+            let network = Network::new(architecture).unwrap();
+            let names = network.tensors().iter().map(|named| named.name.clone());
+            names.zip(block_places(&network)).collect()
+        };
+        let of = |places: &[(String, usize)], name: &str| {
+            places.iter().find(|(known, _)| known == name).unwrap().1
+        };
+        let resnet = places("resnet18");
+        assert_eq!(of(&resnet, "bn1.weight"), 0);
+        assert_eq!(of(&resnet, "layer1.0.conv1.weight"), 1);
+        assert_eq!(of(&resnet, "layer2.0.downsample.1.bias"), 3);
+        assert_eq!(of(&resnet, "layer4.1.bn2.bias"), 8);
+        assert_eq!(of(&resnet, "fc.bias"), 9);
+        let lite = places("efficientnet_lite0");
+        assert_eq!(of(&lite, "bn1.weight"), 0);
+        assert_eq!(
+            of(&lite, "conv_head.weight") + 1,
+            of(&lite, "classifier.weight")
+        );
+        assert_eq!(of(&lite, "bn2.weight"), of(&lite, "conv_head.weight"));
+    }
+
+    #[test]
+    fn the_rate_falls_from_the_classifier_to_the_stem() {
+        let architecture = model_core::arch::by_name("resnet18", 10).unwrap();
+        let network = Network::new(architecture).unwrap();
+        let config = OptimizerConfig {
+            layer_decay: 0.5,
+            ..OptimizerConfig::default()
+        };
+        let optimizer = Optimizer::new(&config, &network).unwrap();
+        let factor = |name: &str| {
+            let group = optimizer
+                .groups
+                .iter()
+                .find(|g| g.names.iter().any(|n| n == name));
+            group.unwrap().lr_factor
+        };
+        assert_eq!(factor("fc.weight"), 1.0);
+        assert_eq!(factor("layer4.1.conv1.weight"), 0.5);
+        assert_eq!(factor("conv1.weight"), 0.5_f64.powi(9));
+        assert_eq!(factor("bn1.bias"), 0.5_f64.powi(9));
     }
 }

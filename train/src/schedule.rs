@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use crate::recipe::{Granularity, Schedule as Settings, ScheduleKind};
+use crate::recipe::{Granularity, ScheduleConfig as Settings, ScheduleKind};
 
 /// A schedule for a run of known length.
 #[derive(Clone, Debug)]
@@ -61,6 +61,10 @@ impl Schedule {
             ScheduleKind::Linear => self.peak + (last - self.peak) * progress,
             ScheduleKind::Cosine => last + (self.peak - last) * 0.5 * (1.0 + (PI * progress).cos()),
             ScheduleKind::Step => self.peak * s.step_factor.powf((epoch / s.step_epochs).floor()),
+            ScheduleKind::MultiStep => {
+                let passed = s.milestones.iter().filter(|&&at| at <= epoch).count();
+                self.peak * s.step_factor.powf(passed as f64)
+            }
         }
     }
 }

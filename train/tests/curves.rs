@@ -152,6 +152,7 @@ fn curve(golden: &Golden, arch: &str, channels_last: bool, expected: &Curve) -> 
             seed: 0,
             epoch: 0,
             step: step as u64,
+            micro: 0,
             rank: 0,
         };
         engine.begin(key).unwrap();

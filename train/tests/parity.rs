@@ -10,7 +10,7 @@ use train::checkpoint::file::TensorFile;
 use train::loss::{Targets, loss};
 use train::model::Network;
 use train::optim::Optimizer;
-use train::recipe::{Loss, Optimizer as Settings, OptimizerKind};
+use train::recipe::{LossConfig, OptimizerConfig, OptimizerKind};
 
 fn golden() -> TensorFile {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parity.safetensors");
@@ -55,9 +55,9 @@ fn forward_and_gradients_are_torchvisions() {
         let images = &golden.tensors["images.0"];
         let logits = network.forward_train(images).unwrap();
         assert_close("logits", &logits, &golden.tensors["logits"], 2e-5);
-        let settings = Loss {
+        let settings = LossConfig {
             label_smoothing: 0.1,
-            ..Loss::default()
+            ..LossConfig::default()
         };
         let targets = Targets::Classes(golden.tensors["labels.0"].shallow_clone());
         let loss = loss(&logits, &targets, &settings).unwrap();
@@ -83,7 +83,7 @@ fn forward_and_gradients_are_torchvisions() {
     }
 }
 
-fn curve(golden: &TensorFile, settings: &Settings) -> (Tensor, Tensor) {
+fn curve(golden: &TensorFile, settings: &OptimizerConfig) -> (Tensor, Tensor) {
     let mut network = network(golden, false);
     let mut optimizer = Optimizer::new(settings, &network).unwrap();
     let mut losses = Vec::new();
@@ -93,7 +93,7 @@ fn curve(golden: &TensorFile, settings: &Settings) -> (Tensor, Tensor) {
             .forward_train(&golden.tensors[&format!("images.{}", step % 2)])
             .unwrap();
         let labels = golden.tensors[&format!("labels.{}", step % 2)].shallow_clone();
-        let loss = loss(&logits, &Targets::Classes(labels), &Loss::default()).unwrap();
+        let loss = loss(&logits, &Targets::Classes(labels), &LossConfig::default()).unwrap();
         loss.backward();
         if let Some(norm) = settings.clip_norm {
             let gradients = torch_ext::grad::grads(&optimizer.parameters()).unwrap();
@@ -109,8 +109,8 @@ fn curve(golden: &TensorFile, settings: &Settings) -> (Tensor, Tensor) {
 #[test]
 fn optimizers_follow_pytorchs_loss_curves() {
     let golden = golden();
-    let base = Settings::default();
-    let sgd = Settings {
+    let base = OptimizerConfig::default();
+    let sgd = OptimizerConfig {
         learning_rate: 0.02,
         weight_decay: 0.01,
         ..base.clone()
@@ -119,7 +119,7 @@ fn optimizers_follow_pytorchs_loss_curves() {
         ("sgd", sgd.clone()),
         (
             "nesterov",
-            Settings {
+            OptimizerConfig {
                 nesterov: true,
                 decay_norm_and_bias: false,
                 clip_norm: Some(0.5),
@@ -128,7 +128,7 @@ fn optimizers_follow_pytorchs_loss_curves() {
         ),
         (
             "adamw",
-            Settings {
+            OptimizerConfig {
                 kind: OptimizerKind::Adamw,
                 learning_rate: 0.001,
                 weight_decay: 0.1,
@@ -138,7 +138,7 @@ fn optimizers_follow_pytorchs_loss_curves() {
         ),
         (
             "lamb",
-            Settings {
+            OptimizerConfig {
                 kind: OptimizerKind::Lamb,
                 learning_rate: 0.002,
                 weight_decay: 0.02,

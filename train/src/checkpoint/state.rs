@@ -33,7 +33,7 @@ pub struct Progress {
     pub scaler: (f64, i64),
     /// Sums over the unfinished epoch.
     pub running: Running,
-    /// Best validation top-1 so far, percent, and its epoch (from 1).
+    /// Best value so far of the recipe's metric, and its epoch (from 1).
     pub best: Option<(f64, u32)>,
     /// Steps skipped for non-finite gradients, in a row and in all.
     pub skipped_in_row: u32,

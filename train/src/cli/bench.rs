@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, Subcommand};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Batch;
@@ -17,9 +17,19 @@ use crate::model::Network;
 use crate::recipe::{OptimizerKind, Override, Precision, Recipe, catalog, load};
 use crate::world::Alone;
 
+/// What else `train bench` measures.
+#[derive(Debug, Subcommand)]
+pub enum BenchWhat {
+    /// Measure reading, decoding and augmentation of a data set: images a second by stage and by threads
+    Data(super::bench_data::BenchDataArgs),
+}
+
 /// Flags of `train bench`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    #[command(subcommand)]
+    what: Option<BenchWhat>,
     /// Architecture
     #[arg(long, short, default_value = "resnet50", value_name = "NAME")]
     arch: String,
@@ -67,6 +77,9 @@ pub struct BenchArgs {
 
 /// Runs `train bench`.
 pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
+    if let Some(BenchWhat::Data(args)) = &args.what {
+        return super::bench_data::bench_data(args);
+    }
     let recipe = recipe(args)?;
     let device = prepare(&recipe, &recipe.device)?;
     let mut network = Network::new(model_core::arch::by_name(&recipe.arch, args.classes)?)?;
@@ -171,6 +184,7 @@ impl Stepper {
             seed: 0,
             epoch: 0,
             step: self.step,
+            micro: 0,
             rank: 0,
         };
         self.step += 1;

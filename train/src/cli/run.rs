@@ -78,7 +78,14 @@ fn fresh(args: &TrainArgs, overrides: &[Override], session: Option<&Session>) ->
         (None, Some(arch)) => catalog::default_for(arch).to_owned(),
         (None, None) => catalog::DEFAULT.to_owned(),
     };
-    let recipe = load::resolve(&name, overrides)?;
+    let mut recipe = load::resolve(&name, overrides)?;
+    if recipe.data.is_none() && recipe.synthetic.is_none() {
+        let (found, line) = crate::data::discover()?;
+        if session.is_none_or(|session| session.rank() == 0) {
+            eprintln!("{line}");
+        }
+        recipe.data = Some(found);
+    }
     let run = agree(session, "run_dir", || {
         let run = match &args.output {
             Some(dir) => RunDir::at(dir),

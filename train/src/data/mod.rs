@@ -1,5 +1,7 @@
 //! Where batches come from, as the training loop sees it; `synthetic` makes them up, `images` reads files.
 
+mod discovery;
+mod hints;
 pub mod images;
 pub mod synthetic;
 
@@ -46,8 +48,18 @@ pub trait Source {
     /// Class names, in the order of the labels.
     fn classes(&self) -> &[String];
 
+    /// Training images of each class, `[classes]`, where they are known.
+    fn class_counts(&self) -> Option<&[usize]> {
+        None
+    }
+
     /// What they are, in one line.
     fn describe(&self) -> String;
+
+    /// What is worth remarking about them, a line each.
+    fn hints(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// A short name, for the manifest.
     fn name(&self) -> String;
@@ -72,6 +84,8 @@ pub trait Source {
     }
 }
 
+pub use discovery::discover;
+
 /// The source a recipe names, as seen by process `rank` of `world_size`.
 ///
 /// # Errors
@@ -93,10 +107,6 @@ pub fn open(recipe: &Recipe, rank: usize, world_size: usize) -> Result<Rc<dyn So
         (Some(dir), None) => Ok(Rc::new(images::Images::open(
             recipe, dir, rank, world_size,
         )?)),
-        (None, None) => {
-            bail!(
-                "no data: expected --data DIR with train/CLASS/... and val/CLASS/..., or --synthetic IMAGES"
-            )
-        }
+        (None, None) => bail!("data: expected a directory, or synthetic images, got neither"),
     }
 }

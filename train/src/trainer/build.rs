@@ -12,6 +12,7 @@ use crate::checkpoint::weights;
 use crate::data::{self, Source};
 use crate::engine::Engine;
 use crate::evaluate::sum_kind;
+use crate::loss::class_weights;
 use crate::model::Network;
 use crate::progress::Reporter;
 use crate::recipe::{Recipe, load};
@@ -53,7 +54,11 @@ impl Start {
         let device = crate::device::prepare(&recipe, &world.device(&recipe.device))?;
         let source = data::open(&recipe, world.rank(), world.size())?;
         let network = network(&recipe, source.as_ref(), resume.is_none(), &mut reporter)?;
-        let engine = Engine::new(&recipe, network, device, world.as_mut())?;
+        let mut engine = Engine::new(&recipe, network, device, world.as_mut())?;
+        let counts = source.class_counts();
+        if let Some(weights) = class_weights(&recipe.loss, source.classes(), counts)? {
+            engine.weigh_classes(&weights)?;
+        }
         let steps_per_epoch = steps_per_epoch(&recipe, source.train_images(), world.size())?;
         let (peak, rule) = recipe.peak_learning_rate(world.size());
         let schedule = Schedule::new(&recipe.schedule, peak, recipe.epochs, steps_per_epoch);
@@ -67,6 +72,9 @@ impl Start {
             recipe.name, recipe.description
         ));
         reporter.line(format!("data       {}", source.describe()));
+        for hint in source.hints() {
+            reporter.line(format!("note       {hint}"));
+        }
         reporter.line(format!(
             "network    {} ({parameters} parameters, {} tensors frozen)",
             engine.network.architecture().name(),

@@ -83,17 +83,18 @@ impl Trainer {
             }
             if self.is_stale() {
                 self.reporter.line(format!(
-                    "stopped early: validation top-1 has not improved for {} epochs",
-                    self.recipe.evaluation.stop_after_epochs.unwrap_or_default()
+                    "stopped early: validation has brought nothing better {} times",
+                    self.recipe.evaluation.patience.unwrap_or_default()
                 ));
                 break;
             }
         }
         self.reporter.end();
-        if let Some((top1, epoch)) = self.progress.best {
+        if let Some((value, epoch)) = self.progress.best {
             let path = self.run.weights("best");
             self.reporter.line(format!(
-                "best: {top1:.2} % top-1 at epoch {epoch}, {}",
+                "best: {} at epoch {epoch}, {}",
+                self.recipe.evaluation.metric.describe(value),
                 path.display()
             ));
         }
@@ -274,21 +275,22 @@ impl Trainer {
         if self.engine.ema.is_some() {
             self.average_statistics()?;
         }
-        let evaluated = if is_last || finished.is_multiple_of(every) {
+        let is_validated = !self.recipe.evaluation.skip;
+        let evaluated = if is_validated && (is_last || finished.is_multiple_of(every)) {
             Some(self.evaluate()?)
         } else {
             None
         };
         let record = self.record(finished, evaluated)?;
-        let best_so_far = self
-            .progress
-            .best
-            .map_or(f64::NEG_INFINITY, |(top1, _)| top1);
-        let is_best = record
-            .val_top1_percent
-            .is_some_and(|top1| top1 > best_so_far);
-        if let (true, Some(top1)) = (is_best, record.val_top1_percent) {
-            self.progress.best = Some((top1, finished));
+        let metric = self.recipe.evaluation.metric;
+        let value = metric.of(&record);
+        let best_so_far = self.progress.best.map(|(best, _)| best);
+        // Without validation the newest weights are the best there are.
+        let is_best = !is_validated
+            || value
+                .is_some_and(|value| best_so_far.is_none_or(|best| metric.is_better(value, best)));
+        if let (true, Some(value)) = (is_best, value) {
+            self.progress.best = Some((value, finished));
         }
         self.progress.history.push(record.clone());
         self.progress.elapsed_secs += record.val_secs;
@@ -389,11 +391,19 @@ impl Trainer {
     }
 
     fn is_stale(&self) -> bool {
-        let Some(patience) = self.recipe.evaluation.stop_after_epochs else {
+        let Some(patience) = self.recipe.evaluation.patience else {
             return false;
         };
-        let best = self.progress.best.map_or(0, |(_, epoch)| epoch);
-        self.progress.epoch.saturating_sub(best) >= patience
+        let Some((_, best)) = self.progress.best else {
+            return false;
+        };
+        let later = self
+            .progress
+            .history
+            .iter()
+            .filter(|record| record.epoch > best);
+        let validations = later.filter(|record| record.val_top1_percent.is_some());
+        validations.count() >= patience as usize
     }
 
     /// Images that could not be read, over the whole run.

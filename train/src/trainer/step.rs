@@ -21,6 +21,7 @@ impl Trainer {
             seed: self.recipe.seed,
             epoch: self.progress.epoch,
             step: self.progress.step,
+            micro: 0,
             rank: self.world.rank(),
         };
         self.engine.begin(key)?;
@@ -41,6 +42,7 @@ impl Trainer {
             self.progress.running.data_secs += waiting.elapsed().as_secs_f64();
             images += batch.labels.size1()?;
             let is_last = micro + 1 == accumulate;
+            let key = mix::Key { micro, ..key };
             let parts = self
                 .engine
                 .accumulate(self.world.as_mut(), &batch, key, is_last)
