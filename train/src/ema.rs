@@ -28,6 +28,12 @@ impl Ema {
         })
     }
 
+    /// From now on `factor` steps of the past are one: the average still remembers as many epochs. The new decay.
+    pub fn scale_steps(&mut self, factor: f64) -> f64 {
+        self.settings.decay = self.settings.decay.powf(factor);
+        self.settings.decay
+    }
+
     /// Called after each optimizer step, `steps` the number taken.
     pub fn update(&mut self, network: &Network, steps: i64) -> Result<()> {
         let every = self.settings.every_steps as i64;

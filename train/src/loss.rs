@@ -14,8 +14,9 @@ pub enum Targets {
     Mixed(Tensor),
 }
 
-/// The mean loss of a batch, a 0-d f32 tensor. `logits` `[N, C]` may be bf16 or fp16; the loss is computed in fp32.
-/// `weights` `[C]` say how much each class counts; PyTorch's mean is then over the weights of the batch.
+/// The mean loss of a batch, a 0-d tensor. `logits` `[N, C]` may be bf16 or fp16; the loss is computed in fp32 (in fp64
+/// where the logits are). `weights` `[C]` say how much each class counts; PyTorch's mean is then over the weights of the
+/// batch.
 ///
 /// Softmax is `torch.nn.functional.cross_entropy(logits, targets, label_smoothing=...)`. Binary is timm's
 /// `BinaryCrossEntropy`: one-hot targets smoothed to `off = s / C`, `on = 1 - s + off`, cut at the threshold if there is
@@ -26,7 +27,10 @@ pub fn loss(
     settings: &LossConfig,
     weights: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let logits = logits.f_to_kind(Kind::Float)?;
+    let logits = match logits.kind() {
+        Kind::Double => logits.shallow_clone(),
+        _ => logits.f_to_kind(Kind::Float)?,
+    };
     match settings.kind {
         LossKind::CrossEntropy => {
             let target = match targets {

@@ -16,7 +16,7 @@ pub struct Key {
     pub seed: u64,
     /// From 0.
     pub epoch: u32,
-    /// Optimizer steps attempted in the run.
+    /// Optimizer steps of the epoch before this one.
     pub step: u64,
     /// Which of the step's micro-batches, from 0.
     pub micro: usize,

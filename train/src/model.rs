@@ -33,6 +33,7 @@ pub struct Network {
     tensors: Vec<Named>,
     batches_tracked: i64,
     device: Device,
+    kind: Kind,
     channels_last: bool,
     /// The filter of every [`Op::Blur`], `[1, 1, 3, 3]`, on the device.
     blur: Tensor,
@@ -104,6 +105,7 @@ impl Network {
             tensors,
             batches_tracked: 0,
             device: Device::Cpu,
+            kind: Kind::Float,
             channels_last: false,
             blur: Tensor::f_from_slice(&BLUR)?.f_view([1, 1, 3, 3])?,
             dropout: Dropout::default(),
@@ -134,6 +136,26 @@ impl Network {
     /// The description it was built from.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
+    }
+
+    /// Dtype of its tensors and of its input: f32, as it is made, unless [`Network::set_kind`] chose another.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Makes every tensor one of `kind`. In f64 all libtorch's kernels agree to the last digits, so that the arithmetic of
+    /// a training step can be told from its rounding. Before an optimizer takes handles of the parameters.
+    ///
+    /// # Errors
+    /// Only what libtorch itself reports.
+    pub fn set_kind(&mut self, kind: Kind) -> Result<()> {
+        for named in &mut self.tensors {
+            let learns = named.tensor.requires_grad();
+            let converted = tch::no_grad(|| named.tensor.f_to_kind(kind))?;
+            named.tensor = converted.f_detach()?.f_set_requires_grad(learns)?;
+        }
+        self.kind = kind;
+        Ok(())
     }
 
     /// Its nodes.

@@ -1,9 +1,11 @@
 //! SGD, AdamW and LAMB over fused kernels, with state that is ours to save: named tensors and a step count.
+//!
+//! What an optimizer keeps, does and says are the three matches on [`OptimizerKind`] below; none has a wildcard.
 
 use anyhow::{Context, Result, bail};
 use model_core::arch::TensorKind;
 use tch::{Tensor, no_grad};
-use torch_ext::optim::{Adam, Sgd, fused_adamw, fused_sgd, lamb};
+use torch_ext::optim::{Adam, Scaled, Sgd, fused_adamw, fused_sgd, lamb};
 
 use crate::model::Network;
 use crate::recipe::{OptimizerConfig, OptimizerKind};
@@ -11,17 +13,25 @@ use crate::recipe::{OptimizerConfig, OptimizerKind};
 /// Parameters that share their constants.
 struct Group {
     parameters: Vec<Tensor>,
-    /// SGD's momentum, or Adam's first moment.
-    first: Vec<Tensor>,
-    /// Adam's second moment; empty for SGD.
-    second: Vec<Tensor>,
-    /// AdamW's step counters on the device, one a parameter.
+    /// A list for each of the kind's slots, one tensor a parameter.
+    slots: Vec<Vec<Tensor>>,
+    /// The fused AdamW's step counters on the device, one a parameter.
     counters: Vec<Tensor>,
     names: Vec<String>,
     lr_factor: f64,
     weight_decay: f64,
     /// LAMB's layer-wise rate: timm leaves it off where there is no decay.
     trust_ratio: bool,
+}
+
+impl OptimizerKind {
+    /// Names of the buffers that it keeps for each parameter, as they are saved.
+    fn slots(self) -> &'static [&'static str] {
+        match self {
+            Self::Sgd => &["momentum"],
+            Self::Adamw | Self::Lamb => &["exp_avg", "exp_avg_sq"],
+        }
+    }
 }
 
 /// An optimizer over a network's trainable parameters.
@@ -35,6 +45,7 @@ impl Optimizer {
     /// State of zeros for every trainable parameter. After the network was placed and frozen.
     pub fn new(settings: &OptimizerConfig, network: &Network) -> Result<Self> {
         let mut groups: Vec<Group> = Vec::new();
+        let slots = settings.kind.slots();
         let head = format!("{}.", network.classifier());
         let places = block_places(network);
         let last = places.last().copied().unwrap_or_default();
@@ -58,8 +69,7 @@ impl Optimizer {
             if groups.iter_mut().find(same).is_none() {
                 groups.push(Group {
                     parameters: Vec::new(),
-                    first: Vec::new(),
-                    second: Vec::new(),
+                    slots: slots.iter().map(|_| Vec::new()).collect(),
                     counters: Vec::new(),
                     names: Vec::new(),
                     lr_factor,
@@ -72,12 +82,11 @@ impl Optimizer {
                 .find(same)
                 .context("the group made above")?;
             let tensor = &named.tensor;
-            group.first.push(no_grad(|| tensor.f_zeros_like())?);
-            if settings.kind != OptimizerKind::Sgd {
-                group.second.push(no_grad(|| tensor.f_zeros_like())?);
-                let counter = Tensor::f_zeros([1], (tch::Kind::Float, tensor.device()))?;
-                group.counters.push(counter);
+            for slot in &mut group.slots {
+                slot.push(no_grad(|| tensor.f_zeros_like())?);
             }
+            let counter = Tensor::f_zeros([1], (tch::Kind::Float, tensor.device()))?;
+            group.counters.push(counter);
             group.names.push(named.name.clone());
             group.parameters.push(tensor.shallow_clone());
         }
@@ -110,9 +119,28 @@ impl Optimizer {
         Ok(())
     }
 
-    /// One step from the gradients, at `learning_rate` times each group's factor.
-    pub fn step(&mut self, learning_rate: f64) -> Result<()> {
+    /// Whether [`Optimizer::step`] can leave a step out by itself: LAMB's correction for young averages counts the steps on
+    /// the host.
+    pub fn can_skip(&self) -> bool {
+        self.settings.kind != OptimizerKind::Lamb
+    }
+
+    /// So many of the steps counted were left out by the device.
+    pub fn uncount(&mut self, skipped: i64) {
+        self.steps -= skipped;
+    }
+
+    /// One step from the gradients, at `learning_rate` times each group's factor. Nothing moves where `found_inf` (f32
+    /// `[1]` on the device) is 1, if it is given.
+    ///
+    /// # Errors
+    /// A parameter without a gradient.
+    pub fn step(&mut self, learning_rate: f64, found_inf: Option<&Tensor>) -> Result<()> {
         self.steps += 1;
+        let skip = found_inf.map(|found_inf| Scaled {
+            grad_scale: None,
+            found_inf,
+        });
         let s = &self.settings;
         for group in &self.groups {
             let grads = torch_ext::grad::grads(&group.parameters)?;
@@ -126,11 +154,11 @@ impl Optimizer {
             };
             let Group {
                 parameters,
-                first,
-                second,
+                slots,
                 counters,
                 ..
             } = group;
+            // As many lists as `OptimizerKind::slots` names.
             match s.kind {
                 OptimizerKind::Sgd => {
                     let sgd = Sgd {
@@ -140,19 +168,20 @@ impl Optimizer {
                         weight_decay: group.weight_decay,
                         nesterov: s.nesterov,
                     };
-                    let buffers: &[Tensor] = if s.momentum == 0.0 { &[] } else { first };
+                    let buffers: &[Tensor] = if s.momentum == 0.0 { &[] } else { &slots[0] };
                     // Zero buffers make the first step like any other.
-                    fused_sgd(parameters, &grads, buffers, &sgd, false, None)?;
+                    fused_sgd(parameters, &grads, buffers, &sgd, false, skip)?;
                 }
                 OptimizerKind::Adamw => {
-                    fused_adamw(parameters, &grads, first, second, counters, &adam, None)?;
+                    let (first, second) = (&slots[0], &slots[1]);
+                    fused_adamw(parameters, &grads, first, second, counters, &adam, skip)?;
                 }
                 OptimizerKind::Lamb => {
                     lamb(
                         parameters,
                         &grads,
-                        first,
-                        second,
+                        &slots[0],
+                        &slots[1],
                         self.steps,
                         &adam,
                         group.trust_ratio,
@@ -165,14 +194,11 @@ impl Optimizer {
 
     /// The state as named tensors, for a checkpoint: `momentum.NAME`, or `exp_avg.NAME` and `exp_avg_sq.NAME`.
     pub fn state(&self) -> Vec<(String, Tensor)> {
-        let sgd = self.settings.kind == OptimizerKind::Sgd;
         let mut state = Vec::new();
         for group in &self.groups {
             for (i, name) in group.names.iter().enumerate() {
-                let key = if sgd { "momentum" } else { "exp_avg" };
-                state.push((format!("{key}.{name}"), group.first[i].shallow_clone()));
-                if let Some(second) = group.second.get(i) {
-                    state.push((format!("exp_avg_sq.{name}"), second.shallow_clone()));
+                for (slot, tensors) in self.settings.kind.slots().iter().zip(&group.slots) {
+                    state.push((format!("{slot}.{name}"), tensors[i].shallow_clone()));
                 }
             }
         }

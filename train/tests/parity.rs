@@ -7,10 +7,12 @@ use std::path::Path;
 
 use tch::{Kind, Tensor};
 use train::checkpoint::file::TensorFile;
+use train::checkpoint::pytorch;
+use train::checkpoint::state::{self, Parts};
 use train::loss::{Targets, loss};
 use train::model::Network;
 use train::optim::Optimizer;
-use train::recipe::{LossConfig, OptimizerConfig, OptimizerKind};
+use train::recipe::{LossConfig, OptimizerConfig, OptimizerKind, Recipe};
 
 fn golden() -> TensorFile {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parity.safetensors");
@@ -99,7 +101,7 @@ fn curve(golden: &TensorFile, settings: &OptimizerConfig) -> (Tensor, Tensor) {
             let gradients = torch_ext::grad::grads(&optimizer.parameters()).unwrap();
             let _ = torch_ext::optim::clip_grad_norm(&gradients, norm).unwrap();
         }
-        optimizer.step(settings.learning_rate).unwrap();
+        optimizer.step(settings.learning_rate, None).unwrap();
         losses.push(loss.detach());
     }
     let fc = named(&network, "fc.weight").detach().to_kind(Kind::Float);
@@ -154,4 +156,60 @@ fn optimizers_follow_pytorchs_loss_curves() {
         assert_close(&format!("{name} losses"), &losses, expected("losses"), 1e-4);
         assert_close(&format!("{name} fc"), &fc, expected("fc"), 1e-3);
     }
+}
+
+/// A PyTorch script's checkpoint, saved after three of six steps: its epoch and best accuracy are taken up, and the other
+/// three steps follow PyTorch's curve, which they would not without its momentum.
+#[test]
+fn a_pytorch_scripts_checkpoint_is_gone_on_from() {
+    let golden = golden();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/checkpoint.pth");
+    let recipe = Recipe {
+        arch: "resnet_tiny".into(),
+        ..Recipe::default()
+    };
+    let (progress, file) = pytorch::read(&path, &recipe).unwrap();
+    assert_eq!((progress.epoch, progress.batches_tracked), (3, 3));
+    assert_eq!(progress.best, Some((71.25, 3)));
+    let settings = OptimizerConfig {
+        learning_rate: 0.02,
+        weight_decay: 0.01,
+        ..OptimizerConfig::default()
+    };
+    let losses = |with_momentum: bool| {
+        let mut network = network(&golden, false);
+        let mut optimizer = Optimizer::new(&settings, &network).unwrap();
+        let mut parts = Parts {
+            network: &mut network,
+            optimizer: &mut optimizer,
+            ema: None,
+        };
+        state::restore(&mut parts, &progress, &file, (0, 1)).unwrap();
+        if !with_momentum {
+            optimizer = Optimizer::new(&settings, &network).unwrap();
+        }
+        let mut losses = Vec::new();
+        for step in 3..6 {
+            optimizer.zero_grad().unwrap();
+            let images = &golden.tensors[&format!("images.{}", step % 2)];
+            let logits = network.forward_train(images).unwrap();
+            let labels = golden.tensors[&format!("labels.{}", step % 2)].shallow_clone();
+            let config = LossConfig::default();
+            let loss = loss(&logits, &Targets::Classes(labels), &config, None).unwrap();
+            loss.backward();
+            optimizer.step(settings.learning_rate, None).unwrap();
+            losses.push(loss.detach());
+        }
+        Tensor::stack(&losses, 0)
+    };
+    let expected = golden.tensors["sgd.losses"].narrow(0, 3, 3);
+    assert_close("losses", &losses(true), &expected, 1e-4);
+    let without = (losses(false) - &expected).abs().max().double_value(&[]);
+    assert!(without > 1e-3, "{without}");
+
+    // Another optimizer cannot take its buffers.
+    let mut other = recipe;
+    other.optimizer.kind = OptimizerKind::Adamw;
+    let error = format!("{:#}", pytorch::read(&path, &other).unwrap_err());
+    assert!(error.contains("expected exp_avg, got momentum_buffer"), "{error}");
 }

@@ -1,5 +1,6 @@
 //! The flags of training, and which key of the recipe each of them sets.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -39,9 +40,13 @@ pub struct TrainArgs {
     /// Where the run goes [default: runs/RECIPE-TIME]
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Continue the run in --output, or the newest under runs/, exactly where it was saved
-    #[arg(long, conflicts_with = "overwrite")]
-    pub resume: bool,
+    /// Continue the run in --output, or the newest under runs/, exactly where it was saved; or go on from CHECKPOINT (best,
+    /// epoch-0010, a PyTorch .pth) in a directory of its own
+    #[arg(long, value_name = "CHECKPOINT", num_args = 0..=1, default_missing_value = "", conflicts_with = "overwrite")]
+    pub resume: Option<OsString>,
+    /// With --resume: the saved class OLD is the folder NEW now; may be given again
+    #[arg(long, value_name = "OLD=NEW", requires = "resume")]
+    pub map_class: Vec<String>,
     /// Replace the run in --output
     #[arg(long)]
     pub overwrite: bool,

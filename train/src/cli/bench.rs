@@ -9,13 +9,14 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use tch::{Device, Kind, Tensor};
 
+use crate::collective::SingleProcess;
 use crate::data::Batch;
 use crate::device::{describe, memory, prepare};
 use crate::engine::Engine;
+use crate::failure;
 use crate::mix;
 use crate::model::Network;
 use crate::recipe::{OptimizerKind, Override, Precision, Recipe, catalog, load};
-use crate::world::Alone;
 
 /// What else `train bench` measures.
 #[derive(Debug, Subcommand)]
@@ -81,10 +82,10 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
         return super::bench_data::bench_data(args);
     }
     let recipe = recipe(args)?;
-    let device = prepare(&recipe, &recipe.device)?;
+    let device = prepare(&recipe)?.device;
     let mut network = Network::new(model_core::arch::by_name(&recipe.arch, args.classes)?)?;
     crate::init::initialize(&mut network, recipe.seed, recipe.zero_init_residual)?;
-    let engine = Engine::new(&recipe, network, device, &mut Alone)?;
+    let engine = Engine::new(&recipe, network, device, &mut SingleProcess)?;
     let mut stepper = Stepper {
         batch: batch(args, device)?,
         rate: recipe.optimizer.learning_rate,
@@ -190,8 +191,22 @@ impl Stepper {
         self.step += 1;
         let start = Instant::now();
         self.engine.begin(key)?;
-        let _ = self.engine.accumulate(&mut Alone, &self.batch, key, true)?;
-        self.engine.update(self.rate)?;
+        let images = self.batch.labels.size1()? as usize;
+        let explain = |error| {
+            let side = self.batch.pixels.size().last().copied().unwrap_or(0) as u32;
+            let batch = failure::Batch {
+                images,
+                accumulate: 1,
+                side,
+            };
+            failure::explain_memory(error, batch)
+        };
+        let sums = self
+            .engine
+            .accumulate(&mut SingleProcess, &self.batch, key, true)
+            .map_err(explain);
+        let _ = sums?;
+        self.engine.update(self.rate).map_err(explain)?;
         if let Device::Cuda(index) = self.device {
             tch::Cuda::synchronize(index as i64);
         }

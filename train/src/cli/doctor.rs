@@ -86,16 +86,9 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
         "metal",
         if tch::utils::has_mps() { "yes" } else { "no" }.into(),
     );
-    let device = crate::device::choose("auto")?;
-    let arithmetic = Arithmetic::choose(&Recipe::default(), device)?;
-    say(
-        "auto picks",
-        format!(
-            "{}; {}",
-            crate::device::describe(device),
-            arithmetic.describe()
-        ),
-    );
+    let choice = crate::device::choose("auto")?;
+    let arithmetic = Arithmetic::choose(&Recipe::default(), choice.device)?;
+    say("auto picks", choice.describe(&arithmetic.describe()));
     if let Some(dir) = &args.data {
         let recipe = Recipe {
             data: Some(dir.clone()),

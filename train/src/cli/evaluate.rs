@@ -11,6 +11,7 @@ use model_core::labels::{Label, imagenet1k};
 use model_core::manifest::Manifest;
 
 use crate::checkpoint::weights;
+use crate::collective::SingleProcess;
 use crate::confusion::Confusion;
 use crate::data::Source;
 use crate::data::images::Images;
@@ -20,7 +21,6 @@ use crate::model::Network;
 use crate::precision::Arithmetic;
 use crate::progress::Reporter;
 use crate::recipe::{Precision, Recipe, load};
-use crate::world::Alone;
 
 /// Flags of `train evaluate`.
 #[derive(Debug, Args)]
@@ -86,7 +86,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
             loaded.fresh.join(", ")
         );
     }
-    let device = crate::device::prepare(&recipe, &recipe.device)?;
+    let device = crate::device::prepare(&recipe)?.device;
     let arithmetic = Arithmetic::choose(&recipe, device)?;
     network.place(device, arithmetic.channels_last)?;
     let normalizer = Normalizer::new(&recipe.preprocessing, device)?;
@@ -95,19 +95,21 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
         arithmetic,
         flip: recipe.evaluation.flip,
     };
-    let mut reporter = Reporter::new(None, false)?;
+    let mut reporter = Reporter::new(false);
     let batches = source.val_images().div_ceil(u64::from(args.batch_size));
     reporter.begin("validation".into(), batches, 0);
     let mut confusion = Confusion::new(labels.len());
     let result = evaluator.run_each(
         &network,
         &source,
-        &mut Alone,
+        batches,
+        &mut SingleProcess,
         &mut reporter,
+        &|| false,
         &mut |logits, truth| confusion.add(logits, truth),
     );
     reporter.end();
-    let result = result?;
+    let result = result?.context("validation was stopped")?;
     let unreadable = source.unreadable();
     for line in &unreadable {
         eprintln!("unreadable {line}");

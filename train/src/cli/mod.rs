@@ -74,7 +74,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            crate::say!("error: {}", crate::failure::describe(&error));
             ExitCode::FAILURE
         }
     }

@@ -14,6 +14,7 @@ use image_data::sampler::Sampler;
 use image_data::source::FolderSource;
 use model_core::labels::Label;
 
+use super::fingerprint::{DataFingerprint, ImageList};
 use super::hints::hints;
 use super::{Batch, Batches, Source};
 use crate::recipe::{BadImages, Recipe};
@@ -34,6 +35,7 @@ pub struct Images {
     /// None where the run does not validate.
     val: Option<Loader>,
     val_images: u64,
+    fingerprint: DataFingerprint,
     /// The next epoch, begun while this one ends: its first batch waits for nothing.
     ahead: RefCell<Option<Ahead>>,
 }
@@ -66,6 +68,11 @@ impl Images {
         let hints = hints(recipe, &train, val.as_ref());
         let damaged = damage(&[Some(&train), val.as_ref()]);
         let classes = train.classes.clone();
+        let fingerprint = DataFingerprint {
+            classes: classes.clone(),
+            train: list(&train),
+            val: val.as_ref().map(list).unwrap_or_default(),
+        };
         let class_counts = train.images_per_class();
         let limit = |images: usize, batch: usize| match recipe.max_steps {
             Some(steps) => (images as u64).min(steps.saturating_mul(batch as u64)),
@@ -106,6 +113,7 @@ impl Images {
             damaged,
             recipe: recipe.clone(),
             train: Some(loader),
+            fingerprint,
             train_images,
             val: val.map(|val| val_loader(recipe, val, rank, world_size)),
             val_images,
@@ -123,6 +131,11 @@ impl Images {
         if let Some(labels) = labels {
             val = val.with_labels(labels)?;
         }
+        let fingerprint = DataFingerprint {
+            classes: val.classes.clone(),
+            train: ImageList::default(),
+            val: list(&val),
+        };
         Ok(Self {
             name: name_of(dir),
             classes: val.classes.clone(),
@@ -133,6 +146,7 @@ impl Images {
             recipe: recipe.clone(),
             train: None,
             train_images: 0,
+            fingerprint,
             val_images: val.len() as u64,
             val: Some(val_loader(recipe, val, 0, 1)),
             ahead: RefCell::new(None),
@@ -210,6 +224,10 @@ impl Source for Images {
         self.val_images
     }
 
+    fn fingerprint(&self) -> DataFingerprint {
+        self.fingerprint.clone()
+    }
+
     fn train(&self, epoch: u32, first: u64, side: u32) -> Result<Batches<'_>> {
         let begun = self
             .ahead
@@ -271,6 +289,15 @@ impl Images {
         let loader = loader.with_transform(Arc::new(transform));
         Ok(loader.epoch(epoch, first as usize)?)
     }
+}
+
+/// The fingerprint of a folder's images, by their paths within it.
+fn list(folder: &Folder) -> ImageList {
+    ImageList::of(folder.samples.iter().map(|sample| {
+        let path = sample.path.strip_prefix(&folder.root);
+        let path = path.unwrap_or(&sample.path);
+        (path.as_os_str().as_encoded_bytes(), sample.class)
+    }))
 }
 
 fn batches<'a>(loaded: image_data::loader::Batches) -> Batches<'a> {

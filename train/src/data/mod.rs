@@ -1,16 +1,20 @@
 //! Where batches come from, as the training loop sees it; `synthetic` makes them up, `images` reads files.
 
 mod discovery;
+pub mod fingerprint;
 mod hints;
 pub mod images;
+pub mod relabeled;
 pub mod synthetic;
 
 use std::rc::Rc;
 
 use anyhow::{Result, bail};
 use tch::Tensor;
+use torch_ext::host_memory;
 
 use crate::recipe::Recipe;
+use fingerprint::DataFingerprint;
 
 /// Images as the network's square, and their classes, on the host.
 #[derive(Debug)]
@@ -30,12 +34,12 @@ impl Batch {
         labels: &[i64],
     ) -> Result<Self> {
         let shape = [labels.len() as i64, i64::from(height), i64::from(width), 3];
-        let pixels = Tensor::f_from_slice(pixels)?
+        let pixels = host_memory::tensor_of(pixels)?
             .f_view(shape)?
             .f_permute([0, 3, 1, 2])?;
         Ok(Self {
             pixels,
-            labels: Tensor::f_from_slice(labels)?,
+            labels: host_memory::tensor_of_i64(labels)?,
         })
     }
 }
@@ -77,6 +81,9 @@ pub trait Source {
 
     /// The validation batches; each image comes exactly once, over all processes together.
     fn val(&self) -> Result<Batches<'_>>;
+
+    /// What a run that goes on compares with what it was trained on.
+    fn fingerprint(&self) -> DataFingerprint;
 
     /// Images met so far that could not be read, a line each.
     fn unreadable(&self) -> Vec<String> {

@@ -125,6 +125,8 @@ pub enum Precision {
     Auto,
     /// 32-bit floats throughout.
     Fp32,
+    /// 32-bit floats; in training CUDA's convolutions and matrix products round their factors to 10 bits (TF32).
+    Tf32,
     /// Autocast to bfloat16; needs no loss scaling.
     Bf16,
     /// Autocast to half precision with dynamic loss scaling.
@@ -321,8 +323,14 @@ pub struct CheckpointConfig {
     pub keep_every_epochs: u32,
     /// Minutes between saves inside an epoch; 0 saves at epoch ends only.
     pub save_every_minutes: f64,
-    /// Optimizer steps between saves inside an epoch; 0 goes by the minutes alone.
+    /// Optimizer steps between saves inside an epoch, counted from its beginning; 0 goes by the minutes alone.
     pub save_every_steps: u64,
+    /// Of the checkpoints kept every so many epochs, only so many of the last stay; 0 keeps all.
+    pub keep_last: u32,
+    /// Beside `best` and `epoch-0010` also their states, so that a run can go on from them.
+    pub keep_states: bool,
+    /// Optimizer steps between records in `steps.jsonl` and TensorBoard; 0 records the ends of epochs.
+    pub record_every_steps: u64,
 }
 
 /// What happens when a gradient is not finite: the step is skipped, then the run rolled back, then stopped.
@@ -456,6 +464,9 @@ impl Default for CheckpointConfig {
             keep_every_epochs: 10,
             save_every_minutes: 10.0,
             save_every_steps: 0,
+            keep_last: 0,
+            keep_states: true,
+            record_every_steps: 50,
         }
     }
 }
@@ -509,18 +520,25 @@ impl Recipe {
     pub fn peak_learning_rate(&self, world_size: usize) -> (f64, String) {
         let rate = self.optimizer.learning_rate;
         let batch = self.global_batch(world_size);
+        let scaled = self.peak_rate_of(batch);
         match self.optimizer.reference_batch {
             None => (
                 rate,
                 format!("{rate} as given (no linear scaling; global batch {batch})"),
             ),
-            Some(reference) => {
-                let scaled = rate * batch as f64 / reference as f64;
-                (
-                    scaled,
-                    format!("{rate} x {batch} / {reference} = {scaled:.6} (linear scaling)"),
-                )
-            }
+            Some(reference) => (
+                scaled,
+                format!("{rate} x {batch} / {reference} = {scaled:.6} (linear scaling)"),
+            ),
+        }
+    }
+
+    /// The peak learning rate for steps of `global_batch` images, linear scaling included.
+    pub fn peak_rate_of(&self, global_batch: u64) -> f64 {
+        let rate = self.optimizer.learning_rate;
+        match self.optimizer.reference_batch {
+            None => rate,
+            Some(reference) => rate * global_batch as f64 / reference as f64,
         }
     }
 }
