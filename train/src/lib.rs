@@ -3,7 +3,8 @@
 //! The data flows one way: `recipe` (what to do) -> `data` (batches of bytes) -> `trainer` (forward, backward, step) ->
 //! `checkpoint`, `metrics`, `report` (what is left). `model` interprets `model_core`'s graphs; `cli` is the face.
 
-#![deny(clippy::print_stdout, clippy::print_stderr)] // they panic when nobody reads: `console` does not
+// They panic when nobody reads; `console` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod checkpoint;
 pub mod cli;

@@ -121,9 +121,9 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
             "images_per_sec": images_per_sec,
             "peak_memory_bytes": peak_bytes,
         });
-        println!("{value}");
+        crate::answer!("{value}");
     } else {
-        println!(
+        crate::answer!(
             "{}: {} images of {} pixels a step, {}, {}",
             recipe.arch,
             args.batch_size,
@@ -131,7 +131,7 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
             stepper.engine.arithmetic.describe(),
             describe(device)
         );
-        println!(
+        crate::answer!(
             "step {median:.1} ms (median of {}; p95 {:.1}, least {:.1})  {images_per_sec:.1} img/s  peak memory {}",
             args.steps,
             quantile(&millis, 0.95),

@@ -93,7 +93,7 @@ pub fn bench_data(args: &BenchDataArgs) -> Result<ExitCode> {
         .or(set.val)
         .with_context(|| format!("{}: expected images, got none", args.data.display()))?;
     if !args.json {
-        eprintln!("{}", folder.description);
+        crate::say!("{}", folder.description);
     }
     let stages = stages(args, &recipe, &folder)?;
     let most = args
@@ -127,22 +127,22 @@ pub fn bench_data(args: &BenchDataArgs) -> Result<ExitCode> {
             "wanted_images_per_sec": wanted,
             "is_enough": wanted.map(|wanted| best >= wanted),
         });
-        println!("{value}");
+        crate::answer!("{value}");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("one thread, images a second:");
+    crate::answer!("one thread, images a second:");
     for stage in &stages {
-        println!("  {:<24} {:>9.0}", stage.name, stage.images_per_sec);
+        crate::answer!("  {:<24} {:>9.0}", stage.name, stage.images_per_sec);
     }
-    println!("loader, images a second:");
+    crate::answer!("loader, images a second:");
     for (threads, rate) in &by_threads {
-        println!("  {threads:>3} threads {rate:>20.0}");
+        crate::answer!("  {threads:>3} threads {rate:>20.0}");
     }
     if let Some(wanted) = wanted {
         if best >= wanted {
-            println!("enough: {wanted:.0} images a second are wanted");
+            crate::answer!("enough: {wanted:.0} images a second are wanted");
         } else {
-            println!(
+            crate::answer!(
                 "not enough: {wanted:.0} images a second are wanted, {best:.0} are to be had; more cores, or `train pack` once \
                  and train from its shards"
             );

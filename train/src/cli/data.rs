@@ -48,9 +48,9 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
     let Dataset { train, val } = dataset::open(&args.data)?;
     let folders: Vec<Folder> = train.into_iter().chain(val).collect();
     for folder in &folders {
-        eprintln!("{}: {}", folder.root.display(), folder.description);
+        crate::say!("{}: {}", folder.root.display(), folder.description);
         for note in &folder.notes {
-            eprintln!("damaged {note}");
+            crate::say!("damaged {note}");
         }
     }
     if let [train, val] = folders.as_slice() {
@@ -72,9 +72,9 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
         .map_err(anyhow::Error::msg)?;
     bar.finish_and_clear();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        crate::answer!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        println!("{}", report.to_text(args.show));
+        crate::answer!("{}", report.to_text(args.show));
     }
     let is_whole = folders.iter().all(|folder| folder.notes.is_empty());
     Ok(if report.is_clean() && is_whole {
@@ -134,7 +134,7 @@ pub fn preview(args: &PreviewArgs) -> Result<ExitCode> {
         .with_context(|| format!("no image of {} could be read", args.data.display()))?;
     write_png(&sheet, &args.output)
         .with_context(|| format!("cannot write {}", args.output.display()))?;
-    println!(
+    crate::answer!(
         "{}: {} rows of {description}; first column as validation sees it, then epochs 0 to {} of {}",
         args.output.display(),
         options.rows,

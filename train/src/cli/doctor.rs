@@ -21,7 +21,7 @@ pub struct DoctorArgs {
 
 /// Runs `train doctor`; fails when something that was asked about cannot be used.
 pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
-    let say = |name: &str, text: String| println!("{name:<12} {text}");
+    let say = |name: &str, text: String| crate::answer!("{name:<12} {text}");
     match torch_ext::cuda::libtorch_dir() {
         Ok(dir) => say("libtorch", dir.display().to_string()),
         Err(error) => say("libtorch", format!("loaded, folder unknown ({error})")),

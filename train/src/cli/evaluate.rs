@@ -70,7 +70,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let labels = labels(args, manifest)?;
     let source = Images::open_val(&recipe, &args.data, labels.as_deref())?;
     let labels = labels.unwrap_or_else(|| {
-        eprintln!(
+        crate::say!(
             "note: {} names no labels: its classes are taken for the folders in their sorted order",
             args.checkpoint.display()
         );
@@ -112,19 +112,19 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let result = result?.context("validation was stopped")?;
     let unreadable = source.unreadable();
     for line in &unreadable {
-        eprintln!("unreadable {line}");
+        crate::say!("unreadable {line}");
     }
     if let Some(path) = &args.confusion {
         std::fs::write(path, confusion.to_csv(&labels))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     if args.json {
-        println!(
+        crate::answer!(
             "{}",
             json(args, &result, unreadable.len(), &confusion, &labels)
         );
     } else {
-        println!(
+        crate::answer!(
             "top-1 {:.3} %  top-5 {:.3} %  mean per class {:.3} %  loss {:.4}  ({} images, {} unreadable, {:.1} s, {}{})",
             result.top1_percent,
             result.top5_percent,
@@ -140,7 +140,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
                 ""
             }
         );
-        print!("{}", confusion.to_text(&labels, args.show));
+        crate::answer!("{}", confusion.to_text(&labels, args.show).trim_end());
     }
     Ok(if unreadable.is_empty() {
         ExitCode::SUCCESS
@@ -157,7 +157,7 @@ fn recipe(args: &EvaluateArgs, manifest: Option<&Manifest>) -> Result<Recipe> {
     let mut recipe = match saved.map(|text| load::from_text(text, &[])) {
         Some(Ok(recipe)) => recipe,
         Some(Err(error)) => {
-            eprintln!("note: the checkpoint's recipe is not used, its manifest is: {error:#}");
+            crate::say!("note: the checkpoint's recipe is not used, its manifest is: {error:#}");
             Recipe::default()
         }
         None => Recipe::default(),

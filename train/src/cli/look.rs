@@ -38,7 +38,7 @@ pub struct SummaryArgs {
 pub fn summary(args: &SummaryArgs) -> Result<ExitCode> {
     if args.list {
         for name in arch::names() {
-            println!("{name}");
+            crate::answer!("{name}");
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -48,7 +48,7 @@ pub fn summary(args: &SummaryArgs) -> Result<ExitCode> {
         .image_size
         .unwrap_or(architecture.default_input_size() as usize);
     let graph = architecture.graph();
-    println!("{:<36} {:>20} {:>12}", "layer", "output", "parameters");
+    crate::answer!("{:<36} {:>20} {:>12}", "layer", "output", "parameters");
     for (node, shape) in graph.nodes.iter().zip(graph.shapes([side, side])) {
         let parameters = match &node.op {
             Op::Conv(c) => c.out_channels * c.in_channels / c.groups * c.kernel * c.kernel,
@@ -69,10 +69,10 @@ pub fn summary(args: &SummaryArgs) -> Result<ExitCode> {
         } else {
             parameters.to_string()
         };
-        println!("{:<36} {shape:>20} {parameters:>12}", describe(&node.op));
+        crate::answer!("{:<36} {shape:>20} {parameters:>12}", describe(&node.op));
     }
     let count = graph.parameter_count();
-    println!(
+    crate::answer!(
         "\n{}: {count} parameters ({:.1} MiB as fp32), {:.3} G multiply-accumulates at {side} x {side}",
         architecture.name(),
         count as f64 * 4.0 / f64::from(1 << 20),
@@ -92,16 +92,17 @@ pub struct RecipesArgs {
 /// Runs `train recipes`.
 pub fn recipes(args: &RecipesArgs) -> Result<ExitCode> {
     if let Some(name) = &args.show {
-        print!("{}", load::to_yaml(&load::resolve(name, &[])?)?);
+        let text = load::to_yaml(&load::resolve(name, &[])?)?;
+        crate::answer!("{}", text.trim_end());
         return Ok(ExitCode::SUCCESS);
     }
     for name in catalog::names() {
         let recipe = load::resolve(name, &[]).with_context(|| format!("recipe {name}"))?;
-        println!("{name}");
-        println!("    {}", recipe.description);
-        println!("    source: {}", recipe.source);
-        println!("    published: {}", recipe.published);
-        println!("    here: {}\n", recipe.tested);
+        crate::answer!("{name}");
+        crate::answer!("    {}", recipe.description);
+        crate::answer!("    source: {}", recipe.source);
+        crate::answer!("    published: {}", recipe.published);
+        crate::answer!("    here: {}\n", recipe.tested);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -46,7 +46,7 @@ pub struct PackArgs {
 /// Runs `train pack`: 0 all packed, 3 some images could not be read.
 pub fn pack(args: &PackArgs) -> Result<ExitCode> {
     let set = dataset::open(&args.data)?;
-    eprintln!("{}", set.describe());
+    crate::say!("{}", set.describe());
     let config = PackConfig {
         short_side: (!args.originals).then_some(args.short_side),
         quality: args.quality,
@@ -71,12 +71,12 @@ pub fn pack(args: &PackArgs) -> Result<ExitCode> {
     })?;
     bar.finish_and_clear();
     for (path, reason) in &report.left_out {
-        eprintln!("unreadable {}: {reason}", path.display());
+        crate::say!("unreadable {}: {reason}", path.display());
     }
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        crate::answer!("{}", serde_json::to_string(&report)?);
     } else {
-        println!("{}", said(&report, &args.output.display().to_string()));
+        crate::answer!("{}", said(&report, &args.output.display().to_string()));
     }
     Ok(if report.left_out.is_empty() {
         ExitCode::SUCCESS

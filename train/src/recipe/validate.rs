@@ -9,9 +9,6 @@ use super::{ClassWeights, OptimizerKind, Recipe, ScheduleKind};
 /// More threads than this are a slip of the keyboard: no machine has so many cores.
 const MOST_THREADS: usize = 1024;
 
-/// Most threads of one kind.
-const MAX_THREADS: usize = 1024;
-
 impl Recipe {
     /// Checks every value that has a range.
     ///
