@@ -10,7 +10,11 @@ fn main() {
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
     println!("cargo:rerun-if-changed={}", lock.display());
     let Some(expected) = expected(&fs::read_to_string(&lock).unwrap_or_default()) else {
-        eprintln!("{}: expected tch {}", lock.display(), SUPPORTED.map(|(tch, _)| tch).join(", "));
+        eprintln!(
+            "{}: expected tch {}",
+            lock.display(),
+            SUPPORTED.map(|(tch, _)| tch).join(", ")
+        );
         process::exit(1);
     };
     for name in [
@@ -40,13 +44,18 @@ fn main() {
     println!("cargo:rerun-if-changed={}", header.display());
     println!("cargo:rerun-if-changed={}", library_file.display());
     if !library_file.is_file() {
-        let reason = format!("libtorch is missing: there is no {}", library_file.display());
+        let reason = format!(
+            "libtorch is missing: there is no {}",
+            library_file.display()
+        );
         return stop(expected, reason);
     }
     match version(&header) {
         None => {
             let header = header.display();
-            let reason = format!("libtorch's headers are missing or older than {expected}: cannot read {header}");
+            let reason = format!(
+                "libtorch's headers are missing or older than {expected}: cannot read {header}"
+            );
             stop(expected, reason);
         }
         Some(found)
@@ -63,7 +72,9 @@ fn main() {
 /// What the tch of a lock file is generated for.
 fn expected(lock: &str) -> Option<&'static str> {
     let (_, rest) = lock.split_once("name = \"tch\"\nversion = \"")?;
-    let found = SUPPORTED.iter().find(|(tch, _)| rest.starts_with(&format!("{tch}.")));
+    let found = SUPPORTED
+        .iter()
+        .find(|(tch, _)| rest.starts_with(&format!("{tch}.")));
     found.map(|(_, libtorch)| *libtorch)
 }
 

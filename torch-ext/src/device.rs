@@ -129,7 +129,10 @@ pub fn to_host<T: Borrow<Tensor>>(tensors: &[T]) -> Result<Vec<Tensor>, Error> {
             "copy to the host",
             ffi::tx_to_host(tensors.as_ptr(), tensors.len(), out.as_mut_ptr()),
         )?;
-        Ok(out.into_iter().map(|tensor| Tensor::from_ptr(tensor)).collect())
+        Ok(out
+            .into_iter()
+            .map(|tensor| Tensor::from_ptr(tensor))
+            .collect())
     }
 }
 

@@ -61,7 +61,13 @@ unsafe fn copy_of(bytes: *const u8, count: usize, as_i64: bool) -> Result<Tensor
     unsafe {
         check(
             "host tensor",
-            ffi::tx_host_tensor(bytes, count, c_int::from(as_i64), c_int::from(pinned), &mut out),
+            ffi::tx_host_tensor(
+                bytes,
+                count,
+                c_int::from(as_i64),
+                c_int::from(pinned),
+                &mut out,
+            ),
         )?;
         Ok(Tensor::from_ptr(out))
     }

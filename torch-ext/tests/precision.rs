@@ -123,7 +123,11 @@ fn switches_answer() {
     // cuBLAS reads it with getenv; a child sees what this process would.
     let env = std::process::Command::new("env").output().unwrap();
     let env = String::from_utf8(env.stdout).unwrap();
-    assert!(env.lines().any(|line| line == "CUBLAS_WORKSPACE_CONFIG=:4096:8"), "{env}");
+    assert!(
+        env.lines()
+            .any(|line| line == "CUBLAS_WORKSPACE_CONFIG=:4096:8"),
+        "{env}"
+    );
     assert!(backend::libtorch_version().unwrap().starts_with("2."));
     backend::set_cudnn_benchmark(false).unwrap();
     for precision in [

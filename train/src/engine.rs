@@ -201,7 +201,9 @@ impl Engine {
         let device = self.network.device();
         // Asynchronous from page-locked memory, as the pixels' copy in `Normalizer`: nothing in a step waits for the device,
         // so the host is a batch ahead of it and the copies run while it computes.
-        let labels = batch.labels.f_to_device_(device, Kind::Int64, true, false)?;
+        let labels = batch
+            .labels
+            .f_to_device_(device, Kind::Int64, true, false)?;
         let count = labels.size1()?;
         if count == 0 {
             bail!("none of the images of a batch could be read; train.log names them");

@@ -118,7 +118,8 @@ impl Evaluator<'_> {
             }
         }
         if let Some(sum) = on_device {
-            let host: Vec<f64> = (&sum.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?).try_into()?;
+            let host: Vec<f64> =
+                (&sum.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?).try_into()?;
             sums[..3].copy_from_slice(&host);
         }
         world.sum(&mut sums)?;
@@ -146,7 +147,9 @@ impl Evaluator<'_> {
             return Ok(None);
         }
         let logits = self.logits(network, &batch.pixels)?;
-        let labels = batch.labels.f_to_device_(network.device(), Kind::Int64, true, false)?;
+        let labels = batch
+            .labels
+            .f_to_device_(network.device(), Kind::Int64, true, false)?;
         each(&logits, &labels)?;
         let loss =
             logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;

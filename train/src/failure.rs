@@ -87,7 +87,9 @@ mod tests {
         let error = explain_memory(too_large().context("node 3 (conv)"), BATCH);
         let text = describe(&error);
         assert!(
-            text.starts_with("out of memory with batches of 64 at 224 pixels: try --batch-size 32 --accumulate 2"),
+            text.starts_with(
+                "out of memory with batches of 64 at 224 pixels: try --batch-size 32 --accumulate 2"
+            ),
             "{text}"
         );
         assert!(text.contains("node 3 (conv)"), "{text}");

@@ -190,14 +190,20 @@ impl Reporter {
 
     /// The head of the table of epochs.
     pub fn table_head(&mut self) {
-        let columns = METRICS.iter().filter_map(|m| Some((m.title, m.column?.width)));
-        let columns: Vec<String> = columns.map(|(title, width)| format!("{title:>width$}")).collect();
+        let columns = METRICS
+            .iter()
+            .filter_map(|m| Some((m.title, m.column?.width)));
+        let columns: Vec<String> = columns
+            .map(|(title, width)| format!("{title:>width$}"))
+            .collect();
         self.line(format!("{:>9} {}", "epoch", columns.join(" ")));
     }
 
     /// A row of the table of epochs.
     pub fn table_row(&mut self, record: &EpochRecord, epochs: u32, is_best: bool) {
-        let columns = METRICS.iter().filter_map(|m| Some(m.column?.show((m.value)(record))));
+        let columns = METRICS
+            .iter()
+            .filter_map(|m| Some(m.column?.show((m.value)(record))));
         let columns: Vec<String> = columns.collect();
         let best = if is_best { "  best" } else { "" };
         self.line(format!(

@@ -58,7 +58,10 @@ impl RunDir {
                 }
             }
         }
-        bail!("{}: {SAME_SECOND} runs of this name began in one second", runs.display())
+        bail!(
+            "{}: {SAME_SECOND} runs of this name began in one second",
+            runs.display()
+        )
     }
 
     /// The run under `runs/` that saved its state last.
@@ -134,7 +137,13 @@ impl RunDir {
         for name in ["checkpoints", "plots", "tensorboard"] {
             remove(fs::remove_dir_all(self.root.join(name)), &self.root)?;
         }
-        let files = [self.jsonl(), self.npz(), self.steps(), self.log(), self.config()];
+        let files = [
+            self.jsonl(),
+            self.npz(),
+            self.steps(),
+            self.log(),
+            self.config(),
+        ];
         for file in files {
             remove(fs::remove_file(&file), &file)?;
         }
@@ -315,10 +324,7 @@ mod tests {
         let names: Vec<PathBuf> = (0..3)
             .map(|_| RunDir::fresh_in(dir.path(), "a").unwrap().root)
             .collect();
-        assert_eq!(
-            names,
-            ["a", "a-2", "a-3"].map(|name| dir.path().join(name))
-        );
+        assert_eq!(names, ["a", "a-2", "a-3"].map(|name| dir.path().join(name)));
     }
 
     #[test]
@@ -328,7 +334,10 @@ mod tests {
         let lock = run.lock().unwrap();
         let error = run.lock().unwrap_err().to_string();
         let me = std::process::id().to_string();
-        assert!(error.contains("another run writes here") && error.contains(&me), "{error}");
+        assert!(
+            error.contains("another run writes here") && error.contains(&me),
+            "{error}"
+        );
         drop(lock);
         assert!(!run.root().exists());
         let lock = run.lock().unwrap();

@@ -171,13 +171,7 @@ impl Way {
 }
 
 /// Our losses and loss scales over the first `steps` steps.
-fn curve(
-    golden: &Golden,
-    arch: &str,
-    way: Way,
-    expected: &Curve,
-    steps: usize,
-) -> [Vec<f64>; 2] {
+fn curve(golden: &Golden, arch: &str, way: Way, expected: &Curve, steps: usize) -> [Vec<f64>; 2] {
     torch_ext::backend::set_num_threads(1).unwrap();
     let recipe = recipe(golden, arch, way);
     let network = network(arch, way.kind);
@@ -212,7 +206,9 @@ fn curve(
 
 fn distances(losses: &[f64], expected: &Curve) -> Vec<f64> {
     let pairs = losses.iter().zip(&expected.losses);
-    pairs.map(|(got, want)| (got - want).abs() / want.abs()).collect()
+    pairs
+        .map(|(got, want)| (got - want).abs() / want.abs())
+        .collect()
 }
 
 /// The same arithmetic: what is left is float64's rounding, 1e-16 and its growth over the steps.
@@ -325,7 +321,9 @@ fn looking_late_changes_nothing() {
                 rank: 0,
             };
             engine.begin(key).unwrap();
-            let sums = engine.accumulate(&mut SingleProcess, &batch(step), key, true).unwrap();
+            let sums = engine
+                .accumulate(&mut SingleProcess, &batch(step), key, true)
+                .unwrap();
             // Inside a run of two, and the last: both counts show.
             if [3, 4, 8].contains(&step) {
                 let mut gradient = engine.network.tensors()[0].tensor.grad().view([-1]).get(0);
@@ -335,14 +333,28 @@ fn looking_late_changes_nothing() {
             total += engine.where_finite(&sums).unwrap();
         }
         let skips = engine.take_skips().unwrap();
-        let weights: Vec<Tensor> = engine.network.tensors().iter().map(|t| t.tensor.copy()).collect();
-        (weights, total, engine.scaler.state().unwrap(), engine.optimizer.steps(), skips)
+        let weights: Vec<Tensor> = engine
+            .network
+            .tensors()
+            .iter()
+            .map(|t| t.tensor.copy())
+            .collect();
+        (
+            weights,
+            total,
+            engine.scaler.state().unwrap(),
+            engine.optimizer.steps(),
+            skips,
+        )
     };
     let (at_once, late) = (run(false), run(true));
     for (a, b) in at_once.0.iter().zip(&late.0) {
         assert_eq!(a, b);
     }
-    assert_eq!((&at_once.1, at_once.2, at_once.3), (&late.1, late.2, late.3));
+    assert_eq!(
+        (&at_once.1, at_once.2, at_once.3),
+        (&late.1, late.2, late.3)
+    );
     assert_eq!(at_once.1.double_value(&[3]), 6.0 * BATCH as f64);
     assert_eq!(at_once.4, None);
     let expected = Skips {

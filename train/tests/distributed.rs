@@ -334,17 +334,26 @@ fn local_statistics_of_all_ranks_are_saved_and_taken_up() {
     let (progress, file) = read_progress(&state).unwrap();
     assert_eq!(progress.statistics_of, 2);
     let of = |key: &str| &file.tensors[key];
-    assert_ne!(of("model.bn1.running_mean"), of("rank1.model.bn1.running_mean"));
+    assert_ne!(
+        of("model.bn1.running_mean"),
+        of("rank1.model.bn1.running_mean")
+    );
 
     // One process takes the mean: its very next state holds it, moved by the steps since.
     let kept = dir.path().join("kept");
     copy_dir(&parts, &kept);
     let mut resume = Command::new(assert_cmd::cargo::cargo_bin("train"));
-    resume.args(["--resume", "--output"]).arg(&parts).args(["--num-processes", "2"]);
+    resume
+        .args(["--resume", "--output"])
+        .arg(&parts)
+        .args(["--num-processes", "2"]);
     let (status, text) = run(resume);
     assert!(status.success(), "{text}");
     let bytes = |run: &Path| std::fs::read(run.join("checkpoints/last.safetensors")).unwrap();
-    assert!(bytes(&whole) == bytes(&parts), "the resumed run ends elsewhere");
+    assert!(
+        bytes(&whole) == bytes(&parts),
+        "the resumed run ends elsewhere"
+    );
 
     let mut alone = Command::new(assert_cmd::cargo::cargo_bin("train"));
     alone.args(["--resume", "--output"]).arg(&kept);
@@ -386,7 +395,15 @@ fn writing_may_take_longer_than_an_exchange() {
     let out = dir.path().join("run");
     let mut command = launched(plain(2, "resnet_tiny"), 2);
     command
-        .args(["--synthetic", "24", "--epochs", "1", "--rank-timeout-secs", "3", "--output"])
+        .args([
+            "--synthetic",
+            "24",
+            "--epochs",
+            "1",
+            "--rank-timeout-secs",
+            "3",
+            "--output",
+        ])
         .arg(&out)
         .env("LD_PRELOAD", &library);
     // A state, and then weights, logits and the state again: many seconds of syncs, each phase beyond the three allowed.

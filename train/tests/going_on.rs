@@ -91,7 +91,10 @@ fn wait_for(child: &mut Child, out: &Path, is_there: impl Fn(&Progress) -> bool)
         if let Some(status) = child.try_wait().unwrap() {
             panic!("ended too early: {status}");
         }
-        assert!(begin.elapsed() < Duration::from_secs(300), "nothing happens");
+        assert!(
+            begin.elapsed() < Duration::from_secs(300),
+            "nothing happens"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -146,15 +149,26 @@ fn the_rate_follows_the_epochs_with_another_batch_and_more_epochs() {
     for (batch, more) in [(12, "6"), (3, "6"), (12, "9")] {
         let out = dir.path().join(format!("run-{batch}-{more}"));
         let mut command = made_up(24, 6, &out);
-        let mut child = command.args(["--epochs", "6"]).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .args(["--epochs", "6"])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         wait_for(&mut child, &out, |progress| progress.epoch >= 2);
         send(&child, "-TERM");
         let code = child.wait().unwrap().code();
         assert!(matches!(code, Some(143 | 0)), "{code:?}");
         let done = read_progress(&state(&out)).unwrap().0.epoch as usize;
         let text = run(resume(&out).args(["--batch-size", &batch.to_string(), "--epochs", more]));
-        assert!(text.contains("the learning rate follows the epochs"), "{text}");
-        assert_eq!(text.contains("9 epochs instead of 6"), more == "9", "{text}");
+        assert!(
+            text.contains("the learning rate follows the epochs"),
+            "{text}"
+        );
+        assert_eq!(
+            text.contains("9 epochs instead of 6"),
+            more == "9",
+            "{text}"
+        );
         // The epoch that was under way was begun with the old batch.
         assert_rates(&out, done, batch, 24);
         // What was drawn is what was used, also when it is drawn again later.
@@ -163,9 +177,15 @@ fn the_rate_follows_the_epochs_with_another_batch_and_more_epochs() {
         run(Command::new(TRAIN).arg("plot").arg(&out));
         assert_eq!(fs::read(&drawn).unwrap(), before);
         let steps = metrics::read_steps(&out.join("steps.jsonl")).unwrap();
-        assert!(steps.windows(2).all(|two| two[0].step < two[1].step), "{steps:?}");
+        assert!(
+            steps.windows(2).all(|two| two[0].step < two[1].step),
+            "{steps:?}"
+        );
         let last = steps.last().unwrap();
-        assert_eq!(last.learning_rate, history(&out).last().unwrap().learning_rate);
+        assert_eq!(
+            last.learning_rate,
+            history(&out).last().unwrap().learning_rate
+        );
     }
 }
 
@@ -195,14 +215,21 @@ fn a_renamed_class_is_refused_with_the_flag_that_maps_it() {
     );
     let weights = TensorFile::read(&out.join("checkpoints/last.safetensors")).unwrap();
     let manifest = Manifest::from_json(&weights.metadata[MANIFEST_KEY]).unwrap();
-    let labels: Vec<&str> = manifest.labels.iter().map(|label| label.name.as_str()).collect();
+    let labels: Vec<&str> = manifest
+        .labels
+        .iter()
+        .map(|label| label.name.as_str())
+        .collect();
     assert_eq!(labels, ["blue", "green", "a-red"]);
 
     // Another number of classes is another network.
     fs::remove_dir_all(data.join("train/blue")).unwrap();
     fs::remove_dir_all(data.join("val/blue")).unwrap();
     let text = refused(resume(&out).args(["--epochs", "6"]));
-    assert!(text.contains("3 then, 2 now") && text.contains("missing: blue"), "{text}");
+    assert!(
+        text.contains("3 then, 2 now") && text.contains("missing: blue"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -213,7 +240,10 @@ fn more_images_are_said_and_the_rate_stays_the_schedules() {
     run(on(&data, &out).args(["--epochs", "2"]));
     common::images(&data, 16, 2);
     let text = run(resume(&out).args(["--epochs", "4"]));
-    assert!(text.contains("48 training images (there were 24)"), "{text}");
+    assert!(
+        text.contains("48 training images (there were 24)"),
+        "{text}"
+    );
     assert_rates(&out, 2, 6, 48);
 }
 
@@ -221,7 +251,11 @@ fn more_images_are_said_and_the_rate_stays_the_schedules() {
 fn two_runs_do_not_share_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
-    let mut first = made_up(6000, 6, &out).args(["--epochs", "9"]).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = made_up(6000, 6, &out)
+        .args(["--epochs", "9"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     wait_for(&mut first, &out, |_| true);
     let config = fs::read(out.join("config.yaml")).unwrap();
     for flag in ["--overwrite", "--resume"] {
@@ -255,7 +289,11 @@ fn a_resume_that_fails_changes_no_file() {
         ["--set", "epoch=3"],
     ] {
         let text = refused(resume(&out).args(["--epochs", "3"]).args(flags));
-        assert_eq!(text.lines().filter(|l| l.starts_with("error: ")).count(), 1, "{text}");
+        assert_eq!(
+            text.lines().filter(|l| l.starts_with("error: ")).count(),
+            1,
+            "{text}"
+        );
         assert_eq!(snapshot(&out), before, "{flags:?}: {text}");
     }
     // Nor does a new run leave a directory when it cannot begin.
@@ -272,7 +310,13 @@ fn every_checkpoint_can_be_gone_on_from() {
     let keep = ["--set", "checkpoints.keep_every_epochs=1"];
     run(made_up(24, 6, &whole).args(["--epochs", "5"]).args(keep));
     let from = whole.join("checkpoints/epoch-0002.safetensors");
-    let text = refused(Command::new(TRAIN).arg("--resume").arg(&from).arg("--output").arg(&whole));
+    let text = refused(
+        Command::new(TRAIN)
+            .arg("--resume")
+            .arg(&from)
+            .arg("--output")
+            .arg(&whole),
+    );
     assert!(text.contains("directory of its own"), "{text}");
     let last_two = ["--set", "checkpoints.keep_last=2"];
     let text = run(Command::new(TRAIN)
@@ -298,7 +342,10 @@ fn every_checkpoint_can_be_gone_on_from() {
     fs::remove_file(whole.join("checkpoints/best.state.safetensors")).unwrap();
     let best = whole.join("checkpoints/best.safetensors");
     let text = refused(Command::new(TRAIN).arg("--resume").arg(best));
-    assert!(text.contains("weights only") && text.contains("--init"), "{text}");
+    assert!(
+        text.contains("weights only") && text.contains("--init"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -322,7 +369,11 @@ fn a_lost_reader_of_stderr_does_not_end_a_run() {
 fn a_hangup_saves_and_ends_unless_it_is_ignored() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
-    let mut child = made_up(6000, 6, &out).args(["--epochs", "9"]).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = made_up(6000, 6, &out)
+        .args(["--epochs", "9"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     wait_for(&mut child, &out, |_| true);
     send(&child, "-HUP");
     assert_eq!(child.wait().unwrap().code(), Some(129));
@@ -333,8 +384,15 @@ fn a_hangup_saves_and_ends_unless_it_is_ignored() {
     let out = dir.path().join("ignored");
     let plain = made_up(240, 6, &out);
     let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(TRAIN).args(plain.get_args());
-    let mut child = shell.args(["--epochs", "3"]).stderr(Stdio::null()).spawn().unwrap();
+    shell
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(TRAIN)
+        .args(plain.get_args());
+    let mut child = shell
+        .args(["--epochs", "3"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     wait_for(&mut child, &out, |_| true);
     send(&child, "-HUP");
     assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -352,7 +410,14 @@ fn a_signal_in_validation_is_answered_and_the_trained_epoch_kept() {
     common::images(&data, 4, 300);
     let slow = |to: &Path| {
         let mut command = on(&data, to);
-        command.args(["--set", "arch=resnet18", "--epochs", "1", "--set", "evaluation.batch_size=1"]);
+        command.args([
+            "--set",
+            "arch=resnet18",
+            "--epochs",
+            "1",
+            "--set",
+            "evaluation.batch_size=1",
+        ]);
         command
     };
     let mut child = slow(&out).stderr(Stdio::null()).spawn().unwrap();
@@ -376,9 +441,16 @@ fn statistics_that_overflow_are_found_in_time_named_and_rolled_back() {
     let dir = tempfile::tempdir().unwrap();
     let (data, out) = (dir.path().join("data"), dir.path().join("run"));
     common::images(&data, 20, 2);
-    let text = refused(on(&data, &out).args(["--set", "optimizer.learning_rate=1.0e30", "--epochs", "3"]));
-    assert!(text.contains("is not finite: weights and optimizer are those of the last saved state"), "{text}");
-    assert!(text.contains("the run diverges") && text.contains("after 3 restorations"), "{text}");
+    let text =
+        refused(on(&data, &out).args(["--set", "optimizer.learning_rate=1.0e30", "--epochs", "3"]));
+    assert!(
+        text.contains("is not finite: weights and optimizer are those of the last saved state"),
+        "{text}"
+    );
+    assert!(
+        text.contains("the run diverges") && text.contains("after 3 restorations"),
+        "{text}"
+    );
     // What was saved before is sound.
     read_progress(&state(&out)).unwrap();
 }
@@ -387,7 +459,10 @@ fn statistics_that_overflow_are_found_in_time_named_and_rolled_back() {
 fn one_value_a_channel_is_refused_before_the_first_step() {
     let dir = tempfile::tempdir().unwrap();
     let text = refused(made_up(24, 1, &dir.path().join("run")).args(["--epochs", "1"]));
-    assert!(text.contains("batch_size 1: layer4.0.bn") && text.contains("1 x 1"), "{text}");
+    assert!(
+        text.contains("batch_size 1: layer4.0.bn") && text.contains("1 x 1"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -398,17 +473,40 @@ fn a_gpu_that_is_asked_for_is_got_or_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let mut command = Command::new(TRAIN);
-    command.args(["--arch", "resnet_tiny", "--recipe", "cifar10-resnet20", "--num-gpus", "1"]);
+    command.args([
+        "--arch",
+        "resnet_tiny",
+        "--recipe",
+        "cifar10-resnet20",
+        "--num-gpus",
+        "1",
+    ]);
     let text = refused(command.args(["--synthetic", "24", "--output"]).arg(&out));
-    assert!(text.contains("--num-gpus 1: 0 GPUs are usable here"), "{text}");
+    assert!(
+        text.contains("--num-gpus 1: 0 GPUs are usable here"),
+        "{text}"
+    );
     assert!(!out.exists());
     let text = run(Command::new(TRAIN)
-        .args(["--arch", "resnet_tiny", "--recipe", "cifar10-resnet20", "--epochs", "1"])
+        .args([
+            "--arch",
+            "resnet_tiny",
+            "--recipe",
+            "cifar10-resnet20",
+            "--epochs",
+            "1",
+        ])
         .args(["--batch-size", "6", "--image-size", "32", "--threads", "1"])
         .args(["--synthetic", "6", "--output"])
         .arg(&out));
-    let device = text.lines().find(|line| line.starts_with("device ")).unwrap();
-    assert!(device.contains("CPU") && device.contains("no GPU: "), "{device}");
+    let device = text
+        .lines()
+        .find(|line| line.starts_with("device "))
+        .unwrap();
+    assert!(
+        device.contains("CPU") && device.contains("no GPU: "),
+        "{device}"
+    );
 }
 
 #[test]
@@ -421,7 +519,11 @@ fn an_open_tensorboard_sees_each_epoch_in_a_file_that_grows() {
         all.sort();
         all
     };
-    let mut child = made_up(600, 6, &out).args(["--epochs", "9"]).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = made_up(600, 6, &out)
+        .args(["--epochs", "9"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     wait_for(&mut child, &out, |progress| progress.epoch == 1);
     let first = files();
     let (before, start) = (first[0].clone(), fs::read(&first[0]).unwrap());

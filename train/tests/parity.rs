@@ -211,5 +211,8 @@ fn a_pytorch_scripts_checkpoint_is_gone_on_from() {
     let mut other = recipe;
     other.optimizer.kind = OptimizerKind::Adamw;
     let error = format!("{:#}", pytorch::read(&path, &other).unwrap_err());
-    assert!(error.contains("expected exp_avg, got momentum_buffer"), "{error}");
+    assert!(
+        error.contains("expected exp_avg, got momentum_buffer"),
+        "{error}"
+    );
 }

@@ -11,7 +11,13 @@ use super::torch::{Archive, open_zip, view};
 use super::{MAX_ELEMENTS, Tensor, WeightsError};
 
 /// Names under which scripts store the best accuracy so far.
-const BEST_NAMES: [&str; 5] = ["best_acc", "best_acc1", "best_accuracy", "best_top1", "best_prec1"];
+const BEST_NAMES: [&str; 5] = [
+    "best_acc",
+    "best_acc1",
+    "best_accuracy",
+    "best_top1",
+    "best_prec1",
+];
 
 /// The state of a training run, as far as its file has it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,7 +57,9 @@ fn read(file: File) -> Result<TrainingState, String> {
     state.epoch = at("epoch").and_then(|id| integer(&pickle, id));
     for name in ["scheduler", "lr_scheduler"] {
         let last = at(name).and_then(|id| find(&pickle, id, "last_epoch"));
-        state.scheduler_epoch = state.scheduler_epoch.or(last.and_then(|id| integer(&pickle, id)));
+        state.scheduler_epoch = state
+            .scheduler_epoch
+            .or(last.and_then(|id| integer(&pickle, id)));
     }
     if let Some(id) = BEST_NAMES.iter().find_map(|name| at(name)) {
         state.best_accuracy = match pickle.get(id) {
@@ -75,10 +83,13 @@ fn read(file: File) -> Result<TrainingState, String> {
     let entries = find(&pickle, optimizer, "state").map(|id| pickle.get(id));
     if let Some(Value::Dict(entries)) = entries {
         for (place, buffers) in entries {
-            let (Some(place), Value::Dict(buffers)) = (integer(&pickle, *place), pickle.get(*buffers)) else {
+            let (Some(place), Value::Dict(buffers)) =
+                (integer(&pickle, *place), pickle.get(*buffers))
+            else {
                 continue;
             };
-            let place = usize::try_from(place).map_err(|_| "a negative parameter in the optimizer")?;
+            let place =
+                usize::try_from(place).map_err(|_| "a negative parameter in the optimizer")?;
             for (name, value) in buffers {
                 if let (Some(name), Value::Tensor(_)) = (pickle.text(*name), pickle.get(*value)) {
                     let tensor = load(&pickle, *value, &mut archive, &mut left)?;
@@ -95,7 +106,9 @@ fn find(pickle: &Pickle, dict: Id, key: &str) -> Option<Id> {
     let Value::Dict(items) = pickle.get(dict) else {
         return None;
     };
-    let found = items.iter().find(|(name, _)| pickle.text(*name) == Some(key));
+    let found = items
+        .iter()
+        .find(|(name, _)| pickle.text(*name) == Some(key));
     found.map(|(_, value)| *value)
 }
 
@@ -107,17 +120,27 @@ fn integer(pickle: &Pickle, id: Id) -> Option<i64> {
 }
 
 /// Reads one tensor; `left` numbers may still be read from the file.
-fn load(pickle: &Pickle, id: Id, archive: &mut Archive, left: &mut usize) -> Result<Tensor, String> {
+fn load(
+    pickle: &Pickle,
+    id: Id,
+    archive: &mut Archive,
+    left: &mut usize,
+) -> Result<Tensor, String> {
     let Value::Tensor(tensor) = pickle.get(id) else {
         return Err("expected a tensor".into());
     };
     let shape = tensor.shape.clone();
-    let count = shape.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
+    let count = shape
+        .iter()
+        .try_fold(1_usize, |count, size| count.checked_mul(*size));
     let beyond = || format!("a buffer of shape {shape:?} is beyond the limits");
-    let count = count.filter(|count| *count <= tensor.storage.numel.max(1)).ok_or_else(beyond)?;
+    let count = count
+        .filter(|count| *count <= tensor.storage.numel.max(1))
+        .ok_or_else(beyond)?;
     *left = left.checked_sub(count).ok_or_else(beyond)?;
     let bytes = archive.storage(tensor)?;
     let data = view(tensor, &bytes);
-    let data = data.ok_or_else(|| format!("a buffer of shape {shape:?} reaches outside its storage"))?;
+    let data =
+        data.ok_or_else(|| format!("a buffer of shape {shape:?} reaches outside its storage"))?;
     Ok(Tensor { shape, data })
 }

@@ -18,9 +18,9 @@ use crate::recipe::{BestMetric, OptimizerKind, Recipe};
 pub fn read(path: &Path, recipe: &Recipe) -> Result<(Progress, TensorFile)> {
     let saved = weights::read_training(path)?;
     let read = weights::read(path)?;
-    let classes = read.num_classes().with_context(|| {
-        format!("{}: no classifier among the weights", path.display())
-    })?;
+    let classes = read
+        .num_classes()
+        .with_context(|| format!("{}: no classifier among the weights", path.display()))?;
     let architecture = model_core::arch::by_name(&recipe.arch, classes)?;
     let loaded = weights::load_state(&architecture, read)
         .with_context(|| format!("{} does not fit {}", path.display(), recipe.arch))?;
@@ -88,7 +88,9 @@ fn add_optimizer<'a>(
     }
     let first = saved.buffers.values().next();
     if let Some(first) = first
-        && !buffers.iter().all(|(theirs, _)| first.contains_key(*theirs))
+        && !buffers
+            .iter()
+            .all(|(theirs, _)| first.contains_key(*theirs))
     {
         let got: Vec<&str> = first.keys().map(String::as_str).collect();
         bail!("expected {}, got {}", buffers[0].0, got.join(", "));

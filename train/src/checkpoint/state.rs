@@ -138,7 +138,10 @@ pub fn write(
     for (name, tensor) in targets(parts) {
         file.insert(name, &tensor);
     }
-    let names: Vec<String> = statistics(parts).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = statistics(parts)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     for (index, tensors) in others.iter().enumerate() {
         for (name, tensor) in names.iter().zip(tensors) {
             file.insert(format!("{}{name}", of_rank(index + 1)), tensor);

@@ -52,7 +52,9 @@ pub fn plot(args: &PlotArgs) -> Result<ExitCode> {
         let steps = metrics::read_steps(&run.steps())?;
         let used = plots::rates_used(history, &steps);
         let now = used.last().map_or(0.0, |(epoch, _)| *epoch);
-        let now = history.last().map_or(now, |last| now.max(f64::from(last.epoch)));
+        let now = history
+            .last()
+            .map_or(now, |last| now.max(f64::from(last.epoch)));
         plots::learning_rate(&used, schedule(&run, history)?.as_ref(), now, &dir)?;
         answer!("{}", dir.join("learning_rate.png").display());
     }

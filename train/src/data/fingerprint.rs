@@ -86,8 +86,16 @@ pub fn compare_classes(
             }
         };
     }
-    let missing: Vec<String> = classes.iter().filter(|c| !present.contains(c)).cloned().collect();
-    let unknown: Vec<String> = present.iter().filter(|c| !classes.contains(c)).cloned().collect();
+    let missing: Vec<String> = classes
+        .iter()
+        .filter(|c| !present.contains(c))
+        .cloned()
+        .collect();
+    let unknown: Vec<String> = present
+        .iter()
+        .filter(|c| !classes.contains(c))
+        .cloned()
+        .collect();
     let place = |name: &String| classes.iter().position(|class| class == name);
     let labels: Option<Vec<i64>> = present.iter().map(|c| Some(place(c)? as i64)).collect();
     match labels {
@@ -128,7 +136,10 @@ mod tests {
 
     #[test]
     fn another_order_is_mapped_and_another_number_is_not() {
-        assert_eq!(compare_classes(&names("a b"), &names("a b"), &[]), ClassChange::None);
+        assert_eq!(
+            compare_classes(&names("a b"), &names("a b"), &[]),
+            ClassChange::None
+        );
         assert_eq!(
             compare_classes(&names("b a"), &names("a b"), &[]),
             ClassChange::Mapped {

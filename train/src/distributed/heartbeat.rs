@@ -104,7 +104,8 @@ impl Heartbeat {
     /// Runs an exchange with the others; a failure says who is to blame.
     pub fn exchange<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         self.shared.is_exchanging.store(true, Ordering::Relaxed);
-        let result = self.watched(|| body().map_err(|error| error.context(PeerFailure(blame(&self.shared)))));
+        let result = self
+            .watched(|| body().map_err(|error| error.context(PeerFailure(blame(&self.shared)))));
         self.shared.is_exchanging.store(false, Ordering::Relaxed);
         result
     }
@@ -142,7 +143,10 @@ impl Heartbeat {
         let mut last = None;
         while count < *size as i64 {
             // Comes back as soon as the last rank has arrived.
-            if self.watched(|| waiting.wait(&all_here, LOOK_INTERVAL)).is_ok() {
+            if self
+                .watched(|| waiting.wait(&all_here, LOOK_INTERVAL))
+                .is_ok()
+            {
                 return Ok(());
             }
             count = self.watched(|| store.add(&arrived, 0))?;

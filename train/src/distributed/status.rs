@@ -119,7 +119,10 @@ pub(super) fn missing(
 
 /// Alive, but not where the others wait.
 pub(super) fn behind(statuses: &[Option<Status>], rank: usize) -> Option<String> {
-    let all = statuses.iter().enumerate().filter(|(other, _)| *other != rank);
+    let all = statuses
+        .iter()
+        .enumerate()
+        .filter(|(other, _)| *other != rank);
     let busy: Vec<String> = all
         .filter_map(|(other, status)| Some((other, status.as_ref()?)))
         .filter(|(_, status)| !status.waiting && status.failure.is_none())

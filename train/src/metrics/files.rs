@@ -112,9 +112,14 @@ fn npz_of(history: &[EpochRecord]) -> Result<Vec<u8>> {
             array.finish()?;
             Ok(())
         };
-        add("epoch", history.iter().map(|r| f64::from(r.epoch)).collect())?;
+        add(
+            "epoch",
+            history.iter().map(|r| f64::from(r.epoch)).collect(),
+        )?;
         for metric in METRICS {
-            let values = history.iter().map(|r| (metric.value)(r).unwrap_or(f64::NAN));
+            let values = history
+                .iter()
+                .map(|r| (metric.value)(r).unwrap_or(f64::NAN));
             add(metric.key, values.collect())?;
         }
     }
@@ -173,8 +178,12 @@ mod tests {
             append_step(&path, &record).unwrap();
         }
         // A kill in the middle of a line.
-        open_to_append(&path).unwrap().write_all(b"{\"step\":5,\"lo").unwrap();
-        let steps = |records: Vec<StepRecord>| -> Vec<u64> { records.iter().map(|r| r.step).collect() };
+        open_to_append(&path)
+            .unwrap()
+            .write_all(b"{\"step\":5,\"lo")
+            .unwrap();
+        let steps =
+            |records: Vec<StepRecord>| -> Vec<u64> { records.iter().map(|r| r.step).collect() };
         assert_eq!(steps(read_steps(&path).unwrap()), [1, 2, 3, 4]);
         keep_steps_until(&path, 2).unwrap();
         assert_eq!(steps(read_steps(&path).unwrap()), [1, 2]);

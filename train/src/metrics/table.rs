@@ -236,7 +236,10 @@ mod tests {
         let keys: BTreeSet<&str> = METRICS.iter().map(|metric| metric.key).collect();
         let tags: BTreeSet<&str> = METRICS.iter().filter_map(|metric| metric.tag).collect();
         assert_eq!(keys.len(), METRICS.len());
-        assert_eq!(tags.len(), METRICS.iter().filter(|m| m.tag.is_some()).count());
+        assert_eq!(
+            tags.len(),
+            METRICS.iter().filter(|m| m.tag.is_some()).count()
+        );
         for chart in Chart::ALL {
             for is_validation in [false, true] {
                 let wanted = curve(chart, is_validation);

@@ -212,7 +212,9 @@ fn legend_rows(panel: &Panel) -> Vec<Vec<&Series>> {
     let mut rows = vec![Vec::new()];
     for series in named {
         match rows.last_mut() {
-            Some(row) if !row.is_empty() && width(row) + entry(series).1 <= room => row.push(series),
+            Some(row) if !row.is_empty() && width(row) + entry(series).1 <= room => {
+                row.push(series)
+            }
             _ => rows.push(vec![series]),
         }
     }
@@ -392,11 +394,20 @@ mod tests {
         assert_eq!(legend_rows(&panel(&["training", "validation"])).len(), 1);
         let run = "resnet50-imagenet-20261126-075958";
         let rows = legend_rows(&panel(&[run; 7]));
-        assert!(rows[0].is_empty() && rows.len() > 3, "beside the title stands nothing");
+        assert!(
+            rows[0].is_empty() && rows.len() > 3,
+            "beside the title stands nothing"
+        );
         let longest = "x".repeat(200);
         let document = svg(&[panel(&[&longest, run])]);
         for line in document.lines().filter(|line| line.starts_with("<line")) {
-            let x = line.split("x1=\"").nth(1).unwrap().split('"').next().unwrap();
+            let x = line
+                .split("x1=\"")
+                .nth(1)
+                .unwrap()
+                .split('"')
+                .next()
+                .unwrap();
             assert!(x.parse::<f64>().unwrap() >= 0.0, "{line}");
         }
     }

@@ -95,7 +95,9 @@ fn best(runs: &[Run<'_>]) -> Option<(f64, f64)> {
 pub fn rates_used(history: &[EpochRecord], steps: &[StepRecord]) -> Vec<(f64, f64)> {
     let first_step = steps.first().map_or(f64::INFINITY, |step| step.epoch);
     let before = history.iter().filter(|r| f64::from(r.epoch) <= first_step);
-    let mut all: Vec<(f64, f64)> = before.map(|r| (f64::from(r.epoch), r.learning_rate)).collect();
+    let mut all: Vec<(f64, f64)> = before
+        .map(|r| (f64::from(r.epoch), r.learning_rate))
+        .collect();
     all.extend(steps.iter().map(|step| (step.epoch, step.learning_rate)));
     all
 }

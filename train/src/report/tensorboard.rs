@@ -30,7 +30,11 @@ impl EventFile {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         let now = unix_secs();
         // TensorBoard takes any file with `tfevents` in its name, and orders them by name.
-        let name = format!("events.out.tfevents.{:010}.{}.train", now as u64, std::process::id());
+        let name = format!(
+            "events.out.tfevents.{:010}.{}.train",
+            now as u64,
+            std::process::id()
+        );
         let path = dir.join(name);
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
@@ -69,9 +73,14 @@ impl EventFile {
             ("step/learning_rate", Some(step.learning_rate)),
             ("step/images_per_sec", Some(step.images_per_sec)),
             ("step/data_wait_percent", Some(step.data_wait_percent)),
-            ("step/memory_bytes", step.memory_bytes.map(|bytes| bytes as f64)),
+            (
+                "step/memory_bytes",
+                step.memory_bytes.map(|bytes| bytes as f64),
+            ),
         ];
-        let values = values.into_iter().filter_map(|(tag, value)| Some((tag, value?)));
+        let values = values
+            .into_iter()
+            .filter_map(|(tag, value)| Some((tag, value?)));
         self.add(step.unix_secs, step.step, values)
     }
 
@@ -83,7 +92,10 @@ impl EventFile {
     ) -> Result<()> {
         let mut bytes = Vec::new();
         for (tag, value) in values {
-            record(&mut bytes, &scalar_event(unix_secs, step, tag, value as f32));
+            record(
+                &mut bytes,
+                &scalar_event(unix_secs, step, tag, value as f32),
+            );
         }
         self.write(&bytes)
     }
@@ -181,7 +193,10 @@ mod tests {
     #[test]
     fn a_session_begins_with_the_bytes_that_protobuf_gives() {
         // Event(wall_time=1.0, step=5, session_log=SessionLog(status=SessionLog.START)).SerializeToString().hex()
-        let hex: String = session_event(1.0, 5).iter().map(|b| format!("{b:02x}")).collect();
+        let hex: String = session_event(1.0, 5)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         assert_eq!(hex, "09000000000000f03f10053a020801");
     }
 
@@ -192,7 +207,11 @@ mod tests {
         while at < bytes.len() {
             let length = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
             let data = &bytes[at + 12..at + 12 + length];
-            let crc = u32::from_le_bytes(bytes[at + 12 + length..at + 16 + length].try_into().unwrap());
+            let crc = u32::from_le_bytes(
+                bytes[at + 12 + length..at + 16 + length]
+                    .try_into()
+                    .unwrap(),
+            );
             assert_eq!(crc, masked_crc(data));
             at += 16 + length;
             // wall_time, then the step (below 128), then field 5.

@@ -79,8 +79,17 @@ impl Start {
         let sums = Tensor::f_zeros([4], (sum_kind(&engine.network), device))?;
         let recipe_text = load::to_yaml(&recipe)?;
         let fingerprint = source.fingerprint();
-        say_what_it_is(&mut reporter, &recipe, source.as_ref(), &engine, world.as_ref());
-        reporter.line(format!("device     {}", choice.describe(&engine.arithmetic.describe())));
+        say_what_it_is(
+            &mut reporter,
+            &recipe,
+            source.as_ref(),
+            &engine,
+            world.as_ref(),
+        );
+        reporter.line(format!(
+            "device     {}",
+            choice.describe(&engine.arithmetic.describe())
+        ));
         reporter.line(format!("optimizer  {}", engine.optimizer.describe()));
         reporter.line(format!("rate       {rule}"));
         if let Some(epochs) = schedule.shortened_warmup() {
@@ -163,11 +172,16 @@ impl Trainer {
                 .and_then(|manifest| manifest.provenance)
                 .is_some_and(|provenance| provenance.epoch == Some(epoch));
         if is_it {
-            for to in [self.run.weights("best"), self.run.state_of("best"), self.run.best_logits()] {
+            for to in [
+                self.run.weights("best"),
+                self.run.state_of("best"),
+                self.run.best_logits(),
+            ] {
                 let from = best.with_file_name(to.file_name().unwrap_or_default());
                 if from.is_file() {
-                    std::fs::copy(&from, &to)
-                        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+                    std::fs::copy(&from, &to).with_context(|| {
+                        format!("cannot copy {} to {}", from.display(), to.display())
+                    })?;
                 }
             }
         }

@@ -128,7 +128,8 @@ impl Trainer {
     /// A report that cannot be written does not end a run: it is said once.
     pub(super) fn say_once(&mut self, warning: Option<String>) {
         if let Some(text) = warning {
-            self.reporter.line(format!("warning: {text}; training goes on without it"));
+            self.reporter
+                .line(format!("warning: {text}; training goes on without it"));
         }
     }
 
@@ -185,8 +186,7 @@ impl Trainer {
         let metric = self.recipe.evaluation.metric;
         let value = metric.of(&record);
         let best_so_far = self.progress.best.map(|(best, _)| best);
-        let is_better =
-            |value: f64| best_so_far.is_none_or(|best| metric.is_better(value, best));
+        let is_better = |value: f64| best_so_far.is_none_or(|best| metric.is_better(value, best));
         // Without validation the newest weights are the best there are.
         let is_best = !is_validated || value.is_some_and(is_better);
         if let (true, Some(value)) = (is_best, value) {
@@ -203,7 +203,9 @@ impl Trainer {
         self.save_epoch_state(finished, is_best)?;
         if self.is_first() {
             let now = self.now_epochs();
-            let warning = self.reports.add_epoch(&self.progress.history, &self.schedule, now, &self.run);
+            let warning =
+                self.reports
+                    .add_epoch(&self.progress.history, &self.schedule, now, &self.run);
             self.say_once(warning);
         }
         self.reporter

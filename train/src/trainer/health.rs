@@ -25,7 +25,8 @@ impl Trainer {
                 ));
             }
             if skips.in_row > self.recipe.non_finite.skip_budget {
-                return self.restore_last(&format!("{} steps in a row were not finite", skips.in_row));
+                return self
+                    .restore_last(&format!("{} steps in a row were not finite", skips.in_row));
             }
         }
         let culprit = self.first_non_finite_tensor()?;
@@ -107,7 +108,11 @@ impl Trainer {
         let mut all: Vec<(&str, &Tensor)> = network.map(|t| (t.name.as_str(), &t.tensor)).collect();
         let averages = self.engine.ema.as_ref().map(|ema| ema.state());
         let averages = averages.unwrap_or_default();
-        all.extend(averages.iter().map(|(name, tensor)| (name.as_str(), tensor)));
+        all.extend(
+            averages
+                .iter()
+                .map(|(name, tensor)| (name.as_str(), tensor)),
+        );
         first_non_finite(&all)
     }
 

@@ -52,10 +52,17 @@ pub(super) fn follow_classes(
         ClassChange::Mapped { classes, labels } => {
             let line = format!(
                 "classes are matched by name to those of the saved run: {} of {} have another index in this folder",
-                labels.iter().enumerate().filter(|(i, l)| *i as i64 != **l).count(),
+                labels
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, l)| *i as i64 != **l)
+                    .count(),
                 labels.len()
             );
-            Ok((Rc::new(Relabeled::new(source, classes, &labels)?), Some(line)))
+            Ok((
+                Rc::new(Relabeled::new(source, classes, &labels)?),
+                Some(line),
+            ))
         }
         ClassChange::Other { missing, unknown } => {
             let list = |names: &[String]| match names.len() {
@@ -70,7 +77,8 @@ pub(super) fn follow_classes(
                     unknown.first().map_or("NEW", String::as_str)
                 )
             } else {
-                "another number of classes is another network: begin a new run with --init".to_owned()
+                "another number of classes is another network: begin a new run with --init"
+                    .to_owned()
             };
             bail!(
                 "the classes are not those the run was trained on ({} then, {} now): missing: {}; new: {}; {advice}",
@@ -102,7 +110,10 @@ impl Trainer {
             .with_context(|| format!("cannot go on from {}", from.display()))?;
         let mut lines = Vec::new();
         let global_batch = self.recipe.global_batch(self.world.size());
-        let same_images = progress.data.as_ref().is_none_or(|saved| saved.train == data.train);
+        let same_images = progress
+            .data
+            .as_ref()
+            .is_none_or(|saved| saved.train == data.train);
         let (step, is_exact) =
             progress.step_to_resume(self.steps_per_epoch, global_batch, same_images);
         if let Some(line) = data_changed(progress.data.as_ref(), &data) {
@@ -120,7 +131,11 @@ impl Trainer {
             lines.push(format!(
                 "the epoch goes on at step {step} of {}: some of its images come twice{}",
                 self.steps_per_epoch,
-                if same_images { "" } else { ", others not at all" }
+                if same_images {
+                    ""
+                } else {
+                    ", others not at all"
+                }
             ));
         }
         let recipe_was = std::mem::take(&mut progress.recipe);
@@ -248,8 +263,18 @@ fn data_changed(saved: Option<&DataFingerprint>, now: &DataFingerprint) -> Optio
         (false, false) => Some(format!("{is} {name} images (there were {was})")),
     };
     let parts = [
-        part("training", saved.train.images, now.train.images, saved.train == now.train),
-        part("validation", saved.val.images, now.val.images, saved.val == now.val),
+        part(
+            "training",
+            saved.train.images,
+            now.train.images,
+            saved.train == now.train,
+        ),
+        part(
+            "validation",
+            saved.val.images,
+            now.val.images,
+            saved.val == now.val,
+        ),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| {

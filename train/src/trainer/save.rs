@@ -50,7 +50,10 @@ impl Trainer {
             optimizer: &mut self.engine.optimizer,
             ema: self.engine.ema.as_ref(),
         };
-        let own: Vec<Tensor> = state::statistics(&parts).into_iter().map(|(_, t)| t).collect();
+        let own: Vec<Tensor> = state::statistics(&parts)
+            .into_iter()
+            .map(|(_, t)| t)
+            .collect();
         self.world.gather(&own)
     }
 

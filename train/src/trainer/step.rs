@@ -51,7 +51,10 @@ impl Trainer {
             });
         }
         let rate = self.schedule.rate(self.now_epochs());
-        let update = self.engine.update(rate).map_err(|error| self.explain(error))?;
+        let update = self
+            .engine
+            .update(rate)
+            .map_err(|error| self.explain(error))?;
         if let Some(sums) = sums {
             let counted = self.engine.where_finite(&sums)?;
             let _ = tch::no_grad(|| self.sums.f_add_(&counted))?;
