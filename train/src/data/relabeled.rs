@@ -12,6 +12,7 @@ use super::{Batch, Batches, Source};
 pub struct Relabeled {
     inner: Rc<dyn Source>,
     classes: Vec<String>,
+    class_counts: Option<Vec<usize>>,
     /// i64 `[classes]`: the label to use, by the label that `inner` gives.
     labels: Tensor,
 }
@@ -22,8 +23,16 @@ impl Relabeled {
     /// # Errors
     /// Only what libtorch itself reports.
     pub fn new(inner: Rc<dyn Source>, classes: Vec<String>, labels: &[i64]) -> Result<Self> {
+        let class_counts = inner.class_counts().map(|counts| {
+            let mut moved = vec![0; counts.len()];
+            for (label, count) in labels.iter().zip(counts) {
+                moved[*label as usize] = *count;
+            }
+            moved
+        });
         Ok(Self {
             inner,
+            class_counts,
             classes,
             labels: Tensor::f_from_slice(labels)?,
         })
@@ -43,6 +52,14 @@ impl Relabeled {
 impl Source for Relabeled {
     fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    fn class_counts(&self) -> Option<&[usize]> {
+        self.class_counts.as_deref()
+    }
+
+    fn hints(&self) -> Vec<String> {
+        self.inner.hints()
     }
 
     fn describe(&self) -> String {
