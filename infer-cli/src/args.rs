@@ -144,15 +144,15 @@ pub struct InputArgs {
 /// How image files become pixels.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DecodeArgs {
-    /// Turn photos upright as the camera noted, or leave the pixels as stored (as ImageNet figures do)
-    #[arg(long, value_enum, default_value_t = ExifArg::Apply, help_heading = "Input")]
-    pub exif: ExifArg,
-    /// Convert colors to sRGB by the embedded profile, or take the numbers as they are
-    #[arg(long, value_enum, default_value_t = IccArg::Srgb, help_heading = "Input")]
-    pub icc: IccArg,
-    /// Lay transparent images on white, or forget the transparency
-    #[arg(long, value_enum, default_value_t = AlphaArg::White, help_heading = "Input")]
-    pub alpha: AlphaArg,
+    /// Turn photos upright as the camera noted, or leave the pixels as stored [default: as the model was trained]
+    #[arg(long, value_enum, help_heading = "Input")]
+    pub exif: Option<ExifArg>,
+    /// Convert colors to sRGB by the embedded profile, or take the numbers as they are [default: as the model was trained]
+    #[arg(long, value_enum, help_heading = "Input")]
+    pub icc: Option<IccArg>,
+    /// Lay transparent images on white, or forget the transparency [default: as the model was trained]
+    #[arg(long, value_enum, help_heading = "Input")]
+    pub alpha: Option<AlphaArg>,
     /// Read images as torchvision does, for comparable figures: --exif ignore --icc ignore --alpha drop
     #[arg(long, conflicts_with_all = ["exif", "icc", "alpha"], help_heading = "Input")]
     pub torchvision: bool,
@@ -166,23 +166,20 @@ pub struct DecodeArgs {
     pub max_megapixels: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExifArg {
-    #[default]
     Apply,
     Ignore,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum IccArg {
-    #[default]
     Srgb,
     Ignore,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AlphaArg {
-    #[default]
     White,
     Drop,
 }

@@ -144,7 +144,12 @@ impl Classifier {
         self.answer(&self.logits(image)?, k)
     }
 
-    /// [`Classifier::classify`] for an encoded image file: decoded by content, turned upright by EXIF.
+    /// How this model's images are read: orientation, transparency and color profile as its manifest says.
+    pub fn decode_options(&self) -> DecodeOptions {
+        DecodeOptions::reading(&self.info.manifest.preprocessing.reading)
+    }
+
+    /// [`Classifier::classify`] for an encoded image file, read as [`Classifier::decode_options`] says.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Decode`] or [`Error::Engine`].
@@ -154,7 +159,7 @@ impl Classifier {
         k: usize,
     ) -> Result<Vec<Prediction>, Error> {
         let path = path.as_ref();
-        let image = image_data::decode::decode_file(path, &DecodeOptions::default())?;
+        let image = image_data::decode::decode_file(path, &self.decode_options())?;
         self.classify(&image, k)
     }
 
@@ -163,7 +168,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Decode`] or [`Error::Engine`].
     pub fn classify_bytes(&self, bytes: &[u8], k: usize) -> Result<Vec<Prediction>, Error> {
-        let image = decode(bytes, &DecodeOptions::default())?;
+        let image = decode(bytes, &self.decode_options())?;
         self.classify(&image, k)
     }
 

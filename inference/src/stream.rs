@@ -88,8 +88,8 @@ pub struct StreamOptions {
     pub batch: usize,
     /// Threads that decode; 0 takes as many as run the network.
     pub decode_threads: usize,
-    /// How to decode.
-    pub decode: DecodeOptions,
+    /// How to decode; none: as the model's manifest says.
+    pub decode: Option<DecodeOptions>,
     /// Keep the pixels and the numbers the network saw in [`Outcome`].
     pub keep_input: bool,
     /// Checked between images.
@@ -102,7 +102,7 @@ impl Default for StreamOptions {
             top_k: DEFAULT_TOP_K,
             batch: 0,
             decode_threads: 0,
-            decode: DecodeOptions::default(),
+            decode: None,
             keep_input: false,
             cancel: Cancel::default(),
         }
@@ -285,9 +285,10 @@ impl Classifier {
 
     fn prepare(&self, source: Source, options: &StreamOptions) -> Result<Prepared, Failure> {
         let start = Instant::now();
+        let decode_options = options.decode.unwrap_or_else(|| self.decode_options());
         let image = match source {
-            Source::File(path) => image_data::decode::decode_file(&path, &options.decode),
-            Source::Bytes { bytes, .. } => decode(&bytes, &options.decode),
+            Source::File(path) => image_data::decode::decode_file(&path, &decode_options),
+            Source::Bytes { bytes, .. } => decode(&bytes, &decode_options),
             Source::Failed { error, .. } => return Err(Failure::Listing(error)),
         }
         .map_err(Error::from)?;

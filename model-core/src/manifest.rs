@@ -14,8 +14,8 @@ use crate::preprocessing::{Preprocessing, PreprocessingError};
 /// The metadata key that holds the manifest as JSON.
 pub const MANIFEST_KEY: &str = "resnet50_toolkit.manifest";
 
-/// The version this code writes and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version this code writes and the newest it reads. 2 says how image files are read (`preprocessing.reading`).
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A model's description of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -309,7 +309,7 @@ mod tests {
                 .starts_with("manifest.temperature")
         );
         manifest = sample();
-        manifest.format_version = 2;
+        manifest.format_version = FORMAT_VERSION + 1;
         assert!(
             manifest
                 .validate()

@@ -229,7 +229,7 @@ pub fn compare_on_images(
         }
         Ok(())
     })?;
-    let what = format!("{} photos", images.paths.len());
+    let what = format!("{} photos", images.samples.len());
     let rows = candidates
         .iter()
         .zip(&comparisons)
@@ -237,13 +237,13 @@ pub fn compare_on_images(
     let mut accuracy = Vec::new();
     if images.truth.is_some() {
         if evaluator.is_some() {
-            accuracy.push(hits[0].row("checkpoint (fp32)", images.paths.len()));
+            accuracy.push(hits[0].row("checkpoint (fp32)", images.samples.len()));
         }
         for ((name, _), hits) in variants.iter().zip(&variant_hits) {
-            accuracy.push(hits.row(name, images.paths.len()));
+            accuracy.push(hits.row(name, images.samples.len()));
         }
         for (candidate, hits) in candidates.iter().zip(&hits[1..]) {
-            accuracy.push(hits.row(&candidate.name, images.paths.len()));
+            accuracy.push(hits.row(&candidate.name, images.samples.len()));
         }
     }
     Ok((rows.collect(), accuracy))

@@ -19,6 +19,7 @@ use crate::sandbox;
 
 pub use error::DecodeError;
 pub use format::Format;
+pub use model_core::reading::{Alpha, Exif, Icc, ReadingConfig};
 
 /// What a picture may cost before it is refused. Checked against the header, so refusing is cheap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,36 +45,6 @@ impl Default for DecodeLimits {
     }
 }
 
-/// What to do with the orientation a camera noted in EXIF.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Exif {
-    /// Turn the picture upright, as a person sees it.
-    #[default]
-    Apply,
-    /// Leave the pixels as stored, as `PIL.Image.open` and so every ImageNet figure does.
-    Ignore,
-}
-
-/// What to do with transparency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Alpha {
-    /// Lay the picture on white, as a viewer shows it.
-    #[default]
-    OnWhite,
-    /// Forget the alpha channel and keep the colors under it, as PIL's `convert("RGB")` does.
-    Drop,
-}
-
-/// What to do with an embedded color profile.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Icc {
-    /// Convert to sRGB, which networks were trained on: phones write Display P3, cameras Adobe RGB.
-    #[default]
-    ToSrgb,
-    /// Take the numbers as they are, as `PIL.Image.open` and so every ImageNet figure does.
-    Ignore,
-}
-
 /// How to decode. The default is what a person sees; [`DecodeOptions::torchvision`] is what published figures rest on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DecodeOptions {
@@ -91,14 +62,19 @@ pub struct DecodeOptions {
 }
 
 impl DecodeOptions {
-    /// `torchvision.datasets.folder.pil_loader`: EXIF and color profile ignored, alpha dropped. What training and parity runs use.
-    pub fn torchvision() -> Self {
+    /// Reads files as a model's preprocessing says.
+    pub fn reading(reading: &ReadingConfig) -> Self {
         Self {
-            exif: Exif::Ignore,
-            alpha: Alpha::Drop,
-            icc: Icc::Ignore,
+            exif: reading.exif,
+            alpha: reading.alpha,
+            icc: reading.icc,
             ..Self::default()
         }
+    }
+
+    /// `torchvision.datasets.folder.pil_loader`: [`ReadingConfig::TORCHVISION`].
+    pub fn torchvision() -> Self {
+        Self::reading(&ReadingConfig::TORCHVISION)
     }
 }
 

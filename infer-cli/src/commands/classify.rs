@@ -35,7 +35,7 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
     let options = StreamOptions {
         top_k: args.answer.top_k,
         batch: args.model.batch.unwrap_or(0),
-        decode: decode_options(&args.input.decode),
+        decode: Some(decode_options(&args.input.decode, &classifier)),
         keep_input: args.answer.save_preprocessed.is_some(),
         cancel: cancel.clone(),
         ..StreamOptions::default()
@@ -190,10 +190,10 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     let classifier = model::open(&args.model, &args.talk)?;
     let decoded = match sources.next() {
         Some(inference::stream::Source::File(path)) => {
-            image_data::decode::decode_file(&path, &decode_options(&args.input.decode))
+            image_data::decode::decode_file(&path, &decode_options(&args.input.decode, &classifier))
         }
         Some(inference::stream::Source::Bytes { bytes, .. }) => {
-            decode(&bytes, &decode_options(&args.input.decode))
+            decode(&bytes, &decode_options(&args.input.decode, &classifier))
         }
         _ => {
             return Err(UsageError(format!(

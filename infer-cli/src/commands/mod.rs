@@ -11,11 +11,12 @@ pub mod serve;
 
 use anyhow::Result;
 use image_data::decode::{Alpha, DecodeLimits, DecodeOptions, Exif, Icc};
+use inference::Classifier;
 
 use crate::args::{AlphaArg, DecodeArgs, ExifArg, IccArg};
 
-/// The decoder's options from the command line's.
-pub fn decode_options(args: &DecodeArgs) -> DecodeOptions {
+/// The decoder's options: the model's, where the command line does not say otherwise.
+pub fn decode_options(args: &DecodeArgs, classifier: &Classifier) -> DecodeOptions {
     let limits = DecodeLimits {
         max_pixels: args.max_megapixels.saturating_mul(1_000_000),
         ..DecodeLimits::default()
@@ -26,21 +27,22 @@ pub fn decode_options(args: &DecodeArgs) -> DecodeOptions {
             ..DecodeOptions::torchvision()
         };
     }
+    let model = classifier.decode_options();
     DecodeOptions {
         limits,
-        exif: match args.exif {
+        exif: args.exif.map_or(model.exif, |exif| match exif {
             ExifArg::Apply => Exif::Apply,
             ExifArg::Ignore => Exif::Ignore,
-        },
-        icc: match args.icc {
+        }),
+        icc: args.icc.map_or(model.icc, |icc| match icc {
             IccArg::Srgb => Icc::ToSrgb,
             IccArg::Ignore => Icc::Ignore,
-        },
-        alpha: match args.alpha {
+        }),
+        alpha: args.alpha.map_or(model.alpha, |alpha| match alpha {
             AlphaArg::White => Alpha::OnWhite,
             AlphaArg::Drop => Alpha::Drop,
-        },
-        ..DecodeOptions::default()
+        }),
+        ..model
     }
 }
 

@@ -32,17 +32,11 @@ pub fn run(args: &ServeArgs, cancel: &Cancel) -> Result<Exit> {
         );
     }
     let address = SocketAddr::new(args.host, args.port);
-    listen(
-        classifier,
-        decode_options(&args.decode),
-        address,
-        limits,
-        cancel,
-        |address| {
-            // Flushed, because a script may wait for this line to learn the port; its going away is not our problem.
-            let mut out = anstream::stdout().lock();
-            let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
-        },
-    )?;
+    let decode = decode_options(&args.decode, &classifier);
+    listen(classifier, decode, address, limits, cancel, |address| {
+        // Flushed, because a script may wait for this line to learn the port; its going away is not our problem.
+        let mut out = anstream::stdout().lock();
+        let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+    })?;
     Ok(Exit::Success)
 }

@@ -9,6 +9,7 @@ mod names;
 mod pickle;
 mod safetensor;
 mod torch;
+mod training;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::arch::{Architecture, Graph, TensorKind};
+
+pub use training::{TrainingState, read_training};
 
 /// Largest checkpoint file read.
 pub const MAX_FILE_BYTES: u64 = 8 << 30;

@@ -28,6 +28,31 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
 
 /// A checkpoint in a zip archive: `NAME/data.pkl`, `NAME/data/KEY`, `NAME/byteorder`.
 pub(super) fn read_zip(file: File, set: WeightSet) -> Result<Weights, String> {
+    let (pickle, mut archive) = open_zip(file)?;
+    gather(&pickle, set, |tensor| archive.storage(tensor))
+}
+
+/// The storages of an opened archive.
+pub(super) struct Archive {
+    zip: ZipArchive<BufReader<File>>,
+    folder: String,
+}
+
+impl Archive {
+    /// The bytes of the storage behind a tensor.
+    pub(super) fn storage(&mut self, tensor: &TensorRef) -> Result<Vec<u8>, String> {
+        let name = format!("{}data/{}", self.folder, tensor.storage.key);
+        let bytes = tensor
+            .storage
+            .numel
+            .checked_mul(tensor.storage.number.bytes())
+            .ok_or("an impossible storage")?;
+        entry(&mut self.zip, &name, bytes as u64)
+    }
+}
+
+/// The pickle of an archive, read as data, and what it refers to.
+pub(super) fn open_zip(file: File) -> Result<(Pickle, Archive), String> {
     let broken = |error| {
         format!(
             "not a complete PyTorch checkpoint, the zip archive is damaged or cut short ({error})"
@@ -57,15 +82,11 @@ pub(super) fn read_zip(file: File, set: WeightSet) -> Result<Weights, String> {
         return Err("written on a big-endian machine, which is not supported".into());
     }
     let pickle = pickle::read(&entry(&mut archive, &pickle_name, MAX_PICKLE_BYTES)?)?;
-    gather(&pickle, set, |tensor| {
-        let name = format!("{folder}data/{}", tensor.storage.key);
-        let bytes = tensor
-            .storage
-            .numel
-            .checked_mul(tensor.storage.number.bytes())
-            .ok_or("an impossible storage")?;
-        entry(&mut archive, &name, bytes as u64)
-    })
+    let archive = Archive {
+        zip: archive,
+        folder,
+    };
+    Ok((pickle, archive))
 }
 
 /// The bytes of one uncompressed zip entry of at most `limit` bytes.
@@ -254,7 +275,7 @@ fn gather(
 }
 
 /// The numbers of a strided view, row major; `None` when it reaches outside `bytes`.
-fn view(tensor: &TensorRef, bytes: &[u8]) -> Option<Vec<f32>> {
+pub(super) fn view(tensor: &TensorRef, bytes: &[u8]) -> Option<Vec<f32>> {
     if tensor.shape.len() != tensor.stride.len() {
         return None;
     }

@@ -1,6 +1,6 @@
-//! Signs of life: every rank tells the store twice a second where it is, so that when an exchange fails the others can
-//! say who is missing and at which step. A watchdog ends a process whose exchange never returns (NCCL's may not). What
-//! the signs mean is in `signs`.
+//! Every rank tells the store twice a second where it is, so that when an exchange fails the others can say who is missing
+//! and at which step. A watchdog ends a process whose exchange never returns (NCCL's may not). What a status means is in
+//! `status`.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use torch_ext::c10d::Store;
 
-use super::signs::{Sign, behind, key, missing, signs};
+use super::status::{RankFailure, Status, behind, key, missing, statuses};
+use crate::say;
 
-/// Time between signs of life.
+/// Time between heartbeats.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// A rank without a sign for so long is gone or frozen. Several intervals: the machine may be busy.
+/// A rank without a heartbeat for so long is gone or frozen. Several intervals: the machine may be busy.
 const SILENCE: Duration = Duration::from_secs(3);
 /// How much longer than the collectives' own timeout the watchdog waits.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -30,9 +31,11 @@ struct Shared {
     size: usize,
     /// A connection of its own: it must not wait behind the main thread's.
     store: Store,
-    /// Signs given so far.
+    /// A connection of its own, too: a barrier waits on it.
+    waiting: Store,
+    /// Heartbeats so far.
     count: AtomicU64,
-    /// Held while a sign is told: a later one never overtakes an earlier one.
+    /// Held while a status is told: a later one never overtakes an earlier one.
     telling: Mutex<()>,
     epoch: AtomicU64,
     step: AtomicU64,
@@ -40,25 +43,32 @@ struct Shared {
     is_exchanging: AtomicBool,
     /// When the present exchange or question to the store began, in milliseconds since `start`; 0 outside of one.
     waiting_since: AtomicU64,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<RankFailure>>,
     ended: AtomicBool,
     start: Instant,
     timeout: Duration,
 }
 
-/// This rank's signs of life and its view of the others'.
-pub struct Beacon {
+/// This rank's heartbeat and its view of the others'.
+pub struct Heartbeat {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Beacon {
-    /// Begins to give signs over `store`, a connection of its own. Exchanges may take `timeout`.
-    pub fn new(store: Store, rank: usize, size: usize, timeout: Duration) -> Result<Self> {
+impl Heartbeat {
+    /// Begins to tell the status over `store`, a connection of its own; barriers wait on the connection `waiting`. Exchanges
+    /// may take `timeout`.
+    pub fn new(
+        store: Store,
+        waiting: Store,
+        (rank, size): (usize, usize),
+        timeout: Duration,
+    ) -> Result<Self> {
         let shared = Arc::new(Shared {
             rank,
             size,
             store,
+            waiting,
             count: AtomicU64::new(0),
             telling: Mutex::new(()),
             epoch: AtomicU64::new(0),
@@ -75,26 +85,27 @@ impl Beacon {
             let thread = std::thread::Builder::new().name(name.into());
             thread.spawn(move || body(&shared))
         };
-        // Two: the one that gives signs may wait for a store that does not answer.
-        let threads = vec![run("beacon", give_signs)?, run("watchdog", watch)?];
+        // Two: the one that beats may wait for a store that does not answer.
+        let threads = vec![run("heartbeat", beat_on)?, run("watchdog", watch)?];
         Ok(Self { shared, threads })
     }
 
     /// The step that begins now; both from 1. A new epoch is told at once, so that no rank is last seen before its first
-    /// step when it froze after it; steps within an epoch wait for the next sign.
-    pub fn at(&self, epoch: u64, step: u64) {
+    /// step when it froze after it; steps within an epoch wait for the next heartbeat.
+    pub fn set_step(&self, epoch: u64, step: u64) {
         self.shared.step.store(step, Ordering::Relaxed);
         let before = self.shared.epoch.swap(epoch, Ordering::Relaxed);
         if before != epoch {
             // A store that is gone is found out, and explained, by the exchange that follows.
-            self.shared.give_sign().ok();
+            self.shared.beat().ok();
         }
     }
 
     /// Runs an exchange with the others; a failure says who is to blame.
     pub fn exchange<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         self.shared.is_exchanging.store(true, Ordering::Relaxed);
-        let result = self.watched(|| body().map_err(|error| error.context(blame(&self.shared))));
+        let result = self
+            .watched(|| body().map_err(|error| error.context(PeerFailure(blame(&self.shared)))));
         self.shared.is_exchanging.store(false, Ordering::Relaxed);
         result
     }
@@ -104,7 +115,7 @@ impl Beacon {
         self.watched_after(Duration::ZERO, body)
     }
 
-    /// [`Beacon::watched`], for what follows on an exchange that has taken `waited` already.
+    /// [`Heartbeat::watched`], for what follows on an exchange that has taken `waited` already.
     fn watched_after<T>(&self, waited: Duration, body: impl FnOnce() -> T) -> T {
         let since = &self.shared.waiting_since;
         let began = self.shared.start.elapsed().saturating_sub(waited);
@@ -115,37 +126,45 @@ impl Beacon {
     }
 
     /// Waits until every rank has come to the point `name`, however long that takes, as long as they are alive.
-    pub fn meet(&self, name: &str) -> Result<()> {
+    ///
+    /// # Errors
+    /// A rank is gone, or the store.
+    pub fn barrier(&self, name: &str) -> Result<()> {
         let Shared {
-            rank, size, store, ..
+            rank,
+            size,
+            store,
+            waiting,
+            ..
         } = self.shared.as_ref();
-        let arrived = format!("meet/{name}");
-        let mut count = self.watched(|| store.add(&arrived, 1))?;
+        let (arrived, all_here) = (format!("barrier/{name}"), format!("barrier/{name}/all"));
         let begin = Instant::now();
-        let mut looked = begin;
-        let mut last = self.watched(|| signs(store, *size));
+        let mut count = self.watched(|| store.add(&arrived, 1))?;
+        let mut last = None;
         while count < *size as i64 {
-            std::thread::sleep(Duration::from_millis(20));
-            count = self.watched(|| store.add(&arrived, 0))?;
-            if looked.elapsed() < LOOK_INTERVAL {
-                continue;
-            }
-            let signs = self.watched(|| signs(store, *size));
-            // A rank that has not given its first sign may still be on its way.
-            let all_came = signs.iter().all(Option::is_some);
-            if (all_came || begin.elapsed() > ARRIVAL)
-                && let Some(text) = missing(&last, &signs, *rank)
+            // Comes back as soon as the last rank has arrived.
+            if self
+                .watched(|| waiting.wait(&all_here, LOOK_INTERVAL))
+                .is_ok()
             {
-                anyhow::bail!("{text}");
+                return Ok(());
             }
-            last = signs;
-            looked = Instant::now();
+            count = self.watched(|| store.add(&arrived, 0))?;
+            let now = self.watched(|| statuses(store, *size));
+            // A rank without its first heartbeat may still be on its way.
+            let all_came = now.iter().all(Option::is_some);
+            if let Some(before) = last.replace(now.clone())
+                && (all_came || begin.elapsed() > ARRIVAL)
+                && let Some(text) = missing(&before, &now, *rank)
+            {
+                return Err(PeerFailure(format!("{}: {text}", self.shared.here())).into());
+            }
         }
-        Ok(())
+        Ok(self.watched(|| store.set(&all_here, b"1"))?)
     }
 
-    /// Goes, after the last meeting. The one that serves the store goes last: the others may not yet have seen that all
-    /// had come to that meeting.
+    /// Goes, after the last barrier. The one that serves the store goes last: the others may not yet have seen that all
+    /// had come to that barrier.
     pub fn leave(&self, serves_the_store: bool) {
         let Shared { size, store, .. } = self.shared.as_ref();
         let begin = Instant::now();
@@ -160,34 +179,41 @@ impl Beacon {
         }
     }
 
-    /// Says who is to blame for a failed exchange outside of [`Beacon::exchange`]: synchronized batch norm's.
+    /// Says who is to blame for a failed exchange outside of [`Heartbeat::exchange`]: synchronized batch norm's.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
-        let is_bare = !format!("{error:#}").contains("stopped ");
         let is_exchange = error
             .chain()
             .filter_map(|cause| cause.downcast_ref::<torch_ext::Error>())
             .any(torch_ext::Error::is_exchange);
-        if is_bare && is_exchange {
+        if is_exchange && error.downcast_ref::<PeerFailure>().is_none() {
             // The exchange has had its time: a store that does not answer now, either, is waited for no longer.
             let cause = self.watched_after(self.shared.timeout, || blame(&self.shared));
-            error.context(cause)
+            error.context(PeerFailure(cause))
         } else {
             error
         }
     }
 
-    /// This rank fails for a reason of its own: the others can say so.
-    pub fn fail(&self, reason: &str) {
-        let line = reason.replace('\n', " ");
-        if let Ok(mut failure) = self.shared.failure.lock() {
-            *failure = Some(line);
+    /// This rank fails: the others can say why.
+    pub fn fail(&self, error: &anyhow::Error) {
+        let failure = RankFailure {
+            reason: crate::failure::describe(error).replace('\n', " "),
+            is_reaction: error.downcast_ref::<PeerFailure>().is_some(),
+        };
+        if let Ok(mut kept) = self.shared.failure.lock() {
+            *kept = Some(failure);
         }
         // The process ends next: what the store says to it changes nothing.
-        self.watched_after(self.shared.timeout, || self.shared.give_sign().ok());
+        self.watched_after(self.shared.timeout, || self.shared.beat().ok());
     }
 }
 
-impl Drop for Beacon {
+/// An exchange failed, and another rank is the cause; in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct PeerFailure(String);
+
+impl Drop for Heartbeat {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
@@ -198,9 +224,9 @@ impl Drop for Beacon {
 }
 
 impl Shared {
-    fn sign(&self) -> Sign {
+    fn status(&self) -> Status {
         let failure = self.failure.lock().ok();
-        Sign {
+        Status {
             count: self.count.load(Ordering::Relaxed),
             epoch: self.epoch.load(Ordering::Relaxed),
             step: self.step.load(Ordering::Relaxed),
@@ -209,20 +235,20 @@ impl Shared {
         }
     }
 
-    fn give_sign(&self) -> Result<(), torch_ext::Error> {
+    fn beat(&self) -> Result<(), torch_ext::Error> {
         let _told = self.telling.lock();
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.store.set(&key(self.rank), &self.sign().encode())
+        self.store.set(&key(self.rank), &self.status().encode())
     }
 
     fn here(&self) -> String {
-        format!("rank {} stopped {}", self.rank, self.sign().place())
+        format!("rank {} stopped {}", self.rank, self.status().place())
     }
 }
 
-fn give_signs(shared: &Arc<Shared>) {
+fn beat_on(shared: &Arc<Shared>) {
     // After a lost store there is nobody to tell; the watchdog, or the exchange itself, ends the process.
-    while !shared.ended.load(Ordering::Relaxed) && shared.give_sign().is_ok() {
+    while !shared.ended.load(Ordering::Relaxed) && shared.beat().is_ok() {
         std::thread::sleep(INTERVAL);
     }
 }
@@ -249,7 +275,7 @@ fn watch(shared: &Arc<Shared>) {
                 shared.here()
             )
         });
-        eprintln!(
+        say!(
             "error: an exchange has not returned for {} s: {text}",
             waited.as_secs()
         );
@@ -258,7 +284,7 @@ fn watch(shared: &Arc<Shared>) {
     }
 }
 
-/// Who is the cause, in words. Watches the signs for a moment.
+/// Who is the cause, in words. Watches the statuses for a moment.
 fn blame(shared: &Shared) -> String {
     let Shared {
         rank, size, store, ..
@@ -269,9 +295,9 @@ fn blame(shared: &Shared) -> String {
             "{here}: the store is gone, with rank 0 or the launcher that serves it ({error})"
         );
     }
-    let before = signs(store, *size);
+    let before = statuses(store, *size);
     std::thread::sleep(SILENCE);
-    let after = signs(store, *size);
+    let after = statuses(store, *size);
     let cause = missing(&before, &after, *rank)
         .or_else(|| behind(&after, *rank))
         .unwrap_or_else(|| "all ranks are alive; none can be blamed".into());

@@ -1,12 +1,13 @@
-//! What ranks say of themselves in the store, and whom that makes the cause when an exchange fails. `beacon` gives the
-//! signs and looks at them.
+//! What ranks say of themselves in the store, and whom that makes the cause when an exchange fails. `heartbeat` tells it
+//! and looks at it.
 
+use serde::{Deserialize, Serialize};
 use torch_ext::c10d::Store;
 
 /// Where one rank says it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sign {
-    /// Signs given before: two looks that find the same sign find a silent rank.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Status {
+    /// Heartbeats before: two looks that find the same status find a silent rank.
     pub count: u64,
     /// From 1.
     pub epoch: u64,
@@ -14,39 +15,27 @@ pub(super) struct Sign {
     pub step: u64,
     /// Inside an exchange, waiting for the others.
     pub waiting: bool,
-    /// It failed by itself, and why.
-    pub failure: Option<String>,
+    /// It failed, and why.
+    pub failure: Option<RankFailure>,
 }
 
-impl Sign {
+/// Why a rank failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RankFailure {
+    /// In one line.
+    pub reason: String,
+    /// It only noticed that another was missing: no cause.
+    pub is_reaction: bool,
+}
+
+impl Status {
     pub fn encode(&self) -> Vec<u8> {
-        let Self {
-            count,
-            epoch,
-            step,
-            waiting,
-            ..
-        } = self;
-        let failure = self.failure.as_deref().unwrap_or_default();
-        format!("{count} {epoch} {step} {} {failure}", u8::from(*waiting)).into_bytes()
+        // Numbers, flags and text always make JSON.
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let mut parts = text.splitn(5, ' ');
-        let mut number = || parts.next()?.parse::<u64>().ok();
-        let (count, epoch, step, waiting) = (number()?, number()?, number()?, number()?);
-        let failure = parts
-            .next()
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned);
-        Some(Self {
-            count,
-            epoch,
-            step,
-            waiting: waiting == 1,
-            failure,
-        })
+        serde_json::from_slice(bytes).ok()
     }
 
     pub fn place(&self) -> String {
@@ -60,39 +49,39 @@ impl Sign {
 /// Where a rank last said it was, in words; none: it has said nothing yet.
 pub(super) fn place_of(store: &Store, rank: usize) -> Option<String> {
     let bytes = store.try_get(&key(rank)).ok().flatten()?;
-    Some(Sign::decode(&bytes)?.place())
+    Some(Status::decode(&bytes)?.place())
 }
 
 /// Whether a rank has begun a step.
 pub(super) fn has_begun(store: &Store, rank: usize) -> bool {
     let bytes = store.try_get(&key(rank)).ok().flatten();
     bytes
-        .and_then(|bytes| Sign::decode(&bytes))
-        .is_some_and(|sign| sign.epoch > 0)
+        .and_then(|bytes| Status::decode(&bytes))
+        .is_some_and(|status| status.epoch > 0)
 }
 
-/// Where a rank's sign is.
+/// Where a rank's status is.
 pub(super) fn key(rank: usize) -> String {
     format!("life/{rank}")
 }
 
-/// The present sign of every rank.
-pub(super) fn signs(store: &Store, size: usize) -> Vec<Option<Sign>> {
+/// The present status of every rank.
+pub(super) fn statuses(store: &Store, size: usize) -> Vec<Option<Status>> {
     (0..size)
         .map(|rank| {
             store
                 .try_get(&key(rank))
                 .ok()
                 .flatten()
-                .and_then(|bytes| Sign::decode(&bytes))
+                .and_then(|bytes| Status::decode(&bytes))
         })
         .collect()
 }
 
-/// Ranks that failed by themselves, else those that gave no sign between the two looks.
+/// Ranks that failed by themselves, else those that gave no heartbeat between the two looks.
 pub(super) fn missing(
-    before: &[Option<Sign>],
-    after: &[Option<Sign>],
+    before: &[Option<Status>],
+    after: &[Option<Status>],
     rank: usize,
 ) -> Option<String> {
     let mut failed = Vec::new();
@@ -105,20 +94,20 @@ pub(super) fn missing(
     {
         match after {
             None => silent.push(format!("rank {other} never came")),
-            Some(Sign {
-                failure: Some(reason),
+            Some(Status {
+                failure: Some(failure),
                 ..
-            }) if !reason.starts_with("rank ") => {
-                failed.push(format!("rank {other} failed ({reason})"));
+            }) if !failure.is_reaction => {
+                failed.push(format!("rank {other} failed ({})", failure.reason));
             }
             // It reacts to the same loss as this rank.
-            Some(Sign {
+            Some(Status {
                 failure: Some(_), ..
             }) => {}
-            Some(sign) if before.as_ref() == Some(sign) => {
+            Some(status) if before.as_ref() == Some(status) => {
                 silent.push(format!(
                     "rank {other} gives no sign of life, last seen {}",
-                    sign.place()
+                    status.place()
                 ));
             }
             Some(_) => {}
@@ -129,12 +118,15 @@ pub(super) fn missing(
 }
 
 /// Alive, but not where the others wait.
-pub(super) fn behind(signs: &[Option<Sign>], rank: usize) -> Option<String> {
-    let all = signs.iter().enumerate().filter(|(other, _)| *other != rank);
+pub(super) fn behind(statuses: &[Option<Status>], rank: usize) -> Option<String> {
+    let all = statuses
+        .iter()
+        .enumerate()
+        .filter(|(other, _)| *other != rank);
     let busy: Vec<String> = all
-        .filter_map(|(other, sign)| Some((other, sign.as_ref()?)))
-        .filter(|(_, sign)| !sign.waiting && sign.failure.is_none())
-        .map(|(other, sign)| format!("rank {other} is alive but hangs {}", sign.place()))
+        .filter_map(|(other, status)| Some((other, status.as_ref()?)))
+        .filter(|(_, status)| !status.waiting && status.failure.is_none())
+        .map(|(other, status)| format!("rank {other} is alive but hangs {}", status.place()))
         .collect();
     (!busy.is_empty()).then(|| busy.join("; "))
 }
@@ -143,8 +135,8 @@ pub(super) fn behind(signs: &[Option<Sign>], rank: usize) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn at(count: u64, waiting: bool) -> Option<Sign> {
-        Some(Sign {
+    fn at(count: u64, waiting: bool) -> Option<Status> {
+        Some(Status {
             count,
             epoch: 2,
             step: 7,
@@ -154,18 +146,22 @@ mod tests {
     }
 
     #[test]
-    fn signs_survive_the_store() {
-        for failure in [None, Some("out of memory: try less".to_owned())] {
-            let sign = Sign {
+    fn a_status_survives_the_store() {
+        let failure = RankFailure {
+            reason: "out of memory: try less".into(),
+            is_reaction: false,
+        };
+        for failure in [None, Some(failure)] {
+            let status = Status {
                 count: 3,
                 epoch: 1,
                 step: 9,
                 waiting: true,
                 failure,
             };
-            assert_eq!(Sign::decode(&sign.encode()), Some(sign));
+            assert_eq!(Status::decode(&status.encode()), Some(status));
         }
-        assert_eq!(Sign::decode(b"nonsense"), None);
+        assert_eq!(Status::decode(b"nonsense"), None);
     }
 
     #[test]
@@ -185,20 +181,23 @@ mod tests {
 
     #[test]
     fn a_failure_of_its_own_comes_first_and_reactions_are_not_blamed() {
-        let failed = |reason: &str| {
-            let mut sign = at(9, false).unwrap();
-            sign.failure = Some(reason.into());
-            Some(sign)
+        let failed = |reason: &str, is_reaction: bool| {
+            let mut status = at(9, false).unwrap();
+            status.failure = Some(RankFailure {
+                reason: reason.into(),
+                is_reaction,
+            });
+            Some(status)
         };
         let before = [at(1, true), at(5, true), at(5, true)];
-        let after = [at(2, true), failed("out of memory"), at(5, true)];
+        let after = [at(2, true), failed("out of memory", false), at(5, true)];
         assert_eq!(
             missing(&before, &after, 0).unwrap(),
             "rank 1 failed (out of memory)"
         );
         let after = [
             at(2, true),
-            failed("rank 1 stopped at epoch 2 step 7"),
+            failed("rank 1 stopped at epoch 2 step 7", true),
             at(5, true),
         ];
         assert!(
@@ -210,9 +209,9 @@ mod tests {
 
     #[test]
     fn a_rank_that_hangs_outside_the_exchange_is_named() {
-        let signs = [at(4, true), at(8, false)];
+        let statuses = [at(4, true), at(8, false)];
         assert_eq!(
-            behind(&signs, 0).unwrap(),
+            behind(&statuses, 0).unwrap(),
             "rank 1 is alive but hangs at epoch 2 step 7"
         );
         assert_eq!(behind(&[at(4, true), at(8, true)], 0), None);

@@ -7,7 +7,7 @@ use tch::Tensor;
 use torch_ext::c10d::{Overlap, ProcessGroup};
 
 /// The processes that train one network together, seen from one of them.
-pub trait World {
+pub trait Collective {
     /// This process, from 0. Only rank 0 writes files and talks.
     fn rank(&self) -> usize;
 
@@ -25,41 +25,47 @@ pub trait World {
     /// Sums each number over all processes.
     fn sum(&mut self, values: &mut [f64]) -> Result<()>;
 
-    /// The device this process takes where the recipe says `wanted`.
-    fn device(&self, wanted: &str) -> String {
-        wanted.to_owned()
-    }
-
     /// Replaces floating-point tensors by their mean over all processes.
     fn average(&mut self, _tensors: &[Tensor]) -> Result<()> {
         Ok(())
     }
 
-    /// Over whom BatchNorm may take its statistics; after [`World::attach`].
+    /// Floating-point tensors of the other processes, from rank 1 on; each process gives as many, of the same shapes.
+    fn gather(&mut self, _tensors: &[Tensor]) -> Result<Vec<Vec<Tensor>>> {
+        Ok(Vec::new())
+    }
+
+    /// Over whom BatchNorm may take its statistics; after [`Collective::attach`].
     fn norm_group(&self) -> Option<Rc<ProcessGroup>> {
         None
     }
 
     /// Tells the others which step begins, counted from 1, so that they can say where this process was lost.
-    fn at(&mut self, _epoch: u64, _step: u64) {}
+    fn set_step(&mut self, _epoch: u64, _step: u64) {}
 
     /// How much of the exchange of gradients was hidden behind backward.
     fn overlap(&self) -> Option<Overlap> {
         None
     }
 
-    /// Waits for the others at the end of a run that went well.
-    fn finish(&mut self) -> Result<()> {
+    /// Waits until all processes are here, however long one of them needs, as long as it is alive: for what only rank 0
+    /// does (writing, drawing), which has no time limit.
+    fn barrier(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Begins to ask all processes `flags`, in the background: [`World::answer`] takes it up.
-    fn ask(&mut self, _flags: [bool; 2]) -> Result<()> {
+    /// Waits for the others at the end of a run that went well.
+    fn shut_down(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Begins to ask all processes `flags`, in the background: [`Collective::finish_any`] takes it up.
+    fn begin_any(&mut self, _flags: [bool; 2]) -> Result<()> {
         Ok(())
     }
 
     /// Each flag of the last question: true everywhere where it was true anywhere. None: there is nobody to ask.
-    fn answer(&mut self) -> Result<Option<[bool; 2]>> {
+    fn finish_any(&mut self) -> Result<Option<[bool; 2]>> {
         Ok(None)
     }
 
@@ -73,9 +79,9 @@ pub trait World {
 
 /// One process.
 #[derive(Debug, Default)]
-pub struct Alone;
+pub struct SingleProcess;
 
-impl World for Alone {
+impl Collective for SingleProcess {
     fn rank(&self) -> usize {
         0
     }
