@@ -21,6 +21,7 @@ pub mod check;
 pub mod decode;
 pub mod folder;
 pub mod formats;
+mod jpeg;
 pub mod loader;
 pub mod preview;
 pub mod random;
