@@ -19,6 +19,8 @@ mod frame;
 mod huffman;
 mod idct;
 mod markers;
+#[cfg(target_arch = "x86_64")]
+mod pixels_x86;
 mod planes;
 mod progressive;
 mod scan;

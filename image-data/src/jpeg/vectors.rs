@@ -23,7 +23,7 @@ macro_rules! dispatch {
         match $vectors {
             #[cfg(target_arch = "x86_64")]
             Vectors::Avx2(avx2) => {
-                let ($idct, $doubling, $convert) = (avx2, upsample::Portable, color::Portable);
+                let ($idct, $doubling, $convert) = (avx2, avx2, avx2);
                 let _ = ($idct, $doubling, $convert);
                 // SAFETY: `avx2` proves that the processor has what the function asks for.
                 unsafe { with_avx2(|| $body) }
