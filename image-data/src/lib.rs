@@ -24,6 +24,7 @@ pub mod dataset;
 pub mod decode;
 pub mod folder;
 pub mod formats;
+mod jpeg;
 pub mod loader;
 pub mod pack;
 pub mod preview;

@@ -62,8 +62,8 @@ fn inspect(sample: &Sample, options: &CheckOptions) -> Result<Looked, DecodeErro
             ..DecodeOptions::torchvision()
         };
         let decoded = decode_full(&sample.read(&options.limits)?, &decode)?;
-        if let Some(reason) = decoded.damage {
-            kinds.push((Kind::Damaged, reason));
+        if let Some(damage) = decoded.damage {
+            kinds.push((Kind::Damaged, damage.to_string()));
         }
         Header {
             format: decoded.format,

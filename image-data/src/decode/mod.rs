@@ -2,11 +2,11 @@
 //! the header before a pixel is allocated, and with a decoder's panic turned into an error. Of an animation the first
 //! frame counts; of a CMYK picture the color profile does not.
 
+mod damage;
 mod error;
 mod format;
 mod icc;
 mod jpeg;
-mod jpeg_markers;
 mod raster;
 mod tiff_directory;
 
@@ -17,6 +17,7 @@ use model_core::RgbImage;
 
 use crate::sandbox;
 
+pub use damage::{Damage, DamageKind};
 pub use error::DecodeError;
 pub use format::Format;
 pub use model_core::reading::{Alpha, Exif, Icc, ReadingConfig};
@@ -87,8 +88,8 @@ pub struct Decoded {
     pub format: Format,
     /// How the pixels were stored, for reports: `"CMYK"`, `"YCCK"`, `"gray"`, `"16-bit"`, ...
     pub color: Color,
-    /// Why parts of the picture may be wrong, when the decoder had to guess. `None` for a sound file.
-    pub damage: Option<String>,
+    /// Which parts of the picture may be wrong, when the decoder had to guess. `None` for a sound file.
+    pub damage: Option<Damage>,
 }
 
 /// How a file stores its colors, as far as a data set's owner cares.

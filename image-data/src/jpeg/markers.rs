@@ -1,27 +1,15 @@
-//! A walk over a JPEG's markers before anything is decoded: size, components, color transform, EXIF, and whether
-//! the picture has an end. The rules for color are libjpeg's (`jdapimin.c`, `default_decompress_parms`), because
-//! they are what the world's files were checked against.
+//! A walk over a JPEG's markers before anything is decoded: the frame, the color space, EXIF, profile, the number of scans,
+//! and whether the picture has an end.
 
-use super::{DecodeError, Format};
-
-/// How the components of a JPEG are to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum JpegColor {
-    Gray,
-    YCbCr,
-    Rgb,
-    Cmyk,
-    Ycck,
-}
+use super::frame::{Frame, FrameError, JpegColor};
+use crate::decode::{DecodeError, Format};
 
 /// What the markers say.
 #[derive(Debug)]
-pub(super) struct Markers<'a> {
-    pub width: u32,
-    pub height: u32,
-    pub components: u8,
+pub(crate) struct Markers<'a> {
+    pub frame: Frame,
     pub color: JpegColor,
-    /// Progressive, or several scans: the decoder keeps every coefficient.
+    /// Every coefficient must be kept until the last scan.
     pub buffered: bool,
     /// TIFF-structured EXIF, without the `Exif\0\0` in front.
     pub exif: Option<&'a [u8]>,
@@ -45,7 +33,7 @@ impl Markers<'_> {
     }
 }
 
-fn malformed(reason: impl Into<String>) -> DecodeError {
+pub(super) fn malformed(reason: impl Into<String>) -> DecodeError {
     DecodeError::Malformed {
         format: Format::Jpeg,
         reason: reason.into(),
@@ -59,19 +47,25 @@ fn truncated(reason: &str) -> DecodeError {
     }
 }
 
-struct Frame {
-    width: u32,
-    height: u32,
-    ids: Vec<u8>,
-    progressive: bool,
+impl From<FrameError> for DecodeError {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Malformed(reason) => malformed(reason),
+            FrameError::Unsupported(name) => Self::Unsupported { name },
+        }
+    }
 }
 
 /// Walks `bytes`, which start with SOI. `to_end` also skips over the compressed data to look for EOI.
-pub(super) fn scan(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeError> {
+///
+/// # Errors
+/// [`DecodeError`]: no frame header, one that is damaged, or a kind of JPEG that is not read.
+pub(crate) fn walk(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeError> {
     let mut at = 2;
     let mut frame: Option<Frame> = None;
     let mut jfif = false;
     let mut adobe: Option<u8> = None;
+    let mut color = None;
     let mut exif = None;
     let mut icc = Vec::new();
     let mut scans = 0_u32;
@@ -86,13 +80,23 @@ pub(super) fn scan(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
             _ => {}
         }
         let Some(body) = segment(bytes, &mut at) else {
+            // Damaged data looks like a marker; an end marker behind it is one all the same.
+            complete = scans > 0 && memchr::memmem::find(&bytes[at..], &[0xFF, 0xD9]).is_some();
             break;
         };
         match marker {
             // The first frame header counts.
-            0xC0..=0xC2 if frame.is_none() => frame = Some(read_frame(marker, body)?),
+            0xC0..=0xC2 if frame.is_none() => frame = Some(Frame::read(marker, body)?),
+            // The height, when the frame header left it open.
+            0xDC if scans == 1 => {
+                if let (Some(frame), &[high, low]) = (&mut frame, body)
+                    && frame.height == 0
+                {
+                    frame.set_height(u32::from(u16::from_be_bytes([high, low])));
+                }
+            }
             0xC4 | 0xC8 | 0xCC => {}
-            0xC3 | 0xC5..=0xCF => {
+            0xC3 | 0xC5..=0xCF if scans == 0 => {
                 let name = match marker {
                     0xC3 => "lossless JPEG",
                     0xC9..=0xCB => "arithmetic-coded JPEG",
@@ -102,7 +106,8 @@ pub(super) fn scan(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
                     name: name.to_owned(),
                 });
             }
-            0xE0 => jfif |= body.starts_with(b"JFIF\0"),
+            // libjpeg asks for the whole of JFIF's 14 bytes.
+            0xE0 => jfif |= body.starts_with(b"JFIF\0") && body.len() >= 14,
             0xE1 if exif.is_none() => exif = body.strip_prefix(b"Exif\0\0"),
             0xE2 => {
                 if let Some([number, _count, piece @ ..]) = body.strip_prefix(b"ICC_PROFILE\0") {
@@ -111,11 +116,13 @@ pub(super) fn scan(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
             }
             0xEE if body.starts_with(b"Adobe") && body.len() >= 12 => adobe = Some(body[11]),
             0xDA => {
-                if frame.is_none() {
+                let Some(frame) = &frame else {
                     return Err(malformed("compressed data comes before the frame header"));
-                }
+                };
+                // What comes later cannot change how the first scan was understood.
+                color.get_or_insert_with(|| frame.color(jfif, adobe));
                 scans += 1;
-                if !to_end {
+                if !to_end && frame.height > 0 {
                     break;
                 }
                 at = skip_entropy(bytes, at);
@@ -124,17 +131,11 @@ pub(super) fn scan(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
         }
     }
     let frame = frame.ok_or_else(|| truncated("it ends before the frame header"))?;
-    if scans == 0 {
-        return Err(truncated("it ends before the compressed data"));
-    }
-    let color = color(&frame.ids, jfif, adobe)?;
-    let components = frame.ids.len() as u8;
+    let color = color.ok_or_else(|| truncated("it ends before the compressed data"))?;
     Ok(Markers {
-        width: frame.width,
-        height: frame.height,
-        components,
+        buffered: frame.progressive,
+        frame,
         color,
-        buffered: frame.progressive || scans > 1,
         exif,
         icc,
         complete,
@@ -142,9 +143,9 @@ pub(super) fn scan(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
 }
 
 /// Moves to the byte after the next marker code and returns it. Bytes that belong to nothing are skipped, as libjpeg does.
-fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
+pub(super) fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
     loop {
-        *at += bytes.get(*at..)?.iter().position(|&b| b == 0xFF)?;
+        *at += memchr::memchr(0xFF, bytes.get(*at..)?)?;
         while *bytes.get(*at)? == 0xFF {
             *at += 1;
         }
@@ -157,73 +158,23 @@ fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
 }
 
 /// The body of the segment at `at`, moving past it. `None` when the file ends inside.
-fn segment<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
+pub(super) fn segment<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
     let length = usize::from(u16::from_be_bytes([*bytes.get(*at)?, *bytes.get(*at + 1)?]));
     let body = bytes.get(*at + 2..*at + length.max(2))?;
     *at += length.max(2);
     Some(body)
 }
 
-/// The position of the first real marker after `at`: stuffed bytes and restart markers are data.
+/// The position of the first marker after `at` that can end a scan: stuffed bytes, restart markers and codes that are no
+/// markers lie inside it.
 fn skip_entropy(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(offset) = bytes
-        .get(at..)
-        .and_then(|rest| rest.iter().position(|&b| b == 0xFF))
-    {
+    while let Some(offset) = bytes.get(at..).and_then(|rest| memchr::memchr(0xFF, rest)) {
         at += offset;
         match bytes.get(at + 1) {
-            Some(0x00 | 0xD0..=0xD7) => at += 2,
             Some(0xFF) => at += 1,
+            Some(0x00..=0xBF | 0xD0..=0xD7) => at += 2,
             _ => return at,
         }
     }
     bytes.len()
-}
-
-fn read_frame(marker: u8, body: &[u8]) -> Result<Frame, DecodeError> {
-    let [precision, h1, h0, w1, w0, count, rest @ ..] = body else {
-        return Err(malformed("the frame header is too short"));
-    };
-    if *precision != 8 {
-        return Err(DecodeError::Unsupported {
-            name: format!("{precision}-bit JPEG"),
-        });
-    }
-    let ids: Vec<u8> = rest
-        .chunks_exact(3)
-        .take(usize::from(*count))
-        .map(|c| c[0])
-        .collect();
-    if ids.len() != usize::from(*count) {
-        return Err(malformed(
-            "the frame header lists fewer components than it counts",
-        ));
-    }
-    Ok(Frame {
-        width: u32::from(u16::from_be_bytes([*w1, *w0])),
-        height: u32::from(u16::from_be_bytes([*h1, *h0])),
-        ids,
-        progressive: marker == 0xC2,
-    })
-}
-
-fn color(ids: &[u8], jfif: bool, adobe: Option<u8>) -> Result<JpegColor, DecodeError> {
-    match ids.len() {
-        1 => Ok(JpegColor::Gray),
-        3 if jfif => Ok(JpegColor::YCbCr),
-        3 => Ok(match adobe {
-            Some(0) => JpegColor::Rgb,
-            Some(_) => JpegColor::YCbCr,
-            None if ids == b"RGB" => JpegColor::Rgb,
-            None => JpegColor::YCbCr,
-        }),
-        4 => Ok(if adobe == Some(2) {
-            JpegColor::Ycck
-        } else {
-            JpegColor::Cmyk
-        }),
-        n => Err(DecodeError::Unsupported {
-            name: format!("a JPEG of {n} components"),
-        }),
-    }
 }
