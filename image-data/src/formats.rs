@@ -27,7 +27,7 @@ pub const DECODED: [Format; 10] = [
 
 /// File extensions of pictures that are not decoded, with what people call them. A folder's walk names and counts these
 /// files, so that no photo is passed over in silence.
-pub const NOT_DECODED: [(&str, &str); 27] = [
+pub const NOT_DECODED: [(&str, &str); 33] = [
     ("avif", "AVIF"),
     ("heic", "HEIC"),
     ("heif", "HEIC"),
@@ -36,6 +36,12 @@ pub const NOT_DECODED: [(&str, &str); 27] = [
     ("jp2", "JPEG 2000"),
     ("j2k", "JPEG 2000"),
     ("jpx", "JPEG 2000"),
+    ("jpf", "JPEG 2000"),
+    ("j2c", "JPEG 2000"),
+    ("jxr", "JPEG XR"),
+    ("wdp", "JPEG XR"),
+    ("icns", "Apple icon"),
+    ("mrw", "Minolta raw"),
     ("psd", "Photoshop PSD"),
     ("exr", "OpenEXR"),
     ("hdr", "Radiance HDR"),
@@ -98,9 +104,7 @@ pub fn looks_like_picture(path: &Path) -> bool {
     read.is_ok()
         && !matches!(
             probe(&head, &DecodeLimits::default()),
-            Err(DecodeError::Empty
-                | DecodeError::UnknownFormat { .. }
-                | DecodeError::Unsupported { .. })
+            Err(DecodeError::Empty | DecodeError::UnknownFormat { .. })
         )
 }
 

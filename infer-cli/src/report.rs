@@ -1,10 +1,13 @@
 //! Lines on stderr: one a problem, colored only on a terminal.
 
 use anstyle::{AnsiColor, Style};
+use image_data::decode::Damage;
 use image_data::text::one_line;
 
+use crate::advice::Told;
+
 const ERROR: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const NOTE: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Something failed.
 pub fn error(text: &str) {
@@ -12,17 +15,29 @@ pub fn error(text: &str) {
 }
 
 /// One image failed.
-pub fn failed_image(name: &str, text: &str) {
+pub fn failed_image(name: &str, told: &Told) {
+    let advice = told
+        .advice
+        .as_deref()
+        .map_or_else(String::new, |advice| format!("; {advice}"));
     anstream::eprintln!(
-        "{ERROR}error{ERROR:#}: {}: {}",
+        "{ERROR}error{ERROR:#}: {}: {}{advice}",
         printable(name),
-        one_line(text)
+        one_line(&told.error)
     );
 }
 
+/// One image has an answer, and parts of it may be wrong.
+pub fn damaged_image(name: &str, damage: &Damage) {
+    note(&format!(
+        "{}: the picture is damaged, and the answer with it: {damage}",
+        printable(name)
+    ));
+}
+
 /// Something was assumed or is odd.
-pub fn warning(text: &str) {
-    anstream::eprintln!("{WARNING}note{WARNING:#}: {}", one_line(text));
+pub fn note(text: &str) {
+    anstream::eprintln!("{NOTE}note{NOTE:#}: {}", one_line(text));
 }
 
 /// File names and metadata may hold control characters that would steer the terminal.

@@ -59,8 +59,8 @@ fn inspect(path: &Path, options: &CheckOptions) -> Result<Looked, DecodeError> {
             ..DecodeOptions::torchvision()
         };
         let decoded = decode_full(&read_file(path, &options.limits)?, &decode)?;
-        if let Some(reason) = decoded.damage {
-            kinds.push((Kind::Damaged, reason));
+        if let Some(damage) = decoded.damage {
+            kinds.push((Kind::Damaged, damage.to_string()));
         }
         Header {
             format: decoded.format,

@@ -31,7 +31,7 @@ impl Format {
             Self::Bmp => &["bmp", "dib"],
             Self::Tiff => &["tif", "tiff"],
             Self::Pnm => &["pnm", "pbm", "pgm", "ppm", "pam"],
-            Self::Ico => &["ico"],
+            Self::Ico => &["ico", "cur"],
             Self::Qoi => &["qoi"],
             Self::Tga => &["tga"],
         }
@@ -107,61 +107,95 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         Ok(Format::Pnm)
     } else if starts(b"qoif") {
         Ok(Format::Qoi)
-    } else if starts(&[0, 0, 1, 0])
+    } else if (starts(&[0, 0, 1, 0]) || starts(&[0, 0, 2, 0]))
         && bytes.len() >= 22
         && (1..=64).contains(&u16::from_le_bytes([bytes[4], bytes[5]]))
     {
         Ok(Format::Ico)
     } else if bytes.ends_with(b"TRUEVISION-XFILE.\0") {
         Ok(Format::Tga)
-    } else if let Some(name) = known_by_name(bytes) {
+    } else if let Some(name) = known_picture(bytes) {
         Err(DecodeError::Unsupported {
             name: name.to_owned(),
         })
     } else {
         Err(DecodeError::UnknownFormat {
-            looks_like: describe(bytes),
+            looks_like: known_other(bytes).map_or_else(|| describe(bytes), str::to_owned),
         })
     }
 }
 
-/// Formats worth a sentence of their own because people have them.
-fn known_by_name(bytes: &[u8]) -> Option<&'static str> {
-    let starts = |prefix: &[u8]| bytes.starts_with(prefix);
-    if bytes.get(4..8) == Some(b"ftyp") {
-        // ISO base media: the major brand, then the compatible ones.
-        let brands = bytes.get(8..bytes.len().min(64)).unwrap_or_default();
-        let has = |brand: &[u8]| brands.chunks(4).any(|b| b == brand);
-        return Some(if has(b"avif") || has(b"avis") {
-            "AVIF"
-        } else if has(b"heic") || has(b"heix") || has(b"hevc") || has(b"mif1") || has(b"msf1") {
-            "HEIC"
-        } else if has(b"crx ") {
-            "Canon CR3 raw"
-        } else {
-            "a video (MP4 or MOV)"
-        });
-    }
-    let table: [(&[u8], &'static str); 14] = [
-        (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-        (b"\xff\x4f\xff\x51", "JPEG 2000"),
-        (b"\0\0\0\x0cJXL ", "JPEG XL"),
-        (b"\xff\x0a", "JPEG XL"),
-        (b"8BPS", "Photoshop PSD"),
-        (b"\x76\x2f\x31\x01", "OpenEXR"),
-        (b"#?RADIANCE", "Radiance HDR"),
-        (b"DDS ", "DDS texture"),
-        (b"II*\0", "Canon CR2 raw"),
-        (b"FUJIFILMCCD-RAW", "Fujifilm raw"),
-        (b"%PDF", "PDF"),
-        (b"\0\x05\x16\x07", "a macOS resource fork (\"._\" file)"),
-        (b"\x1f\x8b", "a gzip archive"),
-        (b"PK\x03\x04", "a zip archive"),
-    ];
+/// Whether the bytes are ISO base media with one of these brands, major or compatible.
+fn has_brand(bytes: &[u8], wanted: &[&[u8; 4]]) -> bool {
+    let brands = bytes.get(8..bytes.len().min(64)).unwrap_or_default();
+    bytes.get(4..8) == Some(b"ftyp")
+        && brands
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .any(|brand| wanted.contains(&brand))
+}
+
+fn by_magic(bytes: &[u8], table: &[(&[u8], &'static str)]) -> Option<&'static str> {
     table
         .iter()
-        .find(|(magic, _)| starts(magic))
+        .find(|(magic, _)| bytes.starts_with(magic))
         .map(|&(_, name)| name)
+}
+
+/// Pictures that are known and not decoded: people have them, so they deserve their name.
+fn known_picture(bytes: &[u8]) -> Option<&'static str> {
+    if has_brand(bytes, &[b"avif", b"avis"]) {
+        return Some("AVIF");
+    }
+    if has_brand(
+        bytes,
+        &[b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"],
+    ) {
+        return Some("HEIC");
+    }
+    if has_brand(bytes, &[b"crx "]) {
+        return Some("Canon raw (CR3)");
+    }
+    by_magic(
+        bytes,
+        &[
+            (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+            (b"\xff\x4f\xff\x51", "JPEG 2000"),
+            (b"\0\0\0\x0cJXL ", "JPEG XL"),
+            (b"\xff\x0a", "JPEG XL"),
+            (b"8BPS", "Photoshop PSD"),
+            (b"\x76\x2f\x31\x01", "OpenEXR"),
+            (b"#?RADIANCE", "Radiance HDR"),
+            (b"DDS ", "DDS texture"),
+            (b"II*\0", "Canon raw (CR2)"),
+            (b"FUJIFILMCCD-RAW", "Fujifilm raw"),
+            (b"IIRO", "Olympus raw"),
+            (b"IIRS", "Olympus raw"),
+            (b"MMOR", "Olympus raw"),
+            (b"IIU\0", "Panasonic raw"),
+            (b"FOVb", "Sigma raw"),
+            (b"\0MRM", "Minolta raw"),
+            (b"II\xbc\x01", "JPEG XR"),
+            (b"icns", "Apple icon"),
+        ],
+    )
+}
+
+/// What is known and no picture.
+fn known_other(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.get(4..8) == Some(b"ftyp") {
+        return Some("a video (MP4 or MOV)");
+    }
+    by_magic(
+        bytes,
+        &[
+            (b"%PDF", "a PDF"),
+            (b"\0\x05\x16\x07", "a macOS resource fork (\"._\" file)"),
+            (b"\x1f\x8b", "a gzip archive"),
+            (b"PK\x03\x04", "a zip archive"),
+        ],
+    )
 }
 
 fn describe(bytes: &[u8]) -> String {
@@ -206,8 +240,8 @@ mod tests {
 
     #[test]
     fn names_what_it_cannot_read() {
-        assert!(said(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1").starts_with("AVIF is not supported"));
-        assert!(said(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic").starts_with("HEIC is not supported"));
+        assert!(said(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1").starts_with("AVIF is not read"));
+        assert!(said(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic").starts_with("HEIC is not read"));
         assert!(said(b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2").contains("video"));
         assert!(said(b"\xff\x0a\x01\x02").starts_with("JPEG XL"));
         assert!(said(b"<!DOCTYPE html><html>").contains("a web page"));

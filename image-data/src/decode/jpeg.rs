@@ -10,7 +10,10 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::error::reason;
 use super::jpeg_markers::{JpegColor, Markers, scan};
-use super::{Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Icc, Notes};
+use super::{
+    Color, Damage, DamageKind, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header,
+    Icc, Notes,
+};
 
 /// More scans than any encoder writes; a file can otherwise make one picture cost hours.
 const MAX_SCANS: usize = 100;
@@ -50,7 +53,7 @@ pub(super) fn decode(
         }
         // The end is there, so do as libjpeg does: keep what decodes, and say so.
         Err(strict) => match components(bytes, &markers, false) {
-            Ok(pixels) => (pixels, Some(strict)),
+            Ok(pixels) => (pixels, Some(Damage::new(DamageKind::Other(strict)))),
             Err(reason) => {
                 return Err(DecodeError::Malformed {
                     format: Format::Jpeg,
