@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -19,9 +20,10 @@ struct List {
     ended: Notify,
 }
 
-#[derive(Default)]
 struct Entry {
     requests: AtomicUsize,
+    /// When the last request ended, or the connection was made.
+    idle_since: Mutex<Instant>,
     close: Notify,
 }
 
@@ -47,7 +49,11 @@ impl Connections {
         let mut list = self.list.lock();
         let id = list.0;
         list.0 += 1;
-        let entry = Arc::new(Entry::default());
+        let entry = Arc::new(Entry {
+            requests: AtomicUsize::new(0),
+            idle_since: Mutex::new(Instant::now()),
+            close: Notify::new(),
+        });
         list.1.insert(id, Arc::clone(&entry));
         Open {
             list: Arc::clone(&self.list),
@@ -67,13 +73,14 @@ impl Connections {
         list.1.values().filter(|entry| entry.is_busy()).count()
     }
 
-    /// Asks the oldest idle connection to close; false when every one is answering.
-    pub fn close_idle(&self) -> bool {
+    /// Asks the oldest connection to close that has been idle for `least`; false when there is none. A request needs a
+    /// moment to arrive, so a connection that was just made is not idle yet.
+    pub fn close_idle(&self, least: Duration) -> bool {
         let mut list = self.list.lock();
         let Some(id) = list
             .1
             .iter()
-            .find(|(_, entry)| !entry.is_busy())
+            .find(|(_, entry)| entry.idle() >= Some(least))
             .map(|(id, _)| *id)
         else {
             return false;
@@ -101,6 +108,15 @@ impl Entry {
     fn is_busy(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0
     }
+
+    /// How long it has only waited; none while it is answering.
+    fn idle(&self) -> Option<Duration> {
+        let since = self
+            .idle_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        (!self.is_busy()).then(|| since.elapsed())
+    }
 }
 
 impl Open {
@@ -125,6 +141,11 @@ impl Drop for Open {
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        *self
+            .0
+            .idle_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -139,14 +160,15 @@ mod tests {
         let (first, second, third) = (all.open(), all.open(), all.open());
         let busy = first.request();
         assert_eq!((all.count(), all.busy()), (3, 1));
-        assert!(all.close_idle(), "the second only waits");
+        assert!(!all.close_idle(Duration::from_secs(60)), "all are new");
+        assert!(all.close_idle(Duration::ZERO), "the second only waits");
         assert_eq!(all.count(), 2);
         drop(second);
         assert_eq!(all.count(), 2, "it was off the list before");
         let other = third.request();
-        assert!(!all.close_idle(), "every one is answering");
+        assert!(!all.close_idle(Duration::ZERO), "every one is answering");
         drop((busy, other));
-        assert!(all.close_idle());
+        assert!(all.close_idle(Duration::ZERO));
         drop((first, third));
         assert_eq!(all.count(), 0);
     }

@@ -120,6 +120,9 @@ pub fn run(
 /// How often a stop is looked for, and how long an accept that failed waits.
 const TICK: Duration = Duration::from_millis(100);
 
+/// A connection that has had no request for so long makes room for others.
+const IDLE: Duration = Duration::from_millis(250);
+
 async fn accept(state: Arc<State>, cancel: &Cancel, ready: impl FnOnce(SocketAddr)) -> Result<()> {
     let address = state.config.address;
     let listener = TcpListener::bind(address)
@@ -131,7 +134,7 @@ async fn accept(state: Arc<State>, cancel: &Cancel, ready: impl FnOnce(SocketAdd
         // A connection that only waits makes room for a new one. With all of them at work, newcomers wait in the
         // system's queue: they are served later and not reset.
         if state.connections.count() >= state.config.limits.connections
-            && !state.connections.close_idle()
+            && !state.connections.close_idle(IDLE)
         {
             tokio::time::sleep(TICK / 10).await;
             continue;
@@ -143,7 +146,7 @@ async fn accept(state: Arc<State>, cancel: &Cancel, ready: impl FnOnce(SocketAdd
             }
             // Out of file descriptors, say: one that only waits is given up, or the open ones get time to end.
             Ok(Err(_)) => {
-                state.connections.close_idle();
+                state.connections.close_idle(IDLE);
                 tokio::time::sleep(TICK).await;
             }
         }
