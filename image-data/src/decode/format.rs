@@ -114,6 +114,8 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         Ok(Format::Ico)
     } else if bytes.ends_with(b"TRUEVISION-XFILE.\0") {
         Ok(Format::Tga)
+    } else if is_old_tga(bytes) {
+        Ok(Format::Tga)
     } else if let Some(name) = known_picture(bytes) {
         Err(DecodeError::Unsupported {
             name: name.to_owned(),
@@ -123,6 +125,34 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
             looks_like: known_other(bytes).map_or_else(|| describe(bytes), str::to_owned),
         })
     }
+}
+
+/// A TGA from before 1989 has no signature: its header must make sense in every field, and an uncompressed one must be
+/// as long as it says.
+fn is_old_tga(bytes: &[u8]) -> bool {
+    let Some(header) = bytes.first_chunk::<18>() else {
+        return false;
+    };
+    let number = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let (map, kind, depth, descriptor) = (header[1], header[2], header[16], header[17]);
+    let map_bytes = number(5) * usize::from(header[7]).div_ceil(8);
+    let pixels = number(12) * number(14);
+    let consistent = match kind {
+        1 | 9 => map == 1 && depth == 8 && number(5) > 0 && matches!(header[7], 15 | 16 | 24 | 32),
+        2 | 10 => map == 0 && map_bytes == 0 && matches!(depth, 15 | 16 | 24 | 32),
+        3 | 11 => map == 0 && map_bytes == 0 && depth == 8,
+        _ => false,
+    };
+    let data = bytes
+        .len()
+        .saturating_sub(18 + usize::from(header[0]) + map_bytes);
+    let enough = if kind < 9 {
+        data >= pixels * usize::from(depth).div_ceil(8)
+    } else {
+        // The best a run can do is 128 pixels in one packet of a pixel and a byte.
+        data >= pixels.div_ceil(128) * (1 + usize::from(depth).div_ceil(8))
+    };
+    consistent && pixels > 0 && descriptor & 0xC0 == 0 && descriptor & 0xF <= 8 && enough
 }
 
 /// Whether the bytes are ISO base media with one of these brands, major or compatible.
@@ -250,6 +280,16 @@ mod tests {
         assert!(said(&[0; 40]).contains("zeros"));
         assert!(said(b"\xde\xad\xbe\xef").contains("de ad be ef"));
         assert!(said(b"\0\x05\x16\x07\0\x02\0\0").contains("macOS"));
+    }
+
+    #[test]
+    fn a_tga_without_a_footer_is_known_by_its_header() {
+        let mut tga = vec![0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 2, 0, 24, 0];
+        tga.extend([7; 24]);
+        assert_eq!(sniff(&tga).ok(), Some(Format::Tga));
+        assert!(sniff(&tga[..41]).is_err(), "shorter than it says");
+        tga[16] = 23;
+        assert!(sniff(&tga).is_err(), "no such depth");
     }
 
     #[test]

@@ -192,6 +192,14 @@ fn translate(format: Format, error: ImageError) -> DecodeError {
                 reason: "it ends before the last pixel".to_owned(),
             }
         }
+        // What the decoder itself says, without the library's words around it.
+        ImageError::Decoding(error) => DecodeError::Malformed {
+            format,
+            reason: match std::error::Error::source(&error) {
+                Some(cause) => error::library_reason(cause),
+                None => error::library_reason(&error),
+            },
+        },
         error => DecodeError::Malformed {
             format,
             reason: error::library_reason(&error),

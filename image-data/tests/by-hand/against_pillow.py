@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 warnings.simplefilter("ignore")
-Image.MAX_IMAGE_PIXELS = None
+Image.MAX_IMAGE_PIXELS = 64 << 20  # what is twice as large is an error for Pillow, and over the limit for us
 
 parser = argparse.ArgumentParser()
 parser.add_argument("binary")
