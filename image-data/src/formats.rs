@@ -12,7 +12,7 @@ use crate::decode::{DecodeError, DecodeLimits, probe};
 pub use crate::decode::Format;
 
 /// Every format that is decoded, in the order the documentation lists them.
-pub const DECODED: [Format; 10] = [
+pub const DECODED: [Format; 11] = [
     Format::Jpeg,
     Format::Png,
     Format::WebP,
@@ -23,11 +23,12 @@ pub const DECODED: [Format; 10] = [
     Format::Ico,
     Format::Qoi,
     Format::Tga,
+    Format::Raw,
 ];
 
 /// File extensions of pictures that are not decoded, with what people call them. A folder's walk names and counts these
 /// files, so that no photo is passed over in silence.
-pub const NOT_DECODED: [(&str, &str); 33] = [
+pub const NOT_DECODED: [(&str, &str); 21] = [
     ("avif", "AVIF"),
     ("heic", "HEIC"),
     ("heif", "HEIC"),
@@ -47,19 +48,7 @@ pub const NOT_DECODED: [(&str, &str); 33] = [
     ("hdr", "Radiance HDR"),
     ("dds", "DDS texture"),
     ("svg", "SVG drawing"),
-    ("cr2", "Canon raw"),
-    ("cr3", "Canon raw"),
     ("crw", "Canon raw"),
-    ("nef", "Nikon raw"),
-    ("nrw", "Nikon raw"),
-    ("arw", "Sony raw"),
-    ("srf", "Sony raw"),
-    ("dng", "DNG raw"),
-    ("orf", "Olympus raw"),
-    ("rw2", "Panasonic raw"),
-    ("raf", "Fujifilm raw"),
-    ("pef", "Pentax raw"),
-    ("srw", "Samsung raw"),
     ("x3f", "Sigma raw"),
 ];
 

@@ -1,8 +1,9 @@
 //! Lines on stderr: one a problem, colored only on a terminal.
 
 use anstyle::{AnsiColor, Style};
-use image_data::decode::Damage;
+use image_data::decode::Format;
 use image_data::text::one_line;
+use inference::stream::Outcome;
 
 use crate::advice::Told;
 
@@ -27,12 +28,20 @@ pub fn failed_image(name: &str, told: &Told) {
     );
 }
 
-/// One image has an answer, and parts of it may be wrong.
-pub fn damaged_image(name: &str, damage: &Damage) {
-    note(&format!(
-        "{}: the picture is damaged, and the answer with it: {damage}",
-        printable(name)
-    ));
+/// What a person should know of an image that has an answer: parts of it are missing, or it is not the photo itself.
+pub fn about_image(name: &str, outcome: &Outcome) {
+    let name = printable(name);
+    if let Some(damage) = &outcome.damage {
+        note(&format!(
+            "{name}: the picture is damaged, so the answer may be wrong: {damage}"
+        ));
+    }
+    if outcome.format == Format::Raw {
+        let [width, height] = outcome.size;
+        note(&format!(
+            "{name}: answered by the camera's preview inside the raw file, {width} x {height}"
+        ));
+    }
 }
 
 /// Something was assumed or is odd.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use image_data::decode::{Damage, DecodeOptions, Decoded, decode_full, read_file};
+use image_data::decode::{Damage, DecodeOptions, Decoded, Format, decode_full, read_file};
 use model_core::RgbImage;
 use model_core::scores::DEFAULT_TOP_K;
 
@@ -144,6 +144,8 @@ pub struct Outcome {
     pub output: Vec<f32>,
     /// Width and height of the decoded image.
     pub size: [u32; 2],
+    /// What the file is, whatever it is called.
+    pub format: Format,
     /// What the decoder had to work around, so that the answer may be about a picture that is not whole.
     pub damage: Option<Damage>,
     /// The crop and the numbers the network saw, when [`StreamOptions::keep_input`] asked for them.
@@ -160,6 +162,7 @@ struct Prepared {
     picture: Option<RgbImage>,
     crop: Option<RgbImage>,
     size: [u32; 2],
+    format: Format,
     damage: Option<Damage>,
     decode_time: Duration,
     preprocess_time: Duration,
@@ -303,7 +306,12 @@ impl Classifier {
     /// [`Error::Engine`] when the network failed, [`Error::NotANumber`] when its output holds NaN.
     pub fn classify_decoded(&self, decoded: Decoded, top_k: usize) -> Result<Outcome, Error> {
         let start = Instant::now();
-        let Decoded { image, damage, .. } = decoded;
+        let Decoded {
+            image,
+            format,
+            damage,
+            ..
+        } = decoded;
         let output = self.logits(&image)?;
         check_numbers(&output)?;
         let probabilities = self.probabilities(&output);
@@ -312,6 +320,7 @@ impl Classifier {
             probabilities,
             output,
             size: [image.width, image.height],
+            format,
             damage,
             input: None,
             decode_time: Duration::ZERO,
@@ -321,7 +330,12 @@ impl Classifier {
 
     fn prepare(&self, source: Source, options: &StreamOptions) -> Result<Prepared, Failure> {
         let start = Instant::now();
-        let Decoded { image, damage, .. } = match source {
+        let Decoded {
+            image,
+            format,
+            damage,
+            ..
+        } = match source {
             Source::File(path) => read_file(&path, &options.decode.limits)
                 .and_then(|bytes| decode_full(&bytes, &options.decode)),
             Source::Bytes { bytes, .. } => decode_full(&bytes, &options.decode),
@@ -338,6 +352,7 @@ impl Classifier {
             input,
             crop: options.keep_input.then_some(crop),
             size: [image.width, image.height],
+            format,
             damage,
             picture: self.takes_pictures.then_some(image),
             decode_time: decoded - start,
@@ -437,6 +452,7 @@ impl Runner<'_> {
             probabilities,
             output: output.to_vec(),
             size: prepared.size,
+            format: prepared.format,
             damage: prepared.damage,
             input: prepared.crop.map(|crop| (crop, prepared.input)),
             decode_time: prepared.decode_time,

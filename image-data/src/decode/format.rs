@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::DecodeError;
+use super::{DecodeError, raw};
 
 /// A format that is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +18,8 @@ pub enum Format {
     Ico,
     Qoi,
     Tga,
+    /// A camera's raw file; the preview inside is decoded.
+    Raw,
 }
 
 impl Format {
@@ -34,6 +36,10 @@ impl Format {
             Self::Ico => &["ico", "cur"],
             Self::Qoi => &["qoi"],
             Self::Tga => &["tga"],
+            Self::Raw => &[
+                "arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "pef", "raf", "rw2", "sr2", "srf",
+                "srw",
+            ],
         }
     }
 
@@ -55,6 +61,8 @@ impl Format {
             Self::Ico => &["image/vnd.microsoft.icon"],
             Self::Qoi => &["image/qoi"],
             Self::Tga => &["image/x-tga"],
+            // A desktop opens these with a program that develops them.
+            Self::Raw => &[],
         }
     }
 }
@@ -72,6 +80,7 @@ impl fmt::Display for Format {
             Self::Ico => "ICO",
             Self::Qoi => "QOI",
             Self::Tga => "TGA",
+            Self::Raw => "camera raw",
         })
     }
 }
@@ -92,11 +101,14 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         Ok(Format::WebP)
     } else if starts(b"GIF87a") || starts(b"GIF89a") {
         Ok(Format::Gif)
-    } else if (starts(b"II*\0") || starts(b"II+\0")) && !at(8, b"CR\x02")
-        || starts(b"MM\0*")
-        || starts(b"MM\0+")
-    {
-        Ok(Format::Tiff)
+    } else if raw::has_signature(bytes) {
+        Ok(Format::Raw)
+    } else if (starts(b"II*\0") || starts(b"II+\0")) || starts(b"MM\0*") || starts(b"MM\0+") {
+        Ok(if raw::is_tiff_raw(bytes) {
+            Format::Raw
+        } else {
+            Format::Tiff
+        })
     } else if starts(b"BM") && bytes.len() >= 26 {
         Ok(Format::Bmp)
     } else if bytes.len() > 2
@@ -184,9 +196,6 @@ fn known_picture(bytes: &[u8]) -> Option<&'static str> {
     ) {
         return Some("HEIC");
     }
-    if has_brand(bytes, &[b"crx "]) {
-        return Some("Canon raw (CR3)");
-    }
     by_magic(
         bytes,
         &[
@@ -198,12 +207,6 @@ fn known_picture(bytes: &[u8]) -> Option<&'static str> {
             (b"\x76\x2f\x31\x01", "OpenEXR"),
             (b"#?RADIANCE", "Radiance HDR"),
             (b"DDS ", "DDS texture"),
-            (b"II*\0", "Canon raw (CR2)"),
-            (b"FUJIFILMCCD-RAW", "Fujifilm raw"),
-            (b"IIRO", "Olympus raw"),
-            (b"IIRS", "Olympus raw"),
-            (b"MMOR", "Olympus raw"),
-            (b"IIU\0", "Panasonic raw"),
             (b"FOVb", "Sigma raw"),
             (b"\0MRM", "Minolta raw"),
             (b"II\xbc\x01", "JPEG XR"),

@@ -6,6 +6,7 @@
 //! | PNG, APNG | `eXIf` wherever it stands, `Raw profile type exif` or `APP1` in a text chunk, then XMP (`iTXt`) |
 //! | WebP | `EXIF` chunk with or without `Exif\0\0` in front, then `XMP ` |
 //! | TIFF | tag 274 of the first directory, then XMP (tag 700); applied under [`Exif::Ignore`](super::Exif) too, as Pillow does |
+//! | camera raw | the raw file's own directory (CR3: its `CMT1` box), then the preview's EXIF |
 //! | all others | nothing |
 
 use image::metadata::Orientation;

@@ -12,6 +12,7 @@ mod jpeg_markers;
 mod metadata;
 mod png;
 mod raster;
+mod raw;
 mod tiff;
 
 use std::path::Path;
@@ -174,6 +175,7 @@ pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Dec
     let (mut decoded, notes) = guard(format, || match format {
         Format::Jpeg => jpeg::decode(bytes, options),
         Format::Tiff => tiff::decode(bytes, options),
+        Format::Raw => raw::decode(bytes, options),
         other => raster::decode(bytes, other, options),
     })?;
     if options.icc == Icc::ToSrgb
@@ -198,6 +200,7 @@ pub fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError>
     guard(format, || match format {
         Format::Jpeg => jpeg::probe(bytes, limits),
         Format::Tiff => tiff::probe(bytes, limits),
+        Format::Raw => raw::probe(bytes, limits),
         other => raster::probe(bytes, other, limits),
     })
 }

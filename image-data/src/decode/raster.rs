@@ -154,6 +154,11 @@ fn open<'a>(
         Format::Ico => ImageFormat::Ico,
         Format::Qoi => ImageFormat::Qoi,
         Format::Tga => ImageFormat::Tga,
+        Format::Raw => {
+            return Err(DecodeError::Unsupported {
+                name: format!("{format} in {format}"),
+            });
+        }
     };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
     let mut allowed = Limits::no_limits();

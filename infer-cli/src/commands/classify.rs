@@ -139,9 +139,9 @@ impl Session<'_> {
                 tensor,
             )?;
         }
-        if let Some(damage) = outcome.damage.as_ref().filter(|_| !self.args.talk.quiet) {
+        if !self.args.talk.quiet {
             self.progress
-                .suspend(|| report::damaged_image(&answer.name, damage));
+                .suspend(|| report::about_image(&answer.name, outcome));
         }
         let shown = Shown::new(
             named(answer),
@@ -252,8 +252,8 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     };
     let image = decoded.image.clone();
     let outcome = classifier.classify_decoded(decoded, args.answer.top_k)?;
-    if let Some(damage) = outcome.damage.as_ref().filter(|_| !args.talk.quiet) {
-        report::damaged_image(&name, damage);
+    if !args.talk.quiet {
+        report::about_image(&name, &outcome);
     }
     let shown = Shown::new(named, &classifier.model().name, &outcome, &args.answer);
     writer(&args.answer, false, anstream::stdout().lock()).answer(&shown)?;

@@ -198,8 +198,8 @@ pub fn judge(
         match &answer.result {
             Ok(outcome) => {
                 let truth = samples.truths[answer.index];
-                if let Some(damage) = outcome.damage.as_ref().filter(|_| !talk.quiet) {
-                    progress.suspend(|| report::damaged_image(&answer.name, damage));
+                if !talk.quiet {
+                    progress.suspend(|| report::about_image(&answer.name, outcome));
                 }
                 judgment
                     .answers

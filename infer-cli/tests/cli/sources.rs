@@ -239,7 +239,7 @@ fn photos_that_cannot_be_read_are_named_and_counted() {
         assert!(err.contains(name), "{name}: {err}");
     }
     assert!(
-        err.contains("3 of 4 images are of kinds that are not read: 2 HEIC, 1 Olympus raw"),
+        err.contains("3 of 4 images are of kinds that are not read: 2 HEIC, 1 camera raw without a preview inside"),
         "{err}"
     );
 }

@@ -157,7 +157,9 @@ async function lane() {
     const one = queue.shift();
     one.box.lastChild.textContent = "Looking …";
     const [result] = await Promise.all([ask(one), thumbnail(one)]);
-    if (one.article.isConnected) show(one, result);
+    // Removed meanwhile: it no longer counts.
+    if (!one.article.isConnected) continue;
+    show(one, result);
     done++;
     count();
   }
