@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use image_data::decode::DecodeLimits;
 use inference::EngineKind;
 use inference::explain::Method;
 use inference::metadata::Preset;
@@ -144,7 +145,7 @@ pub struct InputArgs {
 /// How image files become pixels.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DecodeArgs {
-    /// Turn photos upright as the camera noted, or leave the pixels as stored [default: as the model was trained]
+    /// Turn photos upright as the camera noted, or leave the pixels as stored (a TIFF is turned in either case) [default: as the model was trained]
     #[arg(long, value_enum, help_heading = "Input")]
     pub exif: Option<ExifArg>,
     /// Convert colors to sRGB by the embedded profile, or take the numbers as they are [default: as the model was trained]
@@ -156,14 +157,61 @@ pub struct DecodeArgs {
     /// Read images as torchvision does, for comparable figures: --exif ignore --icc ignore --alpha drop
     #[arg(long, conflicts_with_all = ["exif", "icc", "alpha"], help_heading = "Input")]
     pub torchvision: bool,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// What one image may cost.
+#[derive(Clone, Debug, Args)]
+pub struct LimitArgs {
     /// Refuse images of more pixels than this, in millions
     #[arg(
         long,
         value_name = "MEGAPIXELS",
-        default_value_t = 128,
+        default_value_t = DecodeLimits::default().max_pixels / 1_000_000,
+        value_parser = clap::value_parser!(u64).range(1..),
         help_heading = "Input"
     )]
     pub max_megapixels: u64,
+    /// Refuse images with a longer side than this, in pixels
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = DecodeLimits::default().max_side,
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Input"
+    )]
+    pub max_side: u32,
+    /// Refuse images that need more memory than this to decode, in MiB
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = DecodeLimits::default().max_memory_bytes >> 20,
+        value_parser = clap::value_parser!(u64).range(1..),
+        help_heading = "Input"
+    )]
+    pub max_memory: u64,
+    /// Refuse image files larger than this, in MiB
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = DecodeLimits::default().max_bytes >> 20,
+        value_parser = clap::value_parser!(u64).range(1..),
+        help_heading = "Input"
+    )]
+    pub max_file_size: u64,
+}
+
+impl Default for LimitArgs {
+    fn default() -> Self {
+        let limits = DecodeLimits::default();
+        Self {
+            max_megapixels: limits.max_pixels / 1_000_000,
+            max_side: limits.max_side,
+            max_memory: limits.max_memory_bytes >> 20,
+            max_file_size: limits.max_bytes >> 20,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -369,12 +417,15 @@ pub struct ServeArgs {
     /// Seconds an upload and its answer may take, each
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: u64,
-    /// Images classified at once; more wait their turn [default: --threads]
+    /// Images decoded at once; more wait their turn, and the network runs them one by one [default: --threads]
     #[arg(long, value_name = "N", value_parser = positive)]
     pub concurrency: Option<usize>,
-    /// Connections open at once; more are refused
-    #[arg(long, default_value_t = 64, value_name = "N", value_parser = positive)]
+    /// Connections open at once; when there are more, those that only wait are closed
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = positive)]
     pub max_connections: usize,
+    /// Write a line for every request to stderr
+    #[arg(long)]
+    pub log: bool,
     #[command(flatten)]
     pub decode: DecodeArgs,
     #[command(flatten)]

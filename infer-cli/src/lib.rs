@@ -3,6 +3,7 @@
 //!
 //! | module | idea |
 //! |---|---|
+//! | [`advice`] | what to do about an error, in this program's options |
 //! | [`args`] | what can be typed |
 //! | [`commands`] | one file for each thing the program does |
 //! | [`sources`] | arguments, folders, globs, lists and stdin become images to classify |
@@ -10,9 +11,10 @@
 //! | [`metrics`] | accuracy, confusion, calibration: numbers only, no files |
 //! | [`serve`] | the HTTP service |
 
+pub mod advice;
 pub mod args;
 pub mod commands;
-mod exit;
+pub mod exit;
 pub mod interrupt;
 pub mod metrics;
 pub mod model;
@@ -22,4 +24,4 @@ pub mod report;
 pub mod serve;
 pub mod sources;
 
-pub use exit::{Exit, UsageError};
+pub use exit::{Exit, ModelFileError, UsageError};

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let cancel = interrupt::install();
+    let cancel = interrupt::install(matches!(arguments.command, Some(Command::Serve(_))));
     let result = match arguments.command {
         None => commands::classify::run(&arguments.classify, &cancel),
         Some(Command::Models(command)) => commands::models::run(&command),
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let exit = Exit::of(&error);
             if exit != Exit::Interrupted {
-                report::error(&format!("{error:#}"));
+                report::error(&infer_cli::exit::line(&error));
             }
             exit.into()
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use image_data::decode::{DecodeOptions, decode};
+use image_data::decode::{Damage, DecodeOptions, Decoded, Format, decode_full, read_file};
 use model_core::RgbImage;
 use model_core::scores::DEFAULT_TOP_K;
 
@@ -114,8 +114,10 @@ impl Default for StreamOptions {
 pub struct Answer {
     /// Place of the source in the list, from 0.
     pub index: usize,
-    /// [`Source::name`].
+    /// [`Source::name`]: text to show, in which what is not UTF-8 is replaced.
     pub name: String,
+    /// The file itself, when the source was one.
+    pub path: Option<PathBuf>,
     /// What the network said, or why it said nothing.
     pub result: Result<Outcome, Failure>,
 }
@@ -142,6 +144,10 @@ pub struct Outcome {
     pub output: Vec<f32>,
     /// Width and height of the decoded image.
     pub size: [u32; 2],
+    /// What the file is, whatever it is called.
+    pub format: Format,
+    /// What the decoder had to work around, so that the answer may be about a picture that is not whole.
+    pub damage: Option<Damage>,
     /// The crop and the numbers the network saw, when [`StreamOptions::keep_input`] asked for them.
     pub input: Option<(RgbImage, Vec<f32>)>,
     /// Time spent reading and decoding.
@@ -156,11 +162,17 @@ struct Prepared {
     picture: Option<RgbImage>,
     crop: Option<RgbImage>,
     size: [u32; 2],
+    format: Format,
+    damage: Option<Damage>,
     decode_time: Duration,
     preprocess_time: Duration,
 }
 
-type Item = (String, Result<Prepared, Failure>);
+struct Item {
+    name: String,
+    path: Option<PathBuf>,
+    result: Result<Prepared, Failure>,
+}
 
 /// The list and how far it has been taken, shared by the workers.
 ///
@@ -261,7 +273,12 @@ impl Classifier {
                 scope.spawn(move || {
                     while let Some((index, source)) = shared.take(&options.cancel) {
                         let name = source.name();
-                        let item = (name, self.prepare(source, options));
+                        let path = match &source {
+                            Source::File(path) => Some(path.clone()),
+                            _ => None,
+                        };
+                        let result = self.prepare(source, options);
+                        let item = Item { name, path, result };
                         if sender.send((index, item)).is_err() {
                             break;
                         }
@@ -283,12 +300,46 @@ impl Classifier {
         })
     }
 
+    /// Classifies one decoded picture, apart from any stream.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] when the network failed, [`Error::NotANumber`] when its output holds NaN.
+    pub fn classify_decoded(&self, decoded: Decoded, top_k: usize) -> Result<Outcome, Error> {
+        let start = Instant::now();
+        let Decoded {
+            image,
+            format,
+            damage,
+            ..
+        } = decoded;
+        let output = self.logits(&image)?;
+        check_numbers(&output)?;
+        let probabilities = self.probabilities(&output);
+        Ok(Outcome {
+            predictions: self.predictions(&probabilities, top_k),
+            probabilities,
+            output,
+            size: [image.width, image.height],
+            format,
+            damage,
+            input: None,
+            decode_time: Duration::ZERO,
+            preprocess_time: start.elapsed(),
+        })
+    }
+
     fn prepare(&self, source: Source, options: &StreamOptions) -> Result<Prepared, Failure> {
         let start = Instant::now();
         let decode_options = options.decode.unwrap_or_else(|| self.decode_options());
-        let image = match source {
-            Source::File(path) => image_data::decode::decode_file(&path, &decode_options),
-            Source::Bytes { bytes, .. } => decode(&bytes, &decode_options),
+        let Decoded {
+            image,
+            format,
+            damage,
+            ..
+        } = match source {
+            Source::File(path) => read_file(&path, &decode_options.limits)
+                .and_then(|bytes| decode_full(&bytes, &decode_options)),
+            Source::Bytes { bytes, .. } => decode_full(&bytes, &decode_options),
             Source::Failed { error, .. } => return Err(Failure::Listing(error)),
         }
         .map_err(Error::from)?;
@@ -302,6 +353,8 @@ impl Classifier {
             input,
             crop: options.keep_input.then_some(crop),
             size: [image.width, image.height],
+            format,
+            damage,
             picture: self.takes_pictures.then_some(image),
             decode_time: decoded - start,
             preprocess_time,
@@ -361,7 +414,7 @@ impl Runner<'_> {
         let classifier = self.classifier;
         let mut input = Vec::with_capacity(ready.len() * classifier.input_len());
         let mut output = Vec::new();
-        for prepared in ready.iter().filter_map(|(_, result)| result.as_ref().ok()) {
+        for prepared in ready.iter().filter_map(|item| item.result.as_ref().ok()) {
             match &prepared.picture {
                 Some(picture) => output.extend(classifier.logits(picture)?),
                 None => input.extend_from_slice(&prepared.input),
@@ -371,14 +424,15 @@ impl Runner<'_> {
             output = classifier.logits_of(&input)?;
         }
         let mut outputs = output.chunks_exact(classifier.model().classes);
-        for (name, result) in ready {
-            let result = match result {
+        for item in ready {
+            let result = match item.result {
                 Ok(prepared) => self.outcome(prepared, outputs.next().unwrap_or_default()),
                 Err(failure) => Err(failure),
             };
             let answer = Answer {
                 index: self.next,
-                name,
+                name: item.name,
+                path: item.path,
                 result,
             };
             self.next += 1;
@@ -399,6 +453,8 @@ impl Runner<'_> {
             probabilities,
             output: output.to_vec(),
             size: prepared.size,
+            format: prepared.format,
+            damage: prepared.damage,
             input: prepared.crop.map(|crop| (crop, prepared.input)),
             decode_time: prepared.decode_time,
             preprocess_time: prepared.preprocess_time,

@@ -5,6 +5,9 @@ use std::cmp::Ordering;
 /// How many of the likeliest classes are shown where nobody asked for another number.
 pub const DEFAULT_TOP_K: usize = 5;
 
+/// Below this probability an answer is called "not sure" where nobody asked for another number.
+pub const DEFAULT_SURE_FROM: f32 = 0.4;
+
 /// Probabilities of `logits / temperature`, stable for large values; they sum to 1.
 ///
 /// A NaN logit makes every probability NaN: the caller can see that the network failed.

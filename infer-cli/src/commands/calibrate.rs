@@ -76,7 +76,7 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
     };
     if logits.len() < FEW_IMAGES && !args.talk.quiet {
         let count = logits.len();
-        report::warning(&format!(
+        report::note(&format!(
             "{count} images are few: below {FEW_IMAGES} another set may give another temperature"
         ));
     }

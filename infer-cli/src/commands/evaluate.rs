@@ -15,6 +15,7 @@ use model_core::labels::{ClassMatcher, MatchError};
 use serde::Serialize;
 
 use super::{decode_options, print};
+use crate::advice::Told;
 use crate::args::{DecodeArgs, EvaluateArgs, TalkArgs};
 use crate::metrics::{self, Judged, Report};
 use crate::output::SCHEMA;
@@ -212,6 +213,9 @@ pub fn judge(
         match &answer.result {
             Ok(outcome) => {
                 let truth = samples.truths[answer.index];
+                if !talk.quiet {
+                    progress.suspend(|| report::about_image(&answer.name, outcome));
+                }
                 judgment
                     .answers
                     .push((answer.index, Judged::new(truth, &outcome.probabilities)));
@@ -219,7 +223,7 @@ pub fn judge(
             }
             Err(failure) => {
                 judgment.failed += 1;
-                progress.suspend(|| report::failed_image(&answer.name, &failure.to_string()));
+                progress.suspend(|| report::failed_image(&answer.name, &Told::failure(failure)));
             }
         }
         ControlFlow::Continue(())
@@ -332,14 +336,14 @@ fn save_errors(
         )?;
     }
     let Some(sheet) = picture::contact_sheet(&images, SHEET_COLUMNS) else {
-        report::warning("no wrong answers: no contact sheet written");
+        report::note("no wrong answers: no contact sheet written");
         return Ok(());
     };
     picture::save_png(path, &sheet)?;
     let legend = path.with_extension("tsv");
     atomic_file::write(&legend, list.as_bytes())?;
     if !talk.quiet {
-        report::warning(&format!(
+        report::note(&format!(
             "{} shows {} wrong answers, {} names them",
             path.display(),
             images.len(),

@@ -13,14 +13,11 @@ use anyhow::Result;
 use image_data::decode::{Alpha, DecodeLimits, DecodeOptions, Exif, Icc};
 use inference::Classifier;
 
-use crate::args::{AlphaArg, DecodeArgs, ExifArg, IccArg};
+use crate::args::{AlphaArg, DecodeArgs, ExifArg, IccArg, LimitArgs};
 
 /// The decoder's options: the model's, where the command line does not say otherwise.
 pub fn decode_options(args: &DecodeArgs, classifier: &Classifier) -> DecodeOptions {
-    let limits = DecodeLimits {
-        max_pixels: args.max_megapixels.saturating_mul(1_000_000),
-        ..DecodeLimits::default()
-    };
+    let limits = decode_limits(&args.limits);
     if args.torchvision {
         return DecodeOptions {
             limits,
@@ -43,6 +40,16 @@ pub fn decode_options(args: &DecodeArgs, classifier: &Classifier) -> DecodeOptio
             AlphaArg::Drop => Alpha::Drop,
         }),
         ..model
+    }
+}
+
+/// The decoder's limits from the command line's.
+pub fn decode_limits(args: &LimitArgs) -> DecodeLimits {
+    DecodeLimits {
+        max_pixels: args.max_megapixels.saturating_mul(1_000_000),
+        max_side: args.max_side,
+        max_bytes: args.max_file_size.saturating_mul(1 << 20),
+        max_memory_bytes: args.max_memory.saturating_mul(1 << 20),
     }
 }
 

@@ -1,12 +1,12 @@
 //! Comma-separated values (RFC 4180): one row a class shown, one row with `error` for an image that failed.
 //!
-//! Columns: `path,model,rank,index,id,label,probability,sure,error`.
+//! Columns: `path,model,rank,index,id,label,probability,sure,error,damaged,damage,path_bytes`.
 
 use std::io::{self, Write};
 
-use super::{Shown, Writer};
+use super::{Named, Problem, Shown, Writer};
 
-const HEADER: [&str; 9] = [
+const HEADER: [&str; 12] = [
     "path",
     "model",
     "rank",
@@ -16,6 +16,9 @@ const HEADER: [&str; 9] = [
     "probability",
     "sure",
     "error",
+    "damaged",
+    "damage",
+    "path_bytes",
 ];
 
 /// Writes rows, the header first.
@@ -33,7 +36,7 @@ impl<W: Write> CsvRows<W> {
         }
     }
 
-    fn row(&mut self, row: [&str; 9]) -> io::Result<()> {
+    fn row(&mut self, row: [&str; 12]) -> io::Result<()> {
         if !self.started {
             self.started = true;
             self.out.write_record(HEADER)?;
@@ -48,13 +51,31 @@ impl<W: Write> Writer for CsvRows<W> {
         let sure = shown
             .sure
             .map_or("", |sure| if sure { "true" } else { "false" });
+        let path = shown.image.path;
+        let path_bytes = shown.image.path_bytes().unwrap_or_default();
+        let damage = shown.damage.map_or_else(String::new, ToString::to_string);
+        let damaged = if shown.damage.is_some() { "true" } else { "" };
+        let model = shown.model;
         if shown.predictions.is_empty() {
-            self.row([shown.path, shown.model, "", "", "", "", "", sure, ""])?;
+            self.row([
+                path,
+                model,
+                "",
+                "",
+                "",
+                "",
+                "",
+                sure,
+                "",
+                damaged,
+                &damage,
+                &path_bytes,
+            ])?;
         }
         for (place, prediction) in shown.predictions.iter().enumerate() {
             self.row([
-                shown.path,
-                shown.model,
+                path,
+                model,
                 &(place + 1).to_string(),
                 &prediction.index.to_string(),
                 prediction.id.as_deref().unwrap_or_default(),
@@ -62,13 +83,31 @@ impl<W: Write> Writer for CsvRows<W> {
                 &prediction.probability.to_string(),
                 sure,
                 "",
+                damaged,
+                &damage,
+                &path_bytes,
             ])?;
         }
         self.out.flush()
     }
 
-    fn failure(&mut self, path: &str, error: &str) -> io::Result<()> {
-        self.row([path, "", "", "", "", "", "", "", error])?;
+    fn failure(&mut self, image: Named<'_>, problem: Problem<'_>) -> io::Result<()> {
+        let path_bytes = image.path_bytes().unwrap_or_default();
+        let error = problem.error;
+        self.row([
+            image.path,
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            error,
+            "",
+            "",
+            &path_bytes,
+        ])?;
         self.out.flush()
     }
 }

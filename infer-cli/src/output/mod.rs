@@ -6,6 +6,9 @@ mod table;
 
 use std::io::{self, Write};
 
+use std::path::Path;
+
+use image_data::decode::Damage;
 use inference::Prediction;
 use inference::stream::Outcome;
 
@@ -19,7 +22,7 @@ use crate::args::AnswerArgs;
 #[derive(Clone, Debug)]
 pub struct Shown<'a> {
     /// The image.
-    pub path: &'a str,
+    pub image: Named<'a>,
     /// The model's name.
     pub model: &'a str,
     /// The classes left after `--threshold`, best first.
@@ -28,16 +31,52 @@ pub struct Shown<'a> {
     pub best: Option<&'a Prediction>,
     /// Whether the best class reaches `--abstain`; none without the option.
     pub sure: Option<bool>,
+    /// What the decoder had to work around.
+    pub damage: Option<&'a Damage>,
+}
+
+/// What an image is called.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// As text, in which what is not UTF-8 is replaced.
+    pub path: &'a str,
+    /// The file itself, when there is one.
+    pub file: Option<&'a Path>,
+}
+
+impl<'a> Named<'a> {
+    /// An image without a file of its own.
+    pub fn text(path: &'a str) -> Self {
+        Self { path, file: None }
+    }
+
+    /// The path's bytes in base64, when the text alone does not tell it from others.
+    pub fn path_bytes(&self) -> Option<String> {
+        use base64::Engine;
+        let file = self.file.filter(|file| file.to_str().is_none())?;
+        let bytes = file.as_os_str().as_encoded_bytes();
+        Some(base64::engine::general_purpose::STANDARD.encode(bytes))
+    }
+}
+
+/// Why an image has no answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Problem<'a> {
+    /// What was expected and what was got.
+    pub error: &'a str,
+    /// A stable name for programs, where there is one.
+    pub code: Option<&'static str>,
 }
 
 impl<'a> Shown<'a> {
     /// Applies the threshold and the abstention.
-    pub fn new(path: &'a str, model: &'a str, outcome: &'a Outcome, args: &AnswerArgs) -> Self {
+    pub fn new(image: Named<'a>, model: &'a str, outcome: &'a Outcome, args: &AnswerArgs) -> Self {
         let threshold = args.threshold.unwrap_or(0.0);
         let best = outcome.predictions.first();
         Self {
-            path,
+            image,
             model,
+            damage: outcome.damage.as_ref(),
             predictions: outcome
                 .predictions
                 .iter()
@@ -63,7 +102,7 @@ pub trait Writer {
     ///
     /// # Errors
     /// When the output is closed.
-    fn failure(&mut self, path: &str, error: &str) -> io::Result<()>;
+    fn failure(&mut self, image: Named<'_>, problem: Problem<'_>) -> io::Result<()>;
 }
 
 /// The writer that the options ask for, onto `out`.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar;
 
-use super::{Shown, Writer};
+use super::{Named, Problem, Shown, Writer};
 use crate::report::printable;
 
 /// Columns of a bar at 100 %.
@@ -50,7 +50,7 @@ impl<W: Write> Table<W> {
 
 impl<W: Write> Writer for Table<W> {
     fn answer(&mut self, shown: &Shown<'_>) -> io::Result<()> {
-        self.title(shown.path)?;
+        self.title(shown.image.path)?;
         if let (Some(false), Some(best)) = (shown.sure, shown.best) {
             let percent = best.probability * 100.0;
             writeln!(
@@ -86,7 +86,7 @@ impl<W: Write> Writer for Table<W> {
         self.out.flush()
     }
 
-    fn failure(&mut self, _path: &str, _error: &str) -> io::Result<()> {
+    fn failure(&mut self, _image: Named<'_>, _problem: Problem<'_>) -> io::Result<()> {
         Ok(())
     }
 }
@@ -149,8 +149,9 @@ mod tests {
     fn columns_line_up_whatever_the_script() {
         let (a, b) = (prediction("虎", 0.5), prediction("tabby cat", 0.25));
         let shown = Shown {
-            path: "p",
+            image: Named::text("p"),
             model: "m",
+            damage: None,
             predictions: vec![&a, &b],
             best: Some(&a),
             sure: None,

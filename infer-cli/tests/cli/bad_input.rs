@@ -117,6 +117,14 @@ fn bad_models_are_one_line_and_code_3() {
 }
 
 #[test]
+fn a_cause_is_told_once() {
+    let bench = Bench::new();
+    let (_, _, err) = bench.outcome(&["red.ppm", "--manifest", "missing.yaml"]);
+    assert_eq!(err.matches("missing.yaml").count(), 1, "{err}");
+    assert_eq!(err.matches("No such file").count(), 1, "{err}");
+}
+
+#[test]
 fn wrong_usage_is_code_2() {
     let bench = Bench::new();
     for arguments in [
