@@ -156,6 +156,9 @@ pub struct Outcome {
     pub preprocess_time: Duration,
 }
 
+/// More threads than this decode no faster, and each holds a picture.
+const MAX_DECODE_THREADS: usize = 256;
+
 struct Prepared {
     input: Vec<f32>,
     /// The picture itself, for networks that take pictures.
@@ -255,7 +258,8 @@ impl Classifier {
         let workers = match options.decode_threads {
             0 => self.model().threads.max(1),
             n => n,
-        };
+        }
+        .min(MAX_DECODE_THREADS);
         let window = 2 * batch + workers;
         let shared = Shared {
             sources: Mutex::new((sources.into_iter(), 0)),
@@ -266,35 +270,38 @@ impl Classifier {
             moved: Condvar::new(),
         };
         let (sender, receiver) = mpsc::channel::<(usize, Item)>();
+        let mut runner = Runner {
+            classifier: self,
+            options,
+            waiting: BTreeMap::new(),
+            next: 0,
+        };
         thread::scope(|scope| {
-            for _ in 0..workers {
-                let sender = sender.clone();
-                let shared = &shared;
-                scope.spawn(move || {
-                    while let Some((index, source)) = shared.take(&options.cancel) {
-                        let name = source.name();
-                        let path = match &source {
-                            Source::File(path) => Some(path.clone()),
-                            _ => None,
-                        };
-                        let result = self.prepare(source, options);
-                        let item = Item { name, path, result };
-                        if sender.send((index, item)).is_err() {
-                            break;
-                        }
+            let work = |sender: mpsc::Sender<(usize, Item)>| {
+                while let Some((index, source)) = shared.take(&options.cancel) {
+                    let item = self.item(source, options);
+                    if sender.send((index, item)).is_err() {
+                        break;
                     }
-                });
-            }
-            drop(sender);
-            let mut runner = Runner {
-                classifier: self,
-                options,
-                waiting: BTreeMap::new(),
-                next: 0,
+                }
             };
-            let result = runner.run(&receiver, batch, &mut on_answer, |emitted| {
-                shared.allow(emitted + window);
-            });
+            let work = &work;
+            // A thread that cannot be had makes this slower, not wrong.
+            let started = (0..workers)
+                .map_while(|_| {
+                    let sender = sender.clone();
+                    let worker = thread::Builder::new();
+                    worker.spawn_scoped(scope, move || work(sender)).ok()
+                })
+                .count();
+            drop(sender);
+            let result = if started == 0 {
+                self.alone(&shared, &mut runner, &mut on_answer)
+            } else {
+                runner.run(&receiver, batch, &mut on_answer, |emitted| {
+                    shared.allow(emitted + window);
+                })
+            };
             shared.close();
             result
         })
@@ -326,6 +333,35 @@ impl Classifier {
             decode_time: Duration::ZERO,
             preprocess_time: start.elapsed(),
         })
+    }
+
+    /// One image after the other on this thread, where no other can be had.
+    fn alone<I: Iterator<Item = Source>>(
+        &self,
+        shared: &Shared<I>,
+        runner: &mut Runner<'_>,
+        on_answer: &mut impl FnMut(Answer) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let options = runner.options;
+        while let Some((index, source)) = shared.take(&options.cancel) {
+            let item = self.item(source, options);
+            if runner.answer(vec![item], on_answer)?.is_break() {
+                return Ok(());
+            }
+            shared.allow(index + 2);
+        }
+        options.cancel.check()
+    }
+
+    /// A source prepared, with what it is called.
+    fn item(&self, source: Source, options: &StreamOptions) -> Item {
+        let name = source.name();
+        let path = match &source {
+            Source::File(path) => Some(path.clone()),
+            _ => None,
+        };
+        let result = self.prepare(source, options);
+        Item { name, path, result }
     }
 
     fn prepare(&self, source: Source, options: &StreamOptions) -> Result<Prepared, Failure> {
