@@ -8,6 +8,7 @@
 //! | [`sources`] | arguments, folders, globs, lists and stdin become images to classify |
 //! | [`output`] | answers as table, JSON lines or CSV |
 //! | [`metrics`] | accuracy, confusion, calibration: numbers only, no files |
+//! | [`remedy`] | what a person at a terminal can do about an error |
 //! | [`serve`] | the HTTP service |
 
 pub mod args;
@@ -18,6 +19,7 @@ pub mod metrics;
 pub mod model;
 pub mod output;
 pub mod picture;
+pub mod remedy;
 pub mod report;
 pub mod serve;
 pub mod sources;

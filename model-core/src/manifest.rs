@@ -16,7 +16,10 @@ use crate::scores;
 pub const MANIFEST_KEY: &str = "resnet50_toolkit.manifest";
 
 /// The version this code writes and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+///
+/// Version 2 calls TensorFlow's EfficientNet-Lite0 `tf_efficientnet_lite0`; version 1 knew only that one and called it
+/// `efficientnet_lite0`, which is another network now.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A model's description of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -240,8 +243,7 @@ impl Manifest {
     /// [`ManifestError`] when it does not parse or a value is out of range.
     pub fn from_json(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = serde_json::from_str(text)?;
-        manifest.validate()?;
-        Ok(manifest)
+        manifest.checked()
     }
 
     /// The JSON form, on one line, keys in declaration order: the same record gives the same bytes.
@@ -258,8 +260,7 @@ impl Manifest {
     /// As [`Manifest::from_json`].
     pub fn from_yaml(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = serde_yaml::from_str(text)?;
-        manifest.validate()?;
-        Ok(manifest)
+        manifest.checked()
     }
 
     /// The YAML form.
@@ -280,6 +281,16 @@ impl Manifest {
             source,
         })?;
         Self::from_yaml(&text)
+    }
+
+    /// In the newest format, and with every value checked.
+    fn checked(mut self) -> Result<Self, ManifestError> {
+        self.validate()?;
+        if self.format_version == 1 && self.arch == "efficientnet_lite0" {
+            self.arch.insert_str(0, "tf_");
+        }
+        self.format_version = FORMAT_VERSION;
+        Ok(self)
     }
 
     /// How the scores of a network with `outputs` numbers an image are to be read.
@@ -402,6 +413,18 @@ mod tests {
     }
 
     #[test]
+    fn version_1_called_tensorflows_lite0_by_what_is_another_network_now() {
+        let mut manifest = sample();
+        manifest.arch = "efficientnet_lite0".to_owned();
+        let new = Manifest::from_json(&manifest.to_json().unwrap()).unwrap();
+        assert_eq!(new.arch, "efficientnet_lite0");
+        manifest.format_version = 1;
+        let old = Manifest::from_json(&manifest.to_json().unwrap()).unwrap();
+        assert_eq!(old.arch, "tf_efficientnet_lite0");
+        assert_eq!(old.format_version, FORMAT_VERSION);
+    }
+
+    #[test]
     fn a_misspelt_key_is_an_error_that_names_it() {
         let json = sample()
             .to_json()
@@ -454,7 +477,7 @@ mod tests {
                 .starts_with("manifest.temperature")
         );
         manifest = sample();
-        manifest.format_version = 2;
+        manifest.format_version = FORMAT_VERSION + 1;
         assert!(
             manifest
                 .validate()

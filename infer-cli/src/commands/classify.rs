@@ -123,7 +123,7 @@ impl Session<'_> {
         }
         let shown = Shown::new(
             &answer.name,
-            &self.classifier.model().name,
+            self.classifier.model(),
             outcome,
             &self.args.answer,
         );
@@ -223,7 +223,7 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
         decode_time: std::time::Duration::ZERO,
         preprocess_time: std::time::Duration::ZERO,
     };
-    let shown = Shown::new(&name, &classifier.model().name, &outcome, &args.answer);
+    let shown = Shown::new(&name, classifier.model(), &outcome, &args.answer);
     writer(&args.answer, false, anstream::stdout().lock()).answer(&shown)?;
     let options = ExplainOptions::default();
     let method = args.answer.explain_method;

@@ -1,12 +1,13 @@
 //! Comma-separated values (RFC 4180): one row a class shown, one row with `error` for an image that failed.
 //!
-//! Columns: `path,model,rank,index,id,label,probability,sure,error`.
+//! Columns: `path,model,rank,index,id,label,probability,sure,error,present`. `present` is `true` or `false` for binary and
+//! multi-label answers, and empty where exactly one class is right.
 
 use std::io::{self, Write};
 
 use super::{Shown, Writer};
 
-const HEADER: [&str; 9] = [
+const HEADER: [&str; 10] = [
     "path",
     "model",
     "rank",
@@ -16,6 +17,7 @@ const HEADER: [&str; 9] = [
     "probability",
     "sure",
     "error",
+    "present",
 ];
 
 /// Writes rows, the header first.
@@ -33,7 +35,7 @@ impl<W: Write> CsvRows<W> {
         }
     }
 
-    fn row(&mut self, row: [&str; 9]) -> io::Result<()> {
+    fn row(&mut self, row: [&str; 10]) -> io::Result<()> {
         if !self.started {
             self.started = true;
             self.out.write_record(HEADER)?;
@@ -49,7 +51,7 @@ impl<W: Write> Writer for CsvRows<W> {
             .sure
             .map_or("", |sure| if sure { "true" } else { "false" });
         if shown.predictions.is_empty() {
-            self.row([shown.path, shown.model, "", "", "", "", "", sure, ""])?;
+            self.row([shown.path, shown.model, "", "", "", "", "", sure, "", ""])?;
         }
         for (place, prediction) in shown.predictions.iter().enumerate() {
             self.row([
@@ -62,13 +64,18 @@ impl<W: Write> Writer for CsvRows<W> {
                 &prediction.probability.to_string(),
                 sure,
                 "",
+                match prediction.present {
+                    None => "",
+                    Some(true) => "true",
+                    Some(false) => "false",
+                },
             ])?;
         }
         self.out.flush()
     }
 
     fn failure(&mut self, path: &str, error: &str) -> io::Result<()> {
-        self.row([path, "", "", "", "", "", "", "", error])?;
+        self.row([path, "", "", "", "", "", "", "", error, ""])?;
         self.out.flush()
     }
 }

@@ -5,11 +5,13 @@
 //! {"schema":1,"path":"broken.jpg","error":"..."}
 //! ```
 //!
-//! `sure` (true or false) is there with `--abstain`. `id` is null for a class without one.
+//! `sure` (true or false) is there with `--abstain`. `id` is null for a class without one. Models whose classes do not
+//! exclude each other add `"answers":"binary"` or `"answers":"multi_label"`, `"threshold"`, and `"present"` to each
+//! prediction; their scores need not sum to 1.
 
 use std::io::{self, Write};
 
-use inference::Prediction;
+use inference::{Answers, Prediction};
 use serde::Serialize;
 
 use super::{Shown, Writer};
@@ -29,6 +31,10 @@ struct Answer<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sure: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<Answers>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f32>,
     predictions: &'a [&'a Prediction],
 }
 
@@ -73,6 +79,8 @@ fn answer<'a>(shown: &'a Shown<'a>) -> Answer<'a> {
         path: shown.path,
         model: shown.model,
         sure: shown.sure,
+        answers: shown.independent.map(|(answers, _)| answers),
+        threshold: shown.independent.map(|(_, threshold)| threshold),
         predictions: &shown.predictions,
     }
 }

@@ -6,7 +6,7 @@ mod table;
 
 use std::io::{self, Write};
 
-use inference::Prediction;
+use inference::{Answers, ModelInfo, Prediction};
 use inference::stream::Outcome;
 
 pub use csv_rows::CsvRows;
@@ -28,16 +28,24 @@ pub struct Shown<'a> {
     pub best: Option<&'a Prediction>,
     /// Whether the best class reaches `--abstain`; none without the option.
     pub sure: Option<bool>,
+    /// For classes that do not exclude each other: which kind of answer, and the score from which a class is present.
+    pub independent: Option<(Answers, f32)>,
 }
 
 impl<'a> Shown<'a> {
     /// Applies the threshold and the abstention.
-    pub fn new(path: &'a str, model: &'a str, outcome: &'a Outcome, args: &AnswerArgs) -> Self {
+    pub fn new(path: &'a str, model: &'a ModelInfo, outcome: &'a Outcome, args: &AnswerArgs) -> Self {
         let threshold = args.threshold.unwrap_or(0.0);
         let best = outcome.predictions.first();
         Self {
             path,
-            model,
+            model: &model.name,
+            independent: match model.answers {
+                Answers::SingleLabel => None,
+                kind @ (Answers::Binary | Answers::MultiLabel) => {
+                    Some((kind, model.manifest.threshold))
+                }
+            },
             predictions: outcome
                 .predictions
                 .iter()

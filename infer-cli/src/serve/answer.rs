@@ -171,7 +171,7 @@ fn work(state: &State, query: &Query, bytes: &[u8]) -> Reply {
     match outcome(state, &image, query.top_k) {
         Ok(outcome) => {
             let args = AnswerArgs::default();
-            let shown = Shown::new(&query.name, &state.classifier.model().name, &outcome, &args);
+            let shown = Shown::new(&query.name, state.classifier.model(), &outcome, &args);
             match answer_object(&shown) {
                 Ok(text) => reply(StatusCode::OK, JSON, text + "\n"),
                 Err(error) => failure(

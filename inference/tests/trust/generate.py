@@ -50,7 +50,8 @@ class Net:
         return name
 
     def random(self, *shape, scale=0.5):
-        return self.const(self.rng.uniform(-scale, scale, shape))
+        # A few bits each, so that the archive stays small.
+        return self.const(np.round(self.rng.uniform(-scale, scale, shape) * 64) / 64)
 
     def op(self, kind, *args, outputs=1, domain="", **attributes):
         names = [self.fresh() for _ in range(outputs)]

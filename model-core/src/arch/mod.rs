@@ -7,7 +7,7 @@ mod efficientnet;
 mod graph;
 mod resnet;
 
-pub use efficientnet::EfficientNetLite;
+pub use efficientnet::{EfficientNetLite, Origin};
 pub use graph::{
     BatchNorm, Conv, Graph, Linear, Node, Op, Padding, Shape, TensorKind, TensorSpec, window_count,
 };
@@ -97,8 +97,11 @@ const ENTRIES: &[Entry] = &[
     ("cifar_resnet32", 32, || Family::ResNet(ResNet::cifar(5))),
     ("cifar_resnet44", 32, || Family::ResNet(ResNet::cifar(7))),
     ("cifar_resnet56", 32, || Family::ResNet(ResNet::cifar(9))),
+    ("tf_efficientnet_lite0", 224, || {
+        Family::EfficientNetLite(EfficientNetLite::lite0(Origin::TensorFlow))
+    }),
     ("efficientnet_lite0", 224, || {
-        Family::EfficientNetLite(EfficientNetLite::lite0())
+        Family::EfficientNetLite(EfficientNetLite::lite0(Origin::Torch))
     }),
     ("resnet_tiny", 32, || Family::ResNet(tiny())),
 ];
