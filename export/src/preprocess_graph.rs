@@ -363,7 +363,9 @@ fn largest_levels(p: &Preprocessing, outside: &[f32], inside: &[f32]) -> f64 {
         return f64::INFINITY;
     }
     let plane = outside.len() / 3;
-    let planes = outside.chunks(plane.max(1)).zip(inside.chunks(plane.max(1)));
+    let planes = outside
+        .chunks(plane.max(1))
+        .zip(inside.chunks(plane.max(1)));
     planes
         .enumerate()
         .map(|(place, (outside, inside))| {

@@ -129,7 +129,11 @@ fn check_side_files(target: &Path, side_files: &[(&'static str, String)]) -> Res
         let path = target.with_file_name(name);
         path.exists() && std::fs::read(&path).map_or(true, |bytes| bytes != text.as_bytes())
     };
-    let others: Vec<&str> = side_files.iter().filter(other).map(|(name, _)| *name).collect();
+    let others: Vec<&str> = side_files
+        .iter()
+        .filter(other)
+        .map(|(name, _)| *name)
+        .collect();
     if others.is_empty() {
         return Ok(());
     }
@@ -245,8 +249,7 @@ fn prove(
         inputs,
         logits: answers,
     }];
-    let from_trainer =
-        proof::trainer_answers(checkpoint, [height, width], manifest.labels.len())?;
+    let from_trainer = proof::trainer_answers(checkpoint, [height, width], manifest.labels.len())?;
     let given = args
         .reference_logits
         .as_deref()

@@ -500,7 +500,12 @@ fn output(text: &str) -> Result<Output, String> {
     Output::ALL
         .into_iter()
         .find(|output| output.name() == text)
-        .ok_or_else(|| format!("expected one of {}", Output::ALL.map(Output::name).join(", ")))
+        .ok_or_else(|| {
+            format!(
+                "expected one of {}",
+                Output::ALL.map(Output::name).join(", ")
+            )
+        })
 }
 
 #[cfg(test)]

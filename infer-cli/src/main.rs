@@ -33,7 +33,8 @@ fn main() -> ExitCode {
         Err(error) => {
             let exit = Exit::of(&error);
             if exit != Exit::Interrupted {
-                let advice = remedy::advice(&error).map_or(String::new(), |advice| format!("; {advice}"));
+                let advice =
+                    remedy::advice(&error).map_or(String::new(), |advice| format!("; {advice}"));
                 report::error(&format!("{error:#}{advice}"));
             }
             exit.into()

@@ -112,7 +112,11 @@ struct End<'a> {
 
 impl<'a> End<'a> {
     /// Walks back from the output: (softmax), linear layer, (flatten), pooling.
-    fn find(graph: &'a GraphProto, index: &GraphIndex<'a>, output: &'a str) -> Result<Self, String> {
+    fn find(
+        graph: &'a GraphProto,
+        index: &GraphIndex<'a>,
+        output: &'a str,
+    ) -> Result<Self, String> {
         let steps = graph.node.len();
         let linear = skip(index, steps, output, &["Softmax", "Sigmoid", "Add"])?;
         let by_class = match linear.op_type.as_str() {

@@ -123,9 +123,12 @@ impl Classifier {
         };
         let library = options.onnxruntime_lib.as_deref();
         let mut opened = engine::open(options.engine, &network, library)?;
-        let settled = match metadata::settle_output(&mut resolved, &facts, &*opened.engine, options) {
+        let settled = match metadata::settle_output(&mut resolved, &facts, &*opened.engine, options)
+        {
             // What loads may still fail on its first image.
-            Err(error) if options.engine == EngineKind::Auto && opened.kind == EngineKind::Tract => {
+            Err(error)
+                if options.engine == EngineKind::Auto && opened.kind == EngineKind::Tract =>
+            {
                 opened = engine::fall_back(&network, library, error)?;
                 metadata::settle_output(&mut resolved, &facts, &*opened.engine, options)
             }
@@ -190,8 +193,6 @@ pub(crate) fn check_labels(manifest: &Manifest, outputs: usize, model: &str) -> 
     Err(Error::model_problem(
         model,
         ModelProblem::Labels,
-        format!(
-            "the network gives {outputs} numbers an image but there are {labels} labels{hint}"
-        ),
+        format!("the network gives {outputs} numbers an image but there are {labels} labels{hint}"),
     ))
 }

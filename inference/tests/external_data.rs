@@ -49,7 +49,9 @@ fn a_file_beside_the_model_is_read() {
     // Some tensors are large enough to stay in the file, others are not.
     let mut model = convolutions();
     let values = |count: usize| -> Vec<f32> {
-        (0..count).map(|i| ((i * 7 % 11) as f32 - 5.0) / 20.0).collect()
+        (0..count)
+            .map(|i| ((i * 7 % 11) as f32 - 5.0) / 20.0)
+            .collect()
     };
     let initializers = &mut model.graph.as_mut().unwrap().initializer;
     initializers[0] = TensorProto::floats("w1", &[16, 3, 3, 3], &values(432));
@@ -95,11 +97,17 @@ fn no_path_leads_out_and_no_size_beyond() {
         change(&mut model.graph.as_mut().unwrap().initializer[0]);
         std::fs::write(&path, described(&model)).unwrap();
         let error = open(&path).unwrap_err();
-        assert!(error.is_model() && error.to_string().contains(expected), "{error}");
+        assert!(
+            error.is_model() && error.to_string().contains(expected),
+            "{error}"
+        );
     };
     let at = |key: &'static str, value: String| {
         move |tensor: &mut TensorProto| {
-            let place = tensor.external_data.iter_mut().find(|entry| entry.key == key);
+            let place = tensor
+                .external_data
+                .iter_mut()
+                .find(|entry| entry.key == key);
             place.unwrap().value.clone_from(&value);
         }
     };

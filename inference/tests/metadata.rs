@@ -191,5 +191,8 @@ fn a_config_of_something_else_does_not_stop_a_model_that_is_described_otherwise(
     options.overrides.crop = Some([16, 16]);
     let classifier = Classifier::open(&path, &options).unwrap();
     let notes = &classifier.model().notes;
-    assert!(notes.iter().any(|note| note.contains("config.json")), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.contains("config.json")),
+        "{notes:?}"
+    );
 }

@@ -446,9 +446,15 @@ mod tests {
         };
         let mut manifest = sample();
         let e = std::f32::consts::E;
-        near(manifest.scores(&[0.0, 1.0]), &[1.0 / (1.0 + e), e / (1.0 + e)]);
+        near(
+            manifest.scores(&[0.0, 1.0]),
+            &[1.0 / (1.0 + e), e / (1.0 + e)],
+        );
         manifest.output = Output::LogProbabilities;
-        near(manifest.scores(&[0.25f32.ln(), 0.75f32.ln()]), &[0.25, 0.75]);
+        near(
+            manifest.scores(&[0.25f32.ln(), 0.75f32.ln()]),
+            &[0.25, 0.75],
+        );
         manifest.output = Output::Probabilities;
         near(manifest.scores(&[0.25, 0.75]), &[0.25, 0.75]);
         manifest.output = Output::SigmoidScores;
@@ -458,11 +464,20 @@ mod tests {
         near(manifest.scores(&[0.9]), &[0.1, 0.9]);
         assert_eq!(manifest.answers(1), Answers::Binary);
         manifest.output = Output::SigmoidLogits;
-        near(manifest.scores(&[0.0, 2.0]), &[0.5, 1.0 / (1.0 + (-2.0f32).exp())]);
+        near(
+            manifest.scores(&[0.0, 2.0]),
+            &[0.5, 1.0 / (1.0 + (-2.0f32).exp())],
+        );
         manifest.temperature = 2.0;
-        near(manifest.scores(&[0.0, 2.0]), &[0.5, 1.0 / (1.0 + (-1.0f32).exp())]);
+        near(
+            manifest.scores(&[0.0, 2.0]),
+            &[0.5, 1.0 / (1.0 + (-1.0f32).exp())],
+        );
         manifest.output = Output::SigmoidScores;
-        near(manifest.scores(&[0.5, 1.0 / (1.0 + (-2.0f32).exp())]), &[0.5, 1.0 / (1.0 + (-1.0f32).exp())]);
+        near(
+            manifest.scores(&[0.5, 1.0 / (1.0 + (-2.0f32).exp())]),
+            &[0.5, 1.0 / (1.0 + (-1.0f32).exp())],
+        );
     }
 
     #[test]

@@ -146,24 +146,39 @@ pub fn reference_logits(path: &Path, size: [usize; 2], num_classes: usize) -> Re
         let problem = || format!("{}, array '{name}'", path.display());
         let array = file.by_name(name).with_context(problem)?;
         let array = array.with_context(|| {
-            format!("{} has no array '{name}'; expected 'input' and 'logits'", path.display())
+            format!(
+                "{} has no array '{name}'; expected 'input' and 'logits'",
+                path.display()
+            )
         })?;
         if array.order() != npyz::Order::C {
-            bail!("{}: expected rows one after the other (C order), got Fortran order", problem());
+            bail!(
+                "{}: expected rows one after the other (C order), got Fortran order",
+                problem()
+            );
         }
         let shape: Vec<usize> = array.shape().iter().map(|dim| *dim as usize).collect();
-        let numbers = shape.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim));
+        let numbers = shape
+            .iter()
+            .try_fold(1usize, |count, dim| count.checked_mul(*dim));
         if numbers.is_none_or(|count| count > MAX_REFERENCE_NUMBERS) {
-            bail!("{}: expected at most {MAX_REFERENCE_NUMBERS} numbers, got {shape:?}", problem());
+            bail!(
+                "{}: expected at most {MAX_REFERENCE_NUMBERS} numbers, got {shape:?}",
+                problem()
+            );
         }
         let data = match array.try_data::<f32>() {
-            Ok(data) => data.collect::<std::io::Result<Vec<f32>>>().with_context(problem)?,
+            Ok(data) => data
+                .collect::<std::io::Result<Vec<f32>>>()
+                .with_context(problem)?,
             Err(array) => {
                 let wide = array
                     .try_data::<f64>()
                     .map_err(|_| anyhow::anyhow!("{}: expected float32 or float64", problem()))?;
                 let narrow = wide.map(|value| value.map(|value| value as f32));
-                narrow.collect::<std::io::Result<Vec<f32>>>().with_context(problem)?
+                narrow
+                    .collect::<std::io::Result<Vec<f32>>>()
+                    .with_context(problem)?
             }
         };
         Ok((shape, data))
@@ -183,7 +198,10 @@ fn expected(
     num_classes: usize,
 ) -> Result<Expected> {
     let count = input_shape.first().copied().unwrap_or(0);
-    if count == 0 || input_shape != [count, 3, height, width] || logits_shape != [count, num_classes] {
+    if count == 0
+        || input_shape != [count, 3, height, width]
+        || logits_shape != [count, num_classes]
+    {
         bail!(
             "{}: expected input [N, 3, {height}, {width}] and logits [N, {num_classes}], got {input_shape:?} and \
              {logits_shape:?}",

@@ -6,8 +6,8 @@ mod table;
 
 use std::io::{self, Write};
 
-use inference::{Answers, ModelInfo, Prediction};
 use inference::stream::Outcome;
+use inference::{Answers, ModelInfo, Prediction};
 
 pub use csv_rows::CsvRows;
 pub use json_lines::{JsonLines, SCHEMA, answer_object, failure_object};
@@ -34,7 +34,12 @@ pub struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     /// Applies the threshold and the abstention.
-    pub fn new(path: &'a str, model: &'a ModelInfo, outcome: &'a Outcome, args: &AnswerArgs) -> Self {
+    pub fn new(
+        path: &'a str,
+        model: &'a ModelInfo,
+        outcome: &'a Outcome,
+        args: &AnswerArgs,
+    ) -> Self {
         let threshold = args.threshold.unwrap_or(0.0);
         let best = outcome.predictions.first();
         Self {

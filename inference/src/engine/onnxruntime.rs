@@ -145,7 +145,9 @@ fn with_output(source: &NetworkSource<'_>) -> Result<Vec<u8>, String> {
         return whole(source.file);
     }
     if source.file.path_of_several().is_some() {
-        return Err(format!("'{wanted}' is no output of the network, and its tensors lie in other files"));
+        return Err(format!(
+            "'{wanted}' is no output of the network, and its tensors lie in other files"
+        ));
     }
     let mut model = onnx::parse(&whole(source.file)?).map_err(|error| error.to_string())?;
     if let Some(graph) = &mut model.graph {

@@ -79,7 +79,9 @@ pub(crate) fn fall_back(
     match onnxruntime(source, library) {
         Ok(mut opened) => {
             opened.detail = Some(error.to_string());
-            opened.notes.push(format!("run by ONNX Runtime, because {error}"));
+            opened
+                .notes
+                .push(format!("run by ONNX Runtime, because {error}"));
             Ok(opened)
         }
         Err(EngineError::Unavailable { .. }) => Err(EngineError::NoneFits {
@@ -125,10 +127,7 @@ fn tract(source: &NetworkSource<'_>, detail: Option<String>) -> Result<Opened, E
     })
 }
 
-fn onnxruntime(
-    source: &NetworkSource<'_>,
-    library: Option<&Path>,
-) -> Result<Opened, EngineError> {
+fn onnxruntime(source: &NetworkSource<'_>, library: Option<&Path>) -> Result<Opened, EngineError> {
     Ok(Opened {
         engine: Arc::new(OnnxRuntimeEngine::load(source, library)?),
         kind: EngineKind::OnnxRuntime,

@@ -63,7 +63,7 @@ pub(crate) fn choose(
     let mut candidates: Vec<Candidate<'_>> = graph
         .output
         .iter()
-        .filter_map(|output| candidate(index, output))
+        .filter_map(|output| candidate(index, output, graph.output.len() == 1))
         .collect();
     if candidates.is_empty() {
         return Err(NoOutput {
@@ -100,6 +100,7 @@ pub(crate) fn choose(
 fn candidate<'a>(
     index: &GraphIndex<'a>,
     output: &'a ValueInfoProto,
+    only: bool,
 ) -> Option<Candidate<'a>> {
     let (value, labels) = behind(index, output);
     if value == output.name {
@@ -114,7 +115,14 @@ fn candidate<'a>(
             return None;
         }
     }
-    let makes_no_scores = ["TopK", "ArgMax", "ArgMin", "NonMaxSuppression", "NonZero", "Shape"];
+    let makes_no_scores = [
+        "TopK",
+        "ArgMax",
+        "ArgMin",
+        "NonMaxSuppression",
+        "NonZero",
+        "Shape",
+    ];
     if index
         .producer(value)
         .is_some_and(|node| makes_no_scores.contains(&node.op_type.as_str()))
@@ -128,7 +136,7 @@ fn candidate<'a>(
         inner.copied().filter(|dim| *dim != Some(1)).collect()
     };
     let sides = dims.as_deref().map(inner);
-    if sides.as_ref().is_some_and(|sides| sides.len() > 1) {
+    if !only && sides.as_ref().is_some_and(|sides| sides.len() > 1) {
         return None;
     }
     Some(Candidate {
@@ -140,11 +148,11 @@ fn candidate<'a>(
 }
 
 /// The tensor behind an output: a `ZipMap` gives dictionaries made of it, and names the classes.
-fn behind<'a>(
-    index: &GraphIndex<'a>,
-    output: &'a ValueInfoProto,
-) -> (&'a str, Option<Vec<Label>>) {
-    let Some(node) = index.producer(&output.name).filter(|n| n.op_type == "ZipMap") else {
+fn behind<'a>(index: &GraphIndex<'a>, output: &'a ValueInfoProto) -> (&'a str, Option<Vec<Label>>) {
+    let Some(node) = index
+        .producer(&output.name)
+        .filter(|n| n.op_type == "ZipMap")
+    else {
         return (&output.name, None);
     };
     match node.input.first() {

@@ -52,8 +52,9 @@ pub(crate) fn ending(graph: &GraphProto, index: &GraphIndex<'_>, output: &str) -
                 name = first;
             }
             "Gemm" | "MatMul" | "Conv" | "QLinearConv" | "QLinearMatMul" | "QGemm"
-            | "MatMulInteger" | "ConvInteger" | "FusedMatMul" | "Einsum"
-            | "BatchNormalization" => return linear(clamped),
+            | "MatMulInteger" | "ConvInteger" | "FusedMatMul" | "Einsum" | "BatchNormalization" => {
+                return linear(clamped);
+            }
             "FusedGemm" | "FusedConv" => {
                 return match node.attribute("activation").and_then(|a| a.s.as_deref()) {
                     Some(b"Sigmoid" | b"HardSigmoid") => Ending::Sigmoid,
@@ -149,7 +150,12 @@ fn is_normalized_exp(index: &GraphIndex<'_>, node: &NodeProto) -> bool {
                     return node.input.first().is_some_and(|input| input == exp);
                 }
                 // Against a division by zero, or to the shape again.
-                Some(node) if matches!(node.op_type.as_str(), "Add" | "Max" | "Unsqueeze" | "Expand" | "Reciprocal") => {
+                Some(node)
+                    if matches!(
+                        node.op_type.as_str(),
+                        "Add" | "Max" | "Unsqueeze" | "Expand" | "Reciprocal"
+                    ) =>
+                {
                     match node.input.first() {
                         Some(first) => sum = first,
                         None => return false,
@@ -173,7 +179,10 @@ fn is_sigmoid(index: &GraphIndex<'_>, node: &NodeProto) -> bool {
     };
     made_by(index, denominator, "Add").is_some_and(|sum| {
         sum.input.iter().any(|name| index.number(name) == Some(1.0))
-            && sum.input.iter().any(|name| made_by(index, name, "Exp").is_some())
+            && sum
+                .input
+                .iter()
+                .any(|name| made_by(index, name, "Exp").is_some())
     })
 }
 

@@ -118,8 +118,11 @@ impl GraphFacts {
                 "node '{node}' asks for a tensor of {elements} numbers; expected at most {MAX_ELEMENTS}"
             )));
         }
-        let initializers: HashSet<&str> =
-            graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+        let initializers: HashSet<&str> = graph
+            .initializer
+            .iter()
+            .map(|tensor| tensor.name.as_str())
+            .collect();
         let inputs: Vec<&ValueInfoProto> = graph
             .input
             .iter()
@@ -169,11 +172,15 @@ impl GraphFacts {
             },
         )?;
         notes.extend(chosen.note);
-        let described = graph.output.iter().find(|output| output.name == chosen.name);
+        let described = graph
+            .output
+            .iter()
+            .find(|output| output.name == chosen.name);
         let classes = described.and_then(dimensions).and_then(|dims| {
             // [N, classes], [N, classes, 1, 1], or [classes].
             let own = dims.iter().skip(usize::from(dims.len() > 1));
-            own.copied().try_fold(1usize, |product, dim| product.checked_mul(dim?))
+            own.copied()
+                .try_fold(1usize, |product, dim| product.checked_mul(dim?))
         });
         Ok(Self {
             input: input.name.clone(),

@@ -69,9 +69,10 @@ pub(crate) fn decide(ending: &Ending, runs: &[Vec<f32>]) -> Decision {
         because,
     };
     match (ending, values) {
-        (Ending::Softmax, None | Some(Values::SumToOne)) => {
-            plain(Output::Probabilities, "the graph ends in Softmax, and two runs sum to 1")
-        }
+        (Ending::Softmax, None | Some(Values::SumToOne)) => plain(
+            Output::Probabilities,
+            "the graph ends in Softmax, and two runs sum to 1",
+        ),
         (Ending::Softmax, Some(Values::Unit)) => {
             let sum: f32 = runs.iter().flatten().sum::<f32>() / runs.len().max(1) as f32;
             doubtful(
@@ -79,23 +80,27 @@ pub(crate) fn decide(ending: &Ending, runs: &[Vec<f32>]) -> Decision {
                 format!("the graph ends in Softmax, but its outputs sum to {sum:.3}, not to 1"),
             )
         }
-        (Ending::LogSoftmax, None | Some(Values::LogsOfSumToOne)) => {
-            plain(Output::LogProbabilities, "the graph ends in the logarithm of a softmax")
-        }
+        (Ending::LogSoftmax, None | Some(Values::LogsOfSumToOne)) => plain(
+            Output::LogProbabilities,
+            "the graph ends in the logarithm of a softmax",
+        ),
         // One number between 0 and 1 sums to 1 only by being 1.
-        (Ending::Sigmoid, _) if outputs <= 1 => {
-            plain(Output::SigmoidScores, "the graph ends in a sigmoid over one number: a binary classifier")
-        }
-        (Ending::Sigmoid, None | Some(Values::Unit)) => {
-            plain(Output::SigmoidScores, "the graph ends in a sigmoid: each class has a score of its own")
-        }
+        (Ending::Sigmoid, _) if outputs <= 1 => plain(
+            Output::SigmoidScores,
+            "the graph ends in a sigmoid over one number: a binary classifier",
+        ),
+        (Ending::Sigmoid, None | Some(Values::Unit)) => plain(
+            Output::SigmoidScores,
+            "the graph ends in a sigmoid: each class has a score of its own",
+        ),
         (Ending::Softmax | Ending::LogSoftmax, Some(_)) => doubtful(
             Output::Logits,
             "the graph holds a softmax near its end, but two runs give no probabilities".to_owned(),
         ),
-        (_, Some(Values::SumToOne)) if outputs > 1 => {
-            plain(Output::Probabilities, "the outputs of two runs are at least 0 and sum to 1")
-        }
+        (_, Some(Values::SumToOne)) if outputs > 1 => plain(
+            Output::Probabilities,
+            "the outputs of two runs are at least 0 and sum to 1",
+        ),
         (_, Some(Values::LogsOfSumToOne)) if outputs > 1 => plain(
             Output::LogProbabilities,
             "the exponentials of two runs' outputs sum to 1",
@@ -107,11 +112,14 @@ pub(crate) fn decide(ending: &Ending, runs: &[Vec<f32>]) -> Decision {
         (Ending::Linear, _) => plain(Output::Logits, "the graph ends in a linear layer"),
         (Ending::Sigmoid, Some(_)) => doubtful(
             Output::Logits,
-            "the graph holds a sigmoid near its end, but two runs give values outside 0 to 1".to_owned(),
+            "the graph holds a sigmoid near its end, but two runs give values outside 0 to 1"
+                .to_owned(),
         ),
         (Ending::Other(op), Some(Values::Unit)) => doubtful(
             Output::SigmoidScores,
-            format!("the graph ends in {op}, and two runs give values from 0 to 1 that do not sum to 1"),
+            format!(
+                "the graph ends in {op}, and two runs give values from 0 to 1 that do not sum to 1"
+            ),
         ),
         (Ending::Other(op), _) => doubtful(Output::Logits, format!("the graph ends in {op}")),
     }
@@ -129,15 +137,27 @@ mod tests {
     fn structure_and_values_decide_together() {
         let of = |ending: Ending, values: &[f32]| decide(&ending, &two(values));
         let open = || Ending::Other("Clip".to_owned());
-        assert_eq!(of(Ending::Softmax, &[0.1, 0.9]).output, Output::Probabilities);
+        assert_eq!(
+            of(Ending::Softmax, &[0.1, 0.9]).output,
+            Output::Probabilities
+        );
         assert_eq!(of(open(), &[0.1, 0.9]).output, Output::Probabilities);
-        assert_eq!(of(Ending::Linear, &[0.1, 0.9]).output, Output::Probabilities);
+        assert_eq!(
+            of(Ending::Linear, &[0.1, 0.9]).output,
+            Output::Probabilities
+        );
         assert_eq!(of(Ending::Linear, &[0.1, 0.8]).output, Output::Logits);
         assert_eq!(of(Ending::Linear, &[0.1]).output, Output::SigmoidLogits);
-        assert_eq!(of(Ending::Sigmoid, &[0.1, 0.8]).output, Output::SigmoidScores);
+        assert_eq!(
+            of(Ending::Sigmoid, &[0.1, 0.8]).output,
+            Output::SigmoidScores
+        );
         assert_eq!(of(Ending::Sigmoid, &[1.0]).output, Output::SigmoidScores);
         let logs = [0.25f32.ln(), 0.75f32.ln()];
-        assert_eq!(of(Ending::LogSoftmax, &logs).output, Output::LogProbabilities);
+        assert_eq!(
+            of(Ending::LogSoftmax, &logs).output,
+            Output::LogProbabilities
+        );
         assert_eq!(of(open(), &logs).output, Output::LogProbabilities);
         assert!(of(Ending::Softmax, &[0.1, 0.2]).doubt.is_some());
         assert!(of(Ending::Softmax, &[3.0, 0.2]).doubt.is_some());

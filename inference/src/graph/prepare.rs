@@ -63,7 +63,11 @@ fn prune(graph: &mut GraphProto, output: &str) {
             let node = &graph.node[place];
             queue.extend(node.input.iter().map(String::as_str));
             // A body reads values of the graph around it.
-            for body in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+            for body in node
+                .attribute
+                .iter()
+                .flat_map(|a| a.g.iter().chain(&a.graphs))
+            {
                 queue.extend(body.node.iter().flat_map(|n| &n.input).map(String::as_str));
             }
         }
@@ -105,7 +109,9 @@ fn to_float32(graph: &mut GraphProto) {
             attribute.g.iter_mut().for_each(to_float32);
             attribute.graphs.iter_mut().for_each(to_float32);
             if matches!(attribute.name.as_str(), "to" | "dtype" | "output_dtype")
-                && attribute.i.is_some_and(|i| i32::try_from(i).is_ok_and(other_float))
+                && attribute
+                    .i
+                    .is_some_and(|i| i32::try_from(i).is_ok_and(other_float))
             {
                 attribute.i = Some(DataType::Float as i64);
             }
@@ -233,26 +239,36 @@ impl Writer<'_> {
     }
 
     /// A node whose output is called after `part`.
-    fn push(&mut self, op: &str, inputs: &[&str], part: &str, attributes: Vec<AttributeProto>) -> String {
+    fn push(
+        &mut self,
+        op: &str,
+        inputs: &[&str],
+        part: &str,
+        attributes: Vec<AttributeProto>,
+    ) -> String {
         let output = self.name(part);
-        self.nodes.push(NodeProto::new(op, &output, inputs, &[&output], attributes));
+        self.nodes
+            .push(NodeProto::new(op, &output, inputs, &[&output], attributes));
         output
     }
 
     fn last(&mut self, op: &str, inputs: &[&str], output: &str, attributes: Vec<AttributeProto>) {
         let name = self.node.name.clone();
-        self.nodes.push(NodeProto::new(op, &name, inputs, &[output], attributes));
+        self.nodes
+            .push(NodeProto::new(op, &name, inputs, &[output], attributes));
     }
 
     fn float(&mut self, part: &str, dims: &[usize], values: &[f32]) -> String {
         let name = self.name(part);
-        self.constants.push(TensorProto::floats(&name, dims, values));
+        self.constants
+            .push(TensorProto::floats(&name, dims, values));
         name
     }
 
     fn integers(&mut self, part: &str, values: &[i64]) -> String {
         let name = self.name(part);
-        self.constants.push(TensorProto::int64(&name, &[values.len()], values));
+        self.constants
+            .push(TensorProto::int64(&name, &[values.len()], values));
         name
     }
 
@@ -274,7 +290,10 @@ impl Writer<'_> {
         let plain: Vec<AttributeProto> = node
             .attribute
             .iter()
-            .filter(|a| !matches!(a.name.as_str(), "activation" | "activation_params") && !a.name.starts_with("activation_"))
+            .filter(|a| {
+                !matches!(a.name.as_str(), "activation" | "activation_params")
+                    && !a.name.starts_with("activation_")
+            })
             .cloned()
             .collect();
         let mut value = self.push(op, &inputs, "plain", plain);
@@ -302,7 +321,9 @@ impl Writer<'_> {
                 self.last("HardSigmoid", &[&value], output, both);
             }
             b"Clip" => {
-                let [low, high] = parameters[..] else { return None };
+                let [low, high] = parameters[..] else {
+                    return None;
+                };
                 let low = self.float("low", &[], &[low]);
                 let high = self.float("high", &[], &[high]);
                 self.last("Clip", &[&value, &low, &high], output, vec![]);
@@ -314,12 +335,19 @@ impl Writer<'_> {
 
     fn fused_mat_mul(&mut self, output: &str) -> Option<()> {
         let node = self.node;
-        let trivial = ["transBatchA", "transBatchB", "transA"].iter().all(|key| node.int(key, 0) == 0);
+        let trivial = ["transBatchA", "transBatchB", "transA"]
+            .iter()
+            .all(|key| node.int(key, 0) == 0);
         if !trivial || node.int("transB", 0) != 0 {
             return None;
         }
         let alpha = node.attribute("alpha").and_then(|a| a.f).unwrap_or(1.0);
-        let product = self.push("MatMul", &[self.node.input.first()?, self.node.input.get(1)?], "plain", vec![]);
+        let product = self.push(
+            "MatMul",
+            &[self.node.input.first()?, self.node.input.get(1)?],
+            "plain",
+            vec![],
+        );
         let alpha = self.float("alpha", &[], &[alpha]);
         self.last("Mul", &[&product, &alpha], output, vec![]);
         Some(())
@@ -327,8 +355,16 @@ impl Writer<'_> {
 
     /// `x * scale + bias`, one bias a channel (the first ONNX converters; Custom Vision writes it).
     fn image_scaler(&mut self, output: &str) -> Option<()> {
-        let scale = self.node.attribute("scale").and_then(|a| a.f).unwrap_or(1.0);
-        let bias = self.node.attribute("bias").map(|a| a.floats.clone()).unwrap_or_default();
+        let scale = self
+            .node
+            .attribute("scale")
+            .and_then(|a| a.f)
+            .unwrap_or(1.0);
+        let bias = self
+            .node
+            .attribute("bias")
+            .map(|a| a.floats.clone())
+            .unwrap_or_default();
         if bias.is_empty() {
             return None;
         }
@@ -342,7 +378,11 @@ impl Writer<'_> {
     /// Batch norm in training form, over the values at hand: weight standardization (timm's `StdConv2d`, NFNets).
     fn batch_norm_of_the_batch(&mut self, output: &str) -> Option<()> {
         let node = self.node;
-        let (x, scale, shift) = (self.input(0)?.to_owned(), self.input(1)?.to_owned(), self.input(2)?.to_owned());
+        let (x, scale, shift) = (
+            self.input(0)?.to_owned(),
+            self.input(1)?.to_owned(),
+            self.input(2)?.to_owned(),
+        );
         let epsilon = node.attribute("epsilon").and_then(|a| a.f).unwrap_or(1e-5);
         let shape = self.push("Shape", &[&x], "shape", vec![]);
         // [N, C, all positions]: whatever the rank, the mean is over axes 0 and 2.
@@ -370,15 +410,26 @@ impl Writer<'_> {
             let axes = self.integers(&format!("{part}.axes"), &[0, 2]);
             self.push("ReduceMean", &[value, &axes], part, vec![])
         } else {
-            self.push("ReduceMean", &[value], part, vec![AttributeProto::ints("axes", &[0, 2])])
+            self.push(
+                "ReduceMean",
+                &[value],
+                part,
+                vec![AttributeProto::ints("axes", &[0, 2])],
+            )
         }
     }
 
     /// Inputs `place`, `place + 1`, `place + 2` are a quantized value, its scale and its zero point.
     fn dequantized(&mut self, place: usize, part: &str) -> Option<String> {
-        let (value, scale) = (self.input(place)?.to_owned(), self.input(place + 1)?.to_owned());
+        let (value, scale) = (
+            self.input(place)?.to_owned(),
+            self.input(place + 1)?.to_owned(),
+        );
         let zero = self.input(place + 2).map(str::to_owned);
-        let inputs: Vec<&str> = [Some(value.as_str()), Some(scale.as_str()), zero.as_deref()].into_iter().flatten().collect();
+        let inputs: Vec<&str> = [Some(value.as_str()), Some(scale.as_str()), zero.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect();
         Some(self.push("DequantizeLinear", &inputs, part, vec![]))
     }
 
@@ -386,7 +437,10 @@ impl Writer<'_> {
     fn quantized(&mut self, value: &str, place: usize, output: &str) -> Option<()> {
         let scale = self.input(place)?.to_owned();
         let zero = self.input(place + 1).map(str::to_owned);
-        let inputs: Vec<&str> = [Some(value), Some(scale.as_str()), zero.as_deref()].into_iter().flatten().collect();
+        let inputs: Vec<&str> = [Some(value), Some(scale.as_str()), zero.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect();
         self.last("QuantizeLinear", &inputs, output, vec![]);
         Some(())
     }
@@ -427,11 +481,21 @@ impl Writer<'_> {
         let (b, zero) = (self.input(3)?.to_owned(), self.input(5)?.to_owned());
         // One scale a column of the product.
         let axis = AttributeProto::int("axis", i64::from(!transposed));
-        let b = self.push("DequantizeLinear", &[&b, &scales[1], &zero], "b", vec![axis]);
+        let b = self.push(
+            "DequantizeLinear",
+            &[&b, &scales[1], &zero],
+            "b",
+            vec![axis],
+        );
         let attributes = self.attributes(&["alpha", "transB"]);
         let mut value = self.push("Gemm", &[&a, &b], "product", attributes);
         if let Some(bias) = self.input(6).map(str::to_owned) {
-            let bias = self.push("Cast", &[&bias], "bias", vec![AttributeProto::int("to", DataType::Float as i64)]);
+            let bias = self.push(
+                "Cast",
+                &[&bias],
+                "bias",
+                vec![AttributeProto::int("to", DataType::Float as i64)],
+            );
             let scale = self.push("Mul", &[&scales[0], &scales[1]], "bias.scale", vec![]);
             let bias = self.push("Mul", &[&bias, &scale], "bias.float", vec![]);
             value = self.push("Add", &[&value, &bias], "float", vec![]);

@@ -8,11 +8,7 @@ use crate::error::ModelProblem;
 use crate::graph::{Element, GraphFacts};
 
 /// Corrects what can be corrected, with a note; the rest is an error that says what contradicts what.
-pub(super) fn check(
-    resolved: &mut Resolved,
-    facts: &GraphFacts,
-    model: &str,
-) -> Result<(), Error> {
+pub(super) fn check(resolved: &mut Resolved, facts: &GraphFacts, model: &str) -> Result<(), Error> {
     if facts.any_size() {
         // Layout, resize and crop in the manifest describe what happens inside the graph.
         let note = "the network resizes, crops and normalizes by itself";

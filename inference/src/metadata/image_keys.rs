@@ -17,7 +17,9 @@ pub(super) fn obey(
     overrides: &Overrides,
 ) -> Vec<String> {
     let mut notes = Vec::new();
-    let format = proto.metadata("Image.BitmapPixelFormat").unwrap_or_default();
+    let format = proto
+        .metadata("Image.BitmapPixelFormat")
+        .unwrap_or_default();
     let order = match format {
         _ if overrides.channels.is_some() => None,
         "Bgr8" | "Bgra8" => Some(ChannelOrder::Bgr),
@@ -30,8 +32,11 @@ pub(super) fn obey(
             "the file says Image.BitmapPixelFormat={format}: channels are fed in that order"
         ));
     }
-    let range = proto.metadata("Image.NominalPixelRange").unwrap_or_default();
-    let given = overrides.mean.is_some() || overrides.std.is_some() || overrides.pixel_max.is_some();
+    let range = proto
+        .metadata("Image.NominalPixelRange")
+        .unwrap_or_default();
+    let given =
+        overrides.mean.is_some() || overrides.std.is_some() || overrides.pixel_max.is_some();
     let numbers = match range {
         _ if described || given => None,
         "NominalRange_0_255" => Some((1.0, 0.0, 1.0)),
@@ -43,8 +48,17 @@ pub(super) fn obey(
     };
     if let Some((pixel_max, mean, std)) = numbers {
         let wanted = (pixel_max, [mean; 3], [std; 3]);
-        if (preprocessing.pixel_max, preprocessing.mean, preprocessing.std) != wanted {
-            (preprocessing.pixel_max, preprocessing.mean, preprocessing.std) = wanted;
+        if (
+            preprocessing.pixel_max,
+            preprocessing.mean,
+            preprocessing.std,
+        ) != wanted
+        {
+            (
+                preprocessing.pixel_max,
+                preprocessing.mean,
+                preprocessing.std,
+            ) = wanted;
             notes.push(format!(
                 "the file says Image.NominalPixelRange={range}: pixels are scaled to it, without mean and std"
             ));
@@ -74,7 +88,10 @@ mod tests {
             ("Image.NominalPixelRange", "NominalRange_0_255"),
         ];
         let (p, notes) = obeyed(&keys, &Overrides::default());
-        assert_eq!((p.channels, p.pixel_max, notes), (ChannelOrder::Bgr, 1.0, 2));
+        assert_eq!(
+            (p.channels, p.pixel_max, notes),
+            (ChannelOrder::Bgr, 1.0, 2)
+        );
         assert_eq!((p.mean, p.std), ([0.0; 3], [1.0; 3]));
         let by_hand = Overrides {
             channels: Some(ChannelOrder::Rgb),

@@ -163,7 +163,8 @@ impl Sidecars {
             return Ok(None);
         };
         let text = std::fs::read_to_string(&path);
-        text.map(Some).map_err(|source| Error::Read { path, source })
+        text.map(Some)
+            .map_err(|source| Error::Read { path, source })
     }
 }
 
@@ -238,7 +239,15 @@ fn find(
     };
     let (mut told, dialect) = told.unwrap_or((Told::default(), Dialect::Given));
     told.notes.append(&mut notes);
-    complete(told, dialect, proto, facts, model, sidecars, &options.overrides)
+    complete(
+        told,
+        dialect,
+        proto,
+        facts,
+        model,
+        sidecars,
+        &options.overrides,
+    )
 }
 
 /// Fills what a dialect left out from the preset and the side file `labels.txt`; what is still missing is an error.
@@ -261,7 +270,11 @@ fn complete(
                 "the file does not say how images are prepared for it (no manifest, no metadata of a known dialect){}",
                 unused.collect::<String>()
             );
-            return Err(Error::model_problem(model, ModelProblem::NoPreprocessing, reason));
+            return Err(Error::model_problem(
+                model,
+                ModelProblem::NoPreprocessing,
+                reason,
+            ));
         }
     };
     if let Some(layout) = facts.layout() {

@@ -5,11 +5,11 @@ use model_core::RgbImage;
 use model_core::manifest::Output;
 
 use super::Resolved;
+use crate::Options;
 use crate::engine::{Engine, EngineError};
 use crate::graph::GraphFacts;
 use crate::graph::ending::Ending;
 use crate::graph::output::{Decision, decide};
-use crate::Options;
 
 /// Puts what the output is into the manifest, and says why.
 ///
@@ -29,7 +29,10 @@ pub(crate) fn settle_output(
     if let Some(said) = said
         && agrees(said, &facts.ending, engine.classes())
     {
-        return Ok(format!("{} says so, and the graph agrees", resolved.dialect));
+        return Ok(format!(
+            "{} says so, and the graph agrees",
+            resolved.dialect
+        ));
     }
     let runs = trial_runs(resolved, facts, engine)?;
     let Decision {
@@ -82,8 +85,12 @@ fn agrees(said: Output, ending: &Ending, outputs: usize) -> bool {
 fn allows(runs: &[Vec<f32>], said: Output) -> bool {
     let all = |within: fn(f32) -> bool| runs.iter().flatten().all(|value| within(*value));
     match said {
-        Output::Logits | Output::SigmoidLogits => runs.iter().all(|run| run.len() > 1 || said.is_independent()),
-        Output::Probabilities | Output::SigmoidScores => all(|value| (-1e-6..=1.000_001).contains(&value)),
+        Output::Logits | Output::SigmoidLogits => runs
+            .iter()
+            .all(|run| run.len() > 1 || said.is_independent()),
+        Output::Probabilities | Output::SigmoidScores => {
+            all(|value| (-1e-6..=1.000_001).contains(&value))
+        }
         Output::LogProbabilities => all(|value| value <= 1e-6),
     }
 }
@@ -95,7 +102,11 @@ fn trial_runs(
     engine: &dyn Engine,
 ) -> Result<Vec<Vec<f32>>, EngineError> {
     let preprocessing = &resolved.manifest.preprocessing;
-    let [height, width] = if facts.any_size() { [240, 320] } else { preprocessing.crop };
+    let [height, width] = if facts.any_size() {
+        [240, 320]
+    } else {
+        preprocessing.crop
+    };
     let mut runs = Vec::with_capacity(2);
     for picture in [noise(width, height), slope(width, height)] {
         let run = if facts.any_size() {
@@ -119,8 +130,14 @@ fn noise(width: u32, height: u32) -> RgbImage {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
-    let data = (0..width as usize * height as usize * 3).map(|_| next()).collect();
-    RgbImage { width, height, data }
+    let data = (0..width as usize * height as usize * 3)
+        .map(|_| next())
+        .collect();
+    RgbImage {
+        width,
+        height,
+        data,
+    }
 }
 
 fn slope(width: u32, height: u32) -> RgbImage {
@@ -130,5 +147,9 @@ fn slope(width: u32, height: u32) -> RgbImage {
     };
     let rows = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
     let data = rows.flat_map(|(x, y)| pixel(x, y)).collect();
-    RgbImage { width, height, data }
+    RgbImage {
+        width,
+        height,
+        data,
+    }
 }

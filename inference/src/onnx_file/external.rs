@@ -75,7 +75,10 @@ pub(super) fn attach(
                 known
             }
         };
-        let inside = place.offset.checked_add(place.len).is_some_and(|stop| stop <= len);
+        let inside = place
+            .offset
+            .checked_add(place.len)
+            .is_some_and(|stop| stop <= len);
         if !inside {
             return Err(format!(
                 "tensor '{}' needs bytes {} to {} of '{}', which has {len}",
@@ -97,8 +100,12 @@ pub(super) fn attach(
     for blob in places {
         let floats = matches!(
             blob.element,
-            DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double
-                | DataType::Int8 | DataType::Uint8
+            DataType::Float
+                | DataType::Float16
+                | DataType::Bfloat16
+                | DataType::Double
+                | DataType::Int8
+                | DataType::Uint8
         );
         if floats && blob.len >= SMALL_BYTES {
             skeleton.blobs.push(blob);
@@ -133,11 +140,15 @@ impl Place {
             None => Ok(None),
             Some(text) => match text.parse::<u64>() {
                 Ok(number) => Ok(Some(number)),
-                Err(_) => Err(problem(&format!("expected a number as {key}, got '{text}'"))),
+                Err(_) => Err(problem(&format!(
+                    "expected a number as {key}, got '{text}'"
+                ))),
             },
         };
         let location = value("location").ok_or_else(|| problem("it does not say which"))?;
-        let element = tensor.element().ok_or_else(|| problem("unknown element type"))?;
+        let element = tensor
+            .element()
+            .ok_or_else(|| problem("unknown element type"))?;
         let needed = element
             .bytes()
             .and_then(|width| (tensor.element_count().ok()? as u64).checked_mul(width as u64))
@@ -164,7 +175,9 @@ fn open(folder: &Path, location: &str) -> Result<Part, String> {
     let relative = Path::new(location);
     let plain = !location.is_empty()
         && !location.contains('\\')
-        && relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        && relative
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if !plain {
         return Err(format!(
             "tensors are said to lie in '{location}'; expected a file in the model's own folder"
@@ -172,8 +185,9 @@ fn open(folder: &Path, location: &str) -> Result<Part, String> {
     }
     let path = folder.join(relative);
     let resolved = |path: &Path| {
-        path.canonicalize()
-            .map_err(|error| format!("cannot open '{location}', which holds tensors of the model: {error}"))
+        path.canonicalize().map_err(|error| {
+            format!("cannot open '{location}', which holds tensors of the model: {error}")
+        })
     };
     let (real, home) = (resolved(&path)?, resolved(folder)?);
     if !real.starts_with(&home) {
@@ -181,11 +195,14 @@ fn open(folder: &Path, location: &str) -> Result<Part, String> {
             "tensors are said to lie in '{location}', a link out of the model's own folder"
         ));
     }
-    let problem =
-        |error: std::io::Error| format!("cannot open '{location}', which holds tensors of the model: {error}");
+    let problem = |error: std::io::Error| {
+        format!("cannot open '{location}', which holds tensors of the model: {error}")
+    };
     // Looked at before it is opened: opening a pipe would wait for its writer.
     if !std::fs::metadata(&real).map_err(problem)?.is_file() {
-        return Err(format!("expected a file of tensors at '{location}', got something else"));
+        return Err(format!(
+            "expected a file of tensors at '{location}', got something else"
+        ));
     }
     let file = File::open(&real).map_err(problem)?;
     let len = file.metadata().map_err(problem)?.len();

@@ -110,16 +110,16 @@ impl Scan<'_> {
         if let Some((start, payload, end)) = raw {
             let element = i32::try_from(data_type).ok().and_then(DataType::from_i32);
             let movable = element.filter(|element| {
-                    matches!(
-                        element,
-                        DataType::Float
-                            | DataType::Float16
-                            | DataType::Bfloat16
-                            | DataType::Double
-                            | DataType::Int8
-                            | DataType::Uint8
-                    )
-                });
+                matches!(
+                    element,
+                    DataType::Float
+                        | DataType::Float16
+                        | DataType::Bfloat16
+                        | DataType::Double
+                        | DataType::Int8
+                        | DataType::Uint8
+                )
+            });
             match movable.filter(|_| end - payload >= MIN_BLOB_BYTES) {
                 Some(element) => self.blobs.push(Blob {
                     initializer: self.initializers,

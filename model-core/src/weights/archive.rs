@@ -44,7 +44,9 @@ impl Archive {
     /// # Errors
     /// What is damaged.
     pub(super) fn open(mut file: File) -> Result<Self, String> {
-        let len = file.seek(SeekFrom::End(0)).map_err(|error| error.to_string())?;
+        let len = file
+            .seek(SeekFrom::End(0))
+            .map_err(|error| error.to_string())?;
         let tail_len = len.min(22 + 20 + 65_535);
         let tail = read(&mut file, len - tail_len, tail_len)?;
         let end = (0..tail.len().saturating_sub(21))
@@ -54,7 +56,9 @@ impl Archive {
         let mut size = u64::from(u32_at(&tail, end + 12)?);
         let mut start = u64::from(u32_at(&tail, end + 16)?);
         let mut count = u64::from(u16_at(&tail, end + 10)?);
-        let locator = end.checked_sub(20).filter(|at| tail[*at..].starts_with(&LOCATOR_64));
+        let locator = end
+            .checked_sub(20)
+            .filter(|at| tail[*at..].starts_with(&LOCATOR_64));
         if let Some(locator) = locator {
             let record = read(&mut file, u64_at(&tail, locator + 8)?, 56)?;
             if !record.starts_with(&END_64) {
@@ -77,7 +81,9 @@ impl Archive {
             let cut = || "its directory is cut short".to_owned();
             let name = directory.get(at + 46..at + 46 + name_len).ok_or_else(cut)?;
             let extra_at = at + 46 + name_len;
-            let extra = directory.get(extra_at..extra_at + extra_len).ok_or_else(cut)?;
+            let extra = directory
+                .get(extra_at..extra_at + extra_len)
+                .ok_or_else(cut)?;
             let method = u16_at(&directory, at + 10)?;
             let wide = Wide::read(
                 extra,
@@ -98,7 +104,10 @@ impl Archive {
             at = extra_at + extra_len + comment_len;
         }
         if entries.len() as u64 != count {
-            return Err(format!("its directory has {} of {count} entries", entries.len()));
+            return Err(format!(
+                "its directory has {} of {count} entries",
+                entries.len()
+            ));
         }
         Ok(Self { file, len, entries })
     }
@@ -122,7 +131,9 @@ impl Archive {
             return Err(format!("damaged checkpoint, there is no entry {name}"));
         };
         if !entry.stored {
-            return Err(format!("entry {name} is compressed, which torch.save never does"));
+            return Err(format!(
+                "entry {name} is compressed, which torch.save never does"
+            ));
         }
         if entry.len > limit {
             return Err(format!(
@@ -133,11 +144,16 @@ impl Archive {
         let damaged = |reason: String| format!("damaged checkpoint, entry {name}: {reason}");
         let header = read(&mut self.file, entry.at, 30).map_err(damaged)?;
         if !header.starts_with(&LOCAL) {
-            return Err(damaged("it does not begin where the directory says".to_owned()));
+            return Err(damaged(
+                "it does not begin where the directory says".to_owned(),
+            ));
         }
         let names = u64::from(u16_at(&header, 26)?) + u64::from(u16_at(&header, 28)?);
         let start = entry.at + 30 + names;
-        if start.checked_add(entry.len).is_none_or(|stop| stop > self.len) {
+        if start
+            .checked_add(entry.len)
+            .is_none_or(|stop| stop > self.len)
+        {
             return Err(damaged("it reaches beyond the end of the file".to_owned()));
         }
         let bytes = read(&mut self.file, start, entry.len).map_err(damaged)?;
@@ -161,7 +177,10 @@ impl Wide {
         let mut wide = Self { len, packed, at };
         let mut place = 0;
         while place + 4 <= extra.len() {
-            let (id, size) = (u16_at(extra, place)?, usize::from(u16_at(extra, place + 2)?));
+            let (id, size) = (
+                u16_at(extra, place)?,
+                usize::from(u16_at(extra, place + 2)?),
+            );
             let Some(field) = extra.get(place + 4..place + 4 + size) else {
                 break;
             };
@@ -182,7 +201,8 @@ impl Wide {
 
 fn read(file: &mut File, at: u64, len: u64) -> Result<Vec<u8>, String> {
     let len = usize::try_from(len).map_err(|_| "a size beyond this machine".to_owned())?;
-    file.seek(SeekFrom::Start(at)).map_err(|error| error.to_string())?;
+    file.seek(SeekFrom::Start(at))
+        .map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.take(len as u64)
         .read_to_end(&mut bytes)
@@ -262,7 +282,12 @@ mod tests {
             let mut found = open(&archive("a/data.pkl", b"pickle", extra)).unwrap();
             assert_eq!(found.names().collect::<Vec<_>>(), ["a/data.pkl"]);
             assert_eq!(found.entry("a/data.pkl", 6).unwrap(), b"pickle");
-            assert!(found.entry("a/data.pkl", 5).unwrap_err().contains("at most 5"));
+            assert!(
+                found
+                    .entry("a/data.pkl", 5)
+                    .unwrap_err()
+                    .contains("at most 5")
+            );
             assert!(found.entry("other", 5).is_err());
         }
     }
@@ -284,6 +309,12 @@ mod tests {
         }
         let mut other = whole;
         other[31] ^= 1;
-        assert!(open(&other).unwrap().entry("a", 99).unwrap_err().contains("checksum"));
+        assert!(
+            open(&other)
+                .unwrap()
+                .entry("a", 99)
+                .unwrap_err()
+                .contains("checksum")
+        );
     }
 }

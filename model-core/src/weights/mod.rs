@@ -209,7 +209,7 @@ pub fn read_plain(path: &Path) -> Result<Weights, WeightsError> {
 pub fn load_state(architecture: &Architecture, weights: Weights) -> Result<Weights, WeightsError> {
     if let Some((theirs, because)) = weights.origin()
         && theirs.name() != architecture.name()
-        && same_tensors(theirs, architecture)
+        && same_tensors(&theirs, architecture)
     {
         return Err(WeightsError::OtherArchitecture {
             theirs: theirs.name().to_owned(),
@@ -224,8 +224,9 @@ pub fn load_state(architecture: &Architecture, weights: Weights) -> Result<Weigh
 }
 
 /// Whether names and shapes alone cannot tell two networks apart.
-fn same_tensors(a: Architecture, b: &Architecture) -> bool {
-    arch::by_name(a.name(), b.num_classes()).is_ok_and(|a| a.graph().tensors() == b.graph().tensors())
+fn same_tensors(a: &Architecture, b: &Architecture) -> bool {
+    arch::by_name(a.name(), b.num_classes())
+        .is_ok_and(|a| a.graph().tensors() == b.graph().tensors())
 }
 
 impl Weights {
@@ -237,11 +238,18 @@ impl Weights {
             let manifest = Manifest::from_json(text).ok()?;
             return Some((known(&manifest.arch)?, "its manifest says"));
         }
-        if let Some(name) = self.metadata.get("arch").or(self.metadata.get("architecture")) {
+        if let Some(name) = self
+            .metadata
+            .get("arch")
+            .or(self.metadata.get("architecture"))
+        {
             return Some((known(name)?, "the file says beside the weights"));
         }
         // EfficientNet-PyTorch converted TensorFlow's weights and nothing else.
-        let lukemelas = self.tensors.keys().any(|name| name.ends_with("_conv_stem.weight"));
+        let lukemelas = self
+            .tensors
+            .keys()
+            .any(|name| name.ends_with("_conv_stem.weight"));
         let lite = lukemelas && !self.tensors.keys().any(|name| name.contains("_se_reduce"));
         lite.then(|| known("tf_efficientnet_lite0"))
             .flatten()

@@ -112,7 +112,9 @@ pub(super) fn choose<T>(found: Found<T>, set: WeightSet) -> Result<Vec<(String, 
 pub(super) fn classifier_rows(graph: &Graph, weights: &Weights) -> Option<usize> {
     let name = format!("{}.weight", classifier(graph)?);
     let renamed = rename_all(graph, weights.tensors.keys());
-    let (theirs, _) = renamed.iter().find(|(_, ours)| ours.as_deref() == Some(&name))?;
+    let (theirs, _) = renamed
+        .iter()
+        .find(|(_, ours)| ours.as_deref() == Some(&name))?;
     weights.tensors.get(*theirs)?.shape.first().copied()
 }
 
@@ -199,9 +201,10 @@ fn wrapper<'a>(
         .filter_map(|name| stems.iter().find_map(|stem| name.strip_suffix(stem)))
         .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
         .collect();
-    prefixes.sort_unstable();
+    prefixes.sort_unstable_by_key(|prefix| (prefix.len(), *prefix));
     prefixes.dedup();
-    for prefix in prefixes {
+    // Shorter ones are wrappers, longer ones blocks that hold a convolution of the same name.
+    for prefix in prefixes.into_iter().take(64) {
         let fitting = |name: &&String| {
             let rest = name.strip_prefix(prefix);
             rest.is_some_and(|rest| ours.contains(rest) || rest.starts_with('_'))

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use super::archive::Archive;
-use super::names;
 use super::convert::Number;
+use super::names;
 use super::pickle::{self, Pickle, TensorRef, Value};
 use super::{Found, MAX_ELEMENTS, Tensor, WeightSet, Weights};
 
@@ -94,7 +94,9 @@ pub(super) fn read_legacy(bytes: &[u8], set: WeightSet) -> Result<Weights, Strin
             return Err(format!("storage {key} is listed but never described"));
         };
         if *number == Number::Other {
-            return Err(format!("storage {key} holds numbers of a type whose size is not known"));
+            return Err(format!(
+                "storage {key} holds numbers of a type whose size is not known"
+            ));
         }
         let cut = || format!("the checkpoint is cut short inside storage {key}");
         let count = bytes.get(at..at + 8).ok_or_else(cut)?;

@@ -10,7 +10,8 @@ use std::io::Read;
 use model_core::onnx::DataType;
 use serde::Deserialize;
 
-use super::{TractEngine, features_of, trust};
+use super::TractEngine;
+use super::trust::{self, features_of};
 use crate::engine::{Engine, EngineError, NetworkSource};
 use crate::graph::{GraphFacts, Wanted, prepare};
 use crate::onnx_file::OnnxFile;
@@ -92,10 +93,20 @@ fn run(case: &Case, bytes: Vec<u8>, expected: &[f32]) -> (BTreeSet<String>, Outc
         .map(|(got, want)| {
             let off = (got - want).abs();
             // NaN is as far as can be.
-            if off <= case.tolerance * want.abs().max(1.0) { 0.0 } else if off.is_nan() { f32::INFINITY } else { off }
+            if off <= case.tolerance * want.abs().max(1.0) {
+                0.0
+            } else if off.is_nan() {
+                f32::INFINITY
+            } else {
+                off
+            }
         })
         .fold(0.0, f32::max);
-    let outcome = if far == 0.0 { Outcome::Right } else { Outcome::Wrong(far) };
+    let outcome = if far == 0.0 {
+        Outcome::Right
+    } else {
+        Outcome::Wrong(far)
+    };
     (features, outcome)
 }
 
@@ -115,7 +126,12 @@ fn tract_answers_as_onnx_runtime_or_is_refused() {
     for case in &index.cases {
         let model = read(&mut archive, &format!("{}.onnx", case.name));
         let answer = read(&mut archive, &format!("{}.f32", case.name));
-        let expected: Vec<f32> = answer.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
+        let expected: Vec<f32> = answer
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|four| f32::from_le_bytes(*four))
+            .collect();
         let (features, outcome) = run(case, model, &expected);
         match outcome {
             Outcome::Right => {
@@ -131,7 +147,11 @@ fn tract_answers_as_onnx_runtime_or_is_refused() {
             Outcome::Refused(reason) => refused.push((&case.name, reason)),
         }
     }
-    println!("{right} right, {} wrong, {} refused", wrong.len(), refused.len());
+    println!(
+        "{right} right, {} wrong, {} refused",
+        wrong.len(),
+        refused.len()
+    );
     for (name, reason) in &refused {
         println!("refused {name}: {reason}");
     }
@@ -151,8 +171,15 @@ fn tract_answers_as_onnx_runtime_or_is_refused() {
         .filter(|(_, _, features)| features.iter().all(|feature| verdicts[feature]))
         .map(|(name, far, _)| format!("{name} ({far})"))
         .collect();
-    assert!(unrefused.is_empty(), "wrong answers that no feature tells: {unrefused:?}");
-    assert_eq!(table, include_str!("trust.tsv"), "trust.tsv is not what the corpus shows");
+    assert!(
+        unrefused.is_empty(),
+        "wrong answers that no feature tells: {unrefused:?}"
+    );
+    assert_eq!(
+        table,
+        include_str!("trust.tsv"),
+        "trust.tsv is not what the corpus shows"
+    );
 }
 
 #[test]

@@ -19,8 +19,6 @@ use self::plan::{Plan, build, chain};
 use super::{Engine, EngineError, EngineKind, NetworkSource};
 use crate::graph::Element;
 
-pub(crate) use self::trust::features_of;
-
 /// A network that tract runs.
 pub(crate) struct TractEngine {
     plan: Plan,
@@ -74,7 +72,10 @@ impl TractEngine {
 
     /// The part of a network that computes the tensor called `output` (the whole of it without): one that need not be a
     /// list of classes.
-    pub fn load_part(source: &NetworkSource<'_>, output: Option<&str>) -> Result<Self, EngineError> {
+    pub fn load_part(
+        source: &NetworkSource<'_>,
+        output: Option<&str>,
+    ) -> Result<Self, EngineError> {
         let input = source.input;
         let problem = |reason: String| EngineError::Load {
             engine: EngineKind::Tract,
@@ -83,7 +84,8 @@ impl TractEngine {
         };
         if input.any_size {
             return Err(problem(
-                "it resizes and crops by itself (a uint8 input of any size), which tract cannot".to_owned(),
+                "it resizes and crops by itself (a uint8 input of any size), which tract cannot"
+                    .to_owned(),
             ));
         }
         let rewritten = plan::rewritten(source.prepared);

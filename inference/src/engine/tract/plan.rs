@@ -55,7 +55,10 @@ pub(super) fn build(
         .parse(&proto, None)?;
     drop(proto);
     let known: HashSet<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
-    if let Some(missing) = unresolved_inputs.iter().find(|name| !known.contains(name.as_str())) {
+    if let Some(missing) = unresolved_inputs
+        .iter()
+        .find(|name| !known.contains(name.as_str()))
+    {
         return Err(TractError::msg(format!(
             "nothing in the graph makes '{missing}'"
         )));
@@ -123,7 +126,10 @@ fn take_weights<'a>(model: &mut ModelProto, blobs: &'a [Blob]) -> TractResult<Ve
     }
     let mut weights = Vec::with_capacity(blobs.len());
     let mut kept = Vec::with_capacity(graph.initializer.len() - places.len());
-    for (place, tensor) in std::mem::take(&mut graph.initializer).into_iter().enumerate() {
+    for (place, tensor) in std::mem::take(&mut graph.initializer)
+        .into_iter()
+        .enumerate()
+    {
         let Some(blob) = places.get(&place) else {
             kept.push(tensor);
             continue;
@@ -155,7 +161,9 @@ fn take_weights<'a>(model: &mut ModelProto, blobs: &'a [Blob]) -> TractResult<Ve
     }
     graph.initializer = kept;
     let names: HashSet<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
-    graph.input.retain(|input| !names.contains(input.name.as_str()));
+    graph
+        .input
+        .retain(|input| !names.contains(input.name.as_str()));
     Ok(weights)
 }
 
@@ -217,9 +225,13 @@ fn read_tensor(weight: &Weight<'_>, file: &OnnxFile) -> TractResult<Tensor> {
     let problem = |error: std::io::Error| {
         TractError::msg(format!("cannot read tensor '{}': {error}", weight.name))
     };
-    if matches!(stored, DataType::Float16 | DataType::Bfloat16 | DataType::Double) {
+    if matches!(
+        stored,
+        DataType::Float16 | DataType::Bfloat16 | DataType::Double
+    ) {
         let mut raw = vec![0; weight.blob.len as usize];
-        file.read_at(weight.blob.offset, &mut raw).map_err(problem)?;
+        file.read_at(weight.blob.offset, &mut raw)
+            .map_err(problem)?;
         let stored = TensorProto {
             name: weight.name.clone(),
             dims: weight.dims.clone(),
@@ -227,13 +239,16 @@ fn read_tensor(weight: &Weight<'_>, file: &OnnxFile) -> TractResult<Tensor> {
             raw_data: Some(raw),
             ..TensorProto::default()
         };
-        let values = stored.to_f32().map_err(|error| TractError::msg(error.to_string()))?;
+        let values = stored
+            .to_f32()
+            .map_err(|error| TractError::msg(error.to_string()))?;
         return Tensor::from_shape(&weight.shape, &values);
     }
     // SAFETY: every element is a plain number, for which any bits are valid, and all of its bytes are written or the
     // tensor is dropped.
     let mut tensor = unsafe { Tensor::uninitialized_dt(weight.element, &weight.shape)? };
-    file.read_at(weight.blob.offset, tensor.as_bytes_mut()).map_err(problem)?;
+    file.read_at(weight.blob.offset, tensor.as_bytes_mut())
+        .map_err(problem)?;
     Ok(tensor)
 }
 

@@ -10,21 +10,48 @@ use std::collections::HashMap;
 
 use model_core::onnx::{AttributeProto, DataType, GraphProto, NodeProto};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::TypedOp;
+use tract_onnx::tract_core::internal::{ShapeFact, TypedOp};
 use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, PaddingSpec, PoolSpec, SumPool};
 
 use crate::graph::index::GraphIndex;
 
 /// Functions of one value at a time.
 const ELEMENTWISE: [&str; 16] = [
-    "Relu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "LeakyRelu", "Elu", "Selu", "Erf", "Gelu", "Softplus",
-    "Neg", "Abs", "Exp", "Sqrt",
+    "Relu",
+    "Clip",
+    "Sigmoid",
+    "HardSigmoid",
+    "HardSwish",
+    "Tanh",
+    "LeakyRelu",
+    "Elu",
+    "Selu",
+    "Erf",
+    "Gelu",
+    "Softplus",
+    "Neg",
+    "Abs",
+    "Exp",
+    "Sqrt",
 ];
 
 /// Operators that tract never makes part of a table.
 const NO_TABLE: [&str; 15] = [
-    "Conv", "ConvTranspose", "MatMul", "Gemm", "Add", "Sub", "Mul", "Div", "Concat", "MaxPool", "AveragePool",
-    "GlobalAveragePool", "ReduceMean", "Resize", "QuantizeLinear",
+    "Conv",
+    "ConvTranspose",
+    "MatMul",
+    "Gemm",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Concat",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "ReduceMean",
+    "Resize",
+    "QuantizeLinear",
 ];
 
 /// Writes `DequantizeLinear` of values (not of constants) as `(x - zero point) * scale` where what follows is neither a
@@ -34,7 +61,9 @@ pub(super) fn isolate_dequantized(graph: &mut GraphProto) {
     let elements = quantized_types(graph, &index);
     let mut isolated = vec![false; graph.node.len()];
     for (place, node) in graph.node.iter().enumerate() {
-        let [value, ..] = &node.input[..] else { continue };
+        let [value, ..] = &node.input[..] else {
+            continue;
+        };
         if node.op_type == "DequantizeLinear" && !index.is_constant(value) {
             isolated[place] = !table_is_right(graph, &index, &elements, node);
         }
@@ -60,7 +89,10 @@ fn quantized_types<'a>(
         .filter(|node| node.op_type == "QuantizeLinear")
         .filter_map(|node| {
             let zero = node.input.get(2).and_then(|name| index.tensor(name));
-            Some((node.output.first()?.as_str(), zero.and_then(|t| t.element())))
+            Some((
+                node.output.first()?.as_str(),
+                zero.and_then(|t| t.element()),
+            ))
         })
         .collect()
 }
@@ -72,7 +104,10 @@ fn table_is_right(
     elements: &HashMap<&str, Option<DataType>>,
     dequantize: &NodeProto,
 ) -> bool {
-    let from = dequantize.input.first().and_then(|name| elements.get(name.as_str()));
+    let from = dequantize
+        .input
+        .first()
+        .and_then(|name| elements.get(name.as_str()));
     let mut node = dequantize;
     for _ in 0..=graph.node.len() {
         let Some(output) = node.output.first() else {
@@ -86,7 +121,10 @@ fn table_is_right(
         let op = node.op_type.as_str();
         if op == "QuantizeLinear" {
             // The table is made for the type that comes out, and read with the one that goes in.
-            let to = node.output.first().and_then(|name| elements.get(name.as_str()));
+            let to = node
+                .output
+                .first()
+                .and_then(|name| elements.get(name.as_str()));
             return from.is_some() && from == to;
         }
         if NO_TABLE.contains(&op) {
@@ -113,10 +151,22 @@ fn difference_times_scale(node: &NodeProto) -> Option<Vec<NodeProto>> {
         let zero_float = name("zero");
         nodes.push(cast(zero, &zero_float));
         let difference = name("centered");
-        nodes.push(NodeProto::new("Sub", &difference, &[&centered, &zero_float], &[&difference], vec![]));
+        nodes.push(NodeProto::new(
+            "Sub",
+            &difference,
+            &[&centered, &zero_float],
+            &[&difference],
+            vec![],
+        ));
         centered = difference;
     }
-    nodes.push(NodeProto::new("Mul", &node.name, &[&centered, scale], &[output], vec![]));
+    nodes.push(NodeProto::new(
+        "Mul",
+        &node.name,
+        &[&centered, scale],
+        &[output],
+        vec![],
+    ));
     Some(nodes)
 }
 
@@ -124,22 +174,33 @@ fn difference_times_scale(node: &NodeProto) -> Option<Vec<NodeProto>> {
 pub(super) fn resolve_same(model: &mut TypedModel) -> TractResult<()> {
     for place in 0..model.nodes.len() {
         let node = &model.nodes[place];
-        let Some(input) = node.inputs.first() else { continue };
+        let Some(input) = node.inputs.first() else {
+            continue;
+        };
         let shape = &model.outlet_fact(*input)?.shape;
         let resolved: Option<Box<dyn TypedOp>> = if let Some(op) = node.op_as::<Conv>() {
-            numbers(&op.pool_spec, shape)?.map(|pool_spec| {
-                Box::new(Conv { pool_spec, ..op.clone() }) as Box<dyn TypedOp>
+            numbers(&op.pool_spec, shape)?.map(|spec| {
+                let mut op = op.clone();
+                op.pool_spec = spec;
+                Box::new(op) as Box<dyn TypedOp>
             })
         } else if let Some(op) = node.op_as::<MaxPool>() {
-            numbers(&op.pool_spec, shape)?.map(|pool_spec| {
-                Box::new(MaxPool { pool_spec, ..op.clone() }) as Box<dyn TypedOp>
+            numbers(&op.pool_spec, shape)?.map(|spec| {
+                let mut op = op.clone();
+                op.pool_spec = spec;
+                Box::new(op) as Box<dyn TypedOp>
             })
         } else if let Some(op) = node.op_as::<SumPool>() {
-            numbers(&op.pool_spec, shape)?.map(|pool_spec| {
-                Box::new(SumPool { pool_spec, ..op.clone() }) as Box<dyn TypedOp>
+            numbers(&op.pool_spec, shape)?.map(|spec| {
+                let mut op = op.clone();
+                op.pool_spec = spec;
+                Box::new(op) as Box<dyn TypedOp>
             })
         } else if let Some(op) = node.op_as::<Deconv>()
-            && matches!(op.pool_spec.padding, PaddingSpec::SameUpper | PaddingSpec::SameLower)
+            && matches!(
+                op.pool_spec.padding,
+                PaddingSpec::SameUpper | PaddingSpec::SameLower
+            )
         {
             return Err(TractError::msg("ConvTranspose with auto_pad SAME"));
         } else {
@@ -152,8 +213,11 @@ pub(super) fn resolve_same(model: &mut TypedModel) -> TractResult<()> {
     Ok(())
 }
 
-fn numbers(spec: &PoolSpec, input: &tract_onnx::tract_core::internal::ShapeFact) -> TractResult<Option<PoolSpec>> {
-    if !matches!(spec.padding, PaddingSpec::SameUpper | PaddingSpec::SameLower) {
+fn numbers(spec: &PoolSpec, input: &ShapeFact) -> TractResult<Option<PoolSpec>> {
+    if !matches!(
+        spec.padding,
+        PaddingSpec::SameUpper | PaddingSpec::SameLower
+    ) {
         return Ok(None);
     }
     let dims = input
@@ -163,8 +227,7 @@ fn numbers(spec: &PoolSpec, input: &tract_onnx::tract_core::internal::ShapeFact)
     let sides = spec.computed_padding(shape.hw_dims());
     let before = sides.iter().map(|side| side.pad_before).collect();
     let after = sides.iter().map(|side| side.pad_after).collect();
-    Ok(Some(PoolSpec {
-        padding: PaddingSpec::Explicit(before, after),
-        ..spec.clone()
-    }))
+    let mut resolved = spec.clone();
+    resolved.padding = PaddingSpec::Explicit(before, after);
+    Ok(Some(resolved))
 }

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use model_core::onnx::{AttributeProto, ModelProto, NodeProto};
-use tract_onnx::model::Onnx;
 
 const TABLE: &str = include_str!("trust.tsv");
 
@@ -43,17 +42,18 @@ pub(super) fn judge(model: &ModelProto) -> Trust {
 }
 
 /// The features of a network as tract gets it, for the test that makes the table.
-pub(crate) fn features_of(prepared: &ModelProto) -> BTreeSet<String> {
+#[cfg(test)]
+pub(super) fn features_of(prepared: &ModelProto) -> BTreeSet<String> {
     features(&super::plan::rewritten(prepared))
 }
 
 /// Operators of the network that tract does not have.
 pub(super) fn lacking(model: &ModelProto) -> Vec<String> {
-    static ONNX: LazyLock<Onnx> = LazyLock::new(tract_onnx::onnx);
+    let known = tract_onnx::onnx().op_register.0;
     let graph = model.graph.iter();
     let missing: BTreeSet<String> = graph
         .flat_map(|graph| &graph.node)
-        .filter(|node| !ONNX.op_register.0.contains_key(&node.op_type))
+        .filter(|node| !known.contains_key(&node.op_type))
         .map(|node| match node.domain.as_str() {
             "" | "ai.onnx" => node.op_type.clone(),
             domain => format!("{domain}.{}", node.op_type),
@@ -107,23 +107,44 @@ fn what_matters(node: &NodeProto, attribute: &AttributeProto) -> Option<String> 
                 _ => "uneven".to_owned(),
             }
         }
-        "group" => if attribute.i.unwrap_or(1) == 1 { "1" } else { "more" }.to_owned(),
+        "group" => if attribute.i.unwrap_or(1) == 1 {
+            "1"
+        } else {
+            "more"
+        }
+        .to_owned(),
         "output_padding" => if all(0) { "0" } else { "more" }.to_owned(),
         // How many axes, and which, says nothing new once one list of each length is right.
         "axes" | "perm" => format!("{} axes", ints.len()),
-        "keepdims" | "ceil_mode" | "count_include_pad" | "transA" | "transB" | "training_mode" | "upper" | "exclusive"
-        | "reverse" | "select_last_index" | "largest" | "sorted" | "fmod" | "storage_order" | "antialias"
-        | "exclude_outside" | "allowzero" | "channels_last" => attribute.i?.to_string(),
+        "keepdims" | "ceil_mode" | "count_include_pad" | "transA" | "transB" | "training_mode"
+        | "upper" | "exclusive" | "reverse" | "select_last_index" | "largest" | "sorted"
+        | "fmod" | "storage_order" | "antialias" | "exclude_outside" | "allowzero"
+        | "channels_last" => attribute.i?.to_string(),
         "to" | "dtype" => attribute.i?.to_string(),
-        "axis" => if attribute.i? < 0 { "from the end" } else { "from the front" }.to_owned(),
+        "axis" => if attribute.i? < 0 {
+            "from the end"
+        } else {
+            "from the front"
+        }
+        .to_owned(),
         "block_size" => if attribute.i? == 0 { "0" } else { "blocks" }.to_owned(),
-        "auto_pad" | "mode" | "coordinate_transformation_mode" | "nearest_mode" | "approximate" | "activation"
-        | "keep_aspect_ratio_policy" | "reduction" | "padding_mode" | "direction" | "equation" => {
-            String::from_utf8_lossy(attribute.s.as_deref()?).into_owned()
+        "auto_pad"
+        | "mode"
+        | "coordinate_transformation_mode"
+        | "nearest_mode"
+        | "approximate"
+        | "activation"
+        | "keep_aspect_ratio_policy"
+        | "reduction"
+        | "padding_mode"
+        | "direction"
+        | "equation" => String::from_utf8_lossy(attribute.s.as_deref()?).into_owned(),
+        "alpha" | "beta" if node.op_type == "Gemm" => if attribute.f == Some(1.0) {
+            "1"
+        } else {
+            "other"
         }
-        "alpha" | "beta" if node.op_type == "Gemm" => {
-            if attribute.f == Some(1.0) { "1" } else { "other" }.to_owned()
-        }
+        .to_owned(),
         _ => return None,
     })
 }
