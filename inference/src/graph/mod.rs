@@ -7,10 +7,11 @@
 //! | [`choose`] | which output is the answer |
 //! | [`ending`] | what the last steps make of it, by structure |
 //! | [`output`] | what its numbers are, by structure and by the values of two runs |
-//! | [`prepare`] | the graph as our own engines take it |
+//! | [`prepare`], [`expand`] | the graph as our own engines take it |
 
 pub(crate) mod choose;
 pub(crate) mod ending;
+mod expand;
 pub(crate) mod index;
 pub(crate) mod output;
 pub(crate) mod prepare;
