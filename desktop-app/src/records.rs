@@ -170,6 +170,7 @@ mod tests {
             id: Some(format!("n{index}")),
             label: label.to_owned(),
             probability,
+            present: None,
         };
         let answer = Answer {
             predictions: vec![p(1, "tabby, \"tabby cat\"", 0.75), p(2, "tiger cat", 0.25)],

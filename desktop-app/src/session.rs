@@ -268,6 +268,7 @@ mod tests {
                 id: None,
                 label: label.to_owned(),
                 probability,
+                present: None,
             }],
             model: "m".to_owned(),
             took: Duration::from_millis(5),

@@ -294,9 +294,16 @@ pub struct DescribeArgs {
     /// A byte is divided by this first: 255 gives 0 to 1, 1 leaves 0 to 255
     #[arg(long, value_name = "NUMBER")]
     pub pixel_max: Option<f32>,
-    /// What the network gives: logits or probabilities
+    /// What the network gives: logits, probabilities, log-probabilities, sigmoid-scores (independent scores from 0 to 1)
+    /// or sigmoid-logits (the same before the sigmoid)
     #[arg(long, value_name = "KIND", value_parser = output)]
     pub network_output: Option<Output>,
+    /// Which of the network's outputs holds the answer
+    #[arg(long, value_name = "NAME")]
+    pub output_name: Option<String>,
+    /// Score from which a class of a binary or multi-label answer counts as present [default: the model's, or 0.5]
+    #[arg(long, value_name = "SCORE", value_parser = fraction)]
+    pub present_from: Option<f32>,
     /// Divides the logits before softmax
     #[arg(long, value_name = "T")]
     pub temperature: Option<f32>,
@@ -538,11 +545,15 @@ fn channels(text: &str) -> Result<ChannelOrder, String> {
 }
 
 fn output(text: &str) -> Result<Output, String> {
-    match text {
-        "logits" => Ok(Output::Logits),
-        "probabilities" => Ok(Output::Probabilities),
-        _ => Err("expected logits or probabilities".to_owned()),
-    }
+    Output::ALL
+        .into_iter()
+        .find(|output| output.name() == text)
+        .ok_or_else(|| {
+            format!(
+                "expected one of {}",
+                Output::ALL.map(Output::name).join(", ")
+            )
+        })
 }
 
 #[cfg(test)]

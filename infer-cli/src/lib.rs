@@ -9,6 +9,7 @@
 //! | [`sources`] | arguments, folders, globs, lists and stdin become images to classify |
 //! | [`output`] | answers as table, JSON lines or CSV |
 //! | [`metrics`] | accuracy, confusion, calibration: numbers only, no files |
+//! | [`remedy`] | what a person at a terminal can do about an error |
 //! | [`serve`] | the HTTP service |
 
 pub mod advice;
@@ -20,6 +21,7 @@ pub mod metrics;
 pub mod model;
 pub mod output;
 pub mod picture;
+pub mod remedy;
 pub mod report;
 pub mod serve;
 pub mod sources;

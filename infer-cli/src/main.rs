@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches;
 use infer_cli::args::{Arguments, Command};
-use infer_cli::{Exit, commands, interrupt, report};
+use infer_cli::{Exit, commands, interrupt, remedy, report};
 
 /// Fresh pages for every layer's output cost the network more than its arithmetic; mimalloc keeps them.
 #[global_allocator]
@@ -33,7 +33,9 @@ fn main() -> ExitCode {
         Err(error) => {
             let exit = Exit::of(&error);
             if exit != Exit::Interrupted {
-                report::error(&infer_cli::exit::line(&error));
+                let advice =
+                    remedy::advice(&error).map_or(String::new(), |advice| format!("; {advice}"));
+                report::error(&format!("{}{advice}", infer_cli::exit::line(&error)));
             }
             exit.into()
         }

@@ -102,7 +102,9 @@ fn overrides(args: &DescribeArgs) -> Result<Overrides> {
         layout: args.layout,
         channels: args.channels,
         pixel_max: args.pixel_max,
+        output_name: args.output_name.clone(),
         output: args.network_output,
+        threshold: args.present_from,
         temperature: args.temperature,
     })
 }

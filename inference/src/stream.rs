@@ -138,7 +138,7 @@ pub enum Failure {
 pub struct Outcome {
     /// The best classes.
     pub predictions: Vec<Prediction>,
-    /// All classes, in the network's order.
+    /// The scores of all classes, in the order of the labels.
     pub probabilities: Vec<f32>,
     /// The network's own output, before softmax and temperature.
     pub output: Vec<f32>,
@@ -459,7 +459,7 @@ impl Runner<'_> {
         if !input.is_empty() {
             output = classifier.logits_of(&input)?;
         }
-        let mut outputs = output.chunks_exact(classifier.model().classes);
+        let mut outputs = output.chunks_exact(classifier.model().outputs);
         for item in ready {
             let result = match item.result {
                 Ok(prepared) => self.outcome(prepared, outputs.next().unwrap_or_default()),

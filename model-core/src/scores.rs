@@ -22,6 +22,11 @@ pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
     exps.iter().map(|e| (e / total) as f32).collect()
 }
 
+/// `1 / (1 + exp(-logit))`, without overflow for large values.
+pub fn sigmoid(logit: f32) -> f32 {
+    (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32
+}
+
 /// Indices of the `k` largest scores, best first; equal scores keep index order, NaN comes last.
 pub fn top_k(scores: &[f32], k: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();

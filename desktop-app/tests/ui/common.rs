@@ -48,6 +48,7 @@ impl Classify for Colors {
                 id: None,
                 label: (*label).to_owned(),
                 probability: sum / total,
+                present: None,
             })
             .collect();
         found.sort_by(|a, b| b.probability.total_cmp(&a.probability));

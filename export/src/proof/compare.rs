@@ -70,8 +70,16 @@ pub fn open_engines(bytes: &[u8], args: &ProofArgs) -> Result<(Vec<Candidate>, V
 /// Turns logits into what the file's output is.
 fn as_output(logits: &[f32], manifest: &Manifest) -> Vec<f32> {
     match manifest.output {
-        Output::Logits => logits.to_vec(),
+        Output::Logits | Output::SigmoidLogits => logits.to_vec(),
         Output::Probabilities => scores::softmax(logits, manifest.temperature),
+        Output::LogProbabilities => scores::softmax(logits, manifest.temperature)
+            .iter()
+            .map(|p| p.ln())
+            .collect(),
+        Output::SigmoidScores => logits
+            .iter()
+            .map(|logit| scores::sigmoid(logit / manifest.temperature))
+            .collect(),
     }
 }
 

@@ -11,7 +11,8 @@ mod verdict;
 use serde::{Deserialize, Serialize};
 
 pub use answers::{
-    Expected, PROOF_KEY, StoredAnswers, reference_answers, synthetic_input, trainer_answers,
+    Expected, PROOF_KEY, StoredAnswers, reference_answers, reference_logits, synthetic_input,
+    trainer_answers,
 };
 pub use compare::{Candidate, compare, compare_on_images, open_engines};
 pub use verdict::{certificate, judge, lines};
@@ -71,4 +72,7 @@ pub struct Report {
     pub rows: Vec<Row>,
     pub accuracy: Vec<AccuracyRow>,
     pub notes: Vec<String>,
+    /// Logits of the training framework were compared: what stands between "the file is the checkpoint as we read it" and
+    /// "the file is the network that was trained".
+    pub framework: bool,
 }

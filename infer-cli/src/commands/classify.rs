@@ -145,7 +145,7 @@ impl Session<'_> {
         }
         let shown = Shown::new(
             named(answer),
-            &self.classifier.model().name,
+            self.classifier.model(),
             outcome,
             &self.args.answer,
         );
@@ -256,7 +256,7 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     if !args.talk.quiet {
         report::about_image(&name, &outcome);
     }
-    let shown = Shown::new(named, &classifier.model().name, &outcome, &args.answer);
+    let shown = Shown::new(named, classifier.model(), &outcome, &args.answer);
     writer(&args.answer, false, anstream::stdout().lock()).answer(&shown)?;
     let options = ExplainOptions::default();
     let method = args.answer.explain_method;

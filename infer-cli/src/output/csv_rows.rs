@@ -1,12 +1,13 @@
 //! Comma-separated values (RFC 4180): one row a class shown, one row with `error` for an image that failed.
 //!
-//! Columns: `path,model,rank,index,id,label,probability,sure,error,damaged,damage,path_bytes`.
+//! Columns: `path,model,rank,index,id,label,probability,sure,error,damaged,damage,path_bytes,present`. `present` is `true` or
+//! `false` for binary and multi-label answers, and empty where exactly one class is right.
 
 use std::io::{self, Write};
 
 use super::{Named, Problem, Shown, Writer};
 
-const HEADER: [&str; 12] = [
+const HEADER: [&str; 13] = [
     "path",
     "model",
     "rank",
@@ -19,6 +20,7 @@ const HEADER: [&str; 12] = [
     "damaged",
     "damage",
     "path_bytes",
+    "present",
 ];
 
 /// Writes rows, the header first.
@@ -36,7 +38,7 @@ impl<W: Write> CsvRows<W> {
         }
     }
 
-    fn row(&mut self, row: [&str; 12]) -> io::Result<()> {
+    fn row(&mut self, row: [&str; 13]) -> io::Result<()> {
         if !self.started {
             self.started = true;
             self.out.write_record(HEADER)?;
@@ -70,6 +72,7 @@ impl<W: Write> Writer for CsvRows<W> {
                 damaged,
                 &damage,
                 &path_bytes,
+                "",
             ])?;
         }
         for (place, prediction) in shown.predictions.iter().enumerate() {
@@ -86,6 +89,11 @@ impl<W: Write> Writer for CsvRows<W> {
                 damaged,
                 &damage,
                 &path_bytes,
+                match prediction.present {
+                    None => "",
+                    Some(true) => "true",
+                    Some(false) => "false",
+                },
             ])?;
         }
         self.out.flush()
@@ -107,6 +115,7 @@ impl<W: Write> Writer for CsvRows<W> {
             "",
             "",
             &path_bytes,
+            "",
         ])?;
         self.out.flush()
     }

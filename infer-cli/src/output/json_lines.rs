@@ -7,11 +7,13 @@
 //!
 //! `sure` (true or false) is there with `--abstain`. `id` is null for a class without one. A picture that could only be
 //! read in part has `"damaged":true` and `damage`, which says what is wrong. A path that is not UTF-8 has `path_bytes`,
-//! its bytes in base64. `code` is a stable name of the error.
+//! its bytes in base64. `code` is a stable name of the error. Models whose classes do not
+//! exclude each other add `"answers":"binary"` or `"answers":"multi_label"`, `"threshold"`, and `"present"` to each
+//! prediction; their scores need not sum to 1.
 
 use std::io::{self, Write};
 
-use inference::Prediction;
+use inference::{Answers, Prediction};
 use serde::Serialize;
 
 use super::{Named, Problem, Shown, Writer};
@@ -37,6 +39,10 @@ struct Answer<'a> {
     damaged: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<Answers>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f32>,
     predictions: &'a [&'a Prediction],
 }
 
@@ -83,6 +89,8 @@ fn answer<'a>(shown: &'a Shown<'a>) -> Answer<'a> {
         sure: shown.sure,
         damaged: shown.damage.map(|_| true),
         damage: shown.damage.map(ToString::to_string),
+        answers: shown.independent.map(|(answers, _)| answers),
+        threshold: shown.independent.map(|(_, threshold)| threshold),
         predictions: &shown.predictions,
     }
 }

@@ -9,8 +9,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use image_data::decode::Damage;
-use inference::Prediction;
 use inference::stream::Outcome;
+use inference::{Answers, ModelInfo, Prediction};
 
 pub use csv_rows::CsvRows;
 pub use json_lines::{JsonLines, SCHEMA, answer_object, failure_object};
@@ -31,6 +31,8 @@ pub struct Shown<'a> {
     pub best: Option<&'a Prediction>,
     /// Whether the best class reaches `--abstain`; none without the option.
     pub sure: Option<bool>,
+    /// For classes that do not exclude each other: which kind of answer, and the score from which a class is present.
+    pub independent: Option<(Answers, f32)>,
     /// What the decoder had to work around.
     pub damage: Option<&'a Damage>,
 }
@@ -70,13 +72,24 @@ pub struct Problem<'a> {
 
 impl<'a> Shown<'a> {
     /// Applies the threshold and the abstention.
-    pub fn new(image: Named<'a>, model: &'a str, outcome: &'a Outcome, args: &AnswerArgs) -> Self {
+    pub fn new(
+        image: Named<'a>,
+        model: &'a ModelInfo,
+        outcome: &'a Outcome,
+        args: &AnswerArgs,
+    ) -> Self {
         let threshold = args.threshold.unwrap_or(0.0);
         let best = outcome.predictions.first();
         Self {
             image,
-            model,
+            model: &model.name,
             damage: outcome.damage.as_ref(),
+            independent: match model.answers {
+                Answers::SingleLabel => None,
+                kind @ (Answers::Binary | Answers::MultiLabel) => {
+                    Some((kind, model.manifest.threshold))
+                }
+            },
             predictions: outcome
                 .predictions
                 .iter()

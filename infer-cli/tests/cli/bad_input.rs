@@ -112,7 +112,7 @@ fn bad_models_are_one_line_and_code_3() {
         &bench,
         &library,
         3,
-        &["missing.so", "ORT_DYLIB_PATH", "--engine tract"],
+        &["missing.so", "ORT_DYLIB_PATH", "--onnxruntime-lib"],
     );
 }
 

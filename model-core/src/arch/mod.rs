@@ -7,7 +7,7 @@ mod efficientnet;
 mod graph;
 mod resnet;
 
-pub use efficientnet::EfficientNetLite;
+pub use efficientnet::{EfficientNetLite, Origin};
 pub use graph::{
     BLUR, BatchNorm, Conv, Graph, Linear, Node, Op, Padding, Shape, TensorKind, TensorSpec,
     window_count,
@@ -104,8 +104,11 @@ const ENTRIES: &[Entry] = &[
     ("resnet50_blurpool", 224, || {
         Family::ResNet(ResNet::imagenet(BOTTLENECK, [3, 4, 6, 3]).with_blur())
     }),
+    ("tf_efficientnet_lite0", 224, || {
+        Family::EfficientNetLite(EfficientNetLite::lite0(Origin::TensorFlow))
+    }),
     ("efficientnet_lite0", 224, || {
-        Family::EfficientNetLite(EfficientNetLite::lite0())
+        Family::EfficientNetLite(EfficientNetLite::lite0(Origin::Torch))
     }),
     ("resnet_tiny", 32, || Family::ResNet(tiny())),
     ("resnet_tiny_blurpool", 32, || {

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::pickle::{Id, Pickle, Value};
-use super::torch::{Archive, open_zip, view};
+use super::torch::{Storages, open_zip, view};
 use super::{MAX_ELEMENTS, Tensor, WeightsError};
 
 /// Names under which scripts store the best accuracy so far.
@@ -123,7 +123,7 @@ fn integer(pickle: &Pickle, id: Id) -> Option<i64> {
 fn load(
     pickle: &Pickle,
     id: Id,
-    archive: &mut Archive,
+    archive: &mut Storages,
     left: &mut usize,
 ) -> Result<Tensor, String> {
     let Value::Tensor(tensor) = pickle.get(id) else {

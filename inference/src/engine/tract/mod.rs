@@ -1,15 +1,23 @@
-//! The default engine: tract. One plan for one image (or for the batch that the graph insists on); a larger batch is
-//! shared out between threads, each running its own images.
+//! tract as an engine: the networks and processors that our own kernels do not suit. One plan for one image (or for the
+//! batch that the graph insists on); a larger batch is shared out between threads, each running its own images.
+//!
+//! What tract computes wrongly is rewritten first ([`rewrite`]), and what it has never been seen to compute rightly is
+//! said or refused ([`trust`]).
+
+#[cfg(test)]
+mod corpus;
+mod plan;
+mod rewrite;
+mod trust;
 
 use std::thread;
 
 use image_data::sandbox::catch;
 use tract_onnx::prelude::*;
 
-use super::tract_plan::{Plan, build, chain, takes_pictures};
-use super::{Engine, EngineError, EngineKind};
-use crate::graph::{Element, InputShape};
-use crate::onnx_file::{OnnxFile, Skeleton};
+use self::plan::{Plan, build, chain};
+use super::{Engine, EngineError, EngineKind, NetworkSource};
+use crate::graph::Element;
 
 /// A network that tract runs.
 pub(crate) struct TractEngine {
@@ -25,52 +33,83 @@ pub(crate) struct TractEngine {
 }
 
 impl TractEngine {
-    /// Parses, types and optimizes the network for one input shape.
-    pub fn load(
-        file: &OnnxFile,
-        skeleton: &Skeleton,
-        input: &InputShape,
-        threads: usize,
-        model: &str,
-    ) -> Result<Self, EngineError> {
-        let engine = Self::load_part(file, skeleton, input, None, threads, model)?;
-        if engine.output.iter().filter(|dim| **dim > 1).count() > 1 {
+    /// Parses, types and optimizes the network for one input shape. Says what in it nobody has held against another
+    /// engine yet.
+    ///
+    /// # Errors
+    /// What tract lacks, refuses, or computes wrongly.
+    pub fn load(source: &NetworkSource<'_>) -> Result<(Self, Option<String>), EngineError> {
+        let rewritten = plan::rewritten(source.prepared);
+        let trust = trust::judge(&rewritten);
+        let model = || source.model.to_owned();
+        let engine = EngineKind::Tract;
+        if !trust.wrong.is_empty() {
+            return Err(EngineError::Distrusted {
+                engine,
+                model: model(),
+                features: trust.wrong,
+            });
+        }
+        let loaded = Self::load_part(source, None)?;
+        if loaded.output.iter().filter(|dim| **dim > 1).count() > 1 {
             return Err(EngineError::Load {
-                engine: EngineKind::Tract,
-                model: model.to_owned(),
+                engine,
+                model: model(),
                 reason: format!(
                     "expected an output of [{}, classes], got {:?} an image",
-                    engine.step, engine.output
+                    loaded.step, loaded.output
                 ),
             });
         }
-        Ok(engine)
+        let note = (!trust.unseen.is_empty()).then(|| {
+            format!(
+                "tract has not been compared with another engine on {}: check its answers",
+                trust.unseen.join(", ")
+            )
+        });
+        Ok((loaded, note))
     }
 
     /// The part of a network that computes the tensor called `output` (the whole of it without): one that need not be a
     /// list of classes.
     pub fn load_part(
-        file: &OnnxFile,
-        skeleton: &Skeleton,
-        input: &InputShape,
+        source: &NetworkSource<'_>,
         output: Option<&str>,
-        threads: usize,
-        model: &str,
     ) -> Result<Self, EngineError> {
+        let input = source.input;
         let problem = |reason: String| EngineError::Load {
             engine: EngineKind::Tract,
-            model: model.to_owned(),
+            model: source.model.to_owned(),
             reason,
         };
         if input.any_size {
-            return Err(takes_pictures(model));
+            return Err(problem(
+                "it resizes and crops by itself (a uint8 input of any size), which tract cannot"
+                    .to_owned(),
+            ));
+        }
+        let rewritten = plan::rewritten(source.prepared);
+        let lacking = trust::lacking(&rewritten);
+        if !lacking.is_empty() {
+            return Err(EngineError::Operators {
+                engine: EngineKind::Tract,
+                model: source.model.to_owned(),
+                operators: lacking,
+            });
         }
         let step = input.fixed_batch.unwrap_or(1);
-        let (plan, dims) = catch(|| build(file, skeleton, input, output, threads))
+        let (plan, dims) = catch(|| build(source, rewritten, output))
             .map_err(|panic| problem(format!("the network is damaged or unsupported ({panic})")))?
             .map_err(|error| problem(chain(&error)))?;
         let values: usize = dims.iter().product();
-        if dims.first() != Some(&step) || values == 0 {
+        // A network for one image may leave the batch out: [classes].
+        let whole = dims.first() == Some(&step);
+        let own = match (whole, step) {
+            (true, _) => &dims[1..],
+            (false, 1) => &dims[..],
+            (false, _) => &[],
+        };
+        if own.is_empty() || values == 0 {
             return Err(problem(format!(
                 "expected an output of [{step}, classes], got {dims:?}"
             )));
@@ -81,12 +120,12 @@ impl TractEngine {
             // The plan of a float16 network computes in float32.
             element: match input.element {
                 Element::U8 => Element::U8,
-                Element::F16 | Element::F32 => Element::F32,
+                Element::F16 | Element::F32 | Element::F64 => Element::F32,
             },
             step,
-            output: dims[1..].to_vec(),
+            output: own.to_vec(),
             classes: values / step,
-            threads: threads.max(1),
+            threads: source.threads.max(1),
         })
     }
 
@@ -113,7 +152,7 @@ impl TractEngine {
             };
             let tensor = match self.element {
                 Element::U8 => Tensor::from_shape(&shape, &super::to_bytes(images)),
-                Element::F16 | Element::F32 => Tensor::from_shape(&shape, images),
+                Element::F16 | Element::F32 | Element::F64 => Tensor::from_shape(&shape, images),
             }
             .map_err(|error| chain(&error))?;
             let result =

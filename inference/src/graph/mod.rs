@@ -1,16 +1,39 @@
-//! What the ONNX graph itself shows: its input, how its output ends, and that nothing lies outside the file.
+//! What the ONNX graph itself shows: its input, which output is the answer and how it ends, and that it asks for nothing
+//! absurd.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`index`] | names of a graph, looked up in constant time |
+//! | [`choose`] | which output is the answer |
+//! | [`ending`] | what the last steps make of it, by structure |
+//! | [`output`] | what its numbers are, by structure and by the values of two runs |
+//! | [`prepare`], [`expand`] | the graph as our own engines take it |
 
-use model_core::manifest::Output;
-use model_core::onnx::{DataType, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+pub(crate) mod choose;
+pub(crate) mod ending;
+mod expand;
+pub(crate) mod index;
+pub(crate) mod output;
+pub(crate) mod prepare;
+
+use std::collections::HashSet;
+
+use model_core::Label;
+use model_core::onnx::{DataType, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use model_core::preprocessing::{Layout, Preprocessing};
 
 use crate::Error;
+use crate::error::ModelProblem;
+use choose::NoOutput;
+use ending::Ending;
+use index::GraphIndex;
 
 /// What the numbers of an input are stored in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Element {
     F32,
     F16,
+    F64,
     /// Bytes, 0 to 255: the network normalizes by itself.
     U8,
 }
@@ -42,32 +65,47 @@ impl InputShape {
 #[derive(Clone, Debug)]
 pub(crate) struct GraphFacts {
     input: String,
-    output: String,
+    /// The value that holds the answer.
+    pub output: String,
     /// Four dimensions; none where the graph leaves them open.
     pub dims: [Option<usize>; 4],
-    /// The last dimension of the output, where the graph tells it.
+    /// Numbers of one image's output, where the graph tells it.
     pub classes: Option<usize>,
+    /// Class names inside the graph.
+    pub labels: Option<Vec<Label>>,
     /// What the input's numbers are stored in.
     pub element: Element,
-    /// What the last node makes of the output.
-    pub ends_in: Output,
+    /// What the last steps make of the output.
+    pub ending: Ending,
     pub opset: i64,
+    /// What was assumed on the way.
+    pub notes: Vec<String>,
+}
+
+/// The caller's part in reading a graph.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted<'a> {
+    /// The output that holds the answer.
+    pub output: Option<&'a str>,
+    /// Number of class names given by hand.
+    pub labels: Option<usize>,
 }
 
 impl GraphFacts {
     /// Reads the facts.
     ///
     /// # Errors
-    /// [`Error::Model`] when this is no image classifier or its data lies in other files.
-    pub fn read(model: &ModelProto, name: &str) -> Result<Self, Error> {
+    /// [`Error::Model`] when this is no image classifier or asks for more than any classifier needs.
+    pub fn read(model: &ModelProto, name: &str, wanted: Wanted<'_>) -> Result<Self, Error> {
         let problem = |reason: String| Error::model(name, reason);
         let graph = model
             .graph
             .as_ref()
             .ok_or_else(|| problem("it has no graph".into()))?;
-        if let Some(tensor) = external_tensor(graph) {
+        let index = GraphIndex::new(graph);
+        if let Some(tensor) = graph.node.iter().find_map(external_in_node) {
             return Err(problem(format!(
-                "tensor '{tensor}' is stored in another file, which is not read; save the model as one file"
+                "tensor '{tensor}' inside a node is stored in another file; expected only initializers there"
             )));
         }
         if graph.node.len() > MAX_NODES {
@@ -76,20 +114,20 @@ impl GraphFacts {
                 graph.node.len()
             )));
         }
-        if let Some((node, elements)) = bomb(graph) {
+        if let Some((node, elements)) = bomb(graph, &index) {
             return Err(problem(format!(
                 "node '{node}' asks for a tensor of {elements} numbers; expected at most {MAX_ELEMENTS}"
             )));
         }
+        let initializers: HashSet<&str> = graph
+            .initializer
+            .iter()
+            .map(|tensor| tensor.name.as_str())
+            .collect();
         let inputs: Vec<&ValueInfoProto> = graph
             .input
             .iter()
-            .filter(|input| {
-                !graph
-                    .initializer
-                    .iter()
-                    .any(|tensor| tensor.name == input.name)
-            })
+            .filter(|input| !initializers.contains(input.name.as_str()))
             .collect();
         let [input] = inputs[..] else {
             let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
@@ -98,39 +136,63 @@ impl GraphFacts {
                 inputs.len()
             )));
         };
-        let dims = dimensions(input)
-            .and_then(|dims| <[Option<usize>; 4]>::try_from(dims).ok())
-            .ok_or_else(|| {
-                let got = dimensions(input)
-                    .map_or("no shape".to_owned(), |d| format!("{} dimensions", d.len()));
+        let mut notes = Vec::new();
+        let dims = match dimensions(input) {
+            None => {
+                notes.push(format!(
+                    "the file does not say the shape of the input '{}': taken as [N, 3, H, W]",
+                    input.name
+                ));
+                [None, Some(3), None, None]
+            }
+            Some(dims) => <[Option<usize>; 4]>::try_from(dims).map_err(|dims| {
                 problem(format!(
                     "expected an image input of 4 dimensions ([N, 3, H, W] or [N, H, W, 3]), \
-                     got {got} at '{}'",
+                     got {} dimensions at '{}'",
+                    dims.len(),
                     input.name
                 ))
-            })?;
+            })?,
+        };
         let element = match element_type(input) {
             Some(DataType::Float) => Element::F32,
+            Some(DataType::Double) => Element::F64,
             Some(DataType::Float16) => Element::F16,
             Some(DataType::Uint8) => Element::U8,
             other => {
                 let got = other.map_or("an unknown type", DataType::name);
                 return Err(problem(format!(
-                    "expected a float32, float16 or uint8 input, got {got} at '{}'; export the model in float32",
+                    "expected a float32, float16, float64 or uint8 input, got {got} at '{}'",
                     input.name
                 )));
             }
         };
-        let output = &graph.output[0];
-        let classes = dimensions(output).and_then(|dims| dims.last().copied().flatten());
+        let chosen = choose::choose(graph, &index, wanted.output, wanted.labels).map_err(
+            |NoOutput { reason, names }| {
+                Error::model_problem(name, ModelProblem::Output(names), reason)
+            },
+        )?;
+        notes.extend(chosen.note);
+        let described = graph
+            .output
+            .iter()
+            .find(|output| output.name == chosen.name);
+        let classes = described.and_then(dimensions).and_then(|dims| {
+            // [N, classes], [N, classes, 1, 1], or [classes].
+            let own = dims.iter().skip(usize::from(dims.len() > 1));
+            own.copied()
+                .try_fold(1usize, |product, dim| product.checked_mul(dim?))
+        });
         Ok(Self {
             input: input.name.clone(),
-            output: output.name.clone(),
+            ending: ending::ending(graph, &index, &chosen.name),
+            output: chosen.name,
             dims,
             classes,
+            labels: chosen.labels,
             element,
-            ends_in: ending(graph, &output.name),
             opset: model.opset(),
+            notes,
         })
     }
 
@@ -166,6 +228,13 @@ impl GraphFacts {
             any_size: self.any_size(),
             fixed_batch: self.dims[0],
         }
+    }
+
+    /// Changes the facts to those of the same network without its preprocessing, whose input is called `input`.
+    pub fn take_images(&mut self, input: &str) {
+        input.clone_into(&mut self.input);
+        self.element = Element::F32;
+        self.dims = [None, Some(3), None, None];
     }
 
     /// Whether the network takes bytes of any size: resize and crop are part of it.
@@ -207,45 +276,15 @@ fn element_type(value: &ValueInfoProto) -> Option<DataType> {
     DataType::from_i32(value.r#type.as_ref()?.tensor_type.as_ref()?.elem_type?)
 }
 
-/// The node that makes a tensor.
-pub(crate) fn producer<'a>(graph: &'a GraphProto, name: &str) -> Option<&'a NodeProto> {
-    graph
-        .node
-        .iter()
-        .find(|node| node.output.iter().any(|output| output == name))
-}
-
-/// Whether the output has been through a softmax, looking past nodes that do not change values.
-fn ending(graph: &GraphProto, output: &str) -> Output {
-    let mut name = output;
-    // A damaged graph may be a circle; no walk is longer than the graph.
-    for _ in 0..graph.node.len() {
-        let Some(node) = producer(graph, name) else {
-            break;
-        };
-        match node.op_type.as_str() {
-            "Softmax" => return Output::Probabilities,
-            "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Dropout" | "Cast" => {
-                match node.input.first() {
-                    Some(input) => name = input,
-                    None => break,
-                }
-            }
-            _ => break,
-        }
-    }
-    Output::Logits
-}
-
-/// Engines take more than linear time over the nodes to load a network. ResNet-152 has some 500, the largest
-/// EfficientNet some 1,000.
-const MAX_NODES: usize = 4096;
+/// Engines take more than linear time over the nodes to load a network. Swin-T has 6,261 as the older exporter writes
+/// it, the largest of timm's classifiers some 20,000; a file of this many nodes has megabytes of them.
+const MAX_NODES: usize = 50_000;
 
 /// Numbers in the largest tensor that a constant may ask for.
 const MAX_ELEMENTS: u128 = 1 << 28;
 
 /// A node that makes a huge tensor from a small constant, and how huge: engines would allocate it while loading.
-fn bomb(graph: &GraphProto) -> Option<(&str, u128)> {
+fn bomb<'a>(graph: &'a GraphProto, index: &GraphIndex<'_>) -> Option<(&'a str, u128)> {
     graph.node.iter().find_map(|node| {
         let shape_at = match node.op_type.as_str() {
             "ConstantOfShape" => 0,
@@ -253,46 +292,12 @@ fn bomb(graph: &GraphProto) -> Option<(&str, u128)> {
             _ => return None,
         };
         let name = node.input.get(shape_at)?;
-        let shape = constant(graph, name)?;
+        let shape = index.integers(name)?;
         let elements = shape.iter().fold(1u128, |product, dim| {
             product.saturating_mul(u128::from(dim.unsigned_abs()).max(1))
         });
         (elements > MAX_ELEMENTS).then_some((node.name.as_str(), elements))
     })
-}
-
-/// The value of an int64 tensor that the file holds under this name.
-pub(crate) fn constant(graph: &GraphProto, name: &str) -> Option<Vec<i64>> {
-    let tensor = graph
-        .initializer
-        .iter()
-        .find(|tensor| tensor.name == name)
-        .or_else(|| {
-            let node = producer(graph, name).filter(|node| node.op_type == "Constant")?;
-            node.attribute("value")?.t.as_ref()
-        })?;
-    if tensor.element() != Some(DataType::Int64) {
-        return None;
-    }
-    match &tensor.raw_data {
-        Some(raw) => Some(
-            raw.as_chunks::<8>()
-                .0
-                .iter()
-                .map(|bytes| i64::from_le_bytes(*bytes))
-                .collect(),
-        ),
-        None => Some(tensor.int64_data.clone()),
-    }
-}
-
-/// The name of a tensor whose data is in another file, wherever in the graph it hides.
-fn external_tensor(graph: &GraphProto) -> Option<&str> {
-    let outside = |tensor: &'_ TensorProto| tensor.is_external();
-    if let Some(tensor) = graph.initializer.iter().find(|tensor| outside(tensor)) {
-        return Some(&tensor.name);
-    }
-    graph.node.iter().find_map(external_in_node)
 }
 
 fn external_in_node(node: &NodeProto) -> Option<&str> {
@@ -309,6 +314,12 @@ fn external_in_node(node: &NodeProto) -> Option<&str> {
             .g
             .iter()
             .chain(&attribute.graphs)
-            .find_map(external_tensor)
+            .find_map(|graph| {
+                let outside = graph.initializer.iter().find(|tensor| tensor.is_external());
+                match outside {
+                    Some(tensor) => Some(tensor.name.as_str()),
+                    None => graph.node.iter().find_map(external_in_node),
+                }
+            })
     })
 }

@@ -1,38 +1,49 @@
 //! From an ONNX file to a plan that tract runs. The graph is parsed without its large tensors; those are read straight
 //! into tract's own memory, several at a time, so that a network's weights are never held more often than needed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use model_core::onnx::{self, DataType, ModelProto, TensorProto};
 use prost::Message;
 use tract_onnx::model::ParseResult;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::TypedFact;
 use tract_onnx::tract_core::ops::konst::Const;
-use tract_onnx::tract_core::transform::get_transform;
 
-use super::EngineError;
-use crate::graph::{Element, InputShape};
-use crate::onnx_file::{Blob, OnnxFile, Skeleton};
+use super::rewrite;
+use crate::engine::NetworkSource;
+use crate::graph::Element;
+use crate::onnx_file::{Blob, OnnxFile};
 
 pub(super) type Plan = Arc<TypedRunnableModel>;
 
-/// Builds the plan for one input shape, and says the shape of the output called `output`, or of the graph's first one.
+/// The graph as tract gets it: prepared for our engines, then without what tract computes wrongly.
+pub(super) fn rewritten(prepared: &ModelProto) -> ModelProto {
+    let mut proto = prepared.clone();
+    if let Some(graph) = &mut proto.graph {
+        rewrite::isolate_dequantized(graph);
+    }
+    proto
+}
+
+/// Builds the plan of a [`rewritten`] graph for one input shape, and says the shape of the output called `output`, or of
+/// the graph's own one.
 ///
 /// Value infos and output shapes that files carry are often wrong (a batch of 1 beside a symbol), and nothing here
 /// needs them: every shape follows from the input's.
 pub(super) fn build(
-    file: &OnnxFile,
-    skeleton: &Skeleton,
-    input: &InputShape,
+    source: &NetworkSource<'_>,
+    mut rewritten: ModelProto,
     output: Option<&str>,
-    threads: usize,
 ) -> TractResult<(Plan, Vec<usize>)> {
-    let mut proto = pb::ModelProto::decode(&skeleton.bytes[..])?;
-    let weights = take_weights(&mut proto, &skeleton.blobs)?;
+    let (file, input) = (source.file, source.input);
+    let weights = take_weights(&mut rewritten, &source.skeleton.blobs)?;
+    let proto = pb::ModelProto::decode(&onnx::to_bytes(&rewritten)[..])?;
+    drop(rewritten);
     let ParseResult {
         mut model,
         unresolved_inputs,
@@ -43,13 +54,16 @@ pub(super) fn build(
         .with_ignore_output_types(true)
         .parse(&proto, None)?;
     drop(proto);
-    let known = |name: &String| weights.iter().any(|weight| weight.name == *name);
-    if let Some(missing) = unresolved_inputs.iter().find(|name| !known(name)) {
+    let known: HashSet<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
+    if let Some(missing) = unresolved_inputs
+        .iter()
+        .find(|name| !known.contains(name.as_str()))
+    {
         return Err(TractError::msg(format!(
             "nothing in the graph makes '{missing}'"
         )));
     }
-    fill(&mut model, &outlets_by_name, weights, file, threads)?;
+    fill(&mut model, &outlets_by_name, weights, file, source.threads)?;
 
     let step = input.fixed_batch.unwrap_or(1);
     let [a, b, c] = input.image;
@@ -57,8 +71,8 @@ pub(super) fn build(
         .get(&input.name)
         .ok_or_else(|| TractError::msg(format!("no input '{}'", input.name)))?;
     let element = match input.element {
-        Element::F32 => f32::datum_type(),
-        Element::F16 => f16::datum_type(),
+        // The graph is in float32 by now.
+        Element::F32 | Element::F16 | Element::F64 => f32::datum_type(),
         Element::U8 => u8::datum_type(),
     };
     model.set_input_outlets(&[image])?;
@@ -72,12 +86,7 @@ pub(super) fn build(
     model.select_output_outlets(&[result])?;
     let mut model = model.into_typed()?;
     check_sizes(&model)?;
-    if input.element == Element::F16 {
-        // CPUs compute float16 far more slowly than float32, and few at all.
-        let transform = get_transform("f16_to_f32")?
-            .ok_or_else(|| TractError::msg("tract cannot turn float16 into float32"))?;
-        transform.transform(&mut model)?;
-    }
+    rewrite::resolve_same(&mut model)?;
     let model = model.into_optimized()?;
     let fact = model.output_fact(0)?;
     if fact.datum_type != f32::datum_type() {
@@ -99,33 +108,41 @@ pub(super) fn build(
 /// A large tensor that is still in the file.
 struct Weight<'a> {
     name: String,
+    /// What the graph calls its numbers; the file may hold them in another type of floating point.
     element: DatumType,
+    dims: Vec<i64>,
     shape: Vec<usize>,
     blob: &'a Blob,
 }
 
 /// Takes the tensors without data out of the graph; it then waits for them as for inputs.
-fn take_weights<'a>(proto: &mut pb::ModelProto, blobs: &'a [Blob]) -> TractResult<Vec<Weight<'a>>> {
-    let Some(graph) = &mut proto.graph else {
+fn take_weights<'a>(model: &mut ModelProto, blobs: &'a [Blob]) -> TractResult<Vec<Weight<'a>>> {
+    let Some(graph) = &mut model.graph else {
         return Ok(Vec::new());
     };
+    let places: HashMap<usize, &Blob> = blobs.iter().map(|blob| (blob.initializer, blob)).collect();
+    if places.keys().any(|place| *place >= graph.initializer.len()) {
+        return Err(TractError::msg("the file's tensors contradict it"));
+    }
     let mut weights = Vec::with_capacity(blobs.len());
-    for blob in blobs.iter().rev() {
-        if blob.initializer >= graph.initializer.len() {
-            return Err(TractError::msg("the file's tensors contradict it"));
-        }
-        let tensor = graph.initializer.remove(blob.initializer);
-        graph.input.retain(|input| input.name != tensor.name);
-        let element = match tensor.data_type {
-            1 => f32::datum_type(),
-            2 => u8::datum_type(),
-            3 => i8::datum_type(),
-            10 => f16::datum_type(),
-            11 => f64::datum_type(),
+    let mut kept = Vec::with_capacity(graph.initializer.len() - places.len());
+    for (place, tensor) in std::mem::take(&mut graph.initializer)
+        .into_iter()
+        .enumerate()
+    {
+        let Some(blob) = places.get(&place) else {
+            kept.push(tensor);
+            continue;
+        };
+        let element = match tensor.element() {
+            Some(DataType::Float) => f32::datum_type(),
+            Some(DataType::Uint8) => u8::datum_type(),
+            Some(DataType::Int8) => i8::datum_type(),
             other => {
                 return Err(TractError::msg(format!(
-                    "tensor '{}' has type {other}",
-                    tensor.name
+                    "tensor '{}' has type {}",
+                    tensor.name,
+                    other.map_or("unknown", DataType::name)
                 )));
             }
         };
@@ -137,10 +154,16 @@ fn take_weights<'a>(proto: &mut pb::ModelProto, blobs: &'a [Blob]) -> TractResul
         weights.push(Weight {
             name: tensor.name,
             element,
+            dims: tensor.dims,
             shape,
             blob,
         });
     }
+    graph.initializer = kept;
+    let names: HashSet<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
+    graph
+        .input
+        .retain(|input| !names.contains(input.name.as_str()));
     Ok(weights)
 }
 
@@ -187,25 +210,45 @@ fn fill(
 }
 
 fn read_tensor(weight: &Weight<'_>, file: &OnnxFile) -> TractResult<Tensor> {
-    let expected = weight
+    let stored = weight.blob.element;
+    let numbers = weight
         .shape
         .iter()
-        .try_fold(weight.element.size_of(), |bytes, dim| {
-            bytes.checked_mul(*dim)
-        });
+        .try_fold(1usize, |count, dim| count.checked_mul(*dim));
+    let expected = numbers.and_then(|count| count.checked_mul(stored.bytes()?));
     if expected.map(|bytes| bytes as u64) != Some(weight.blob.len) {
         return Err(TractError::msg(format!(
             "tensor '{}' has {} bytes, which is not its shape",
             weight.name, weight.blob.len
         )));
     }
+    let problem = |error: std::io::Error| {
+        TractError::msg(format!("cannot read tensor '{}': {error}", weight.name))
+    };
+    if matches!(
+        stored,
+        DataType::Float16 | DataType::Bfloat16 | DataType::Double
+    ) {
+        let mut raw = vec![0; weight.blob.len as usize];
+        file.read_at(weight.blob.offset, &mut raw)
+            .map_err(problem)?;
+        let stored = TensorProto {
+            name: weight.name.clone(),
+            dims: weight.dims.clone(),
+            data_type: Some(stored as i32),
+            raw_data: Some(raw),
+            ..TensorProto::default()
+        };
+        let values = stored
+            .to_f32()
+            .map_err(|error| TractError::msg(error.to_string()))?;
+        return Tensor::from_shape(&weight.shape, &values);
+    }
     // SAFETY: every element is a plain number, for which any bits are valid, and all of its bytes are written or the
     // tensor is dropped.
     let mut tensor = unsafe { Tensor::uninitialized_dt(weight.element, &weight.shape)? };
     file.read_at(weight.blob.offset, tensor.as_bytes_mut())
-        .map_err(|error| {
-            TractError::msg(format!("cannot read tensor '{}': {error}", weight.name))
-        })?;
+        .map_err(problem)?;
     Ok(tensor)
 }
 
@@ -237,15 +280,4 @@ fn check_sizes(model: &TypedModel) -> TractResult<()> {
 pub(super) fn chain(error: &TractError) -> String {
     let parts: Vec<String> = error.chain().map(image_data::text::one_line).collect();
     image_data::text::short_line(parts.join(": "), 600)
-}
-
-/// What a network that takes whole pictures is answered with.
-pub(super) fn takes_pictures(model: &str) -> EngineError {
-    EngineError::Load {
-        engine: super::EngineKind::Tract,
-        model: model.to_owned(),
-        reason: "it resizes and crops by itself (a uint8 input of any size), which tract cannot; \
-                 use --engine onnxruntime, or export it without --preprocess-in-graph"
-            .to_owned(),
-    }
 }
