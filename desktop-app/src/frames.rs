@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::session::Counts;
+use crate::photo_list::PhotoCounts;
 
 /// The columns, in order.
 ///
@@ -17,9 +17,9 @@ pub const COLUMNS: &str = "unix_ms\tframe\tsince_start_ms\tgap_ms\tui_ms\tlast_w
 
 /// What the window says of itself in a line.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Now {
+pub struct FrameStatus {
     /// Photos by state.
-    pub counts: Counts,
+    pub counts: PhotoCounts,
     /// Files hover over the window.
     pub hovering: bool,
     /// A model is ready.
@@ -90,7 +90,7 @@ impl FrameLog {
     ///
     /// # Errors
     /// When the file can no longer be written.
-    pub fn end(&mut self, now: &Now) -> std::io::Result<()> {
+    pub fn end(&mut self, now: &FrameStatus) -> std::io::Result<()> {
         self.pause();
         let ended = Instant::now();
         self.frame += 1;
@@ -137,14 +137,14 @@ mod tests {
             log.pause();
             std::thread::sleep(Duration::from_millis(20));
             log.begin();
-            let now = Now {
-                counts: Counts {
+            let now = FrameStatus {
+                counts: PhotoCounts {
                     pending: 7,
-                    ..Counts::default()
+                    ..PhotoCounts::default()
                 },
                 model: true,
                 last_whole: Some(0.25),
-                ..Now::default()
+                ..FrameStatus::default()
             };
             log.end(&now).unwrap();
         }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::classify::{Prediction, Problem};
+use crate::classify::Prediction;
+use crate::content::ContentId;
+use crate::problem::Problem;
 
 /// Stays with a photo for the life of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,7 +14,7 @@ pub struct PhotoId(pub u64);
 
 /// Where the bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum PhotoSource {
     /// A file.
     File(PathBuf),
     /// An encoded picture in memory: pasted, or a sample that ships with the program.
@@ -24,7 +26,7 @@ pub enum Source {
     },
 }
 
-impl Source {
+impl PhotoSource {
     /// A short name to show. What would break or turn a line is shown as what is no letter.
     pub fn name(&self) -> String {
         let name = match self {
@@ -57,7 +59,7 @@ impl Source {
 
 /// What a model said of a photo.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct PhotoAnswer {
     /// Best first.
     pub predictions: Vec<Prediction>,
     /// The model's name.
@@ -68,9 +70,13 @@ pub struct Answer {
     pub width: u32,
     /// See `width`.
     pub height: u32,
+    /// The content of the file that was classified.
+    pub content: ContentId,
+    /// Why parts of the picture may be wrong, when the decoder noticed damage.
+    pub damage: Option<String>,
 }
 
-impl Answer {
+impl PhotoAnswer {
     /// The most probable class.
     pub fn best(&self) -> Option<&Prediction> {
         self.predictions.first()
@@ -79,7 +85,7 @@ impl Answer {
 
 /// How sure an answer is, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sureness {
+pub enum Confidence {
     /// At least 80 %.
     Sure,
     /// Between the threshold and 80 %.
@@ -88,7 +94,7 @@ pub enum Sureness {
     Not,
 }
 
-impl Sureness {
+impl Confidence {
     /// Of a probability in 0..=1, with the threshold of the settings.
     pub fn of(probability: f32, threshold: f32) -> Self {
         if probability.is_nan() || probability < threshold {
@@ -112,13 +118,13 @@ impl Sureness {
 
 /// How far we are with a photo.
 #[derive(Clone, Debug, PartialEq)]
-pub enum State {
+pub enum PhotoState {
     /// In the queue.
     Waiting,
     /// A worker has it.
     Working,
     /// Answered.
-    Done(Answer),
+    Done(PhotoAnswer),
     /// Could not be read or classified.
     Failed(Problem),
     /// The user stopped before its turn.
@@ -131,16 +137,16 @@ pub struct Photo {
     /// Stays with it.
     pub id: PhotoId,
     /// Where its bytes are.
-    pub source: Source,
+    pub source: PhotoSource,
     /// How far we are.
-    pub state: State,
+    pub state: PhotoState,
 }
 
 impl Photo {
     /// The answer, once there is one.
-    pub fn answer(&self) -> Option<&Answer> {
+    pub fn answer(&self) -> Option<&PhotoAnswer> {
         match &self.state {
-            State::Done(answer) => Some(answer),
+            PhotoState::Done(answer) => Some(answer),
             _ => None,
         }
     }
@@ -148,7 +154,7 @@ impl Photo {
     /// What went wrong, if something did.
     pub fn problem(&self) -> Option<&Problem> {
         match &self.state {
-            State::Failed(problem) => Some(problem),
+            PhotoState::Failed(problem) => Some(problem),
             _ => None,
         }
     }
@@ -156,7 +162,7 @@ impl Photo {
     /// The best label, once there is one.
     pub fn label(&self) -> Option<&str> {
         self.answer()
-            .and_then(Answer::best)
+            .and_then(PhotoAnswer::best)
             .map(|best| best.label.as_str())
     }
 
@@ -164,14 +170,14 @@ impl Photo {
     pub fn spoken(&self, threshold: f32) -> String {
         let name = self.source.name();
         match &self.state {
-            State::Waiting => format!("{name}: waiting"),
-            State::Working => format!("{name}: being looked at"),
-            State::Stopped => format!("{name}: not looked at"),
-            State::Failed(problem) => format!("{name}: {}", problem.what),
-            State::Done(answer) => match answer.best() {
+            PhotoState::Waiting => format!("{name}: waiting"),
+            PhotoState::Working => format!("{name}: being looked at"),
+            PhotoState::Stopped => format!("{name}: not looked at"),
+            PhotoState::Failed(problem) => format!("{name}: {}", problem.what),
+            PhotoState::Done(answer) => match answer.best() {
                 Some(best) => {
-                    let sureness = match Sureness::of(best.probability, threshold) {
-                        Sureness::Not => "not sure, perhaps ",
+                    let sureness = match Confidence::of(best.probability, threshold) {
+                        Confidence::Not => "not sure, perhaps ",
                         _ => "",
                     };
                     format!(
@@ -206,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_name_stays_in_its_line() {
-        let name = |name: &str| Source::File(format!("/p/{name}").into()).name();
+        let name = |name: &str| PhotoSource::File(format!("/p/{name}").into()).name();
         assert_eq!(name("a\nb\u{202E}gpj.jpg"), "a\u{FFFD}b\u{FFFD}gpj.jpg");
         assert_eq!(name("caf\u{e9} 1.jpg"), "caf\u{e9} 1.jpg");
     }
@@ -226,9 +232,9 @@ mod tests {
 
     #[test]
     fn a_probability_that_is_no_number_is_not_sure() {
-        assert_eq!(Sureness::of(f32::NAN, 0.4), Sureness::Not);
-        assert_eq!(Sureness::of(0.39, 0.4), Sureness::Not);
-        assert_eq!(Sureness::of(0.5, 0.4), Sureness::Fairly);
-        assert_eq!(Sureness::of(0.9, 0.4), Sureness::Sure);
+        assert_eq!(Confidence::of(f32::NAN, 0.4), Confidence::Not);
+        assert_eq!(Confidence::of(0.39, 0.4), Confidence::Not);
+        assert_eq!(Confidence::of(0.5, 0.4), Confidence::Fairly);
+        assert_eq!(Confidence::of(0.9, 0.4), Confidence::Sure);
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::classify::Prediction;
-use crate::photo::{Photo, State};
+use crate::photo::{Photo, PhotoState};
 
 /// The version of the lines: `infer-cli`'s. A test holds them together.
 const SCHEMA: u32 = 1;
@@ -27,14 +27,14 @@ struct NotAnswered<'a> {
 
 /// How to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ExportFormat {
     /// One row an answer: path, model, rank, index, id, label, probability, error.
     Csv,
     /// One object a line.
     JsonLines,
 }
 
-impl Format {
+impl ExportFormat {
     /// By the ending of a file's name: `.csv`, else JSON lines.
     pub fn of(path: &Path) -> Self {
         if path
@@ -55,10 +55,10 @@ impl Format {
 pub fn write<'a>(
     photos: impl IntoIterator<Item = &'a Photo>,
     k: usize,
-    format: Format,
+    format: ExportFormat,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     match format {
-        Format::JsonLines => {
+        ExportFormat::JsonLines => {
             let mut lines = Vec::new();
             for photo in photos {
                 if let Some(line) = json_line(photo, k)? {
@@ -68,7 +68,7 @@ pub fn write<'a>(
             }
             Ok(lines)
         }
-        Format::Csv => {
+        ExportFormat::Csv => {
             let mut rows = csv::Writer::from_writer(Vec::new());
             rows.write_record([
                 "path",
@@ -83,7 +83,7 @@ pub fn write<'a>(
             for photo in photos {
                 let path = photo.source.location();
                 match &photo.state {
-                    State::Done(answer) => {
+                    PhotoState::Done(answer) => {
                         for (rank, p) in answer.predictions.iter().take(k).enumerate() {
                             let (rank, index) = ((rank + 1).to_string(), p.index.to_string());
                             let (id, probability) =
@@ -100,10 +100,10 @@ pub fn write<'a>(
                             ])?;
                         }
                     }
-                    State::Failed(problem) => {
+                    PhotoState::Failed(problem) => {
                         rows.write_record([path.as_str(), "", "", "", "", "", "", &problem.what])?;
                     }
-                    State::Waiting | State::Working | State::Stopped => {}
+                    PhotoState::Waiting | PhotoState::Working | PhotoState::Stopped => {}
                 }
             }
             Ok(rows.into_inner()?)
@@ -118,20 +118,20 @@ pub fn write<'a>(
 pub fn json_line(photo: &Photo, k: usize) -> Result<Option<String>, serde_json::Error> {
     let path = photo.source.location();
     match &photo.state {
-        State::Done(answer) => serde_json::to_string(&Answered {
+        PhotoState::Done(answer) => serde_json::to_string(&Answered {
             schema: SCHEMA,
             path: &path,
             model: &answer.model,
             predictions: &answer.predictions[..k.min(answer.predictions.len())],
         })
         .map(Some),
-        State::Failed(problem) => serde_json::to_string(&NotAnswered {
+        PhotoState::Failed(problem) => serde_json::to_string(&NotAnswered {
             schema: SCHEMA,
             path: &path,
             error: &problem.what,
         })
         .map(Some),
-        State::Waiting | State::Working | State::Stopped => Ok(None),
+        PhotoState::Waiting | PhotoState::Working | PhotoState::Stopped => Ok(None),
     }
 }
 
@@ -139,14 +139,14 @@ pub fn json_line(photo: &Photo, k: usize) -> Result<Option<String>, serde_json::
 pub fn text(photo: &Photo, k: usize) -> String {
     let mut text = photo.source.name();
     match &photo.state {
-        State::Done(answer) => {
+        PhotoState::Done(answer) => {
             for p in answer.predictions.iter().take(k) {
                 text.push_str(&format!("\n{:5.1} %  {}", 100.0 * p.probability, p.label));
             }
             text.push_str(&format!("\n(model: {})", answer.model));
         }
-        State::Failed(problem) => text.push_str(&format!("\n{} {}", problem.what, problem.remedy)),
-        State::Waiting | State::Working | State::Stopped => text.push_str("\nnot looked at yet"),
+        PhotoState::Failed(problem) => text.push_str(&format!("\n{} {}", problem.what, problem.remedy)),
+        PhotoState::Waiting | PhotoState::Working | PhotoState::Stopped => text.push_str("\nnot looked at yet"),
     }
     text
 }
@@ -156,13 +156,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::classify::Problem;
-    use crate::photo::{Answer, PhotoId, Source};
+    use crate::content::ContentId;
+    use crate::problem::Problem;
+    use crate::photo::{PhotoAnswer, PhotoId, PhotoSource};
 
     fn photos() -> Vec<Photo> {
         let photo = |id, name: &str, state| Photo {
             id: PhotoId(id),
-            source: Source::File(name.into()),
+            source: PhotoSource::File(name.into()),
             state,
         };
         let p = |index, label: &str, probability| Prediction {
@@ -171,27 +172,29 @@ mod tests {
             label: label.to_owned(),
             probability,
         };
-        let answer = Answer {
+        let answer = PhotoAnswer {
             predictions: vec![p(1, "tabby, \"tabby cat\"", 0.75), p(2, "tiger cat", 0.25)],
             model: "lite0".to_owned(),
             took: Duration::ZERO,
             width: 1,
             height: 1,
+            content: ContentId::of(b"", None),
+            damage: None,
         };
         vec![
-            photo(0, "/p/a,b.jpg", State::Done(answer)),
+            photo(0, "/p/a,b.jpg", PhotoState::Done(answer)),
             photo(
                 1,
                 "/p/bad.txt",
-                State::Failed(Problem::new("No picture.", "Try another.")),
+                PhotoState::Failed(Problem::new("No picture.", "Try another.")),
             ),
-            photo(2, "/p/later.jpg", State::Waiting),
+            photo(2, "/p/later.jpg", PhotoState::Waiting),
         ]
     }
 
     #[test]
     fn json_lines() {
-        let lines = String::from_utf8(write(&photos(), 1, Format::JsonLines).unwrap()).unwrap();
+        let lines = String::from_utf8(write(&photos(), 1, ExportFormat::JsonLines).unwrap()).unwrap();
         assert_eq!(
             lines,
             "{\"schema\":1,\"path\":\"/p/a,b.jpg\",\"model\":\"lite0\",\"predictions\":[{\"index\":1,\"id\":\"n1\",\"label\":\"tabby, \\\"tabby cat\\\"\",\"probability\":0.75}]}\n\
@@ -201,7 +204,7 @@ mod tests {
 
     #[test]
     fn csv_quotes_what_needs_it() {
-        let rows = write(&photos(), 2, Format::Csv).unwrap();
+        let rows = write(&photos(), 2, ExportFormat::Csv).unwrap();
         let read: Vec<_> = csv::Reader::from_reader(rows.as_slice())
             .into_records()
             .map(Result::unwrap)
@@ -225,8 +228,8 @@ mod tests {
 
     #[test]
     fn the_ending_chooses() {
-        assert_eq!(Format::of(Path::new("x.CSV")), Format::Csv);
-        assert_eq!(Format::of(Path::new("x.json")), Format::JsonLines);
+        assert_eq!(ExportFormat::of(Path::new("x.CSV")), ExportFormat::Csv);
+        assert_eq!(ExportFormat::of(Path::new("x.json")), ExportFormat::JsonLines);
     }
 
     #[test]
