@@ -23,7 +23,7 @@ pub enum ModelChoice {
     #[default]
     Embedded,
     /// An ONNX file.
-    File(PathBuf),
+    File(#[serde(with = "crate::path_text")] PathBuf),
 }
 
 impl ModelChoice {
@@ -122,11 +122,22 @@ pub struct Region {
 impl Region {
     /// How much of the photo it covers, 0..=1. What reaches outside covers nothing.
     pub fn covered(&self) -> f64 {
-        let side = |from: f64, length: f64| {
-            ((from + length).min(1.0) - from.max(0.0)).clamp(0.0, 1.0)
-        };
+        let side =
+            |from: f64, length: f64| ((from + length).min(1.0) - from.max(0.0)).clamp(0.0, 1.0);
         side(self.left, self.width) * side(self.top, self.height)
     }
+}
+
+/// How the scores of an answer are to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// Exactly one class is right: the best one is the answer.
+    #[default]
+    OneOf,
+    /// One question, yes or no.
+    YesNo,
+    /// Any number of classes may be there, each with a score of its own.
+    AnyOf,
 }
 
 /// What a loaded model says of itself, in words for the window.
@@ -150,6 +161,10 @@ pub struct ModelCard {
     pub license: Option<String>,
     /// The engine that runs it.
     pub engine: String,
+    /// How its answers are to be read.
+    pub answers: AnswerKind,
+    /// Where classes are independent: the least score at which one counts as present.
+    pub threshold: f32,
 }
 
 /// A loaded model.

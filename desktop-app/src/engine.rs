@@ -6,7 +6,9 @@ use inference::explain::{self, ExplainOptions, Method};
 use inference::{Cancel, Classifier, Options, Prediction};
 use model_core::RgbImage;
 
-use crate::classify::{Classify, EVERYDAY_THINGS, ModelCard, ModelChoice, OpenModel, Region};
+use crate::classify::{
+    AnswerKind, Classify, EVERYDAY_THINGS, ModelCard, ModelChoice, OpenModel, Region,
+};
 use crate::heat_map::HeatMap;
 use crate::problem::{self, Problem};
 
@@ -26,7 +28,9 @@ impl OpenModel for ModelOpener {
             ModelChoice::File(path) => Classifier::open(path, &options),
         };
         opened
-            .map(|classifier| Arc::new(NetworkClassifier::new(classifier, choice.clone())) as Arc<dyn Classify>)
+            .map(|classifier| {
+                Arc::new(NetworkClassifier::new(classifier, choice.clone())) as Arc<dyn Classify>
+            })
             .map_err(|error| problem_of(&error))
     }
 }
@@ -79,6 +83,8 @@ impl NetworkClassifier {
             }),
             license: manifest.license.clone(),
             engine: info.engine.to_string(),
+            answers: AnswerKind::OneOf,
+            threshold: 0.5,
         };
         Self { classifier, card }
     }

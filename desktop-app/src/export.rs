@@ -145,8 +145,12 @@ pub fn text(photo: &Photo, k: usize) -> String {
             }
             text.push_str(&format!("\n(model: {})", answer.model));
         }
-        PhotoState::Failed(problem) => text.push_str(&format!("\n{} {}", problem.what, problem.remedy)),
-        PhotoState::Waiting | PhotoState::Working | PhotoState::Stopped => text.push_str("\nnot looked at yet"),
+        PhotoState::Failed(problem) => {
+            text.push_str(&format!("\n{} {}", problem.what, problem.remedy))
+        }
+        PhotoState::Waiting | PhotoState::Working | PhotoState::Stopped => {
+            text.push_str("\nnot looked at yet")
+        }
     }
     text
 }
@@ -156,9 +160,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::classify::AnswerKind;
     use crate::content::ContentId;
-    use crate::problem::Problem;
     use crate::photo::{PhotoAnswer, PhotoId, PhotoSource};
+    use crate::problem::Problem;
 
     fn photos() -> Vec<Photo> {
         let photo = |id, name: &str, state| Photo {
@@ -174,6 +179,8 @@ mod tests {
         };
         let answer = PhotoAnswer {
             predictions: vec![p(1, "tabby, \"tabby cat\"", 0.75), p(2, "tiger cat", 0.25)],
+            kind: AnswerKind::OneOf,
+            threshold: 0.5,
             model: "lite0".to_owned(),
             took: Duration::ZERO,
             width: 1,
@@ -194,7 +201,8 @@ mod tests {
 
     #[test]
     fn json_lines() {
-        let lines = String::from_utf8(write(&photos(), 1, ExportFormat::JsonLines).unwrap()).unwrap();
+        let lines =
+            String::from_utf8(write(&photos(), 1, ExportFormat::JsonLines).unwrap()).unwrap();
         assert_eq!(
             lines,
             "{\"schema\":1,\"path\":\"/p/a,b.jpg\",\"model\":\"lite0\",\"predictions\":[{\"index\":1,\"id\":\"n1\",\"label\":\"tabby, \\\"tabby cat\\\"\",\"probability\":0.75}]}\n\
@@ -229,7 +237,10 @@ mod tests {
     #[test]
     fn the_ending_chooses() {
         assert_eq!(ExportFormat::of(Path::new("x.CSV")), ExportFormat::Csv);
-        assert_eq!(ExportFormat::of(Path::new("x.json")), ExportFormat::JsonLines);
+        assert_eq!(
+            ExportFormat::of(Path::new("x.json")),
+            ExportFormat::JsonLines
+        );
     }
 
     #[test]

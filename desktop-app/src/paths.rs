@@ -133,5 +133,4 @@ mod tests {
         assert!(paths_in_text("what a lovely cat").is_empty());
         assert!(paths_in_text("https://example.org/cat.jpg").is_empty());
     }
-
 }

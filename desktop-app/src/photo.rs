@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::classify::Prediction;
+use crate::classify::{AnswerKind, Prediction};
 use crate::content::ContentId;
 use crate::problem::Problem;
 
@@ -62,6 +62,10 @@ impl PhotoSource {
 pub struct PhotoAnswer {
     /// Best first.
     pub predictions: Vec<Prediction>,
+    /// How they are to be read.
+    pub kind: AnswerKind,
+    /// Where classes are independent: the least score at which one counts as present.
+    pub threshold: f32,
     /// The model's name.
     pub model: String,
     /// Reading, decoding and asking the network, all together.
@@ -80,6 +84,63 @@ impl PhotoAnswer {
     /// The most probable class.
     pub fn best(&self) -> Option<&Prediction> {
         self.predictions.first()
+    }
+
+    /// Whether a class counts as present. Of classes that exclude each other, only the best one does.
+    pub fn is_present(&self, prediction: &Prediction) -> bool {
+        match self.kind {
+            AnswerKind::OneOf => self
+                .best()
+                .is_some_and(|best| best.index == prediction.index),
+            AnswerKind::YesNo | AnswerKind::AnyOf => prediction.probability >= self.threshold,
+        }
+    }
+
+    /// What the photo shows, in words: the best class, every class that is there, or yes or no.
+    pub fn headline(&self) -> String {
+        let Some(best) = self.best() else {
+            return "No answer".to_owned();
+        };
+        match self.kind {
+            AnswerKind::OneOf => best.label.clone(),
+            AnswerKind::YesNo if self.predictions.len() == 1 => {
+                let word = if self.is_present(best) { "Yes" } else { "No" };
+                format!("{word}: {}", best.label)
+            }
+            AnswerKind::YesNo => best.label.clone(),
+            AnswerKind::AnyOf => {
+                let there: Vec<_> = self
+                    .predictions
+                    .iter()
+                    .filter(|found| self.is_present(found))
+                    .map(|found| found.label.as_str())
+                    .collect();
+                if there.is_empty() {
+                    "None of them".to_owned()
+                } else {
+                    there.join(", ")
+                }
+            }
+        }
+    }
+
+    /// The probability that the headline is right, where it is one statement.
+    pub fn certainty(&self) -> Option<f32> {
+        let best = self.best()?;
+        match self.kind {
+            AnswerKind::OneOf => Some(best.probability),
+            AnswerKind::YesNo if self.predictions.len() == 1 && !self.is_present(best) => {
+                Some(1.0 - best.probability)
+            }
+            AnswerKind::YesNo => Some(best.probability),
+            AnswerKind::AnyOf => None,
+        }
+    }
+
+    /// How sure it is, where one can say so. `threshold` is the one of the settings.
+    pub fn confidence(&self, threshold: f32) -> Option<Confidence> {
+        self.certainty()
+            .map(|certainty| Confidence::of(certainty, threshold))
     }
 }
 
@@ -159,11 +220,11 @@ impl Photo {
         }
     }
 
-    /// The best label, once there is one.
-    pub fn label(&self) -> Option<&str> {
+    /// What it shows, once that is known.
+    pub fn label(&self) -> Option<String> {
         self.answer()
-            .and_then(PhotoAnswer::best)
-            .map(|best| best.label.as_str())
+            .filter(|answer| answer.best().is_some())
+            .map(PhotoAnswer::headline)
     }
 
     /// One sentence for a screen reader.
@@ -174,20 +235,21 @@ impl Photo {
             PhotoState::Working => format!("{name}: being looked at"),
             PhotoState::Stopped => format!("{name}: not looked at"),
             PhotoState::Failed(problem) => format!("{name}: {}", problem.what),
-            PhotoState::Done(answer) => match answer.best() {
-                Some(best) => {
-                    let sureness = match Confidence::of(best.probability, threshold) {
-                        Confidence::Not => "not sure, perhaps ",
-                        _ => "",
-                    };
-                    format!(
-                        "{name}: {sureness}{}, {}",
-                        best.label,
-                        percent(best.probability)
-                    )
-                }
-                None => format!("{name}: no answer"),
-            },
+            PhotoState::Done(answer) => {
+                let doubt = match answer.confidence(threshold) {
+                    Some(Confidence::Not) => "not sure, perhaps ",
+                    Some(Confidence::Sure | Confidence::Fairly) | None => "",
+                };
+                let number = answer
+                    .certainty()
+                    .map(|certainty| format!(", {}", percent(certainty)))
+                    .unwrap_or_default();
+                let damaged = match answer.damage {
+                    Some(_) => ", damaged file",
+                    None => "",
+                };
+                format!("{name}: {doubt}{}{number}{damaged}", answer.headline())
+            }
         }
     }
 }
@@ -215,6 +277,64 @@ mod tests {
         let name = |name: &str| PhotoSource::File(format!("/p/{name}").into()).name();
         assert_eq!(name("a\nb\u{202E}gpj.jpg"), "a\u{FFFD}b\u{FFFD}gpj.jpg");
         assert_eq!(name("caf\u{e9} 1.jpg"), "caf\u{e9} 1.jpg");
+    }
+
+    fn answer(kind: AnswerKind, scores: &[(&str, f32)]) -> PhotoAnswer {
+        PhotoAnswer {
+            predictions: scores
+                .iter()
+                .enumerate()
+                .map(|(index, (label, probability))| Prediction {
+                    index,
+                    id: None,
+                    label: (*label).to_owned(),
+                    probability: *probability,
+                })
+                .collect(),
+            kind,
+            threshold: 0.5,
+            model: "m".to_owned(),
+            took: Duration::ZERO,
+            width: 1,
+            height: 1,
+            content: ContentId::of(b"", None),
+            damage: None,
+        }
+    }
+
+    #[test]
+    fn every_kind_of_answer_is_put_in_words() {
+        let one = answer(AnswerKind::OneOf, &[("cat", 0.3), ("dog", 0.2)]);
+        assert_eq!(
+            (one.headline().as_str(), one.certainty()),
+            ("cat", Some(0.3))
+        );
+        let yes = answer(AnswerKind::YesNo, &[("cat", 0.75)]);
+        assert_eq!(
+            (yes.headline().as_str(), yes.certainty()),
+            ("Yes: cat", Some(0.75))
+        );
+        let no = answer(AnswerKind::YesNo, &[("cat", 0.25)]);
+        assert_eq!(
+            (no.headline().as_str(), no.certainty()),
+            ("No: cat", Some(0.75))
+        );
+        let two = answer(AnswerKind::YesNo, &[("dog", 0.9), ("cat", 0.1)]);
+        assert_eq!(
+            (two.headline().as_str(), two.certainty()),
+            ("dog", Some(0.9))
+        );
+        let many = answer(
+            AnswerKind::AnyOf,
+            &[("ball", 0.9), ("dog", 0.6), ("sea", 0.1)],
+        );
+        assert_eq!(
+            (many.headline().as_str(), many.certainty()),
+            ("ball, dog", None)
+        );
+        assert_eq!(many.confidence(0.4), None);
+        let none = answer(AnswerKind::AnyOf, &[("ball", 0.4), ("dog", 0.1)]);
+        assert_eq!(none.headline(), "None of them");
     }
 
     #[test]

@@ -47,8 +47,7 @@ impl Problem {
     }
 }
 
-const SAVE_AGAIN: &str =
-    "Open it in a photo editor, save it as JPEG or PNG, and try the new file.";
+const SAVE_AGAIN: &str = "Open it in a photo editor, save it as JPEG or PNG, and try the new file.";
 const COPY_AGAIN: &str = "Copy or download it again.";
 const SMALLER: &str = "Make a smaller copy of it in a photo editor, and open that.";
 

@@ -6,11 +6,11 @@ use egui::{Context, Id, TextureHandle, TextureOptions};
 use model_core::RgbImage;
 
 use crate::photo::PhotoSource;
-use crate::thumbnails::color_image;
 use crate::read;
+use crate::thumbnails::color_image;
 
 /// A photo inside the program.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct SamplePhoto {
     /// What to call it.
     pub name: &'static str,

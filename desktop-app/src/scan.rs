@@ -5,8 +5,9 @@
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
-use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use image_data::formats::looks_like_picture;
 
 use crate::content::FileStamp;
 use crate::problem;
@@ -67,9 +68,9 @@ pub fn scan(
             continue;
         }
         report.folders += 1;
-        for entry in walkdir::WalkDir::new(path)
-            .sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
-         {
+        for entry in
+            walkdir::WalkDir::new(path).sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
+        {
             if !go_on() {
                 report.stopped = true;
                 break 'paths;
@@ -119,26 +120,6 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
-
-/// A picture by its first bytes, or by its name when the bytes say nothing (then its tile will show the error).
-fn looks_like_picture(path: &Path) -> bool {
-    const NAMES: [&str; 13] = [
-        "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "pnm", "ppm",
-        "pgm",
-    ];
-    let named = path
-        .extension()
-        .is_some_and(|e| NAMES.contains(&e.to_string_lossy().to_ascii_lowercase().as_str()));
-    if named {
-        return true;
-    }
-    let mut head = [0_u8; 32];
-    let read = std::fs::File::open(path)
-        .and_then(|mut file| file.read(&mut head))
-        .unwrap_or(0);
-    image::guess_format(&head[..read]).is_ok()
-}
-
 
 /// The order a person expects of file names: without regard to case, and numbers by their value (`IMG_2` before `IMG_10`).
 pub fn natural_order(a: &OsStr, b: &OsStr) -> Ordering {
@@ -199,7 +180,9 @@ mod tests {
             at("notes.txt"),
             PathBuf::from("/m/net.ONNX"),
         ];
-        let report = scan(&paths, &|| true, &mut |chunk| found.extend(chunk.into_iter().map(|file| file.path)));
+        let report = scan(&paths, &|| true, &mut |chunk| {
+            found.extend(chunk.into_iter().map(|file| file.path))
+        });
         assert_eq!(
             found,
             [
@@ -244,15 +227,33 @@ mod tests {
     #[test]
     fn numbers_in_names_count_by_their_value() {
         let mut names = [
-            "IMG_100.jpg", "img_9.jpg", "IMG_10.jpg", "IMG_1.jpg", "IMG_02.jpg", "b.jpg", "a10b2.jpg", "a10b10.jpg",
-            "IMG_99999999999999999999998.jpg", "IMG_99999999999999999999997.jpg", "",
+            "IMG_100.jpg",
+            "img_9.jpg",
+            "IMG_10.jpg",
+            "IMG_1.jpg",
+            "IMG_02.jpg",
+            "b.jpg",
+            "a10b2.jpg",
+            "a10b10.jpg",
+            "IMG_99999999999999999999998.jpg",
+            "IMG_99999999999999999999997.jpg",
+            "",
         ];
         names.sort_by(|a, b| natural_order(OsStr::new(a), OsStr::new(b)));
         assert_eq!(
             names,
             [
-                "", "a10b2.jpg", "a10b10.jpg", "b.jpg", "IMG_1.jpg", "IMG_02.jpg", "img_9.jpg", "IMG_10.jpg", "IMG_100.jpg",
-                "IMG_99999999999999999999997.jpg", "IMG_99999999999999999999998.jpg",
+                "",
+                "a10b2.jpg",
+                "a10b10.jpg",
+                "b.jpg",
+                "IMG_1.jpg",
+                "IMG_02.jpg",
+                "img_9.jpg",
+                "IMG_10.jpg",
+                "IMG_100.jpg",
+                "IMG_99999999999999999999997.jpg",
+                "IMG_99999999999999999999998.jpg",
             ]
         );
     }

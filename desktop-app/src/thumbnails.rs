@@ -179,7 +179,10 @@ mod tests {
             pictures.get(&context, PhotoId(1999)),
             ThumbnailState::Texture(_)
         ));
-        assert!(matches!(pictures.get(&context, PhotoId(0)), ThumbnailState::Missing));
+        assert!(matches!(
+            pictures.get(&context, PhotoId(0)),
+            ThumbnailState::Missing
+        ));
         assert!(pictures.request(PhotoId(0)));
         assert!(!pictures.request(PhotoId(0)), "a worker is asked once");
         for id in 1900..2000 {
@@ -196,11 +199,8 @@ mod tests {
 
     #[test]
     fn a_new_thumbnail_replaces_what_is_on_the_graphics_card() {
-        let (mut pictures, context, id) = (
-            ThumbnailCache::default(),
-            Context::default(),
-            PhotoId(1),
-        );
+        let (mut pictures, context, id) =
+            (ThumbnailCache::default(), Context::default(), PhotoId(1));
         let texture = |pictures: &mut ThumbnailCache| {
             pictures.begin_frame();
             match pictures.get(&context, id) {

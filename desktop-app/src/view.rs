@@ -1,6 +1,6 @@
 //! Which photos of the list the grid shows, and in which order. It holds no photos and knows no window.
 
-use crate::photo::{PhotoAnswer, Photo};
+use crate::photo::{Photo, PhotoAnswer};
 
 /// The order of the grid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,18 +64,21 @@ pub enum PhotoGroup {
 }
 
 fn probability(photo: &Photo) -> Option<f32> {
-    photo
-        .answer()
-        .and_then(PhotoAnswer::best)
-        .map(|best| best.probability)
+    let answer = photo.answer()?;
+    answer
+        .certainty()
+        .or_else(|| answer.best().map(|best| best.probability))
 }
 
 /// Whether the filter lets a photo through.
 pub(crate) fn passes(photo: &Photo, filter: &PhotoFilter, threshold: f32) -> bool {
     let group = match &filter.only {
         PhotoGroup::All => true,
-        PhotoGroup::Label(label) => photo.label() == Some(label.as_str()),
-        PhotoGroup::NotSure => probability(photo).is_some_and(|p| p.is_nan() || p < threshold),
+        PhotoGroup::Label(label) => photo.label().as_deref() == Some(label.as_str()),
+        PhotoGroup::NotSure => photo
+            .answer()
+            .and_then(|answer| answer.confidence(threshold))
+            .is_some_and(|confidence| confidence == Confidence::Not),
         PhotoGroup::Failed => photo.problem().is_some(),
     };
     if !group {
@@ -93,14 +96,14 @@ pub(crate) fn passes(photo: &Photo, filter: &PhotoFilter, threshold: f32) -> boo
 pub(crate) fn order(photos: &mut [&Photo], sort: SortOrder) {
     match sort {
         SortOrder::Added => {}
-        SortOrder::Name => photos.sort_by(|a, b| {
-            natural_order(a.source.name().as_ref(), b.source.name().as_ref())
-        }),
+        SortOrder::Name => {
+            photos.sort_by(|a, b| natural_order(a.source.name().as_ref(), b.source.name().as_ref()))
+        }
         SortOrder::Label => {
             // Both sorts keep the order of equals: within a label, the surest first.
             photos.sort_by(|a, b| surest(a, b));
             photos.sort_by_cached_key(|photo| {
-                let label = photo.label().map(str::to_lowercase);
+                let label = photo.label().map(|label| label.to_lowercase());
                 (label.is_none(), label)
             });
         }

@@ -7,11 +7,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use desktop_app::classify::ModelSource;
-use desktop_app::engine::Opener;
-use desktop_app::photo::{Photo, PhotoId, Source, State};
-use desktop_app::records;
-use desktop_app::worker::{Event, Workers};
+use desktop_app::classify::ModelChoice;
+use desktop_app::engine::ModelOpener;
+use desktop_app::export;
+use desktop_app::photo::{Photo, PhotoId, PhotoSource, PhotoState};
+use desktop_app::worker::{WorkerEvent, Workers};
 
 const TOP_K: usize = 5;
 
@@ -55,10 +55,10 @@ fn infer_cli() -> PathBuf {
 }
 
 fn window_says(photos: &[PathBuf]) -> Vec<String> {
-    let workers = Workers::start(Arc::new(Opener), 2, || {}).unwrap();
-    workers.open_model(ModelSource::Embedded).unwrap();
-    let sources: Vec<_> = photos.iter().cloned().map(Source::File).collect();
-    workers.look_at(
+    let workers = Workers::start(Arc::new(ModelOpener), 2, || {}).unwrap();
+    workers.open_model(ModelChoice::Embedded).unwrap();
+    let sources: Vec<_> = photos.iter().cloned().map(PhotoSource::File).collect();
+    workers.classify(
         sources
             .iter()
             .enumerate()
@@ -69,9 +69,9 @@ fn window_says(photos: &[PathBuf]) -> Vec<String> {
     while lines.iter().any(Option::is_none) {
         assert!(begun.elapsed() < Duration::from_secs(120), "no answer came");
         let (id, state) = match workers.poll() {
-            Some(Event::Answered(id, _, answer)) => (id, State::Done(answer)),
-            Some(Event::Failed(_, _, problem)) => panic!("{problem:?}"),
-            Some(Event::ModelFailed(_, problem)) => panic!("{problem:?}"),
+            Some(WorkerEvent::Answered(id, _, answer)) => (id, PhotoState::Done(*answer)),
+            Some(WorkerEvent::Failed(_, _, problem)) => panic!("{problem:?}"),
+            Some(WorkerEvent::ModelFailed(_, problem)) => panic!("{problem:?}"),
             Some(_) => continue,
             None => {
                 std::thread::sleep(Duration::from_millis(2));
@@ -84,7 +84,7 @@ fn window_says(photos: &[PathBuf]) -> Vec<String> {
             source: sources[place].clone(),
             state,
         };
-        lines[place] = records::json_line(&photo, TOP_K).unwrap();
+        lines[place] = export::json_line(&photo, TOP_K).unwrap();
     }
     lines.into_iter().flatten().collect()
 }

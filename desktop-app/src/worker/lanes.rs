@@ -44,12 +44,12 @@ pub(super) fn classify_lane(shared: &Shared) {
         let outcome = guarded(|| classify(shared, &job, model.as_ref()))
             .unwrap_or_else(|| Err(Some(Problem::broken_reader())));
         let open = match outcome {
-            Ok(answer) => {
-                shared.send(WorkerEvent::Answered(job.id, job.generation, Box::new(answer)))
-            }
-            Err(Some(problem)) => {
-                shared.send(WorkerEvent::Failed(job.id, job.generation, problem))
-            }
+            Ok(answer) => shared.send(WorkerEvent::Answered(
+                job.id,
+                job.generation,
+                Box::new(answer),
+            )),
+            Err(Some(problem)) => shared.send(WorkerEvent::Failed(job.id, job.generation, problem)),
             Err(None) => true,
         };
         if !open {
@@ -77,9 +77,12 @@ fn classify(
     let predictions = model
         .classify(&photo.image, KEPT_ANSWERS)
         .map_err(|problem| Some(problem.brief("Not answered")))?;
+    let card = model.card();
     Ok(PhotoAnswer {
         predictions,
-        model: model.card().name.clone(),
+        kind: card.answers,
+        threshold: card.threshold,
+        model: card.name.clone(),
         took: started.elapsed(),
         width: photo.image.width,
         height: photo.image.height,

@@ -17,7 +17,8 @@ use tempfile::tempdir;
 use super::common::{Setup, drop_files, until, until_done};
 use super::{Window, click, shows};
 use desktop_app::samples;
-use desktop_app::settings::{Appearance, Settings, Store};
+use desktop_app::settings::{Appearance, Settings};
+use desktop_app::settings_store::SettingsStore;
 
 /// A channel may differ by this much: another rounding of a blend.
 const ROUNDING: u8 = 12;
@@ -144,7 +145,9 @@ fn open_in(appearance: Appearance) -> Window {
         ..Settings::default()
     };
     let path = Some(folder.path().to_owned());
-    Store::in_folder(path.clone()).save(&stored).unwrap();
+    SettingsStore::in_folder(path.clone())
+        .save(&Settings::default(), &stored)
+        .unwrap();
     let mut window = Setup {
         drawn: true,
         dark: appearance == Appearance::Dark,
