@@ -160,7 +160,6 @@ pub fn reason(error: &std::io::Error) -> String {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "the disk is full".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "the disk can only be read".to_owned(),
         ErrorKind::NotADirectory => "a part of its path is no folder".to_owned(),
-        ErrorKind::FilesystemLoop => "it is a link that leads back to itself".to_owned(),
         kind => kind.to_string(),
     }
 }

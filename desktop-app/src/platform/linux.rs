@@ -164,7 +164,8 @@ pub(super) fn show_in_folder(file: &Path) {
         "file://{}",
         percent_encoding::percent_encode(file.as_os_str().as_bytes(), PATH_IN_URI)
     );
-    let selected = zbus::blocking::Connection::session().and_then(|bus| {
+    let selected = pollster::block_on(async {
+        let bus = zbus::Connection::session().await?;
         bus.call_method(
             Some("org.freedesktop.FileManager1"),
             "/org/freedesktop/FileManager1",
@@ -172,6 +173,7 @@ pub(super) fn show_in_folder(file: &Path) {
             "ShowItems",
             &(vec![uri], ""),
         )
+        .await
     });
     if selected.is_err()
         && let Some(folder) = file.parent()
@@ -204,26 +206,29 @@ pub(super) fn show_message(title: &str, words: &str) {
 }
 
 fn notify(title: &str, words: &str) -> zbus::Result<()> {
-    let bus = zbus::blocking::Connection::session()?;
-    let no_actions: Vec<&str> = Vec::new();
-    let no_hints = std::collections::HashMap::<&str, zbus::zvariant::Value<'_>>::new();
-    bus.call_method(
-        Some("org.freedesktop.Notifications"),
-        "/org/freedesktop/Notifications",
-        Some("org.freedesktop.Notifications"),
-        "Notify",
-        &(
-            title,
-            0_u32,
-            "dialog-error",
-            title,
-            words,
-            no_actions,
-            no_hints,
-            0_i32,
-        ),
-    )?;
-    Ok(())
+    pollster::block_on(async {
+        let bus = zbus::Connection::session().await?;
+        let no_actions: Vec<&str> = Vec::new();
+        let no_hints = std::collections::HashMap::<&str, zbus::zvariant::Value<'_>>::new();
+        bus.call_method(
+            Some("org.freedesktop.Notifications"),
+            "/org/freedesktop/Notifications",
+            Some("org.freedesktop.Notifications"),
+            "Notify",
+            &(
+                title,
+                0_u32,
+                "dialog-error",
+                title,
+                words,
+                no_actions,
+                no_hints,
+                0_i32,
+            ),
+        )
+        .await?;
+        Ok(())
+    })
 }
 
 /// On Wayland windows cannot place themselves, and are never lost.

@@ -20,7 +20,7 @@ const LETTER_WIDTH: i16 = 9;
 const BUTTON: (u16, u16) = (90, 32);
 
 x11rb::atom_manager! {
-    Atoms: AtomsCookie { WM_PROTOCOLS, WM_DELETE_WINDOW, _NET_WM_NAME, UTF8_STRING }
+    Atoms: AtomsCookie { WM_PROTOCOLS, WM_DELETE_WINDOW, _NET_WM_NAME, UTF8_STRING, }
 }
 
 /// Shows `words` until they are read.

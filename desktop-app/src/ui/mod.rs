@@ -39,7 +39,7 @@ use crate::settings::Settings;
 use crate::theme;
 use crate::thumbnails::ThumbnailCache;
 use crate::worker::Workers;
-use action::{Action, Actions};
+use action::Actions;
 use dialogs::Dialogs;
 use drop_target::DropTarget;
 use grid::GridState;

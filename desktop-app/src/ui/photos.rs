@@ -25,7 +25,7 @@ impl App {
         self.queue(jobs);
     }
 
-    fn queue(&mut self, jobs: Vec<(PhotoId, PhotoSource)>) {
+    pub(super) fn queue(&mut self, jobs: Vec<(PhotoId, PhotoSource)>) {
         if !jobs.is_empty() {
             self.progress.queued += jobs.len();
             self.workers.classify(jobs);

@@ -132,7 +132,7 @@ fn landscape(folder: &Path, name: &str, [r, g, b]: [u8; 3], sun: f32) -> PathBuf
 const RED: [u8; 3] = [225, 70, 40];
 const GREEN: [u8; 3] = [60, 170, 80];
 const BLUE: [u8; 3] = [50, 90, 210];
-const Gray: [u8; 3] = [120, 118, 121];
+const GRAY: [u8; 3] = [120, 118, 121];
 
 fn open() -> Window {
     open_in(Appearance::Light)
@@ -179,7 +179,7 @@ fn with_a_photo(folder: &Path, color: [u8; 3]) -> Window {
 fn with_a_grid(mut window: Window, folder: &Path) -> Window {
     let mut photos: Vec<_> = (0..11)
         .map(|n| {
-            let color = [RED, GREEN, BLUE, Gray][n % 4];
+            let color = [RED, GREEN, BLUE, GRAY][n % 4];
             landscape(folder, &format!("{n:02} walk.png"), color, n as f32 / 11.0)
         })
         .collect();
@@ -220,7 +220,7 @@ fn one_result() {
 fn not_sure() {
     if can_draw("not-sure") {
         let dir = tempdir().unwrap();
-        looks_as_before(&mut with_a_photo(dir.path(), Gray), "not-sure");
+        looks_as_before(&mut with_a_photo(dir.path(), GRAY), "not-sure");
     }
 }
 

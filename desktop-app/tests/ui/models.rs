@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use egui_kittest::kittest::Queryable as _;
 use tempfile::tempdir;
 
 use super::common::{Setup, drop_files, picture, until, until_done};
