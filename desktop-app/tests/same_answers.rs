@@ -12,8 +12,7 @@ use desktop_app::engine::ModelOpener;
 use desktop_app::export;
 use desktop_app::photo::{Photo, PhotoId, PhotoSource, PhotoState};
 use desktop_app::worker::{WorkerEvent, Workers};
-
-const TOP_K: usize = 5;
+use model_core::scores::DEFAULT_TOP_K;
 
 /// `infer-cli` of this build, as its own tests leave it beside ours; built when it is not there yet. `INFER_CLI` names another.
 fn infer_cli() -> PathBuf {
@@ -84,7 +83,7 @@ fn window_says(photos: &[PathBuf]) -> Vec<String> {
             source: sources[place].clone(),
             state,
         };
-        lines[place] = export::json_line(&photo, TOP_K).unwrap();
+        lines[place] = export::json_line(&photo, DEFAULT_TOP_K).unwrap();
     }
     lines.into_iter().flatten().collect()
 }
@@ -95,7 +94,7 @@ fn the_window_and_infer_cli_say_the_same_byte_for_byte() {
     let photos = ["cat.jpg", "espresso.jpg", "rocket.jpg"].map(|name| samples.join(name));
     let output = Command::new(infer_cli())
         .arg("--json")
-        .args(["--topk", &TOP_K.to_string()])
+        .args(["--topk", &DEFAULT_TOP_K.to_string()])
         .args(&photos)
         .output()
         .unwrap();
@@ -107,4 +106,19 @@ fn the_window_and_infer_cli_say_the_same_byte_for_byte() {
     let terminal = String::from_utf8(output.stdout).unwrap();
     assert_eq!(terminal.lines().count(), photos.len());
     assert_eq!(window_says(&photos).join("\n") + "\n", terminal);
+}
+
+#[test]
+fn the_window_and_infer_cli_refuse_the_same_photos() {
+    let dir = tempfile::tempdir().unwrap();
+    // Just over and just under what the terminal takes: headers only, so the second one fails too, but for what it lacks.
+    let large = dir.path().join("large.ppm");
+    std::fs::write(&large, "P6 13000 10001 255\n").unwrap();
+    let output = Command::new(infer_cli()).arg(&large).output().unwrap();
+    assert!(!output.status.success());
+    let refused = String::from_utf8(output.stderr).unwrap();
+    assert!(refused.contains("pixels"), "{refused}");
+    let source = PhotoSource::File(large);
+    let problem = desktop_app::read::load(&source, &std::sync::Mutex::new(())).unwrap_err();
+    assert_eq!(problem.brief, "Too large", "{problem:?}");
 }

@@ -254,11 +254,19 @@ fn meter(ui: &Ui, response: &Response, role: Role, name: &str, part: f32) {
     });
 }
 
+/// One of the choices of [`segments`].
+pub(super) struct Segment<T> {
+    pub(super) choice: T,
+    pub(super) words: &'static str,
+    /// What screen readers call it: the whole of it where the words are cut short.
+    pub(super) name: &'static str,
+}
+
 /// Choices beside each other, of which one holds. Gives the one chosen now.
 pub(super) fn segments<T: Copy + PartialEq>(
     ui: &mut Ui,
     chosen: T,
-    choices: &[(T, &str)],
+    choices: &[Segment<T>],
 ) -> Option<T> {
     let p = theme::palette(ui);
     let mut clicked = None;
@@ -271,7 +279,12 @@ pub(super) fn segments<T: Copy + PartialEq>(
             ui.horizontal(|ui| {
                 ui.spacing_mut().item_spacing.x = 2.0;
                 ui.spacing_mut().button_padding.x = 11.0;
-                for (choice, words) in choices {
+                for Segment {
+                    choice,
+                    words,
+                    name,
+                } in choices
+                {
                     let on = *choice == chosen;
                     let color = if on { p.on_accent } else { p.text };
                     let style = if on {
@@ -303,7 +316,7 @@ pub(super) fn segments<T: Copy + PartialEq>(
                         })
                         .inner;
                     response
-                        .widget_info(|| WidgetInfo::selected(Role::RadioButton, true, on, *words));
+                        .widget_info(|| WidgetInfo::selected(Role::RadioButton, true, on, *name));
                     if response.clicked() {
                         clicked = Some(*choice);
                     }

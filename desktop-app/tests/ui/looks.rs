@@ -242,7 +242,7 @@ fn error() {
         drop_files(&mut window, &[text, "/models/wrong.onnx".into()]);
         until_done(&mut window, 1);
         until(&mut window, "the model is refused", |w| {
-            shows(w, "colors stays in use")
+            shows(w, "\u{201c}colors\u{201d} stays in use")
         });
         window.get_by_label_contains("letter.jpg: ").click();
         window.run_steps(3);

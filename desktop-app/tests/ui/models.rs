@@ -27,7 +27,7 @@ fn a_wrong_model_explains_itself_and_the_old_one_stays() {
             "/models/wrong.onnx cannot be used as a model. Expected an ONNX model",
         )
     });
-    assert!(shows(&window, "colors stays in use"));
+    assert!(shows(&window, "\u{201c}colors\u{201d} stays in use"));
     assert!(shows(&window, "Model: colors"));
 
     drop_files(&mut window, &[PathBuf::from("/models/good one.onnx")]);

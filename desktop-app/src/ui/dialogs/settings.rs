@@ -7,7 +7,7 @@ use crate::classify::KEPT_ANSWERS;
 use crate::settings::{Appearance, Settings};
 use crate::theme::{self, space};
 use crate::ui::action::{Action, Actions};
-use crate::ui::widgets;
+use crate::ui::widgets::{self, Segment};
 
 pub(super) fn show(ui: &mut Ui, settings: &mut Settings, actions: &mut Actions) {
     let heading = |ui: &mut Ui, words: &str| {
@@ -19,7 +19,12 @@ pub(super) fn show(ui: &mut Ui, settings: &mut Settings, actions: &mut Actions) 
         (Appearance::System, "As the system"),
         (Appearance::Light, "Light"),
         (Appearance::Dark, "Dark"),
-    ];
+    ]
+    .map(|(choice, words)| Segment {
+        choice,
+        words,
+        name: words,
+    });
     if let Some(appearance) = widgets::segments(ui, settings.appearance, &choices) {
         settings.appearance = appearance;
     }

@@ -11,7 +11,7 @@ use crate::theme::{self, radius, space};
 use crate::thumbnails::{ThumbnailCache, ThumbnailState, color_image};
 use crate::ui::action::{Action, Actions};
 use crate::ui::icons::{self, Icon};
-use crate::ui::widgets;
+use crate::ui::widgets::{self, Segment};
 
 /// What the card shows.
 pub(super) struct CardContent<'a> {
@@ -86,16 +86,17 @@ fn bar(
 ) {
     ui.horizontal(|ui| {
         let narrow = ui.available_width() < 420.0;
-        let crop = if narrow {
-            "Seen"
-        } else {
-            "What the network saw"
-        };
+        let seen = "What the network saw";
         let pictures = [
-            (Picture::Photo, "Photo"),
-            (Picture::Crop, crop),
-            (Picture::HeatMap, "Why"),
-        ];
+            (Picture::Photo, "Photo", "Photo"),
+            (Picture::Crop, if narrow { "Seen" } else { seen }, seen),
+            (Picture::HeatMap, "Why", "Why"),
+        ]
+        .map(|(choice, words, name)| Segment {
+            choice,
+            words,
+            name,
+        });
         if let Some(picture) = widgets::segments(ui, state.picture, &pictures) {
             state.picture = picture;
         }
