@@ -35,7 +35,8 @@ impl ModelChoice {
         }
     }
 
-    /// A short name: the built-in model's, or the file's. A file whose name says nothing (`models/pets/model.onnx`) is called by its folder.
+    /// A short name: the built-in model's, or the file's. A file whose name says nothing (`models/pets/model.onnx`)
+    /// is called by its folder.
     pub fn short_name(&self) -> String {
         match self {
             Self::Embedded => EVERYDAY_THINGS.to_owned(),

@@ -1,5 +1,5 @@
-//! What was copied, as files or as a picture. On X11 it is read by [`platform::read_clipboard`], which waits for slow programs and takes
-//! pictures as the files they are; elsewhere by `arboard`.
+//! What was copied, as files or as a picture. On X11 it is read by [`platform::read_clipboard`], which waits for slow
+//! programs and takes pictures as the files they are; elsewhere by `arboard`.
 
 use std::sync::Arc;
 

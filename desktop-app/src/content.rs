@@ -1,7 +1,8 @@
-//! Which content of a file an answer belongs to. A file can be overwritten while its path stays the same, so the path alone identifies nothing.
+//! Which content of a file an answer belongs to. A file can be overwritten while its path stays the same, so the path
+//! alone identifies nothing.
 //!
-//! Size and time of change are compared first, because that costs no reading. Whatever was read is compared by a hash of its bytes.
-//! This module knows no photos, no list and no window.
+//! Size and time of change are compared first, because that costs no reading. Whatever was read is compared by a hash
+//! of its bytes. This module knows no photos, no list and no window.
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::path::Path;

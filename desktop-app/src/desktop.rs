@@ -1,4 +1,5 @@
-//! The desktop around the window: its file dialogs, its clipboard, its file manager, always asked off the window's thread.
+//! The desktop around the window: its file dialogs, its clipboard, its file manager, always asked off the window's
+//! thread.
 //!
 //! Behind a trait, so that tests answer in the user's place.
 

@@ -1,4 +1,5 @@
-//! The real classifier behind the window: the `inference` library, which `infer-cli` uses too, so both give the same answers.
+//! The real classifier behind the window: the `inference` library, which `infer-cli` uses too, so both give the same
+//! answers.
 
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ pub struct ModelOpener;
 
 impl OpenModel for ModelOpener {
     fn open(&self, choice: &ModelChoice) -> Result<Arc<dyn Classify>, Problem> {
-        // Several photos are worked on at once, each on one thread: more photos a second than one photo on all threads.
+        // Several photos are worked on at once, each on one thread: more photos a second than one photo on all
+        // threads.
         let options = Options {
             threads: 1,
             ..Options::default()

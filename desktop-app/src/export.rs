@@ -1,4 +1,5 @@
-//! Answers as CSV or JSON lines. A JSON line is the one `infer-cli --json` prints for the same photo and model, byte for byte.
+//! Answers as CSV or JSON lines. A JSON line is the one `infer-cli --json` prints for the same photo and model, byte
+//! for byte.
 
 use std::path::Path;
 

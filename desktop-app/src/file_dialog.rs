@@ -74,8 +74,8 @@ pub(crate) fn open(request: FileRequest, parent: &dyn ParentWindow, reply: Reply
     }
 }
 
-/// What no answer of a dialog means: nobody closes one so fast, and a system that has none (a busy one may take its time to
-/// say so) did not show one.
+/// What no answer of a dialog means: nobody closes one so fast, and a system that has none (a busy one may take its
+/// time to say so) did not show one.
 fn unanswered(after: Duration, dialog: Support) -> FileResponse {
     if after < TOO_FAST || dialog != Support::Yes {
         FileResponse::NoDialog

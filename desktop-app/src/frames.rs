@@ -11,8 +11,9 @@ use crate::photo_list::PhotoCounts;
 
 /// The columns, in order.
 ///
-/// `unix_ms` is when the frame's layout ended; `gap_ms` the time since the frame before; `ui_ms` what this program did in it (news of the
-/// threads, layout); `last_whole_ms` the frame before with tessellation and rendering, without waiting for the display.
+/// `unix_ms` is when the frame's layout ended; `gap_ms` the time since the frame before; `ui_ms` what this program
+/// did in it (news of the threads, layout); `last_whole_ms` the frame before with tessellation and rendering, without
+/// waiting for the display.
 pub const COLUMNS: &str = "unix_ms\tframe\tsince_start_ms\tgap_ms\tui_ms\tlast_whole_ms\tpending\tdone\tfailed\tstopped\thovering\tmodel";
 
 /// What the window says of itself in a line.

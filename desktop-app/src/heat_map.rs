@@ -11,7 +11,8 @@ pub struct HeatMap {
     pub values: Vec<f32>,
     /// The class it speaks of.
     pub index: usize,
-    /// By how much its probability falls, at most, when a part is hidden (0..=1); none when no part was hidden to find out.
+    /// By how much its probability falls, at most, when a part is hidden (0..=1); none when no part was hidden to
+    /// find out.
     pub largest_drop: Option<f32>,
 }
 
@@ -42,7 +43,8 @@ fn blur(values: &mut [f32], width: usize, height: usize, radius: usize) {
 }
 
 impl HeatMap {
-    /// From the loss of probability at every pixel of a crop of `width` x `height`. Pixels without a number have no evidence.
+    /// From the loss of probability at every pixel of a crop of `width` x `height`. Pixels without a number have no
+    /// evidence.
     pub fn new(width: usize, height: usize, importance: &[f32], index: usize) -> Self {
         let mut values: Vec<f32> = importance
             .iter()
@@ -83,7 +85,8 @@ impl HeatMap {
         }
     }
 
-    /// Pixels to lay over the crop, RGBA, not premultiplied: dark where there is no evidence, amber to red where there is.
+    /// Pixels to lay over the crop, RGBA, not premultiplied: dark where there is no evidence, amber to red where
+    /// there is.
     pub fn overlay(&self) -> Vec<u8> {
         let mut pixels = Vec::with_capacity(4 * self.values.len());
         for value in &self.values {

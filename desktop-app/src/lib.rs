@@ -1,6 +1,7 @@
 //! The drag-and-drop classifier: drop a photo, know what it is.
 //!
-//! The window is this library; the binary only reads its arguments and calls [`run()`]. So the window is tested without a screen.
+//! The window is this library; the binary only reads its arguments and calls [`run()`]. So the window is tested
+//! without a screen.
 //!
 //! | module | idea |
 //! |---|---|
@@ -18,7 +19,8 @@
 //! | [`theme`], [`thumbnails`], [`samples`] | how it looks |
 //! | [`frames`] | how long frames take, written down when asked for |
 //!
-//! Not here: decoding, preprocessing, networks. They are in `image-data`, `model-core` and `inference`, as for `infer-cli`.
+//! Not here: decoding, preprocessing, networks. They are in `image-data`, `model-core` and `inference`, as for
+//! `infer-cli`.
 
 pub mod classify;
 pub mod cli;

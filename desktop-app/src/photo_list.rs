@@ -1,5 +1,5 @@
-//! The list of photos and everything the user can do to it: add, remove, undo, stop, go on. Filter and order are in [`crate::view`]. No
-//! threads, no egui.
+//! The list of photos and everything the user can do to it: add, remove, undo, stop, go on. Filter and order are in
+//! [`crate::view`]. No threads, no egui.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -87,8 +87,8 @@ impl PhotoList {
         self.counts
     }
 
-    /// Adds files. One that is in the list already is not added twice: if its size or time is another than when it was classified, or if
-    /// it could not be read, it waits again.
+    /// Adds files. One that is in the list already is not added twice: if its size or time is another than when it
+    /// was classified, or if it could not be read, it waits again.
     pub fn add_files(&mut self, files: Vec<FoundFile>) -> AddedFiles {
         let mut added = AddedFiles::default();
         for file in files {
@@ -258,8 +258,8 @@ impl PhotoList {
         RemovedPhotos(removed)
     }
 
-    /// Puts removed photos back where they were, and gives the ones that still have to be looked at. A file that was added again
-    /// meanwhile is not added twice.
+    /// Puts removed photos back where they were, and gives the ones that still have to be looked at. A file that was
+    /// added again meanwhile is not added twice.
     pub fn restore(&mut self, removed: RemovedPhotos) -> Vec<(PhotoId, PhotoSource)> {
         let mut waiting = Vec::new();
         for (place, mut photo) in removed.0 {

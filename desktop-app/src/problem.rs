@@ -1,7 +1,7 @@
 //! What went wrong, in words for someone at home, with a remedy that can be followed in this window.
 //!
-//! Library errors say what was expected and what was got. Their remedies are flags and settings that the window does not have, so every
-//! kind of error is worded here. Nothing in this module looks into an error's text.
+//! Library errors say what was expected and what was got. Their remedies are flags and settings that the window does
+//! not have, so every kind of error is worded here. Nothing in this module looks into an error's text.
 
 use std::path::Path;
 

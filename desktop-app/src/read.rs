@@ -103,7 +103,8 @@ pub fn shown(image: &RgbImage) -> RgbImage {
     fit(image, SHOWN_SIDE)
 }
 
-/// The photo with its long side at most `side`, averaged over areas (for the eye; the network gets its own, exact resize).
+/// The photo with its long side at most `side`, averaged over areas (for the eye; the network gets its own, exact
+/// resize).
 fn fit(image: &RgbImage, side: u32) -> RgbImage {
     let long = image.width.max(image.height);
     if long <= side {

@@ -22,8 +22,8 @@ use crate::theme;
 use crate::ui::{APP_NAME, App, AppParts};
 use crate::worker::Workers;
 
-/// The window's class, and the name of the `.desktop` file, the metainfo and the icon. The project has no domain of its own; example.org is
-/// reserved (RFC 2606), so the name is nobody else's.
+/// The window's class, and the name of the `.desktop` file, the metainfo and the icon. The project has no domain of
+/// its own; example.org is reserved (RFC 2606), so the name is nobody else's.
 pub const APP_ID: &str = "org.example.resnet50_toolkit.photo_classifier";
 
 /// The folder of the settings.
@@ -44,7 +44,8 @@ pub fn run(args: &DesktopArgs) -> anyhow::Result<()> {
         None => None,
     };
     let store = SettingsStore::in_folder(eframe::storage_dir(FOLDER));
-    // Only for the one setting that is needed before there is a window; the window reads them again and says what is wrong with them.
+    // Only for the one setting that is needed before there is a window; the window reads them again and says what is
+    // wrong with them.
     let prefer_xwayland = store.peek().prefer_xwayland;
     let system = platform::window_system(prefer_xwayland);
     let renderers: &[RenderPath] = match args.renderer {
@@ -102,8 +103,9 @@ enum OpenFailure {
 /// What may draw the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RenderPath {
-    /// wgpu on a graphics card. A driver that computes Vulkan on the processor is passed over: while photos are worked on, it drew 13
-    /// frames a second where Mesa's OpenGL, on the processor too, drew 56 (two cores, 980 x 700 pixels).
+    /// wgpu on a graphics card. A driver that computes Vulkan on the processor is passed over: while photos are
+    /// worked on, it drew 13 frames a second where Mesa's OpenGL, on the processor too, drew 56 (two cores, 980 x 700
+    /// pixels).
     Gpu,
     OpenGl,
     /// wgpu on whatever there is.

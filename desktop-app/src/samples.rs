@@ -1,4 +1,5 @@
-//! The sample photos of the empty window. Public-domain pictures; their sources are told in `models/samples/README.md`.
+//! The sample photos of the empty window. Public-domain pictures; their sources are told in
+//! `models/samples/README.md`.
 
 use std::sync::Mutex;
 

@@ -1,7 +1,7 @@
 //! Looks through dropped, pasted or opened files and folders for photos and models.
 //!
-//! It decides what is a photo to try, what is a model and what is passed over, and says so; it decodes nothing and knows no window. What the
-//! clipboard or a drag holds becomes paths in [`crate::paths`].
+//! It decides what is a photo to try, what is a model and what is passed over, and says so; it decodes nothing and
+//! knows no window. What the clipboard or a drag holds becomes paths in [`crate::paths`].
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
@@ -49,8 +49,8 @@ pub struct ScanReport {
 /// Files handed out at once.
 const CHUNK: usize = 256;
 
-/// Looks through `paths`: a file is handed to `found` whatever it is (if it is no picture, its tile will say so), a folder is searched
-/// for pictures in the natural order of their names (2 before 10). `go_on` is asked often.
+/// Looks through `paths`: a file is handed to `found` whatever it is (if it is no picture, its tile will say so), a
+/// folder is searched for pictures in the natural order of their names (2 before 10). `go_on` is asked often.
 pub fn scan(
     paths: &[PathBuf],
     go_on: &dyn Fn() -> bool,
@@ -76,7 +76,8 @@ pub fn scan(
                 break 'paths;
             }
             match entry {
-                // Links to files are photos like others; links to folders are not followed, so that no circle is walked.
+                // Links to files are photos like others; links to folders are not followed, so that no circle is
+                // walked.
                 Ok(entry)
                     if entry.file_type().is_file()
                         || (entry.path_is_symlink() && !entry.path().is_dir()) =>
@@ -121,7 +122,8 @@ fn is_hidden(path: &Path) -> bool {
         .is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
-/// The order a person expects of file names: without regard to case, and numbers by their value (`IMG_2` before `IMG_10`).
+/// The order a person expects of file names: without regard to case, and numbers by their value (`IMG_2` before
+/// `IMG_10`).
 pub fn natural_order(a: &OsStr, b: &OsStr) -> Ordering {
     let (first, second) = (a.to_string_lossy(), b.to_string_lossy());
     natural_order_of_text(&first, &second).then_with(|| a.cmp(b))

@@ -1,4 +1,5 @@
-//! What the window remembers: choices, recent models, and (if wanted) the latest answers. How they are kept is in [`crate::settings_store`].
+//! What the window remembers: choices, recent models, and (if wanted) the latest answers. How they are kept is in
+//! [`crate::settings_store`].
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,8 +1,9 @@
 //! The settings on disk: one JSON file, replaced atomically, shared by all windows that are open.
 //!
-//! Each value stands for itself. One that this version does not know (a newer version wrote it, or a hand did) leaves its default in use and
-//! stays in the file. Saving writes only what this window changed, over what the file holds at that moment, so that two windows do not undo
-//! each other's choices. A file that is no JSON at all is kept beside the new one.
+//! Each value stands for itself. One that this version does not know (a newer version wrote it, or a hand did) leaves
+//! its default in use and stays in the file. Saving writes only what this window changed, over what the file holds at
+//! that moment, so that two windows do not undo each other's choices. A file that is no JSON at all is kept beside
+//! the new one.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

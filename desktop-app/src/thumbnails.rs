@@ -1,4 +1,5 @@
-//! Small pictures and textures, in bounded numbers: what was not seen for longest goes first and is made again when it is needed.
+//! Small pictures and textures, in bounded numbers: what was not seen for longest goes first and is made again when
+//! it is needed.
 
 use std::collections::{HashMap, HashSet};
 

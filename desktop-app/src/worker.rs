@@ -1,8 +1,10 @@
-//! Everything slow, off the window's thread: opening models, reading photos, asking the network, explaining an answer.
+//! Everything slow, off the window's thread: opening models, reading photos, asking the network, explaining an
+//! answer.
 //!
-//! Three lanes of named threads share one queue behind a mutex: `classify` (several threads, the long list), `detail` (one thread, what the
-//! user looks at now) and `explain` (one thread, heat maps). Results come back through a bounded channel: when the window does not keep up,
-//! the workers wait, and memory stays bounded. A photo that makes a decoder panic costs that photo only. No egui here.
+//! Three lanes of named threads share one queue behind a mutex: `classify` (several threads, the long list), `detail`
+//! (one thread, what the user looks at now) and `explain` (one thread, heat maps). Results come back through a
+//! bounded channel: when the window does not keep up, the workers wait, and memory stays bounded. A photo that makes
+//! a decoder panic costs that photo only. No egui here.
 
 mod cache;
 mod lanes;
@@ -279,7 +281,8 @@ impl Workers {
         self.shared.changed.notify_all();
     }
 
-    /// Asks where in the photo the evidence for class `index` lies; replaces what was asked before. `content` is what was classified.
+    /// Asks where in the photo the evidence for class `index` lies; replaces what was asked before. `content` is what
+    /// was classified.
     pub fn explain(&self, id: PhotoId, source: PhotoSource, content: ContentId, index: usize) {
         let cancel = self.shared.restart_explaining();
         self.shared.queue().explain = Some(ExplainJob {

@@ -14,7 +14,8 @@ use desktop_app::photo::{Photo, PhotoId, PhotoSource, PhotoState};
 use desktop_app::worker::{WorkerEvent, Workers};
 use model_core::scores::DEFAULT_TOP_K;
 
-/// `infer-cli` of this build, as its own tests leave it beside ours; built when it is not there yet. `INFER_CLI` names another.
+/// `infer-cli` of this build, as its own tests leave it beside ours; built when it is not there yet. `INFER_CLI`
+/// names another.
 fn infer_cli() -> PathBuf {
     if let Some(program) = std::env::var_os("INFER_CLI") {
         return program.into();
@@ -111,7 +112,8 @@ fn the_window_and_infer_cli_say_the_same_byte_for_byte() {
 #[test]
 fn the_window_and_infer_cli_refuse_the_same_photos() {
     let dir = tempfile::tempdir().unwrap();
-    // Just over and just under what the terminal takes: headers only, so the second one fails too, but for what it lacks.
+    // Just over and just under what the terminal takes: headers only, so the second one fails too, but for what it
+    // lacks.
     let large = dir.path().join("large.ppm");
     std::fs::write(&large, "P6 13000 10001 255\n").unwrap();
     let output = Command::new(infer_cli()).arg(&large).output().unwrap();

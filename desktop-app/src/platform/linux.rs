@@ -191,7 +191,8 @@ const PATH_IN_URI: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUM
     .remove(b'_')
     .remove(b'~');
 
-/// With zenity where there is one, else in a window drawn by the X server itself, which needs no renderer; the desktop's notifications last.
+/// With zenity where there is one, else in a window drawn by the X server itself, which needs no renderer; the
+/// desktop's notifications last.
 pub(super) fn show_message(title: &str, words: &str) {
     let zenity = has_program("zenity")
         && std::process::Command::new("zenity")
@@ -260,10 +261,12 @@ fn x11_monitors() -> Option<Vec<egui::Rect>> {
     Some(monitors.iter().map(rect).collect())
 }
 
-/// glibc keeps what threads have freed for the next allocation of that thread. After a long list was removed that is most of the memory.
+/// glibc keeps what threads have freed for the next allocation of that thread. After a long list was removed that is
+/// most of the memory.
 #[cfg(target_env = "gnu")]
 pub(super) fn give_memory_back() {
-    // SAFETY: malloc_trim may be called at any time from any thread; it only walks the allocator's own free lists under its locks.
+    // SAFETY: malloc_trim may be called at any time from any thread; it only walks the allocator's own free lists
+    // under its locks.
     let _ = unsafe { libc::malloc_trim(0) };
 }
 

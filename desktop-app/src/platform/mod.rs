@@ -96,7 +96,8 @@ pub fn apply(system: WindowSystem, options: &mut eframe::NativeOptions) {
     let _ = (system, options);
 }
 
-/// Puts our own drop target on the window, where that is better than the toolkit's. Events come through `send`, and `wake` follows each.
+/// Puts our own drop target on the window, where that is better than the toolkit's. Events come through `send`, and
+/// `wake` follows each.
 ///
 /// # Errors
 /// Why the toolkit's own drops are used instead.
@@ -115,7 +116,8 @@ pub fn attach_drop_target(
     }
 }
 
-/// Tells `changed` whether the system is dark, now and whenever that changes, where the toolkit does not find out itself.
+/// Tells `changed` whether the system is dark, now and whenever that changes, where the toolkit does not find out
+/// itself.
 pub fn watch_appearance(changed: impl Fn(bool) + Send + 'static) {
     #[cfg(target_os = "linux")]
     appearance::watch(changed);
@@ -189,7 +191,8 @@ pub fn dialog() -> (Support, String) {
 /// Shows a dialog and blocks until the user has chosen files, or none.
 pub type DialogJob = Box<dyn FnOnce() -> Option<Vec<PathBuf>> + Send>;
 
-/// A file dialog of our own making that belongs to `parent`, where the usual ones do not; it blocks until the user has chosen.
+/// A file dialog of our own making that belongs to `parent`, where the usual ones do not; it blocks until the user
+/// has chosen.
 pub fn attached_dialog(request: &FileRequest, parent: &dyn ParentWindow) -> Option<DialogJob> {
     #[cfg(target_os = "linux")]
     return linux::attached_dialog(request, parent);
@@ -254,7 +257,8 @@ pub fn show_message(title: &str, words: &str) {
     }
 }
 
-/// The monitors there are, the main one first, in pixels of the screen; empty where that cannot be asked or the system takes care itself.
+/// The monitors there are, the main one first, in pixels of the screen; empty where that cannot be asked or the
+/// system takes care itself.
 pub fn monitors(system: WindowSystem) -> Vec<egui::Rect> {
     #[cfg(target_os = "linux")]
     return linux::monitors(system);

@@ -8,8 +8,8 @@ const TITLE_HEIGHT: f32 = 40.0;
 /// So much of the strip must be in sight to be grabbed.
 const TITLE_WIDTH: f32 = 120.0;
 
-/// Where the window must go so that it can be seen and moved; `None` when it can already. All in pixels of the screen; the first monitor is
-/// the one it goes to.
+/// Where the window must go so that it can be seen and moved; `None` when it can already. All in pixels of the
+/// screen; the first monitor is the one it goes to.
 pub fn on_screen(window: Rect, monitors: &[Rect]) -> Option<Pos2> {
     let title = Rect::from_min_size(window.min, vec2(window.width(), TITLE_HEIGHT));
     let in_sight = |monitor: &Rect| {

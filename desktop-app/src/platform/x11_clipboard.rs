@@ -1,8 +1,8 @@
 //! Reads the X11 clipboard (ICCCM 2): files, a picture in the format it is offered in, or text that names files.
 //!
-//! Programs encode a picture only when it is asked for, which takes seconds for a large one. `arboard` gives up after four and cannot say
-//! so; this reader waits, and tells a program that does not answer from an empty clipboard. Pictures are taken as the files they are offered
-//! as, so nothing is decoded and encoded again.
+//! Programs encode a picture only when it is asked for, which takes seconds for a large one. `arboard` gives up after
+//! four and cannot say so; this reader waits, and tells a program that does not answer from an empty clipboard.
+//! Pictures are taken as the files they are offered as, so nothing is decoded and encoded again.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! A message in a plain X11 window: the X server draws the text itself, so it is seen where no renderer works and no dialog program is
-//! installed. It closes by its button, by a key, or by the window manager.
+//! A message in a plain X11 window: the X server draws the text itself, so it is seen where no renderer works and no
+//! dialog program is installed. It closes by its button, by a key, or by the window manager.
 
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;

@@ -1,9 +1,9 @@
 //! Our own XDND drop target, over a second X connection.
 //!
-//! winit's drops a whole drag when one entry is no local file, and says nothing. The protocol has a door for this: a window may name a proxy
-//! (`XdndProxy`), and sources then talk to the proxy. Ours is an unmapped window of this connection; it takes `text/uri-list` entry by
-//! entry, keeps the files and names the rest. Sources that ignore proxies still reach winit's target.
-//! Protocol: <https://www.freedesktop.org/wiki/Specifications/XDND/>, version 5.
+//! winit's drops a whole drag when one entry is no local file, and says nothing. The protocol has a door for this: a
+//! window may name a proxy (`XdndProxy`), and sources then talk to the proxy. Ours is an unmapped window of this
+//! connection; it takes `text/uri-list` entry by entry, keeps the files and names the rest. Sources that ignore
+//! proxies still reach winit's target. Protocol: <https://www.freedesktop.org/wiki/Specifications/XDND/>, version 5.
 
 use std::sync::mpsc::Sender;
 

@@ -41,7 +41,8 @@ impl DropTarget {
         self.hovering.is_some()
     }
 
-    /// Takes in what the platform's drop target sent: `None` when there is nothing more, else what was dropped, if something was.
+    /// Takes in what the platform's drop target sent: `None` when there is nothing more, else what was dropped, if
+    /// something was.
     pub(super) fn poll(&mut self) -> Option<Option<DroppedFiles>> {
         match self.events.1.try_recv().ok()? {
             DropEvent::Hover(files) => {

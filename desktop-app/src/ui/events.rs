@@ -43,7 +43,8 @@ impl App {
         any
     }
 
-    /// True while something is awaited: an answer of some thread, the end of a drag, or the moment to save the settings.
+    /// True while something is awaited: an answer of some thread, the end of a drag, or the moment to save the
+    /// settings.
     pub(super) fn is_waiting(&self) -> bool {
         self.photos.counts().pending > 0
             || self.progress.scans > 0

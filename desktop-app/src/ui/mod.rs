@@ -1,7 +1,7 @@
 //! The window: its state, and the order of a frame: take in what happened, draw the views, do what was clicked.
 //!
-//! Each view is a module that draws what it is given and says what was clicked as [`Action`]s; `perform` and its neighbors do them. Nothing
-//! here waits: slow work is in [`crate::worker`] and [`crate::desktop`].
+//! Each view is a module that draws what it is given and says what was clicked as [`Action`]s; `perform` and its
+//! neighbors do them. Nothing here waits: slow work is in [`crate::worker`] and [`crate::desktop`].
 
 mod action;
 mod arrivals;
@@ -198,7 +198,8 @@ impl App {
         self.drops.sender()
     }
 
-    /// Brings a window that opened on a monitor that is gone back to one that is there. Where the user moves it later is the user's wish.
+    /// Brings a window that opened on a monitor that is gone back to one that is there. Where the user moves it later
+    /// is the user's wish.
     fn keep_on_screen(&mut self, context: &Context) {
         let Some(place) = context.input(|input| input.viewport().outer_rect) else {
             return;
@@ -346,8 +347,9 @@ impl eframe::App for App {
         }
         self.apply_appearance();
         self.explain_if_wanted();
-        // eframe takes a thread's wish for a repaint for an old one, and forgets it, when it came during a frame that egui laid out twice.
-        // So what came during this frame is taken in now, and while more is awaited the window looks up by itself now and then.
+        // eframe takes a thread's wish for a repaint for an old one, and forgets it, when it came during a frame that
+        // egui laid out twice. So what came during this frame is taken in now, and while more is awaited the window
+        // looks up by itself now and then.
         if self.take_events() {
             ui.ctx().request_repaint();
         } else if self.is_waiting() {

@@ -1,5 +1,6 @@
-//! Messages under the bar on top. Each belongs to a topic and ends with it: a newer message of the topic replaces it, and what repairs its
-//! cause takes it away. What needs no answer goes by itself after a while, but not from under the pointer.
+//! Messages under the bar on top. Each belongs to a topic and ends with it: a newer message of the topic replaces it,
+//! and what repairs its cause takes it away. What needs no answer goes by itself after a while, but not from under
+//! the pointer.
 
 use std::time::{Duration, Instant};
 

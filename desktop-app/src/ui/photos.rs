@@ -1,4 +1,5 @@
-//! The list of photos and the workers behind it: answering, removing, undoing, showing, and noticing that a file changed.
+//! The list of photos and the workers behind it: answering, removing, undoing, showing, and noticing that a file
+//! changed.
 
 use super::action::Action;
 use super::notices::{Kind, Topic};
@@ -10,6 +11,9 @@ use crate::view::PhotoFilter;
 
 /// Answers of longer lists are not remembered: nobody looks for them one by one.
 const REMEMBERED_AT_ONCE: usize = 20;
+
+/// When textures and thumbnails of removed photos are freed for certain.
+const MEMORY_DELAY: std::time::Duration = std::time::Duration::from_millis(1500);
 
 /// Removals that can be undone.
 const UNDO_STEPS: usize = 20;
@@ -216,7 +220,11 @@ impl App {
             }
         }
         if ids.len() > 1 {
-            crate::platform::give_memory_back();
+            // The textures go with the next frames.
+            crate::desktop::in_thread("memory", || {
+                std::thread::sleep(MEMORY_DELAY);
+                crate::platform::give_memory_back();
+            });
         }
     }
 

@@ -1,4 +1,5 @@
-//! The settings in use, and when they are written: a moment after a change, aside, and at the end. What was not changed here is not written.
+//! The settings in use, and when they are written: a moment after a change, aside, and at the end. What was not
+//! changed here is not written.
 
 use std::time::{Duration, Instant};
 

@@ -1,12 +1,13 @@
-//! The order of words that run from right to left. The toolkit shapes each Hebrew or Arabic word rightly, but puts the words of a line from
-//! left to right. Here they are put in the order in which the shaped words must stand (Unicode Standard Annex 9).
+//! The order of words that run from right to left. The toolkit shapes each Hebrew or Arabic word rightly, but puts
+//! the words of a line from left to right. Here they are put in the order in which the shaped words must stand
+//! (Unicode Standard Annex 9).
 
 use std::borrow::Cow;
 
 use unicode_bidi::BidiInfo;
 
-/// `text` with its words in the order in which they are to be drawn from left to right. The letters of a word stay as they are written: the
-/// shaper turns them.
+/// `text` with its words in the order in which they are to be drawn from left to right. The letters of a word stay as
+/// they are written: the shaper turns them.
 pub(super) fn visual_order(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || !text.chars().any(runs_right_to_left) {
         return Cow::Borrowed(text);

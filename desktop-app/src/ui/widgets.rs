@@ -326,7 +326,8 @@ pub(super) fn segments<T: Copy + PartialEq>(
     clicked
 }
 
-/// Puts `contents` at the right end of the line, in the order in which they are drawn, read and reached by Tab: from left to right.
+/// Puts `contents` at the right end of the line, in the order in which they are drawn, read and reached by Tab: from
+/// left to right.
 pub(super) fn at_the_end<R>(ui: &mut Ui, name: &str, contents: impl FnOnce(&mut Ui) -> R) -> R {
     // A row does not know its width before it is drawn, so it stands where its last width puts it.
     let id = ui.scope_id().with(name);

@@ -1,7 +1,7 @@
 //! The one place where the workers get a photo's pixels: a photo is decoded once, however many of them want it.
 //!
-//! Who asks for a photo that is being decoded waits for it. The photo the user looks at stays decoded, so that the answer, the picture and
-//! the heat map are made from the same pixels. No other photo is kept.
+//! Who asks for a photo that is being decoded waits for it. The photo the user looks at stays decoded, so that the
+//! answer, the picture and the heat map are made from the same pixels. No other photo is kept.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! What each lane of threads does with its jobs: classify a photo, prepare the one that is shown, explain its answer. A lane ends when the
-//! window closes.
+//! What each lane of threads does with its jobs: classify a photo, prepare the one that is shown, explain its answer.
+//! A lane ends when the window closes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
@@ -12,7 +12,8 @@ use crate::photo::{PhotoAnswer, PhotoId, PhotoSource};
 use crate::problem::Problem;
 use crate::read;
 
-/// Runs `work`; `None` when it panicked. The panic's message is on standard error, where a report of the fault finds it.
+/// Runs `work`; `None` when it panicked. The panic's message is on standard error, where a report of the fault finds
+/// it.
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }

@@ -1,4 +1,5 @@
-//! Files that mean harm, dropped on the window with the real decoder behind it: an error tile each, nothing crashes, nothing hangs.
+//! Files that mean harm, dropped on the window with the real decoder behind it: an error tile each, nothing crashes,
+//! nothing hangs.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,8 @@
 //! Pictures of the main states, compared with the ones in `tests/snapshots`, so that no change of looks goes unseen.
 //!
-//! They are drawn by a software Vulkan driver (Mesa's lavapipe), which draws alike on every machine but for roundings; where there is none,
-//! each test says that it was skipped. `UPDATE_SNAPSHOTS=1 cargo test -p desktop-app --test ui looks` takes them anew: look at each.
+//! They are drawn by a software Vulkan driver (Mesa's lavapipe), which draws alike on every machine but for
+//! roundings; where there is none, each test says that it was skipped. `UPDATE_SNAPSHOTS=1 cargo test -p desktop-app
+//! --test ui looks` takes them anew: look at each.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -273,7 +274,8 @@ fn settings() {
     }
 }
 
-/// The comparison can fail: a button that moved by one pixel, a word that changed its weight of color, a view that is not there.
+/// The comparison can fail: a button that moved by one pixel, a word that changed its weight of color, a view that is
+/// not there.
 #[test]
 fn a_broken_layout_is_seen() {
     // While the pictures are taken anew there is nothing to compare with.

@@ -1,5 +1,5 @@
-//! What keeps macOS and Windows compiling although nobody compiles for them here: Linux-only crates and calls stay in their modules, and
-//! what is named in several places has one name.
+//! What keeps macOS and Windows compiling although nobody compiles for them here: Linux-only crates and calls stay in
+//! their modules, and what is named in several places has one name.
 
 use std::path::{Path, PathBuf};
 

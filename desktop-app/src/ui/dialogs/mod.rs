@@ -1,5 +1,5 @@
-//! The dialogs over the window, one module each. A dialog has its own size and scroll place, takes the keyboard when it opens and gives it
-//! back when it closes; what lies behind it is out of reach meanwhile.
+//! The dialogs over the window, one module each. A dialog has its own size and scroll place, takes the keyboard when
+//! it opens and gives it back when it closes; what lies behind it is out of reach meanwhile.
 
 mod input_methods;
 mod models;

@@ -1,4 +1,5 @@
-//! What stands over the tiles: how many there are, filter and order, what to do with all or with the selected ones, and the progress.
+//! What stands over the tiles: how many there are, filter and order, what to do with all or with the selected ones,
+//! and the progress.
 
 use egui::{Button, ComboBox, Rect, RichText, TextEdit, TextStyle, Ui, vec2};
 

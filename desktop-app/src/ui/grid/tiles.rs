@@ -1,4 +1,5 @@
-//! The tiles of the grid: their places, the scrolling, and the keyboard that moves among them. Only the tiles in sight are drawn.
+//! The tiles of the grid: their places, the scrolling, and the keyboard that moves among them. Only the tiles in
+//! sight are drawn.
 
 use egui::{Key, Modifiers, Rect, ScrollArea, Ui, vec2};
 

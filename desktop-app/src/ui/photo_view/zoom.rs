@@ -46,7 +46,8 @@ impl Zoom {
         }
     }
 
-    /// Larger by `factor`, so that what is under `pointer` stays there. `whole` is where the photo lies when all of it is in sight.
+    /// Larger by `factor`, so that what is under `pointer` stays there. `whole` is where the photo lies when all of
+    /// it is in sight.
     pub(super) fn by(&mut self, factor: f32, pointer: egui::Pos2, whole: Rect) {
         let before = self.place(whole);
         let at = (pointer - before.min) / before.size();
