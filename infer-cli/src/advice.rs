@@ -1,7 +1,7 @@
 //! What a person at a terminal can do about an error: the libraries' [`Remedy`] in the words of this program's options.
 
 use image_data::decode::DecodeError;
-use inference::Error;
+use inference::{EngineError, Error};
 use inference::stream::Failure;
 use model_core::diagnostic::{Diagnose, Limit, Remedy};
 
@@ -23,7 +23,12 @@ impl Told {
     pub fn failure(failure: &Failure) -> Self {
         match failure {
             Failure::Error(Error::Decode(error)) => Self::decode(error),
-            Failure::Error(_) | Failure::Listing(_) => Self {
+            Failure::Error(error) => Self {
+                error: failure.to_string(),
+                code: Some(error.code()),
+                advice: error.remedy().as_ref().and_then(words),
+            },
+            Failure::Listing(_) => Self {
                 error: failure.to_string(),
                 code: None,
                 advice: None,
@@ -47,6 +52,18 @@ impl Told {
             code: self.code,
         }
     }
+}
+
+/// What to do about an error that ends the program; none where nothing sensible can be advised.
+pub fn of(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let remedy = if let Some(error) = cause.downcast_ref::<Error>() {
+            error.remedy()
+        } else {
+            cause.downcast_ref::<EngineError>()?.remedy()
+        };
+        remedy.as_ref().and_then(words)
+    })
 }
 
 fn advice(error: &DecodeError) -> Option<String> {
@@ -100,20 +117,21 @@ pub fn words(remedy: &Remedy) -> Option<String> {
             )
         }
         Remedy::UseEngine(names) => format!("use --engine {}", names.join(" or ")),
-        Remedy::InstallOnnxRuntime => {
-            "install ONNX Runtime, or name its library with --onnxruntime-lib".to_owned()
-        }
+        Remedy::InstallOnnxRuntime => "install ONNX Runtime (the Python package 'onnxruntime' holds the library in \
+             onnxruntime/capi) and name it with --onnxruntime-lib or ORT_DYLIB_PATH; --engine onnxruntime then uses it"
+            .to_owned(),
         Remedy::StateNetworkOutput => "say with --network-output what the network gives".to_owned(),
         Remedy::ChooseOutput(names) => format!("choose --output-name {}", names.join(" or ")),
-        Remedy::StatePreprocessing => {
-            "say how images are prepared: --preset, or --size, --mean and --std".to_owned()
-        }
+        Remedy::StatePreprocessing => "write a manifest.yaml beside the model, or choose --preset imagenet (resize 256, \
+             crop 224, bilinear, ImageNet mean and std) and correct single values with --size, --resize, --layout, \
+             --mean, --std, --interpolation"
+            .to_owned(),
         Remedy::ChooseArchitecture(names) => format!("choose --arch {}", names.join(" or ")),
-        Remedy::FixLabels => "give as many class names as the network has outputs".to_owned(),
-        Remedy::ExportAgain => "export the model again from its checkpoint".to_owned(),
-        Remedy::ChooseAnotherModel => "choose another model file with --model".to_owned(),
+        Remedy::FixLabels => "correct the manifest, or give one name a class with --labels".to_owned(),
+        Remedy::ExportAgain => "export the model again from its checkpoint with export-onnx".to_owned(),
+        Remedy::ChooseAnotherModel => "choose another model with --model (infer-cli models lists those known by name)".to_owned(),
         Remedy::UseFewerThreads => "use fewer --threads".to_owned(),
-        Remedy::ReportBug => "report this, with the file".to_owned(),
+        Remedy::ReportBug => "this is a mistake of ours: please report it with the file".to_owned(),
     })
 }
 

@@ -21,7 +21,6 @@ pub mod metrics;
 pub mod model;
 pub mod output;
 pub mod picture;
-pub mod remedy;
 pub mod report;
 pub mod serve;
 pub mod sources;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches;
 use infer_cli::args::{Arguments, Command};
-use infer_cli::{Exit, commands, interrupt, remedy, report};
+use infer_cli::{Exit, advice, commands, interrupt, report};
 
 /// Fresh pages for every layer's output cost the network more than its arithmetic; mimalloc keeps them.
 #[global_allocator]
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             let exit = Exit::of(&error);
             if exit != Exit::Interrupted {
                 let advice =
-                    remedy::advice(&error).map_or(String::new(), |advice| format!("; {advice}"));
+                    advice::of(&error).map_or(String::new(), |advice| format!("; {advice}"));
                 report::error(&format!("{}{advice}", infer_cli::exit::line(&error)));
             }
             exit.into()

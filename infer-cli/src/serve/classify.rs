@@ -236,6 +236,6 @@ fn object(
         abstain: query.abstain,
         ..AnswerArgs::default()
     };
-    let model = &state.classifier.model().name;
+    let model = state.classifier.model();
     answer_object(&Shown::new(Named::text(name), model, outcome, &args))
 }
