@@ -1,8 +1,8 @@
 //! What a person at a terminal can do about an error: the libraries' [`Remedy`] in the words of this program's options.
 
 use image_data::decode::DecodeError;
-use inference::{EngineError, Error};
 use inference::stream::Failure;
+use inference::{EngineError, Error};
 use model_core::diagnostic::{Diagnose, Limit, Remedy};
 
 use crate::output::Problem;

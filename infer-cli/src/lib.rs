@@ -9,7 +9,6 @@
 //! | [`sources`] | arguments, folders, globs, lists and stdin become images to classify |
 //! | [`output`] | answers as table, JSON lines or CSV |
 //! | [`metrics`] | accuracy, confusion, calibration: numbers only, no files |
-//! | [`remedy`] | what a person at a terminal can do about an error |
 //! | [`serve`] | the HTTP service |
 
 pub mod advice;
