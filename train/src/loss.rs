@@ -187,7 +187,6 @@ mod tests {
             label_smoothing: 0.1,
             target_threshold,
             class_weights: None,
-            class_weights: None,
         };
         for (got, expected) in [
             (value(&softmax(0.0), &classes()), GOLDEN[0]),
