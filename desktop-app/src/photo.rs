@@ -289,6 +289,7 @@ mod tests {
                     id: None,
                     label: (*label).to_owned(),
                     probability: *probability,
+                    present: None,
                 })
                 .collect(),
             kind,

@@ -28,6 +28,7 @@ fn answer(label: &str, probability: f32) -> PhotoAnswer {
             id: None,
             label: label.to_owned(),
             probability,
+            present: None,
         }],
         kind: AnswerKind::OneOf,
         threshold: 0.5,
