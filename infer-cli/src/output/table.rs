@@ -185,8 +185,9 @@ mod tests {
         let (mut a, mut b) = (prediction("cat", 0.9), prediction("dog", 0.25));
         (a.present, b.present) = (Some(true), Some(false));
         let shown = Shown {
-            path: "p",
+            image: Named::text("p"),
             model: "m",
+            damage: None,
             predictions: vec![&a, &b],
             best: Some(&a),
             sure: None,
