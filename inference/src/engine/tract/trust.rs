@@ -91,7 +91,7 @@ fn features(model: &ModelProto) -> BTreeSet<String> {
 /// Where corners are aligned, it matters whether the output's size is a whole multiple of the input's.
 fn corners(index: &GraphIndex<'_>, node: &NodeProto) -> Option<String> {
     let mode = node.attribute("coordinate_transformation_mode")?;
-    if node.op_type != "Resize" || mode.s.as_deref() != Some(b"align_corners") {
+    if node.op_type != "Resize" || mode.s.as_deref() != Some(&b"align_corners"[..]) {
         return None;
     }
     let by = match node.input.get(2).filter(|name| !name.is_empty()) {
