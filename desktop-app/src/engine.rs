@@ -6,6 +6,7 @@ use std::sync::Arc;
 use inference::explain::{self, ExplainOptions, Method};
 use inference::{Cancel, Classifier, Options, Prediction};
 use model_core::RgbImage;
+use model_core::diagnostic::Diagnose as _;
 
 use crate::classify::{
     Answers, Classify, EVERYDAY_THINGS, ModelCard, ModelChoice, OpenModel, Region,
@@ -48,7 +49,7 @@ fn problem_of(error: &inference::Error) -> Problem {
         ),
         error => Problem::new(
             problem::sentence(&error.to_string()),
-            "Choose a classifier that was exported as ONNX, or the built-in one.",
+            problem::remedy_for_model(error.remedy().as_ref()),
         ),
     }
 }

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use image_data::decode::DecodeError;
+use model_core::diagnostic::Remedy;
 
 /// What went wrong, and what the user can do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +145,43 @@ pub fn of_reading(error: &std::io::Error) -> Problem {
             "Check that its drive is connected, and try again.",
         ),
     }
+}
+
+/// What can be done, in this window, about a model that cannot be used.
+pub fn remedy_for_model(remedy: Option<&Remedy>) -> String {
+    let words = match remedy {
+        Some(Remedy::CheckReadable(path)) => {
+            return format!(
+                "Check that {} is there and that you may read it.",
+                path.display()
+            );
+        }
+        Some(Remedy::CheckWritable(path)) => {
+            return format!("Check that you may write into {}.", path.display());
+        }
+        Some(Remedy::CopyAgain) => "Copy or download the model again.",
+        Some(Remedy::UseEngine(_) | Remedy::InstallOnnxRuntime) => {
+            "This window cannot run it. infer-cli may, in a terminal, with ONNX Runtime."
+        }
+        Some(
+            Remedy::StateNetworkOutput
+            | Remedy::ChooseOutput(_)
+            | Remedy::StatePreprocessing
+            | Remedy::ChooseArchitecture(_)
+            | Remedy::FixLabels
+            | Remedy::ExportAgain,
+        ) => "Export it again with export-onnx, which writes into the file what is missing.",
+        Some(Remedy::UseFewerThreads) => "Close other programs and try again.",
+        Some(Remedy::ReportBug) => "Report this, with the file.",
+        Some(
+            Remedy::ChooseAnotherModel
+            | Remedy::ConvertPicture
+            | Remedy::NotAPicture
+            | Remedy::RaiseLimit(_),
+        )
+        | None => "Choose a classifier that was exported as ONNX, or the built-in one.",
+    };
+    words.to_owned()
 }
 
 /// Why a folder or a file inside it could not be looked into.
