@@ -597,12 +597,39 @@ def random_graph(n, x):
     return x if last == "none" else n.op(last, x, **({"axis": 1} if "Softmax" in last else {}))
 
 
+def defaults_written_out():
+    """Exporters write attributes that say what is meant anyway."""
+    plain = dict(auto_pad="NOTSET", dilations=[1, 1], strides=[1, 1])
+    case("written_conv")(lambda n, x: n.conv(x, 3, 4, 3, group=1, kernel_shape=[3, 3], pads=[1] * 4, **plain))
+    case("written_conv_transpose")(lambda n, x: n.op("ConvTranspose", x, n.random(3, 4, 3, 3), group=1, pads=[0] * 4, output_padding=[0, 0], **plain))
+    case("written_max_pool")(lambda n, x: n.op("MaxPool", x, kernel_shape=[2, 2], pads=[0] * 4, ceil_mode=0, storage_order=0, **plain))
+    case("written_average_pool")(lambda n, x: n.op(
+        "AveragePool", x, kernel_shape=[2, 2], pads=[0] * 4, ceil_mode=0, count_include_pad=0, auto_pad="NOTSET", strides=[1, 1]))
+    case("written_gemm")(lambda n, x: n.op("Gemm", n.op("Flatten", x), n.random(5, 243), n.random(5), alpha=1.0, beta=1.0, transA=0, transB=1))
+    for zero in (0, 1):
+        case(f"written_reshape_{zero}")(lambda n, x, z=zero: n.op("Reshape", x, n.const([1, -1, 9], np.int64), allowzero=z))
+    case("written_resize", opset=18)(lambda n, x: n.op(
+        "Resize", x, "", n.const([1, 1, 2, 2]), mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric", antialias=0,
+        exclude_outside=0, keep_aspect_ratio_policy="stretch"))
+    case("written_linear_resize")(lambda n, x: n.op(
+        "Resize", x, "", n.const([1, 1, 2, 2]), mode="linear", nearest_mode="floor", coordinate_transformation_mode="half_pixel", cubic_coeff_a=-0.75))
+    case("written_arg_max")(lambda n, x: n.op("Cast", n.op("ArgMax", x, axis=1, keepdims=1, select_last_index=0), to=TensorProto.FLOAT))
+    case("written_top_k")(lambda n, x: n.op("TopK", n.op("Flatten", x), n.const([5], np.int64), outputs=2, axis=-1, largest=1, sorted=1)[0])
+    case("written_cum_sum")(lambda n, x: n.op("CumSum", x, n.const(2, np.int64), exclusive=0, reverse=0))
+    case("written_trilu")(lambda n, x: n.op("Trilu", x, upper=0))
+    case("written_gelu", opset=20)(lambda n, x: n.op("Gelu", x, approximate="none"))
+    case("written_depth_to_space")(lambda n, x: n.op("DepthToSpace", n.conv(x, 3, 8, 1), blocksize=2, mode="DCR"))
+    case("written_reduce_18", opset=18)(lambda n, x: n.op("ReduceMean", x, n.const([-1, -2], np.int64), keepdims=1, noop_with_empty_axes=0))
+    case("written_batch_norm")(lambda n, x: batch_norm(n, x, 3, training_mode=0, momentum=0.9, epsilon=1e-5))
+
+
 def main():
     for group in (convolutions, pools, norms, activations, arithmetic, products, shapes, reductions, resizes, quantized):
         group()
     for index in range(RANDOM_GRAPHS):
         side = [(16, 16), (15, 13), (9, 9), (12, 7)][index % 4]
         case(f"random_{index:03}", tolerance=2e-4, height=side[0], width=side[1])(random_graph)
+    defaults_written_out()
     names = [name for name, *_ in CASES]
     assert len(set(names)) == len(names), [n for n in names if names.count(n) > 1]
     options = ort.SessionOptions()
