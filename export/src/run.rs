@@ -80,7 +80,7 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     println!(
         "proof       the file's answers against the checkpoint's own (float64, BatchNorm unfolded)"
     );
-    proof::lines(&report)
+    proof::lines(&report, precision)
         .iter()
         .for_each(|line| println!("            {line}"));
     proof::judge(&report, precision)
@@ -339,7 +339,7 @@ pub fn run_verify(args: &VerifyArgs) -> Result<()> {
         "the answers stored in the file"
     };
     println!("proof       the file's answers against {reference}");
-    proof::lines(&report)
+    proof::lines(&report, stored.precision)
         .iter()
         .for_each(|line| println!("            {line}"));
     proof::judge(&report, stored.precision)?;

@@ -66,7 +66,7 @@ pub fn certificate(report: &Report, precision: Precision, reference: &str) -> Va
             })
         })
         .collect();
-    let (proves, does_not_prove) = claims(report.framework);
+    let (proves, does_not_prove) = claims(report.framework, precision);
     let mut certificate = json!({
         "tool": source::tool(),
         "precision": precision,
@@ -82,8 +82,13 @@ pub fn certificate(report: &Report, precision: Precision, reference: &str) -> Va
 }
 
 /// What agreement shows, and what it cannot show.
-fn claims(framework: bool) -> (&'static str, &'static str) {
-    if framework {
+fn claims(framework: bool, precision: Precision) -> (&'static str, &'static str) {
+    if precision == Precision::Int8 {
+        (
+            "the file's answers are finite; the rows say how near they are to the reference",
+            "that it is as accurate as the float network: compare accuracies on photos with known classes",
+        )
+    } else if framework {
         (
             "the file computes what the training framework computed on the inputs compared",
             "that the preprocessing and the labels are those the network was trained with, or that it is accurate",
@@ -109,7 +114,7 @@ fn power_of_ten_above(value: f64) -> Value {
 }
 
 /// The report as lines for a person.
-pub fn lines(report: &Report) -> Vec<String> {
+pub fn lines(report: &Report, precision: Precision) -> Vec<String> {
     let mut lines = vec![format!(
         "{:<14}{:<18}{:>18}{:>18}",
         "engine", "inputs", "max |difference|", "top-1 agreement"
@@ -129,7 +134,7 @@ pub fn lines(report: &Report) -> Vec<String> {
             row.images, row.who, row.top1_percent, row.top5_percent
         ));
     }
-    let (proves, does_not_prove) = claims(report.framework);
+    let (proves, does_not_prove) = claims(report.framework, precision);
     lines.push(format!("proves: {proves}"));
     lines.push(format!("does not prove: {does_not_prove}"));
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
