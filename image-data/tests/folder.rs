@@ -50,11 +50,11 @@ fn order_is_torchvisions() {
     );
     let folder = Folder::open(dir.path()).unwrap();
     // Python: sorted() is by code point, so capitals come first and umlauts last; `sorted(os.walk(...))` compares whole
-    // paths, in which "sub-x" comes after "sub" but before "sub/...".
+    // paths, in which "sub-x" comes after "sub" but before "sub/...". Unlike there, hidden files are left out: macOS
+    // writes one (`._photo.jpg`) beside every photo on a foreign disk.
     assert_eq!(folder.classes, ["B", "a", "b", "ä"]);
     let expected: Vec<(String, usize)> = [
         ("B/z.webp", 0),
-        ("a/.hidden.jpg", 1),
         ("a/x.tif", 1),
         ("b/1.PNG", 2),
         ("b/10.JPEG", 2),
@@ -66,8 +66,8 @@ fn order_is_torchvisions() {
     .map(|(name, class)| (name.to_owned(), class))
     .to_vec();
     assert_eq!(listed(&folder), expected);
-    assert_eq!(folder.description, "9 images in 4 class folders");
-    assert_eq!(folder.images_per_class(), [1, 2, 5, 1]);
+    assert_eq!(folder.description, "8 images in 4 class folders");
+    assert_eq!(folder.images_per_class(), [1, 1, 5, 1]);
 }
 
 #[cfg(unix)]
