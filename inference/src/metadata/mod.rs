@@ -181,6 +181,15 @@ pub(crate) fn resolve(
 ) -> Result<Resolved, Error> {
     let mut resolved = find(proto, facts, model, sidecars, options)?;
     options.overrides.apply(&mut resolved.manifest);
+    // A whole manifest says the order and the range itself. The keys come after a preset, which would undo them.
+    let whole = options.manifest.is_some()
+        || matches!(resolved.dialect, Dialect::Toolkit | Dialect::Sidecar(_));
+    if !whole {
+        let described = options.overrides.preset.is_none();
+        let preprocessing = &mut resolved.manifest.preprocessing;
+        let notes = image_keys::obey(proto, preprocessing, described, &options.overrides);
+        resolved.notes.extend(notes);
+    }
     resolved
         .manifest
         .validate()
@@ -239,28 +248,18 @@ fn find(
     };
     let (mut told, dialect) = told.unwrap_or((Told::default(), Dialect::Given));
     told.notes.append(&mut notes);
-    complete(
-        told,
-        dialect,
-        proto,
-        facts,
-        model,
-        sidecars,
-        &options.overrides,
-    )
+    complete(told, dialect, facts, model, sidecars, &options.overrides)
 }
 
 /// Fills what a dialect left out from the preset and the side file `labels.txt`; what is still missing is an error.
 fn complete(
     mut told: Told,
     dialect: Dialect,
-    proto: &ModelProto,
     facts: &GraphFacts,
     model: &str,
     sidecars: &Sidecars,
     overrides: &Overrides,
 ) -> Result<Resolved, Error> {
-    let described = told.preprocessing.is_some() && overrides.preset.is_none();
     let mut preprocessing = match (&overrides.preset, told.preprocessing) {
         (Some(preset), _) => preset.preprocessing(),
         (None, Some(preprocessing)) => preprocessing,
@@ -280,8 +279,6 @@ fn complete(
     if let Some(layout) = facts.layout() {
         preprocessing.layout = layout;
     }
-    let keys = image_keys::obey(proto, &mut preprocessing, described, overrides);
-    told.notes.extend(keys);
     if told.labels.is_none() {
         told.labels.clone_from(&facts.labels);
     }
