@@ -1,11 +1,10 @@
 //! Which photos of the list the grid shows, and in which order. It holds no photos and knows no window.
 
-use crate::photo::{Confidence, Photo};
-use crate::scan::natural_order;
+use crate::photo::{Answer, Photo};
 
 /// The order of the grid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SortOrder {
+pub enum Sort {
     /// As they were added.
     #[default]
     Added,
@@ -19,7 +18,7 @@ pub enum SortOrder {
     LeastSure,
 }
 
-impl SortOrder {
+impl Sort {
     /// All of them, in the order of the menu.
     pub const ALL: [Self; 5] = [
         Self::Added,
@@ -43,16 +42,16 @@ impl SortOrder {
 
 /// Which photos the grid shows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct PhotoFilter {
+pub struct Filter {
     /// Part of a label or of a file name; empty for all.
     pub text: String,
     /// One group.
-    pub only: PhotoGroup,
+    pub only: Only,
 }
 
 /// A group of photos.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum PhotoGroup {
+pub enum Only {
     /// All.
     #[default]
     All,
@@ -65,22 +64,19 @@ pub enum PhotoGroup {
 }
 
 fn probability(photo: &Photo) -> Option<f32> {
-    let answer = photo.answer()?;
-    answer
-        .certainty()
-        .or_else(|| answer.best().map(|best| best.probability))
+    photo
+        .answer()
+        .and_then(Answer::best)
+        .map(|best| best.probability)
 }
 
 /// Whether the filter lets a photo through.
-pub(crate) fn passes(photo: &Photo, filter: &PhotoFilter, threshold: f32) -> bool {
+pub(crate) fn passes(photo: &Photo, filter: &Filter, threshold: f32) -> bool {
     let group = match &filter.only {
-        PhotoGroup::All => true,
-        PhotoGroup::Label(label) => photo.label().as_deref() == Some(label.as_str()),
-        PhotoGroup::NotSure => photo
-            .answer()
-            .and_then(|answer| answer.confidence(threshold))
-            .is_some_and(|confidence| confidence == Confidence::Not),
-        PhotoGroup::Failed => photo.problem().is_some(),
+        Only::All => true,
+        Only::Label(label) => photo.label() == Some(label.as_str()),
+        Only::NotSure => probability(photo).is_some_and(|p| p.is_nan() || p < threshold),
+        Only::Failed => photo.problem().is_some(),
     };
     if !group {
         return false;
@@ -94,22 +90,20 @@ pub(crate) fn passes(photo: &Photo, filter: &PhotoFilter, threshold: f32) -> boo
 }
 
 /// Puts photos in order. Those without an answer come last in every order that needs one.
-pub(crate) fn order(photos: &mut [&Photo], sort: SortOrder) {
+pub(crate) fn order(photos: &mut [&Photo], sort: Sort) {
     match sort {
-        SortOrder::Added => {}
-        SortOrder::Name => {
-            photos.sort_by(|a, b| natural_order(a.source.name().as_ref(), b.source.name().as_ref()))
-        }
-        SortOrder::Label => {
+        Sort::Added => {}
+        Sort::Name => photos.sort_by_cached_key(|photo| photo.source.name().to_lowercase()),
+        Sort::Label => {
             // Both sorts keep the order of equals: within a label, the surest first.
             photos.sort_by(|a, b| surest(a, b));
             photos.sort_by_cached_key(|photo| {
-                let label = photo.label().map(|label| label.to_lowercase());
+                let label = photo.label().map(str::to_lowercase);
                 (label.is_none(), label)
             });
         }
-        SortOrder::Surest => photos.sort_by(|a, b| surest(a, b)),
-        SortOrder::LeastSure => photos.sort_by(|a, b| match (probability(a), probability(b)) {
+        Sort::Surest => photos.sort_by(|a, b| surest(a, b)),
+        Sort::LeastSure => photos.sort_by(|a, b| match (probability(a), probability(b)) {
             (Some(x), Some(y)) => x.total_cmp(&y),
             (x, y) => y.is_some().cmp(&x.is_some()),
         }),

@@ -1,15 +1,12 @@
-//! Everything slow, off the window's thread: opening models, reading photos, asking the network, explaining an
-//! answer.
+//! Everything slow, off the window's thread: opening models, reading photos, asking the network, explaining an answer.
 //!
-//! Three lanes of named threads share one queue behind a mutex: `classify` (several threads, the long list), `detail`
-//! (one thread, what the user looks at now) and `explain` (one thread, heat maps). Results come back through a
-//! bounded channel: when the window does not keep up, the workers wait, and memory stays bounded. A photo that makes
-//! a decoder panic costs that photo only. No egui here.
+//! Three lanes of named threads share one queue behind a mutex: `photos` (several threads, the long list), `detail` (one thread, what the
+//! user looks at now) and `why` (one thread, heat maps). Results come back through a bounded channel: when the window does not keep up, the
+//! workers wait, and memory stays bounded. A photo that makes a decoder panic costs that photo only. No egui here.
 
-mod cache;
 mod lanes;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -17,87 +14,78 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use model_core::RgbImage;
 
-use crate::classify::{Cancel, Classify, ModelChoice, OpenModel, Region};
-use crate::content::ContentId;
-use crate::heat_map::HeatMap;
-use crate::photo::{PhotoAnswer, PhotoId, PhotoSource};
-use crate::problem::Problem;
-use crate::scan::{self, FoundFile, ScanReport};
-use cache::DecodeCache;
-use lanes::{classify_lane, detail_lane, explain_lane, guarded};
+use crate::classify::{Cancel, Classify, ModelSource, OpenModel, Problem};
+use crate::heat::Heat;
+use crate::intake::{self, Report};
+use crate::photo::{Answer, PhotoId, Source};
+use lanes::{detail_lane, guarded, photos_lane, why_lane};
 
 /// Results under way to the window at most; each holds a thumbnail (about 100 kB) at worst.
 const CHANNEL_LENGTH: usize = 64;
 
-/// What the workers send to the window.
-pub enum WorkerEvent {
+/// What the workers tell the window.
+pub enum Event {
     /// A worker took this photo from the queue.
     Started(PhotoId, u64),
-    /// A photo's small picture, and the content it was made from.
-    Thumbnail(PhotoId, ContentId, RgbImage),
+    /// A photo's small picture.
+    Thumbnail(PhotoId, RgbImage),
     /// A photo was classified.
-    Answered(PhotoId, u64, Box<PhotoAnswer>),
+    Answered(PhotoId, u64, Answer),
     /// A photo could not be read or classified.
     Failed(PhotoId, u64, Problem),
     /// The photo the user looks at, ready to show.
-    Detail(PhotoId, Box<PhotoDetail>),
+    Detail(PhotoId, Box<Detail>),
     /// It could not be read.
     DetailFailed(PhotoId, Problem),
-    /// The file holds something else than what was classified.
-    Changed(PhotoId),
     /// The heat map.
-    HeatMapReady(PhotoId, Result<HeatMap, Problem>),
+    HeatReady(PhotoId, Result<Heat, String>),
     /// A model is ready and in use.
     ModelReady(Arc<dyn Classify>),
     /// A model could not be opened; the old one stays.
-    ModelFailed(ModelChoice, Problem),
+    ModelFailed(ModelSource, Problem),
     /// Files found in what was dropped, in order.
-    Found(Vec<FoundFile>),
+    Found(Vec<PathBuf>),
     /// The search is over.
-    Scanned(ScanReport),
+    Gathered(Report),
 }
 
 /// The photo the user looks at, large enough to show and no larger.
-pub struct PhotoDetail {
+pub struct Detail {
     /// At most [`crate::read::SHOWN_SIDE`] pixels on its long side.
     pub shown: RgbImage,
     /// The exact pixels the network saw, when a model is there.
     pub crop: Option<RgbImage>,
-    /// Where the crop lies in the photo.
-    pub crop_region: Option<Region>,
+    /// The crop in the photo, as parts of its width and height: left, top, right, bottom.
+    pub crop_rect: Option<[f32; 4]>,
     /// Full size of the photo, in pixels.
     pub width: u32,
     /// See `width`.
     pub height: u32,
-    /// The content that is shown.
-    pub content: ContentId,
 }
 
-struct ClassifyJob {
+struct PhotoJob {
     id: PhotoId,
-    source: PhotoSource,
+    source: Source,
     generation: u64,
 }
 
 enum DetailJob {
-    Show(PhotoId, PhotoSource),
-    Thumbnail(PhotoId, PhotoSource),
-    Check(PhotoId, PathBuf, ContentId),
+    Show(PhotoId, Source),
+    Thumbnail(PhotoId, Source),
 }
 
-struct ExplainJob {
+struct WhyJob {
     id: PhotoId,
-    source: PhotoSource,
-    content: ContentId,
+    source: Source,
     index: usize,
     cancel: Cancel,
 }
 
 #[derive(Default)]
 struct Queue {
-    photos: VecDeque<ClassifyJob>,
+    photos: VecDeque<PhotoJob>,
     detail: VecDeque<DetailJob>,
-    explain: Option<ExplainJob>,
+    why: Option<WhyJob>,
     model: Option<Arc<dyn Classify>>,
     closing: bool,
 }
@@ -105,16 +93,17 @@ struct Queue {
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
-    cache: DecodeCache,
     /// Photo results of an older generation are stale: their model was replaced or the user stopped.
     generation: AtomicU64,
-    /// Cancels the heat map under way.
-    explain_cancel: Mutex<Cancel>,
+    /// Stops the heat map under way.
+    why: Mutex<Cancel>,
     /// The newest model asked for.
     model_ticket: AtomicU64,
-    /// Scanning goes on while this holds.
-    scanning: AtomicBool,
-    events: SyncSender<WorkerEvent>,
+    /// Gathering goes on while this holds.
+    gathering: AtomicBool,
+    /// Large photos are decoded one at a time, so that memory stays bounded.
+    large: Mutex<()>,
+    send: SyncSender<Event>,
     wake_window: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -124,24 +113,21 @@ impl Shared {
     }
 
     /// False when the window is gone.
-    fn send(&self, event: WorkerEvent) -> bool {
-        let open = self.events.send(event).is_ok();
+    fn tell(&self, event: Event) -> bool {
+        let told = self.send.send(event).is_ok();
         (self.wake_window)();
-        open
+        told
     }
 
-    /// Cancels the heat map under way and gives the flag for the next one.
-    fn restart_explaining(&self) -> Cancel {
-        let mut current = self
-            .explain_cancel
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// Stops the heat map under way and gives the flag for the next one.
+    fn next_why(&self) -> Cancel {
+        let mut current = self.why.lock().unwrap_or_else(PoisonError::into_inner);
         current.cancel();
         *current = Cancel::default();
         current.clone()
     }
 
-    fn is_stale(&self, generation: u64) -> bool {
+    fn stale(&self, generation: u64) -> bool {
         self.generation.load(Ordering::Acquire) != generation
     }
 }
@@ -149,7 +135,7 @@ impl Shared {
 /// The window's handle on all threads. Dropping it lets them end.
 pub struct Workers {
     shared: Arc<Shared>,
-    events: Receiver<WorkerEvent>,
+    events: Receiver<Event>,
     opener: Arc<dyn OpenModel>,
 }
 
@@ -167,19 +153,19 @@ impl Workers {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             changed: Condvar::new(),
-            cache: DecodeCache::default(),
             generation: AtomicU64::new(0),
-            explain_cancel: Mutex::default(),
+            why: Mutex::default(),
             model_ticket: AtomicU64::new(0),
-            scanning: AtomicBool::new(true),
-            events: send,
+            gathering: AtomicBool::new(true),
+            large: Mutex::new(()),
+            send,
             wake_window: Box::new(wake_window),
         });
         for number in 0..threads.max(1) {
-            spawn(&format!("classify-{number}"), &shared, classify_lane)?;
+            spawn(&format!("photos-{number}"), &shared, photos_lane)?;
         }
         spawn("detail", &shared, detail_lane)?;
-        spawn("explain", &shared, explain_lane)?;
+        spawn("why", &shared, why_lane)?;
         Ok(Self {
             shared,
             events,
@@ -194,7 +180,7 @@ impl Workers {
     }
 
     /// The next event, if one is there.
-    pub fn poll(&self) -> Option<WorkerEvent> {
+    pub fn poll(&self) -> Option<Event> {
         self.events.try_recv().ok()
     }
 
@@ -203,15 +189,10 @@ impl Workers {
         self.shared.generation.load(Ordering::Acquire)
     }
 
-    /// How many photos were decoded so far, for tests.
-    pub fn decodes(&self) -> usize {
-        self.shared.cache.decodes()
-    }
-
     /// Puts photos at the end of the queue.
-    pub fn classify(&self, photos: impl IntoIterator<Item = (PhotoId, PhotoSource)>) {
+    pub fn look_at(&self, photos: impl IntoIterator<Item = (PhotoId, Source)>) {
         let generation = self.generation();
-        let jobs = photos.into_iter().map(|(id, source)| ClassifyJob {
+        let jobs = photos.into_iter().map(|(id, source)| PhotoJob {
             id,
             source,
             generation,
@@ -220,31 +201,29 @@ impl Workers {
         self.shared.changed.notify_all();
     }
 
-    /// [`Workers::clear_queue`], and ends the search through folders too: what Cancel does.
-    pub fn cancel(&self) {
-        self.shared.scanning.store(false, Ordering::Release);
-        self.clear_queue();
+    /// [`Workers::forget_photos`], and ends the search through folders too: what Cancel does.
+    pub fn stop(&self) {
+        self.shared.gathering.store(false, Ordering::Release);
+        self.forget_photos();
     }
 
     /// Forgets every photo still waiting and every answer under way; takes no longer than the lock.
-    pub fn clear_queue(&self) {
+    pub fn forget_photos(&self) {
         let mut queue = self.shared.queue();
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
         queue.photos.clear();
     }
 
-    /// Forgets photos that were removed.
-    pub fn remove(&self, ids: &[PhotoId]) {
-        let gone: HashSet<_> = ids.iter().copied().collect();
+    /// Forgets a photo that was removed.
+    pub fn forget(&self, ids: &[PhotoId]) {
         self.shared
             .queue()
             .photos
-            .retain(|job| !gone.contains(&job.id));
+            .retain(|job| !ids.contains(&job.id));
     }
 
     /// Prepares a photo to be shown; replaces what was asked before.
-    pub fn show(&self, id: PhotoId, source: PhotoSource) {
-        self.shared.cache.want(Some(id));
+    pub fn show(&self, id: PhotoId, source: Source) {
         let mut queue = self.shared.queue();
         queue
             .detail
@@ -254,17 +233,8 @@ impl Workers {
         self.shared.changed.notify_all();
     }
 
-    /// No photo is shown any more: gives its memory back.
-    pub fn hide(&self) {
-        self.shared.cache.want(None);
-        self.shared
-            .queue()
-            .detail
-            .retain(|job| !matches!(job, DetailJob::Show(..)));
-    }
-
-    /// Makes a thumbnail that was thrown away.
-    pub fn make_thumbnail(&self, id: PhotoId, source: PhotoSource) {
+    /// Makes a thumbnail again that was dropped to save memory.
+    pub fn thumbnail(&self, id: PhotoId, source: Source) {
         self.shared
             .queue()
             .detail
@@ -272,49 +242,41 @@ impl Workers {
         self.shared.changed.notify_all();
     }
 
-    /// Looks whether a file is still the one that was classified; says so only when it is not.
-    pub fn check_unchanged(&self, id: PhotoId, path: PathBuf, content: ContentId) {
-        self.shared
-            .queue()
-            .detail
-            .push_back(DetailJob::Check(id, path, content));
-        self.shared.changed.notify_all();
-    }
-
-    /// Asks where in the photo the evidence for class `index` lies; replaces what was asked before. `content` is what
-    /// was classified.
-    pub fn explain(&self, id: PhotoId, source: PhotoSource, content: ContentId, index: usize) {
-        let cancel = self.shared.restart_explaining();
-        self.shared.queue().explain = Some(ExplainJob {
+    /// Asks where in the photo the evidence for class `index` lies; replaces what was asked before.
+    pub fn explain(&self, id: PhotoId, source: Source, index: usize) {
+        let cancel = self.shared.next_why();
+        self.shared.queue().why = Some(WhyJob {
             id,
             source,
-            content,
             index,
             cancel,
         });
         self.shared.changed.notify_all();
     }
 
-    /// Cancels the heat map under way.
-    pub fn cancel_explaining(&self) {
-        self.shared.restart_explaining();
-        self.shared.queue().explain = None;
+    /// Stops the heat map under way.
+    pub fn stop_explaining(&self) {
+        self.shared.next_why();
+        self.shared.queue().why = None;
     }
 
     /// Opens a model in a thread of its own; the newest request wins.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn open_model(&self, choice: ModelChoice) -> std::io::Result<()> {
+    pub fn open_model(&self, source: ModelSource) -> std::io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let opener = Arc::clone(&self.opener);
         let ticket = shared.model_ticket.fetch_add(1, Ordering::AcqRel) + 1;
         std::thread::Builder::new()
             .name("model".into())
             .spawn(move || {
-                let opened = guarded(|| opener.open(&choice)).unwrap_or_else(|| {
+                let opened = guarded(|| opener.open(&source)).unwrap_or_else(|text| {
                     Err(Problem::new(
-                        "The file is damaged in a way that the model reader cannot handle.",
+                        format!(
+                            "{} broke the program that reads models: {text}",
+                            source.short_name()
+                        ),
                         "Export the model again, or choose another one.",
                     ))
                 });
@@ -325,10 +287,10 @@ impl Workers {
                     Ok(model) => {
                         shared.queue().model = Some(Arc::clone(&model));
                         shared.changed.notify_all();
-                        shared.send(WorkerEvent::ModelReady(model));
+                        shared.tell(Event::ModelReady(model));
                     }
                     Err(problem) => {
-                        shared.send(WorkerEvent::ModelFailed(choice, problem));
+                        shared.tell(Event::ModelFailed(source, problem));
                     }
                 }
             })?;
@@ -339,17 +301,17 @@ impl Workers {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn scan(&self, paths: Vec<PathBuf>) -> std::io::Result<()> {
+    pub fn gather(&self, paths: Vec<PathBuf>) -> std::io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        shared.scanning.store(true, Ordering::Release);
+        shared.gathering.store(true, Ordering::Release);
         std::thread::Builder::new()
-            .name("scan".into())
+            .name("gather".into())
             .spawn(move || {
-                let go_on = || shared.scanning.load(Ordering::Acquire);
-                let report = scan::scan(&paths, &go_on, &mut |found| {
-                    shared.send(WorkerEvent::Found(found));
+                let go_on = || shared.gathering.load(Ordering::Acquire);
+                let report = intake::gather(&paths, &go_on, &mut |found| {
+                    shared.tell(Event::Found(found));
                 });
-                shared.send(WorkerEvent::Scanned(report));
+                shared.tell(Event::Gathered(report));
             })?;
         Ok(())
     }
@@ -361,11 +323,11 @@ impl Drop for Workers {
         queue.closing = true;
         queue.photos.clear();
         queue.detail.clear();
-        queue.explain = None;
+        queue.why = None;
         drop(queue);
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
-        self.shared.restart_explaining();
-        self.shared.scanning.store(false, Ordering::Release);
+        self.shared.next_why();
+        self.shared.gathering.store(false, Ordering::Release);
         self.shared.changed.notify_all();
     }
 }

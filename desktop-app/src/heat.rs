@@ -2,7 +2,7 @@
 
 /// Evidence for one class, over the pixels of the crop.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HeatMap {
+pub struct Heat {
     /// Columns.
     pub width: usize,
     /// Rows.
@@ -11,8 +11,7 @@ pub struct HeatMap {
     pub values: Vec<f32>,
     /// The class it speaks of.
     pub index: usize,
-    /// By how much its probability falls, at most, when a part is hidden (0..=1); none when no part was hidden to
-    /// find out.
+    /// By how much its probability falls, at most, when a part is hidden (0..=1); none when no part was hidden to find out.
     pub largest_drop: Option<f32>,
 }
 
@@ -42,14 +41,26 @@ fn blur(values: &mut [f32], width: usize, height: usize, radius: usize) {
     }
 }
 
-impl HeatMap {
-    /// From the loss of probability at every pixel of a crop of `width` x `height`. Pixels without a number have no
-    /// evidence.
-    pub fn new(width: usize, height: usize, importance: &[f32], index: usize) -> Self {
+impl Heat {
+    /// From the loss of probability at every pixel of a crop of `width` x `height`.
+    ///
+    /// # Errors
+    /// When the numbers are not one a pixel.
+    pub fn new(
+        width: usize,
+        height: usize,
+        importance: &[f32],
+        index: usize,
+    ) -> Result<Self, String> {
+        if importance.len() != width * height {
+            return Err(format!(
+                "expected {} numbers, got {}",
+                width * height,
+                importance.len()
+            ));
+        }
         let mut values: Vec<f32> = importance
             .iter()
-            .chain(std::iter::repeat(&0.0))
-            .take(width * height)
             .map(|value| {
                 if value.is_finite() {
                     value.max(0.0)
@@ -68,13 +79,13 @@ impl HeatMap {
         for value in &mut values {
             *value = (*value * scale).clamp(0.0, 1.0);
         }
-        Self {
+        Ok(Self {
             width,
             height,
             values,
             index,
             largest_drop: Some(largest_drop),
-        }
+        })
     }
 
     /// The same, found without hiding anything: the numbers were parts of a score, not losses of probability.
@@ -85,8 +96,7 @@ impl HeatMap {
         }
     }
 
-    /// Pixels to lay over the crop, RGBA, not premultiplied: dark where there is no evidence, amber to red where
-    /// there is.
+    /// Pixels to lay over the crop, RGBA, not premultiplied: dark where there is no evidence, amber to red where there is.
     pub fn overlay(&self) -> Vec<u8> {
         let mut pixels = Vec::with_capacity(4 * self.values.len());
         for value in &self.values {
@@ -113,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_strongest_evidence_is_one_and_evidence_against_is_none() {
-        let heat = HeatMap::new(2, 2, &[0.2, 0.1, -0.3, f32::NAN], 7);
+        let heat = Heat::new(2, 2, &[0.2, 0.1, -0.3, f32::NAN], 7).unwrap();
         assert_eq!(heat.values, [1.0, 0.5, 0.0, 0.0]);
         assert_eq!((heat.index, heat.largest_drop), (7, Some(0.2)));
         assert_eq!(heat.overlay().len(), 16);
@@ -128,7 +138,7 @@ mod tests {
                 importance[y * 36 + x] = 0.5;
             }
         }
-        let heat = HeatMap::new(36, 36, &importance, 0);
+        let heat = Heat::new(36, 36, &importance, 0).unwrap();
         let at = |x: usize, y: usize| heat.values[y * 36 + x];
         assert!(at(9, 21) > 0.99);
         assert!(at(4, 21) > 0.0 && at(4, 21) < at(6, 21) && at(6, 21) < at(8, 21));
@@ -139,8 +149,8 @@ mod tests {
 
     #[test]
     fn no_evidence_is_no_division_by_zero() {
-        let heat = HeatMap::new(1, 2, &[0.0, -1.0], 0);
+        let heat = Heat::new(1, 2, &[0.0, -1.0], 0).unwrap();
         assert_eq!(heat.values, [0.0, 0.0]);
-        assert_eq!(HeatMap::new(2, 2, &[0.5], 0).values.len(), 4);
+        assert!(Heat::new(2, 2, &[0.0], 0).is_err());
     }
 }
