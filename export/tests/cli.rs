@@ -353,7 +353,7 @@ fn bad_input_gives_one_clear_line_and_leaves_files_alone() {
         ),
         (
             vec!["--checkpoint", &good, "--output", &folder],
-            "it is a folder",
+            "got a folder",
         ),
         (vec!["inspect", &text], "not an ONNX model"),
         (vec!["verify", &text], "not an ONNX model"),

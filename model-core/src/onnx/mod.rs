@@ -88,7 +88,7 @@ pub fn parse_open(bytes: &[u8]) -> Result<ModelProto, OnnxError> {
     if graph.node.is_empty() || graph.output.is_empty() {
         return Err(OnnxError::Bytes("its graph is empty".into()));
     }
-    for tensor in &graph.initializer {
+    for tensor in graph.initializer.iter().filter(|t| !t.is_external()) {
         tensor.check_size()?;
     }
     Ok(model)
