@@ -460,7 +460,7 @@ fn one_value_a_channel_is_refused_before_the_first_step() {
     let dir = tempfile::tempdir().unwrap();
     let text = refused(made_up(24, 1, &dir.path().join("run")).args(["--epochs", "1"]));
     assert!(
-        text.contains("batch_size 1: layer4.0.bn") && text.contains("1 x 1"),
+        text.contains("batch_size: expected 2 or more") && text.contains("layer4.0.bn"),
         "{text}"
     );
 }
