@@ -21,6 +21,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 const MARGIN: Duration = Duration::from_secs(2);
 /// While waiting for the others outside of an exchange, how often to look whether they are alive.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two questions whether all have come to a barrier.
+const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 /// How long a rank may take to come at all.
 const ARRIVAL: Duration = Duration::from_secs(300);
 /// How long the one that serves the store waits for the others to go.
@@ -31,8 +33,6 @@ struct Shared {
     size: usize,
     /// A connection of its own: it must not wait behind the main thread's.
     store: Store,
-    /// A connection of its own, too: a barrier waits on it.
-    waiting: Store,
     /// Heartbeats so far.
     count: AtomicU64,
     /// Held while a status is told: a later one never overtakes an earlier one.
@@ -56,19 +56,12 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Begins to tell the status over `store`, a connection of its own; barriers wait on the connection `waiting`. Exchanges
-    /// may take `timeout`.
-    pub fn new(
-        store: Store,
-        waiting: Store,
-        (rank, size): (usize, usize),
-        timeout: Duration,
-    ) -> Result<Self> {
+    /// Begins to tell the status over `store`, a connection of its own. Exchanges may take `timeout`.
+    pub fn new(store: Store, (rank, size): (usize, usize), timeout: Duration) -> Result<Self> {
         let shared = Arc::new(Shared {
             rank,
             size,
             store,
-            waiting,
             count: AtomicU64::new(0),
             telling: Mutex::new(()),
             epoch: AtomicU64::new(0),
@@ -131,25 +124,23 @@ impl Heartbeat {
     /// A rank is gone, or the store.
     pub fn barrier(&self, name: &str) -> Result<()> {
         let Shared {
-            rank,
-            size,
-            store,
-            waiting,
-            ..
+            rank, size, store, ..
         } = self.shared.as_ref();
-        let (arrived, all_here) = (format!("barrier/{name}"), format!("barrier/{name}/all"));
+        let arrived = format!("barrier/{name}");
         let begin = Instant::now();
         let mut count = self.watched(|| store.add(&arrived, 1))?;
+        // Short at first, because the last rank is mostly a moment away; c10d's own wait says so on stderr when it ends.
+        let mut pause = Duration::from_millis(1);
+        let mut looked = begin;
         let mut last = None;
         while count < *size as i64 {
-            // Comes back as soon as the last rank has arrived.
-            if self
-                .watched(|| waiting.wait(&all_here, LOOK_INTERVAL))
-                .is_ok()
-            {
-                return Ok(());
-            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
             count = self.watched(|| store.add(&arrived, 0))?;
+            if looked.elapsed() < LOOK_INTERVAL {
+                continue;
+            }
+            looked = Instant::now();
             let now = self.watched(|| statuses(store, *size));
             // A rank without its first heartbeat may still be on its way.
             let all_came = now.iter().all(Option::is_some);
@@ -160,7 +151,7 @@ impl Heartbeat {
                 return Err(PeerFailure(format!("{}: {text}", self.shared.here())).into());
             }
         }
-        Ok(self.watched(|| store.set(&all_here, b"1"))?)
+        Ok(())
     }
 
     /// Goes, after the last barrier. The one that serves the store goes last: the others may not yet have seen that all

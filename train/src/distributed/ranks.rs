@@ -50,9 +50,7 @@ impl Session {
         let prefix = format!("train/attempt-{}", placement.attempt);
         let store = store.prefixed(&prefix)?;
         let watching = watching.prefixed(&prefix)?;
-        // A barrier waits on a third, so that nobody waits behind it.
-        let waiting = connect(host, port)?.prefixed(&prefix)?;
-        let heartbeat = Heartbeat::new(watching, waiting, (rank, size), timeout)?;
+        let heartbeat = Heartbeat::new(watching, (rank, size), timeout)?;
         Ok(Self {
             store,
             placement,
