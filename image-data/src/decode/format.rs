@@ -124,9 +124,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         && (1..=64).contains(&u16::from_le_bytes([bytes[4], bytes[5]]))
     {
         Ok(Format::Ico)
-    } else if bytes.ends_with(b"TRUEVISION-XFILE.\0") {
-        Ok(Format::Tga)
-    } else if is_old_tga(bytes) {
+    } else if bytes.ends_with(b"TRUEVISION-XFILE.\0") || is_old_tga(bytes) {
         Ok(Format::Tga)
     } else if let Some(name) = known_picture(bytes) {
         Err(DecodeError::Unsupported {

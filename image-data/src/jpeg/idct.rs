@@ -4,6 +4,11 @@
 //!
 //! `C. Loeffler, A. Ligtenberg and G. Moschytz, "Practical Fast 1-D DCT Algorithms with 11 Multiplications", 1989.`
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "rows and columns of a transform are numbers, not items"
+)]
+
 use super::tables::QuantTable;
 
 #[cfg(target_arch = "x86_64")]

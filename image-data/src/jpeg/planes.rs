@@ -43,12 +43,6 @@ impl Plane {
         self.samples.fill(128);
     }
 
-    /// Whether block (`x`, `y`) of the component is here.
-    pub fn holds(&self, x: u32, y: u32) -> bool {
-        (self.x0 / 8..self.x0 / 8 + self.blocks_x).contains(&x)
-            && (self.y0 / 8..self.y0 / 8 + self.blocks_y).contains(&y)
-    }
-
     /// Where block (`x`, `y`) of the component goes. It must be here.
     #[inline(always)]
     pub fn block(&mut self, x: u32, y: u32) -> Target<'_> {

@@ -274,7 +274,7 @@ fn numbers(
     };
     let fits = match numbers {
         Numbers::Float => matches!(bits, 16 | 24 | 32 | 64),
-        Numbers::Signed => bits % 8 == 0,
+        Numbers::Signed => bits.is_multiple_of(8),
         // A palette of more than 65,536 colors does not exist.
         Numbers::Indices => bits <= 16,
         Numbers::Unsigned => true,
