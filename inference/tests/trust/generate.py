@@ -197,9 +197,9 @@ def norms():
     @case("layer_norm_decomposed")
     def _(n, x):
         mean = n.op("ReduceMean", x, axes=[-1])
-        centred = n.op("Sub", x, mean)
-        variance = n.op("ReduceMean", n.op("Pow", centred, n.const(2.0)), axes=[-1])
-        scaled = n.op("Div", centred, n.op("Sqrt", n.op("Add", variance, n.const(1e-5))))
+        centered = n.op("Sub", x, mean)
+        variance = n.op("ReduceMean", n.op("Pow", centered, n.const(2.0)), axes=[-1])
+        scaled = n.op("Div", centered, n.op("Sqrt", n.op("Add", variance, n.const(1e-5))))
         return n.op("Add", n.op("Mul", scaled, n.random(9)), n.random(9))
 
     @case("weight_standardization")
