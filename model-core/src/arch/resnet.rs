@@ -14,7 +14,7 @@ pub struct ResNet {
     pub block: Block,
     /// The stages in order; module names `layer1`, `layer2`, ...
     pub stages: Vec<Stage>,
-    /// A low-pass filter before each convolution with a step and at least [`BLUR_CHANNELS`] channels in.
+    /// A low-pass filter before each convolution with a step and at least 16 channels in.
     pub blur: bool,
 }
 
