@@ -7,7 +7,12 @@ use std::{env, fs, process};
 const SUPPORTED: [(&str, &str); 3] = [("0.24", "2.11.0"), ("0.25", "2.12.0"), ("0.26", "2.13.0")];
 
 fn main() {
-    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
+    // Asked when it runs, not when it was compiled: a kept build may serve a checkout that has moved.
+    let Some(package) = env::var_os("CARGO_MANIFEST_DIR") else {
+        eprintln!("expected CARGO_MANIFEST_DIR, which cargo sets");
+        process::exit(1);
+    };
+    let lock = Path::new(&package).join("../../Cargo.lock");
     println!("cargo:rerun-if-changed={}", lock.display());
     let Some(expected) = expected(&fs::read_to_string(&lock).unwrap_or_default()) else {
         eprintln!(
