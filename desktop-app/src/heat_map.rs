@@ -2,7 +2,7 @@
 
 /// Evidence for one class, over the pixels of the crop.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Heat {
+pub struct HeatMap {
     /// Columns.
     pub width: usize,
     /// Rows.
@@ -11,7 +11,8 @@ pub struct Heat {
     pub values: Vec<f32>,
     /// The class it speaks of.
     pub index: usize,
-    /// By how much its probability falls, at most, when a part is hidden (0..=1); none when no part was hidden to find out.
+    /// By how much its probability falls, at most, when a part is hidden (0..=1); none when no part was hidden to
+    /// find out.
     pub largest_drop: Option<f32>,
 }
 
@@ -41,26 +42,14 @@ fn blur(values: &mut [f32], width: usize, height: usize, radius: usize) {
     }
 }
 
-impl Heat {
-    /// From the loss of probability at every pixel of a crop of `width` x `height`.
-    ///
-    /// # Errors
-    /// When the numbers are not one a pixel.
-    pub fn new(
-        width: usize,
-        height: usize,
-        importance: &[f32],
-        index: usize,
-    ) -> Result<Self, String> {
-        if importance.len() != width * height {
-            return Err(format!(
-                "expected {} numbers, got {}",
-                width * height,
-                importance.len()
-            ));
-        }
+impl HeatMap {
+    /// From the loss of probability at every pixel of a crop of `width` x `height`. Pixels without a number have no
+    /// evidence.
+    pub fn new(width: usize, height: usize, importance: &[f32], index: usize) -> Self {
         let mut values: Vec<f32> = importance
             .iter()
+            .chain(std::iter::repeat(&0.0))
+            .take(width * height)
             .map(|value| {
                 if value.is_finite() {
                     value.max(0.0)
@@ -79,13 +68,13 @@ impl Heat {
         for value in &mut values {
             *value = (*value * scale).clamp(0.0, 1.0);
         }
-        Ok(Self {
+        Self {
             width,
             height,
             values,
             index,
             largest_drop: Some(largest_drop),
-        })
+        }
     }
 
     /// The same, found without hiding anything: the numbers were parts of a score, not losses of probability.
@@ -96,7 +85,8 @@ impl Heat {
         }
     }
 
-    /// Pixels to lay over the crop, RGBA, not premultiplied: dark where there is no evidence, amber to red where there is.
+    /// Pixels to lay over the crop, RGBA, not premultiplied: dark where there is no evidence, amber to red where
+    /// there is.
     pub fn overlay(&self) -> Vec<u8> {
         let mut pixels = Vec::with_capacity(4 * self.values.len());
         for value in &self.values {
@@ -123,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_strongest_evidence_is_one_and_evidence_against_is_none() {
-        let heat = Heat::new(2, 2, &[0.2, 0.1, -0.3, f32::NAN], 7).unwrap();
+        let heat = HeatMap::new(2, 2, &[0.2, 0.1, -0.3, f32::NAN], 7);
         assert_eq!(heat.values, [1.0, 0.5, 0.0, 0.0]);
         assert_eq!((heat.index, heat.largest_drop), (7, Some(0.2)));
         assert_eq!(heat.overlay().len(), 16);
@@ -138,7 +128,7 @@ mod tests {
                 importance[y * 36 + x] = 0.5;
             }
         }
-        let heat = Heat::new(36, 36, &importance, 0).unwrap();
+        let heat = HeatMap::new(36, 36, &importance, 0);
         let at = |x: usize, y: usize| heat.values[y * 36 + x];
         assert!(at(9, 21) > 0.99);
         assert!(at(4, 21) > 0.0 && at(4, 21) < at(6, 21) && at(6, 21) < at(8, 21));
@@ -149,8 +139,8 @@ mod tests {
 
     #[test]
     fn no_evidence_is_no_division_by_zero() {
-        let heat = Heat::new(1, 2, &[0.0, -1.0], 0).unwrap();
+        let heat = HeatMap::new(1, 2, &[0.0, -1.0], 0);
         assert_eq!(heat.values, [0.0, 0.0]);
-        assert!(Heat::new(2, 2, &[0.0], 0).is_err());
+        assert_eq!(HeatMap::new(2, 2, &[0.5], 0).values.len(), 4);
     }
 }

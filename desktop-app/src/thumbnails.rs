@@ -1,4 +1,5 @@
-//! Small pictures and textures, in bounded numbers: what was not seen for longest goes first and is made again when it is needed.
+//! Small pictures and textures, in bounded numbers: what was not seen for longest goes first and is made again when
+//! it is needed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,11 +8,17 @@ use model_core::RgbImage;
 
 use crate::photo::PhotoId;
 
-/// Bytes of thumbnails kept at most: about 900 of them.
-const THUMBNAIL_BYTES: usize = 96 << 20;
+/// Bytes of thumbnails kept at most: about 450 of them. The others are made again when they come into sight.
+const THUMBNAIL_BYTES: usize = 48 << 20;
 
 /// Textures on the graphics card at most: several screens of tiles.
 const TEXTURES: usize = 320;
+
+/// Textures that stay although they were not in sight for a while: a screen or two of tiles.
+const RESTING_TEXTURES: usize = 64;
+
+/// Frames after which a texture out of sight is given back.
+const RESTING_FRAMES: u64 = 90;
 
 /// Textures made in one frame at most, so that no frame takes long.
 const UPLOADS_A_FRAME: usize = 12;
@@ -23,7 +30,7 @@ struct Small {
 
 /// The thumbnails and their textures.
 #[derive(Default)]
-pub struct Pictures {
+pub struct ThumbnailCache {
     smalls: HashMap<PhotoId, Small>,
     bytes: usize,
     textures: HashMap<PhotoId, (TextureHandle, u64)>,
@@ -32,13 +39,13 @@ pub struct Pictures {
     uploads: usize,
 }
 
-/// What [`Pictures::get`] found.
-pub enum Found {
+/// What [`ThumbnailCache::get`] found.
+pub enum ThumbnailState {
     /// Ready to paint.
     Texture(TextureHandle),
     /// In a later frame.
     Soon,
-    /// Gone or never made; see [`Pictures::ask`].
+    /// Gone or never made; see [`ThumbnailCache::request`].
     Missing,
 }
 
@@ -47,16 +54,22 @@ pub fn color_image(image: &RgbImage) -> ColorImage {
     ColorImage::from_rgb([image.width as usize, image.height as usize], &image.data)
 }
 
-impl Pictures {
+impl ThumbnailCache {
     /// Call at the beginning of a frame.
     pub fn begin_frame(&mut self) {
         self.frame += 1;
         self.uploads = 0;
+        if self.textures.len() > RESTING_TEXTURES && self.frame % RESTING_FRAMES == 0 {
+            let since = self.frame.saturating_sub(RESTING_FRAMES);
+            self.textures.retain(|_, (_, used)| *used >= since);
+        }
     }
 
     /// Keeps a thumbnail; older ones go when there are too many.
     pub fn put(&mut self, id: PhotoId, image: RgbImage) {
         self.asked.remove(&id);
+        // What is on the graphics card was made from the picture that this one replaces.
+        self.textures.remove(&id);
         self.bytes += image.data.len();
         if let Some(old) = self.smalls.insert(
             id,
@@ -87,19 +100,19 @@ impl Pictures {
     }
 
     /// The texture of a photo's thumbnail.
-    pub fn get(&mut self, context: &Context, id: PhotoId) -> Found {
+    pub fn get(&mut self, context: &Context, id: PhotoId) -> ThumbnailState {
         let frame = self.frame;
         if let Some((texture, used)) = self.textures.get_mut(&id) {
             *used = frame;
-            return Found::Texture(texture.clone());
+            return ThumbnailState::Texture(texture.clone());
         }
         let Some(small) = self.smalls.get_mut(&id) else {
-            return Found::Missing;
+            return ThumbnailState::Missing;
         };
         small.used = frame;
         if self.uploads >= UPLOADS_A_FRAME {
             context.request_repaint();
-            return Found::Soon;
+            return ThumbnailState::Soon;
         }
         self.uploads += 1;
         let texture = context.load_texture(
@@ -117,22 +130,28 @@ impl Pictures {
             self.textures.remove(&oldest);
         }
         self.textures.insert(id, (texture.clone(), frame));
-        Found::Texture(texture)
+        ThumbnailState::Texture(texture)
     }
 
     /// True once for each missing thumbnail: a worker should make it.
-    pub fn ask(&mut self, id: PhotoId) -> bool {
+    pub fn request(&mut self, id: PhotoId) -> bool {
         self.asked.insert(id)
     }
 
-    /// Forgets photos that were removed.
-    pub fn forget(&mut self, ids: &[PhotoId]) {
+    /// Forgets photos that were removed or changed.
+    pub fn remove(&mut self, ids: &[PhotoId]) {
         for id in ids {
             self.textures.remove(id);
             self.asked.remove(id);
             if let Some(gone) = self.smalls.remove(id) {
                 self.bytes -= gone.image.data.len();
             }
+        }
+        if self.smalls.is_empty() {
+            // The tables of a long list are large themselves.
+            self.smalls = HashMap::new();
+            self.textures = HashMap::new();
+            self.asked = HashSet::new();
         }
     }
 
@@ -148,7 +167,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_newest_stay() {
-        let mut pictures = Pictures::default();
+        let mut pictures = ThumbnailCache::default();
         let one = RgbImage::new(224, 224, vec![0; 224 * 224 * 3]).unwrap();
         for id in 0..2000 {
             pictures.begin_frame();
@@ -159,20 +178,41 @@ mod tests {
         pictures.begin_frame();
         assert!(matches!(
             pictures.get(&context, PhotoId(1999)),
-            Found::Texture(_)
+            ThumbnailState::Texture(_)
         ));
-        assert!(matches!(pictures.get(&context, PhotoId(0)), Found::Missing));
-        assert!(pictures.ask(PhotoId(0)));
-        assert!(!pictures.ask(PhotoId(0)), "a worker is asked once");
+        assert!(matches!(
+            pictures.get(&context, PhotoId(0)),
+            ThumbnailState::Missing
+        ));
+        assert!(pictures.request(PhotoId(0)));
+        assert!(!pictures.request(PhotoId(0)), "a worker is asked once");
         for id in 1900..2000 {
             pictures.begin_frame();
             pictures.get(&context, PhotoId(id));
         }
         assert!(pictures.held().1 <= TEXTURES);
-        pictures.forget(&[PhotoId(1999)]);
+        pictures.remove(&[PhotoId(1999)]);
         assert!(matches!(
             pictures.get(&context, PhotoId(1999)),
-            Found::Missing
+            ThumbnailState::Missing
         ));
+    }
+
+    #[test]
+    fn a_new_thumbnail_replaces_what_is_on_the_graphics_card() {
+        let (mut pictures, context, id) =
+            (ThumbnailCache::default(), Context::default(), PhotoId(1));
+        let texture = |pictures: &mut ThumbnailCache| {
+            pictures.begin_frame();
+            match pictures.get(&context, id) {
+                ThumbnailState::Texture(texture) => texture.id(),
+                _ => panic!("there is a thumbnail"),
+            }
+        };
+        pictures.put(id, RgbImage::new(1, 1, vec![1; 3]).unwrap());
+        let first = texture(&mut pictures);
+        assert_eq!(first, texture(&mut pictures));
+        pictures.put(id, RgbImage::new(1, 1, vec![2; 3]).unwrap());
+        assert_ne!(first, texture(&mut pictures));
     }
 }
