@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use photos::teach::TeachError;
+
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -35,6 +37,17 @@ impl Exit {
         for cause in error.chain() {
             if cause.is::<UsageError>() {
                 return Self::Usage;
+            }
+            // What a folder of photos lacks is the command line's; the rest of teaching is the model's, further down.
+            if let Some(error) = cause.downcast_ref::<TeachError>() {
+                match error {
+                    TeachError::Model(_) => {}
+                    TeachError::NoLinearEnd { .. } | TeachError::NotTaught { .. } => {
+                        return Self::Model;
+                    }
+                    TeachError::Write(_) => return Self::SomeFailed,
+                    _ => return Self::Usage,
+                }
             }
             if let Some(error) = cause.downcast_ref::<inference::Error>() {
                 return match error {

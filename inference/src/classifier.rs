@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use image_data::decode::{DecodeOptions, decode};
 use model_core::manifest::{Manifest, Output};
-use model_core::{Label, RgbImage, scores};
+use model_core::{EverydayAnswer, Hierarchy, Label, RgbImage, scores};
 use serde::Serialize;
 
 use crate::cam::Features;
@@ -51,6 +51,7 @@ pub struct Prediction {
 pub struct Classifier {
     engine: Arc<dyn Engine>,
     pub(crate) info: Arc<ModelInfo>,
+    hierarchy: Option<Arc<Hierarchy>>,
     input_len: usize,
     pub(crate) takes_pictures: bool,
     pub(crate) network: Option<Arc<Network>>,
@@ -99,6 +100,8 @@ impl Classifier {
         Self {
             engine,
             input_len: 3 * height as usize * width as usize,
+            // Whoever made the manifest has validated it, its groups with it.
+            hierarchy: info.manifest.hierarchy().ok().flatten().map(Arc::new),
             info: Arc::new(info),
             takes_pictures: false,
             network: None,
@@ -113,6 +116,18 @@ impl Classifier {
     /// One label a class, in the order of the output.
     pub fn labels(&self) -> &[Label] {
         &self.info.manifest.labels
+    }
+
+    /// The words above the classes; none where no word covers two of them.
+    pub fn hierarchy(&self) -> Option<&Hierarchy> {
+        self.hierarchy.as_deref()
+    }
+
+    /// The finest word that is at least this likely, from one image's probabilities; none for a model without words
+    /// above its classes ([`Classifier::hierarchy`]).
+    pub fn everyday(&self, probabilities: &[f32], at_least: f32) -> Option<EverydayAnswer> {
+        self.hierarchy()?
+            .answer(probabilities, self.labels(), at_least)
     }
 
     /// Numbers in one preprocessed image: 3 * height * width.
@@ -277,16 +292,19 @@ impl Classifier {
     pub fn predictions(&self, probabilities: &[f32], k: usize) -> Vec<Prediction> {
         scores::top_k(probabilities, k)
             .into_iter()
-            .filter_map(|index| {
-                let label = self.labels().get(index)?;
-                Some(Prediction {
-                    index,
-                    id: label.id.clone(),
-                    label: label.name.clone(),
-                    probability: probabilities[index],
-                })
-            })
+            .filter_map(|class| self.prediction(probabilities, class))
             .collect()
+    }
+
+    /// One class with its label; none where there is no such class.
+    pub fn prediction(&self, probabilities: &[f32], class: usize) -> Option<Prediction> {
+        let label = self.labels().get(class)?;
+        Some(Prediction {
+            index: class,
+            id: label.id.clone(),
+            label: label.name.clone(),
+            probability: *probabilities.get(class)?,
+        })
     }
 }
 

@@ -51,14 +51,15 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
         args.model.batch,
         &args.talk,
         cancel,
-        |(truth, output)| {
+        |truth, outcome| {
+            let output = &outcome.output;
             truths.push(truth);
             logits.push(match probabilities {
                 true => output
                     .iter()
                     .map(|p| p.max(f32::MIN_POSITIVE).ln())
                     .collect(),
-                false => output.to_vec(),
+                false => output.clone(),
             });
         },
     )?;

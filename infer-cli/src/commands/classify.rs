@@ -28,6 +28,7 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
         return explain(args, png, cancel);
     }
     let classifier = model::open(&args.model, &args.talk)?;
+    args.answer.words.check(&classifier)?;
     if let Some(dir) = &args.answer.save_preprocessed {
         std::fs::create_dir_all(dir)
             .with_context(|| format!("cannot make the folder {}", dir.display()))?;
@@ -123,7 +124,7 @@ impl Session<'_> {
         }
         let shown = Shown::new(
             &answer.name,
-            &self.classifier.model().name,
+            self.classifier,
             outcome,
             &self.args.answer,
         );
@@ -188,6 +189,7 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     };
     let mut sources = Sources::new(&args.images, &args.input)?;
     let classifier = model::open(&args.model, &args.talk)?;
+    args.answer.words.check(&classifier)?;
     let decoded = match sources.next() {
         Some(inference::stream::Source::File(path)) => {
             image_data::decode::decode_file(&path, &decode_options(&args.input.decode))
@@ -223,7 +225,7 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
         decode_time: std::time::Duration::ZERO,
         preprocess_time: std::time::Duration::ZERO,
     };
-    let shown = Shown::new(&name, &classifier.model().name, &outcome, &args.answer);
+    let shown = Shown::new(&name, &classifier, &outcome, &args.answer);
     writer(&args.answer, false, anstream::stdout().lock()).answer(&shown)?;
     let options = ExplainOptions::default();
     let method = args.answer.explain_method;

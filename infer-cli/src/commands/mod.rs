@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod info;
 pub mod models;
 pub mod serve;
+pub mod teach;
 
 use anyhow::Result;
 use image_data::decode::{Alpha, DecodeLimits, DecodeOptions, Exif, Icc};

@@ -18,6 +18,7 @@ use crate::{Exit, model, report};
 /// When the model cannot be used or the address cannot be listened on.
 pub fn run(args: &ServeArgs, cancel: &Cancel) -> Result<Exit> {
     let classifier = model::open(&args.model, &args.talk)?;
+    args.words.check(&classifier)?;
     let limits = Limits {
         upload_bytes: usize::try_from(args.max_upload << 20)?,
         timeout: Duration::from_secs(args.timeout),
@@ -35,6 +36,7 @@ pub fn run(args: &ServeArgs, cancel: &Cancel) -> Result<Exit> {
     listen(
         classifier,
         decode_options(&args.decode),
+        args.words.clone(),
         address,
         limits,
         cancel,

@@ -1,12 +1,15 @@
 //! Comma-separated values (RFC 4180): one row a class shown, one row with `error` for an image that failed.
 //!
-//! Columns: `path,model,rank,index,id,label,probability,sure,error`.
+//! Columns: `path,model,rank,index,id,label,probability,sure,error,answer,answer_id,answer_probability,answer_sure`;
+//! the last four are the everyday word, on each row of its image.
 
 use std::io::{self, Write};
 
 use super::{Shown, Writer};
 
-const HEADER: [&str; 9] = [
+const COLUMNS: usize = 13;
+
+const HEADER: [&str; COLUMNS] = [
     "path",
     "model",
     "rank",
@@ -16,6 +19,10 @@ const HEADER: [&str; 9] = [
     "probability",
     "sure",
     "error",
+    "answer",
+    "answer_id",
+    "answer_probability",
+    "answer_sure",
 ];
 
 /// Writes rows, the header first.
@@ -33,26 +40,33 @@ impl<W: Write> CsvRows<W> {
         }
     }
 
-    fn row(&mut self, row: [&str; 9]) -> io::Result<()> {
+    fn row(&mut self, row: &[&str], answer: &[&str; 4]) -> io::Result<()> {
         if !self.started {
             self.started = true;
             self.out.write_record(HEADER)?;
         }
-        self.out.write_record(row)?;
+        self.out.write_record(row.iter().chain(answer))?;
         Ok(())
     }
 }
 
 impl<W: Write> Writer for CsvRows<W> {
     fn answer(&mut self, shown: &Shown<'_>) -> io::Result<()> {
-        let sure = shown
-            .sure
-            .map_or("", |sure| if sure { "true" } else { "false" });
+        let sure = shown.sure.map_or("", truth);
+        let word = shown.everyday.as_ref();
+        let probability = word.map_or(String::new(), |word| word.probability.to_string());
+        let answer = [
+            word.map_or("", |word| &word.label),
+            word.and_then(|word| word.id.as_deref()).unwrap_or_default(),
+            &probability,
+            word.map_or("", |word| truth(word.sure)),
+        ];
         if shown.predictions.is_empty() {
-            self.row([shown.path, shown.model, "", "", "", "", "", sure, ""])?;
+            let row = [shown.path, shown.model, "", "", "", "", "", sure, ""];
+            self.row(&row, &answer)?;
         }
         for (place, prediction) in shown.predictions.iter().enumerate() {
-            self.row([
+            let row = [
                 shown.path,
                 shown.model,
                 &(place + 1).to_string(),
@@ -62,13 +76,19 @@ impl<W: Write> Writer for CsvRows<W> {
                 &prediction.probability.to_string(),
                 sure,
                 "",
-            ])?;
+            ];
+            self.row(&row, &answer)?;
         }
         self.out.flush()
     }
 
     fn failure(&mut self, path: &str, error: &str) -> io::Result<()> {
-        self.row([path, "", "", "", "", "", "", "", error])?;
+        let row = [path, "", "", "", "", "", "", "", error];
+        self.row(&row, &[""; 4])?;
         self.out.flush()
     }
+}
+
+fn truth(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
 }

@@ -5,7 +5,9 @@
 //! {"schema":1,"path":"broken.jpg","error":"..."}
 //! ```
 //!
-//! `sure` (true or false) is there with `--abstain`. `id` is null for a class without one.
+//! `answer` is the everyday word (`id`, `label`, `probability`, `sure`, and how many `classes` it covers), where the
+//! model knows words above its classes; `--labels-as leaf` leaves it out.
+//! `sure` (true or false) is there with `--abstain`, and is about the best class. `id` is null for a class without one.
 
 use std::io::{self, Write};
 
@@ -30,6 +32,19 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sure: Option<bool>,
     predictions: &'a [&'a Prediction],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<Word<'a>>,
+}
+
+/// The finest everyday word that is likely enough, or the best class where none is.
+#[derive(Serialize)]
+struct Word<'a> {
+    id: Option<&'a str>,
+    label: &'a str,
+    probability: f32,
+    sure: bool,
+    /// How many classes the word covers.
+    classes: usize,
 }
 
 #[derive(Serialize)]
@@ -74,6 +89,13 @@ fn answer<'a>(shown: &'a Shown<'a>) -> Answer<'a> {
         model: shown.model,
         sure: shown.sure,
         predictions: &shown.predictions,
+        answer: shown.everyday.as_ref().map(|word| Word {
+            id: word.id.as_deref(),
+            label: &word.label,
+            probability: word.probability,
+            sure: word.sure,
+            classes: word.classes.len(),
+        }),
     }
 }
 

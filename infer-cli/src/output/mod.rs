@@ -6,14 +6,19 @@ mod table;
 
 use std::io::{self, Write};
 
-use inference::Prediction;
 use inference::stream::Outcome;
+use inference::{Classifier, EverydayAnswer, Prediction};
 
 pub use csv_rows::CsvRows;
 pub use json_lines::{JsonLines, SCHEMA, answer_object, failure_object};
 pub use table::Table;
 
 use crate::args::AnswerArgs;
+
+/// Classes named after a word that covers several.
+const PARTS: usize = 3;
+/// Classes less likely than this are not worth naming there.
+const LEAST_PART: f32 = 0.01;
 
 /// What is shown of one image.
 #[derive(Clone, Debug)]
@@ -28,16 +33,38 @@ pub struct Shown<'a> {
     pub best: Option<&'a Prediction>,
     /// Whether the best class reaches `--abstain`; none without the option.
     pub sure: Option<bool>,
+    /// The everyday answer; none with `--labels-as leaf` and for a model that knows no words above its classes.
+    pub everyday: Option<EverydayAnswer>,
+    /// The classes below a word that covers several, the likeliest first.
+    pub parts: Vec<Prediction>,
 }
 
 impl<'a> Shown<'a> {
-    /// Applies the threshold and the abstention.
-    pub fn new(path: &'a str, model: &'a str, outcome: &'a Outcome, args: &AnswerArgs) -> Self {
+    /// Applies the threshold, the abstention and the choice of words.
+    pub fn new(
+        path: &'a str,
+        classifier: &'a Classifier,
+        outcome: &'a Outcome,
+        args: &AnswerArgs,
+    ) -> Self {
+        let everyday = args.words.answer(classifier, &outcome.probabilities);
+        let parts = match &everyday {
+            Some(answer) if answer.is_group(classifier.labels()) => answer
+                .classes
+                .iter()
+                .take(PARTS)
+                .filter_map(|class| classifier.prediction(&outcome.probabilities, *class))
+                .filter(|part| part.probability >= LEAST_PART)
+                .collect(),
+            _ => Vec::new(),
+        };
         let threshold = args.threshold.unwrap_or(0.0);
         let best = outcome.predictions.first();
         Self {
             path,
-            model,
+            model: &classifier.model().name,
+            everyday,
+            parts,
             predictions: outcome
                 .predictions
                 .iter()

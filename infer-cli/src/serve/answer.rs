@@ -15,7 +15,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
 use super::State;
-use crate::args::AnswerArgs;
+use crate::args::{AnswerArgs, fraction};
 use crate::output::{Shown, answer_object, failure_object};
 
 type Reply = Response<Full<Bytes>>;
@@ -170,8 +170,13 @@ fn work(state: &State, query: &Query, bytes: &[u8]) -> Reply {
     };
     match outcome(state, &image, query.top_k) {
         Ok(outcome) => {
-            let args = AnswerArgs::default();
-            let shown = Shown::new(&query.name, &state.classifier.model().name, &outcome, &args);
+            let mut words = state.words.clone();
+            words.at_least = query.at_least.unwrap_or(words.at_least);
+            let args = AnswerArgs {
+                words,
+                ..AnswerArgs::default()
+            };
+            let shown = Shown::new(&query.name, &state.classifier, &outcome, &args);
             match answer_object(&shown) {
                 Ok(text) => reply(StatusCode::OK, JSON, text + "\n"),
                 Err(error) => failure(
@@ -234,9 +239,11 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// What a request may ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Query {
     top_k: usize,
+    /// In place of the service's own `--at-least`.
+    at_least: Option<f32>,
     name: String,
 }
 
@@ -244,6 +251,7 @@ impl Query {
     fn parse(text: &str) -> Result<Self, String> {
         let mut query = Self {
             top_k: DEFAULT_TOP_K,
+            at_least: None,
             name: "upload".to_owned(),
         };
         for part in text.split('&').filter(|part| !part.is_empty()) {
@@ -254,8 +262,12 @@ impl Query {
                         format!("topk: expected a whole number from 1, got '{value}'")
                     })?;
                 }
+                "at_least" => {
+                    let value = fraction(value).map_err(|error| format!("at_least: {error}"))?;
+                    query.at_least = Some(value);
+                }
                 "name" => query.name = percent_decode_str(value).decode_utf8_lossy().into_owned(),
-                other => return Err(format!("expected topk or name, got '{other}'")),
+                other => return Err(format!("expected topk, at_least or name, got '{other}'")),
             }
         }
         Ok(query)
@@ -316,10 +328,13 @@ mod tests {
             query,
             Query {
                 top_k: 3,
+                at_least: None,
                 name: "a b&.jpg".into()
             }
         );
         assert_eq!(Query::parse("").unwrap().top_k, DEFAULT_TOP_K);
+        assert_eq!(Query::parse("at_least=0.5").unwrap().at_least, Some(0.5));
+        assert!(Query::parse("at_least=2").is_err());
         assert!(Query::parse("topk=0").is_err() && Query::parse("k=1").is_err());
     }
 }

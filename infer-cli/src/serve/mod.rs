@@ -3,7 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /` | the page |
-//! | `POST /api/classify?topk=5&name=photo.jpg` | the image file as body; one object of the JSON-lines schema |
+//! | `POST /api/classify?topk=5&at_least=0.8&name=photo.jpg` | the image file as body; one object of the JSON-lines schema |
 //! | `GET /api/model` | what is known of the model |
 //! | `GET /healthz` | `ok` |
 //!
@@ -25,6 +25,8 @@ use inference::{Cancel, Classifier};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::words::WordsArgs;
+
 /// What the service may cost.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -42,6 +44,7 @@ pub struct Limits {
 pub(crate) struct State {
     classifier: Classifier,
     decode: DecodeOptions,
+    words: WordsArgs,
     limits: Limits,
     /// Whether only this machine can reach the service, so that foreign hosts and origins are refused.
     loopback: bool,
@@ -55,6 +58,7 @@ pub(crate) struct State {
 pub fn run(
     classifier: Classifier,
     decode: DecodeOptions,
+    words: WordsArgs,
     address: SocketAddr,
     limits: Limits,
     cancel: &Cancel,
@@ -71,6 +75,7 @@ pub fn run(
         work: Arc::new(Semaphore::new(limits.concurrency)),
         classifier,
         decode,
+        words,
         limits,
     });
     let result = runtime.block_on(accept(state, address, cancel, ready));

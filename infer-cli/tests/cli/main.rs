@@ -13,3 +13,5 @@ mod commands;
 mod output;
 mod serve;
 mod sources;
+mod teach;
+mod words;

@@ -113,6 +113,8 @@ impl Overrides {
         set(&mut manifest.temperature, self.temperature);
         if let Some(labels) = &self.labels {
             manifest.labels.clone_from(labels);
+            // Groups name the classes that they were written for.
+            manifest.hierarchy = None;
         }
     }
 }
