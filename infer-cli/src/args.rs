@@ -70,6 +70,8 @@ pub enum Command {
     Calibrate(CalibrateArgs),
     /// Make a model of your own classes from folders of photos, in seconds
     Teach(Box<TeachArgs>),
+    /// Sort photos into one folder a label, with a way back
+    Sort(Box<SortArgs>),
     /// Measure time per stage, images a second by thread count, and memory
     Bench(BenchArgs),
     /// Serve a drag-and-drop page and a JSON endpoint over HTTP
@@ -375,6 +377,36 @@ pub struct TeachArgs {
     /// Confusion pairs, suspects and groups of alike photos shown in the text report
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub show: usize,
+    #[command(flatten)]
+    pub decode: DecodeArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SortArgs {
+    /// Folders of photos, searched through, and single photos
+    #[arg(value_name = "PHOTOS", value_hint = ValueHint::AnyPath, required_unless_present = "undo")]
+    pub photos: Vec<PathBuf>,
+    /// The folder that gets one folder a label
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub into: PathBuf,
+    /// Move the photos instead of copying them
+    #[arg(long = "move", conflicts_with = "link")]
+    pub move_photos: bool,
+    /// Make links to the photos instead of copying them
+    #[arg(long)]
+    pub link: bool,
+    /// Only print what would go where
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take back the last sorting into this folder, also one that was broken off
+    #[arg(long, conflicts_with_all = ["photos", "move_photos", "link", "dry_run"])]
+    pub undo: bool,
+    #[command(flatten)]
+    pub words: WordsArgs,
     #[command(flatten)]
     pub decode: DecodeArgs,
     #[command(flatten)]

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod info;
 pub mod models;
 pub mod serve;
+pub mod sort;
 pub mod teach;
 
 use anyhow::Result;
