@@ -10,41 +10,23 @@ use serde::{Deserialize, Serialize};
 
 pub use inference::{Cancel, Prediction};
 
-use crate::heat::Heat;
+use crate::heat_map::HeatMap;
+use crate::problem::Problem;
 
 /// Answers kept for each photo; the window shows the first few of them.
 pub const KEPT_ANSWERS: usize = 10;
 
-/// What went wrong, and what the user can do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// One sentence: what happened.
-    pub what: String,
-    /// One sentence: the remedy.
-    pub remedy: String,
-}
-
-impl Problem {
-    /// A problem from its two sentences.
-    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            remedy: remedy.into(),
-        }
-    }
-}
-
 /// Where a model comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ModelSource {
+pub enum ModelChoice {
     /// The one inside the program.
     #[default]
     Embedded,
     /// An ONNX file.
-    File(PathBuf),
+    File(#[serde(with = "crate::path_text")] PathBuf),
 }
 
-impl ModelSource {
+impl ModelChoice {
     /// The file, if it is one.
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -53,37 +35,137 @@ impl ModelSource {
         }
     }
 
-    /// A short name for lists: "Built-in model" or the file name.
+    /// A short name: the built-in model's, or the file's. A file whose name says nothing (`models/pets/model.onnx`)
+    /// is called by its folder.
     pub fn short_name(&self) -> String {
         match self {
-            Self::Embedded => "Built-in model".to_owned(),
-            Self::File(path) => path.file_name().map_or_else(
-                || path.display().to_string(),
-                |n| n.to_string_lossy().into_owned(),
-            ),
+            Self::Embedded => EVERYDAY_THINGS.to_owned(),
+            Self::File(path) => {
+                let stem = part(path.file_stem());
+                let folder = part(path.parent().and_then(Path::file_name));
+                if GENERIC_NAMES.contains(&stem.to_lowercase().as_str()) && !folder.is_empty() {
+                    folder
+                } else if stem.is_empty() {
+                    path.display().to_string()
+                } else {
+                    stem
+                }
+            }
         }
     }
+}
+
+/// What the built-in model is called: it knows the thousand kinds of things of ImageNet.
+pub const EVERYDAY_THINGS: &str = "Everyday things";
+
+/// File names that do not tell one model from another.
+const GENERIC_NAMES: [&str; 5] = ["model", "best", "last", "network", "classifier"];
+
+fn part(name: Option<&std::ffi::OsStr>) -> String {
+    name.map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// A name for each of `choices`, no two alike: those with the same short name get the folders that tell them apart.
+pub fn distinct_names(choices: &[ModelChoice]) -> Vec<String> {
+    let shorts: Vec<_> = choices.iter().map(ModelChoice::short_name).collect();
+    let with_folders = |choice: &ModelChoice, depth: usize| {
+        let short = choice.short_name();
+        let Some(path) = choice.path() else {
+            return short;
+        };
+        let folders: Vec<_> = path
+            .parent()
+            .map(|folder| folder.components().rev().take(depth).collect())
+            .unwrap_or_default();
+        let folders: PathBuf = folders.into_iter().rev().collect();
+        format!("{short} ({})", folders.display())
+    };
+    choices
+        .iter()
+        .zip(&shorts)
+        .map(|(choice, short)| {
+            let alike: Vec<_> = choices
+                .iter()
+                .zip(&shorts)
+                .filter(|(other, name)| *other != choice && *name == short)
+                .map(|(other, _)| other)
+                .collect();
+            if alike.is_empty() {
+                return short.clone();
+            }
+            // Deep enough folders are the whole path, which no two files share.
+            (1..64)
+                .map(|depth| (with_folders(choice, depth), depth))
+                .find(|(name, depth)| {
+                    alike
+                        .iter()
+                        .all(|other| with_folders(other, *depth) != *name)
+                })
+                .map_or_else(|| short.clone(), |(name, _)| name)
+        })
+        .collect()
+}
+
+/// A part of a photo, as fractions of its width and height. It may reach outside.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Region {
+    /// Where it begins, from the left.
+    pub left: f64,
+    /// Where it begins, from the top.
+    pub top: f64,
+    /// How wide it is.
+    pub width: f64,
+    /// How high it is.
+    pub height: f64,
+}
+
+impl Region {
+    /// How much of the photo it covers, 0..=1. What reaches outside covers nothing.
+    pub fn covered(&self) -> f64 {
+        let side =
+            |from: f64, length: f64| ((from + length).min(1.0) - from.max(0.0)).clamp(0.0, 1.0);
+        side(self.left, self.width) * side(self.top, self.height)
+    }
+}
+
+/// How the scores of an answer are to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// Exactly one class is right: the best one is the answer.
+    #[default]
+    OneOf,
+    /// One question, yes or no.
+    YesNo,
+    /// Any number of classes may be there, each with a score of its own.
+    AnyOf,
 }
 
 /// What a loaded model says of itself, in words for the window.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelCard {
-    /// The name in its manifest.
+    /// The name in its manifest, as answers and exports carry it.
     pub name: String,
+    /// What the window calls it.
+    pub title: String,
     /// Where it came from.
-    pub source: ModelSource,
+    pub source: ModelChoice,
     /// How many things it can tell apart.
     pub classes: usize,
     /// Width and height of what it sees, in pixels.
     pub input: [u32; 2],
     /// Size of the file.
     pub model_bytes: u64,
-    /// "88.3 % of 1,000 photos right (top-1)", when the manifest says so.
+    /// "Right at the first guess for 88.3 % of 1,000 test photos", when the manifest says so.
     pub accuracy: Option<String>,
     /// License of the weights, when the manifest says so.
     pub license: Option<String>,
     /// The engine that runs it.
     pub engine: String,
+    /// How its answers are to be read.
+    pub answers: AnswerKind,
+    /// Where classes are independent: the least score at which one counts as present.
+    pub threshold: f32,
 }
 
 /// A loaded model.
@@ -94,25 +176,25 @@ pub trait Classify: Send + Sync {
     /// The `k` most probable classes, best first.
     ///
     /// # Errors
-    /// When the engine refuses the image; the text says why.
-    fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, String>;
+    /// When the engine refuses the image.
+    fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, Problem>;
 
     /// The exact pixels the network sees: resized and cropped, before normalization.
     fn crop(&self, image: &RgbImage) -> RgbImage;
 
-    /// The part of the photo the crop covers, in its own pixels: left, top, right, bottom.
-    fn crop_in_photo(&self, width: u32, height: u32) -> [f64; 4];
+    /// Where the crop lies in a photo of this size, in pixels.
+    fn crop_in_photo(&self, width: u32, height: u32) -> Region;
 
     /// Where in the crop the evidence for class `index` lies; `None` when `cancel` was asked meanwhile.
     ///
     /// # Errors
-    /// When the engine refuses the image; the text says why.
+    /// When the engine refuses the image.
     fn explain(
         &self,
         image: &RgbImage,
         index: usize,
         cancel: &Cancel,
-    ) -> Result<Option<Heat>, String>;
+    ) -> Result<Option<HeatMap>, Problem>;
 }
 
 /// Opens models; the window's only way to get one.
@@ -121,5 +203,49 @@ pub trait OpenModel: Send + Sync {
     ///
     /// # Errors
     /// A [`Problem`] with a remedy; the model in use stays.
-    fn open(&self, source: &ModelSource) -> Result<Arc<dyn Classify>, Problem>;
+    fn open(&self, choice: &ModelChoice) -> Result<Arc<dyn Classify>, Problem>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_of_one_name_are_told_apart_by_their_folders() {
+        let files = [
+            "/m/pets/model.onnx",
+            "/m/birds/model.onnx",
+            "/old/birds/model.onnx",
+            "/m/resnet50.onnx",
+        ];
+        let choices: Vec<_> = files
+            .iter()
+            .map(|file| ModelChoice::File(file.into()))
+            .chain([ModelChoice::Embedded])
+            .collect();
+        let names = distinct_names(&choices);
+        assert_eq!(
+            names,
+            [
+                "pets",
+                &format!("birds ({})", Path::new("m/birds").display()),
+                &format!("birds ({})", Path::new("old/birds").display()),
+                "resnet50",
+                EVERYDAY_THINGS,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_region_covers_what_lies_inside_the_photo() {
+        let region = |left, top, width, height| Region {
+            left,
+            top,
+            width,
+            height,
+        };
+        assert!((region(0.17, 0.0625, 0.656, 0.875).covered() - 0.574).abs() < 1e-3);
+        assert_eq!(region(-0.5, 0.0, 2.0, 1.0).covered(), 1.0);
+        assert_eq!(region(0.0, 0.0, 1.0, 0.5).covered(), 0.5);
+    }
 }

@@ -7,18 +7,18 @@ use clap::{Parser, ValueEnum};
 /// Drop a photo, know what it is: the drag-and-drop image classifier.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(name = "desktop-app", version, about)]
-pub struct Args {
+pub struct DesktopArgs {
     /// Photos and folders to look at
     #[arg(value_name = "PHOTO")]
     pub photos: Vec<PathBuf>,
 
-    /// An ONNX model to use in place of the remembered one: a file, or the name of one in models/
+    /// An ONNX model to use for this run: a file, or the name of one in models/
     #[arg(long, value_name = "MODEL")]
     pub model: Option<PathBuf>,
 
     /// What draws the window
     #[arg(long, value_enum, default_value_t)]
-    pub renderer: Renderer,
+    pub renderer: RendererChoice,
 
     /// Write the times of every frame to FILE, as tab-separated columns
     #[arg(long, value_name = "FILE")]
@@ -27,7 +27,7 @@ pub struct Args {
 
 /// What draws the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Renderer {
+pub enum RendererChoice {
     /// What works: first wgpu (Vulkan, Metal, Direct3D), then OpenGL
     #[default]
     Auto,

@@ -1,4 +1,5 @@
-//! The real classifier behind the window: the `inference` library, which `infer-cli` uses too, so both give the same answers.
+//! The real classifier behind the window: the `inference` library, which `infer-cli` uses too, so both give the same
+//! answers.
 
 use std::sync::Arc;
 
@@ -6,89 +7,121 @@ use inference::explain::{self, ExplainOptions, Method};
 use inference::{Cancel, Classifier, Options, Prediction};
 use model_core::RgbImage;
 
-use crate::classify::{Classify, ModelCard, ModelSource, OpenModel, Problem};
-use crate::heat::Heat;
-use crate::read;
+use crate::classify::{
+    AnswerKind, Classify, EVERYDAY_THINGS, ModelCard, ModelChoice, OpenModel, Region,
+};
+use crate::heat_map::HeatMap;
+use crate::problem::{self, Problem};
 
 /// Opens the embedded model and ONNX files.
 #[derive(Clone, Debug, Default)]
-pub struct Opener;
+pub struct ModelOpener;
 
-impl OpenModel for Opener {
-    fn open(&self, source: &ModelSource) -> Result<Arc<dyn Classify>, Problem> {
-        // Several photos are worked on at once, each on one thread: more photos a second than one photo on all threads.
+impl OpenModel for ModelOpener {
+    fn open(&self, choice: &ModelChoice) -> Result<Arc<dyn Classify>, Problem> {
+        // Several photos are worked on at once, each on one thread: more photos a second than one photo on all
+        // threads.
         let options = Options {
             threads: 1,
             ..Options::default()
         };
-        let opened = match source {
-            ModelSource::Embedded => Classifier::embedded(&options),
-            ModelSource::File(path) => Classifier::open(path, &options),
+        let opened = match choice {
+            ModelChoice::Embedded => Classifier::embedded(&options),
+            ModelChoice::File(path) => Classifier::open(path, &options),
         };
         opened
-            .map(|classifier| Arc::new(Network::new(classifier, source.clone())) as Arc<dyn Classify>)
-            .map_err(|error| {
-                read::split(
-                    &error.to_string(),
-                    "Choose a classifier exported as ONNX, for example with export-onnx, or the built-in model.",
-                )
+            .map(|classifier| {
+                Arc::new(NetworkClassifier::new(classifier, choice.clone())) as Arc<dyn Classify>
             })
+            .map_err(|error| problem_of(&error))
+    }
+}
+
+/// What went wrong with a model, or with a photo that was given to it.
+fn problem_of(error: &inference::Error) -> Problem {
+    match error {
+        inference::Error::Decode(error) => problem::of_decoding(error),
+        inference::Error::Read { source, .. } => problem::of_reading(source),
+        inference::Error::NotANumber => Problem::new(
+            "The model\u{2019}s answer to this photo is no number.",
+            "Choose another model.",
+        ),
+        error => Problem::new(
+            problem::sentence(&error.to_string()),
+            "Choose a classifier that was exported as ONNX, or the built-in one.",
+        ),
     }
 }
 
 /// A loaded network.
-pub struct Network {
+pub struct NetworkClassifier {
     classifier: Classifier,
     card: ModelCard,
 }
 
-impl Network {
+impl NetworkClassifier {
     /// Wraps a classifier of the library.
-    pub fn new(classifier: Classifier, source: ModelSource) -> Self {
+    pub fn new(classifier: Classifier, source: ModelChoice) -> Self {
         let info = classifier.model();
         let manifest = &info.manifest;
         let [height, width] = manifest.preprocessing.crop;
+        let title = match &source {
+            ModelChoice::Embedded => EVERYDAY_THINGS.to_owned(),
+            ModelChoice::File(_) => info.name.clone(),
+        };
         let card = ModelCard {
             name: info.name.clone(),
+            title,
             source,
             classes: info.classes,
             input: [width, height],
             model_bytes: info.model_bytes,
             accuracy: manifest.accuracy.as_ref().map(|a| {
                 format!(
-                    "{:.1} % right at the first guess on {} photos of {}",
-                    a.top1_percent, a.images, a.dataset
+                    "Right at the first guess for {:.1} % of {} test photos",
+                    a.top1_percent,
+                    problem::thousands(usize::try_from(a.images).unwrap_or(usize::MAX))
                 )
             }),
             license: manifest.license.clone(),
             engine: info.engine.to_string(),
+            answers: AnswerKind::OneOf,
+            threshold: 0.5,
         };
         Self { classifier, card }
     }
 }
 
-impl Classify for Network {
+impl Classify for NetworkClassifier {
     fn card(&self) -> &ModelCard {
         &self.card
     }
 
-    fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, String> {
+    fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, Problem> {
         self.classifier
             .classify(image, k)
-            .map_err(|error| error.to_string())
+            .map_err(|error| problem_of(&error))
     }
 
     fn crop(&self, image: &RgbImage) -> RgbImage {
         self.classifier.crop(image)
     }
 
-    fn crop_in_photo(&self, width: u32, height: u32) -> [f64; 4] {
-        self.classifier
+    fn crop_in_photo(&self, width: u32, height: u32) -> Region {
+        let [left, top, crop_width, crop_height] = self
+            .classifier
             .model()
             .manifest
             .preprocessing
             .geometry(width, height)
-            .crop_in_original(width, height)
+            .crop_in_original(width, height);
+        let (width, height) = (f64::from(width), f64::from(height));
+        Region {
+            left: left / width,
+            top: top / height,
+            width: crop_width / width,
+            height: crop_height / height,
+        }
     }
 
     fn explain(
@@ -96,7 +129,7 @@ impl Classify for Network {
         image: &RgbImage,
         index: usize,
         cancel: &Cancel,
-    ) -> Result<Option<Heat>, String> {
+    ) -> Result<Option<HeatMap>, Problem> {
         let options = ExplainOptions {
             class: Some(index),
             ..ExplainOptions::default()
@@ -105,15 +138,15 @@ impl Classify for Network {
         match explain::explain(&self.classifier, image, Method::Auto, &options, cancel) {
             Ok(found) => {
                 let (width, height) = (found.crop.width as usize, found.crop.height as usize);
-                let heat = Heat::new(width, height, &found.importance, index)?;
+                let heat_map = HeatMap::new(width, height, &found.importance, index);
                 Ok(Some(if found.method == Method::Cam {
-                    heat.without_hiding()
+                    heat_map.without_hiding()
                 } else {
-                    heat
+                    heat_map
                 }))
             }
             Err(inference::Error::Cancelled) => Ok(None),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(problem_of(&error)),
         }
     }
 }

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use desktop_app::cli::Args;
+use desktop_app::cli::DesktopArgs;
+use desktop_app::ui::APP_NAME;
 
 fn main() -> ExitCode {
-    match desktop_app::run(&Args::parse()) {
+    match desktop_app::run(&DesktopArgs::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("desktop-app: {error:#}");
+            desktop_app::platform::show_message(APP_NAME, &format!("{error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::classify::{Prediction, Problem};
+use crate::classify::{AnswerKind, Prediction};
+use crate::content::ContentId;
+use crate::problem::Problem;
 
 /// Stays with a photo for the life of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,7 +14,7 @@ pub struct PhotoId(pub u64);
 
 /// Where the bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum PhotoSource {
     /// A file.
     File(PathBuf),
     /// An encoded picture in memory: pasted, or a sample that ships with the program.
@@ -24,7 +26,7 @@ pub enum Source {
     },
 }
 
-impl Source {
+impl PhotoSource {
     /// A short name to show. What would break or turn a line is shown as what is no letter.
     pub fn name(&self) -> String {
         let name = match self {
@@ -57,9 +59,13 @@ impl Source {
 
 /// What a model said of a photo.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct PhotoAnswer {
     /// Best first.
     pub predictions: Vec<Prediction>,
+    /// How they are to be read.
+    pub kind: AnswerKind,
+    /// Where classes are independent: the least score at which one counts as present.
+    pub threshold: f32,
     /// The model's name.
     pub model: String,
     /// Reading, decoding and asking the network, all together.
@@ -68,18 +74,79 @@ pub struct Answer {
     pub width: u32,
     /// See `width`.
     pub height: u32,
+    /// The content of the file that was classified.
+    pub content: ContentId,
+    /// Why parts of the picture may be wrong, when the decoder noticed damage.
+    pub damage: Option<String>,
 }
 
-impl Answer {
+impl PhotoAnswer {
     /// The most probable class.
     pub fn best(&self) -> Option<&Prediction> {
         self.predictions.first()
+    }
+
+    /// Whether a class counts as present. Of classes that exclude each other, only the best one does.
+    pub fn is_present(&self, prediction: &Prediction) -> bool {
+        match self.kind {
+            AnswerKind::OneOf => self
+                .best()
+                .is_some_and(|best| best.index == prediction.index),
+            AnswerKind::YesNo | AnswerKind::AnyOf => prediction.probability >= self.threshold,
+        }
+    }
+
+    /// What the photo shows, in words: the best class, every class that is there, or yes or no.
+    pub fn headline(&self) -> String {
+        let Some(best) = self.best() else {
+            return "No answer".to_owned();
+        };
+        match self.kind {
+            AnswerKind::OneOf => best.label.clone(),
+            AnswerKind::YesNo if self.predictions.len() == 1 => {
+                let word = if self.is_present(best) { "Yes" } else { "No" };
+                format!("{word}: {}", best.label)
+            }
+            AnswerKind::YesNo => best.label.clone(),
+            AnswerKind::AnyOf => {
+                let there: Vec<_> = self
+                    .predictions
+                    .iter()
+                    .filter(|found| self.is_present(found))
+                    .map(|found| found.label.as_str())
+                    .collect();
+                if there.is_empty() {
+                    "None of them".to_owned()
+                } else {
+                    there.join(", ")
+                }
+            }
+        }
+    }
+
+    /// The probability that the headline is right, where it is one statement.
+    pub fn certainty(&self) -> Option<f32> {
+        let best = self.best()?;
+        match self.kind {
+            AnswerKind::OneOf => Some(best.probability),
+            AnswerKind::YesNo if self.predictions.len() == 1 && !self.is_present(best) => {
+                Some(1.0 - best.probability)
+            }
+            AnswerKind::YesNo => Some(best.probability),
+            AnswerKind::AnyOf => None,
+        }
+    }
+
+    /// How sure it is, where one can say so. `threshold` is the one of the settings.
+    pub fn confidence(&self, threshold: f32) -> Option<Confidence> {
+        self.certainty()
+            .map(|certainty| Confidence::of(certainty, threshold))
     }
 }
 
 /// How sure an answer is, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sureness {
+pub enum Confidence {
     /// At least 80 %.
     Sure,
     /// Between the threshold and 80 %.
@@ -88,7 +155,7 @@ pub enum Sureness {
     Not,
 }
 
-impl Sureness {
+impl Confidence {
     /// Of a probability in 0..=1, with the threshold of the settings.
     pub fn of(probability: f32, threshold: f32) -> Self {
         if probability.is_nan() || probability < threshold {
@@ -112,13 +179,13 @@ impl Sureness {
 
 /// How far we are with a photo.
 #[derive(Clone, Debug, PartialEq)]
-pub enum State {
+pub enum PhotoState {
     /// In the queue.
     Waiting,
     /// A worker has it.
     Working,
     /// Answered.
-    Done(Answer),
+    Done(PhotoAnswer),
     /// Could not be read or classified.
     Failed(Problem),
     /// The user stopped before its turn.
@@ -131,16 +198,16 @@ pub struct Photo {
     /// Stays with it.
     pub id: PhotoId,
     /// Where its bytes are.
-    pub source: Source,
+    pub source: PhotoSource,
     /// How far we are.
-    pub state: State,
+    pub state: PhotoState,
 }
 
 impl Photo {
     /// The answer, once there is one.
-    pub fn answer(&self) -> Option<&Answer> {
+    pub fn answer(&self) -> Option<&PhotoAnswer> {
         match &self.state {
-            State::Done(answer) => Some(answer),
+            PhotoState::Done(answer) => Some(answer),
             _ => None,
         }
     }
@@ -148,40 +215,41 @@ impl Photo {
     /// What went wrong, if something did.
     pub fn problem(&self) -> Option<&Problem> {
         match &self.state {
-            State::Failed(problem) => Some(problem),
+            PhotoState::Failed(problem) => Some(problem),
             _ => None,
         }
     }
 
-    /// The best label, once there is one.
-    pub fn label(&self) -> Option<&str> {
+    /// What it shows, once that is known.
+    pub fn label(&self) -> Option<String> {
         self.answer()
-            .and_then(Answer::best)
-            .map(|best| best.label.as_str())
+            .filter(|answer| answer.best().is_some())
+            .map(PhotoAnswer::headline)
     }
 
     /// One sentence for a screen reader.
     pub fn spoken(&self, threshold: f32) -> String {
         let name = self.source.name();
         match &self.state {
-            State::Waiting => format!("{name}: waiting"),
-            State::Working => format!("{name}: being looked at"),
-            State::Stopped => format!("{name}: not looked at"),
-            State::Failed(problem) => format!("{name}: {}", problem.what),
-            State::Done(answer) => match answer.best() {
-                Some(best) => {
-                    let sureness = match Sureness::of(best.probability, threshold) {
-                        Sureness::Not => "not sure, perhaps ",
-                        _ => "",
-                    };
-                    format!(
-                        "{name}: {sureness}{}, {}",
-                        best.label,
-                        percent(best.probability)
-                    )
-                }
-                None => format!("{name}: no answer"),
-            },
+            PhotoState::Waiting => format!("{name}: waiting"),
+            PhotoState::Working => format!("{name}: being looked at"),
+            PhotoState::Stopped => format!("{name}: not looked at"),
+            PhotoState::Failed(problem) => format!("{name}: {}", problem.what),
+            PhotoState::Done(answer) => {
+                let doubt = match answer.confidence(threshold) {
+                    Some(Confidence::Not) => "not sure, perhaps ",
+                    Some(Confidence::Sure | Confidence::Fairly) | None => "",
+                };
+                let number = answer
+                    .certainty()
+                    .map(|certainty| format!(", {}", percent(certainty)))
+                    .unwrap_or_default();
+                let damaged = match answer.damage {
+                    Some(_) => ", damaged file",
+                    None => "",
+                };
+                format!("{name}: {doubt}{}{number}{damaged}", answer.headline())
+            }
         }
     }
 }
@@ -206,9 +274,67 @@ mod tests {
 
     #[test]
     fn a_name_stays_in_its_line() {
-        let name = |name: &str| Source::File(format!("/p/{name}").into()).name();
+        let name = |name: &str| PhotoSource::File(format!("/p/{name}").into()).name();
         assert_eq!(name("a\nb\u{202E}gpj.jpg"), "a\u{FFFD}b\u{FFFD}gpj.jpg");
         assert_eq!(name("caf\u{e9} 1.jpg"), "caf\u{e9} 1.jpg");
+    }
+
+    fn answer(kind: AnswerKind, scores: &[(&str, f32)]) -> PhotoAnswer {
+        PhotoAnswer {
+            predictions: scores
+                .iter()
+                .enumerate()
+                .map(|(index, (label, probability))| Prediction {
+                    index,
+                    id: None,
+                    label: (*label).to_owned(),
+                    probability: *probability,
+                })
+                .collect(),
+            kind,
+            threshold: 0.5,
+            model: "m".to_owned(),
+            took: Duration::ZERO,
+            width: 1,
+            height: 1,
+            content: ContentId::of(b"", None),
+            damage: None,
+        }
+    }
+
+    #[test]
+    fn every_kind_of_answer_is_put_in_words() {
+        let one = answer(AnswerKind::OneOf, &[("cat", 0.3), ("dog", 0.2)]);
+        assert_eq!(
+            (one.headline().as_str(), one.certainty()),
+            ("cat", Some(0.3))
+        );
+        let yes = answer(AnswerKind::YesNo, &[("cat", 0.75)]);
+        assert_eq!(
+            (yes.headline().as_str(), yes.certainty()),
+            ("Yes: cat", Some(0.75))
+        );
+        let no = answer(AnswerKind::YesNo, &[("cat", 0.25)]);
+        assert_eq!(
+            (no.headline().as_str(), no.certainty()),
+            ("No: cat", Some(0.75))
+        );
+        let two = answer(AnswerKind::YesNo, &[("dog", 0.9), ("cat", 0.1)]);
+        assert_eq!(
+            (two.headline().as_str(), two.certainty()),
+            ("dog", Some(0.9))
+        );
+        let many = answer(
+            AnswerKind::AnyOf,
+            &[("ball", 0.9), ("dog", 0.6), ("sea", 0.1)],
+        );
+        assert_eq!(
+            (many.headline().as_str(), many.certainty()),
+            ("ball, dog", None)
+        );
+        assert_eq!(many.confidence(0.4), None);
+        let none = answer(AnswerKind::AnyOf, &[("ball", 0.4), ("dog", 0.1)]);
+        assert_eq!(none.headline(), "None of them");
     }
 
     #[test]
@@ -226,9 +352,9 @@ mod tests {
 
     #[test]
     fn a_probability_that_is_no_number_is_not_sure() {
-        assert_eq!(Sureness::of(f32::NAN, 0.4), Sureness::Not);
-        assert_eq!(Sureness::of(0.39, 0.4), Sureness::Not);
-        assert_eq!(Sureness::of(0.5, 0.4), Sureness::Fairly);
-        assert_eq!(Sureness::of(0.9, 0.4), Sureness::Sure);
+        assert_eq!(Confidence::of(f32::NAN, 0.4), Confidence::Not);
+        assert_eq!(Confidence::of(0.39, 0.4), Confidence::Not);
+        assert_eq!(Confidence::of(0.5, 0.4), Confidence::Fairly);
+        assert_eq!(Confidence::of(0.9, 0.4), Confidence::Sure);
     }
 }

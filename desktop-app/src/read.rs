@@ -1,78 +1,96 @@
 //! A photo's bytes to pixels, and to the smaller pictures the window shows. The decoder is the one `infer-cli` uses.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use image_data::decode::{self, DecodeOptions};
 use model_core::RgbImage;
 
-use crate::classify::Problem;
-use crate::photo::Source;
+use crate::content::{ContentId, FileStamp};
+use crate::photo::PhotoSource;
+use crate::problem::{self, Problem};
 
 /// Long side of a thumbnail, in pixels.
 pub const THUMBNAIL_SIDE: u32 = 224;
 
 /// Long side of the photo as the single view shows it, in pixels.
-pub const SHOWN_SIDE: u32 = 1600;
+pub const SHOWN_SIDE: u32 = 2048;
 
-/// A picture of more pixels than this waits until no other such picture is in memory.
+/// A picture of more pixels than this waits until no other such picture is being decoded.
 const LARGE_PIXELS: u64 = 24_000_000;
 
-/// Decodes a photo, with its EXIF orientation applied.
+/// A file that is written while it is read is read again, this often.
+const ATTEMPTS: usize = 3;
+
+/// A decoded photo, and which content it was decoded from.
+#[derive(Clone, Debug)]
+pub struct LoadedPhoto {
+    /// The pixels, turned upright.
+    pub image: RgbImage,
+    /// The content they came from.
+    pub content: ContentId,
+    /// Why parts of the picture may be wrong, when the decoder noticed damage.
+    pub damage: Option<String>,
+}
+
+/// Reads and decodes a photo, with its EXIF orientation applied.
 ///
 /// # Errors
-/// A [`Problem`] with the decoder's reason and a remedy.
-pub fn photo(source: &Source, large: &Mutex<()>) -> Result<RgbImage, Problem> {
+/// A [`Problem`] in words for the window.
+pub fn load(source: &PhotoSource, large: &Mutex<()>) -> Result<LoadedPhoto, Problem> {
     let options = DecodeOptions::default();
-    let file;
-    let bytes: &[u8] = match source {
-        Source::Memory { bytes, .. } => bytes,
-        Source::File(path) => {
-            // Opening a pipe would wait for a writer that may never come.
-            if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-                return Err(Problem::new(
-                    "It is no file but a pipe or a device.",
-                    "Save the photo as a file and open that.",
-                ));
-            }
-            file = decode::read_file(path, &options.limits).map_err(|error| problem(&error))?;
-            &file
-        }
+    let (bytes, stamp) = match source {
+        PhotoSource::Memory { bytes, .. } => return decode_bytes(bytes, None, &options, large),
+        PhotoSource::File(path) => read_file(path, &options)?,
     };
-    let header = decode::probe(bytes, &options.limits).map_err(|error| problem(&error))?;
+    decode_bytes(&bytes, stamp, &options, large)
+}
+
+/// The bytes of a file and the stamp that belongs to them: it was the same before and after the reading.
+fn read_file(
+    path: &Path,
+    options: &DecodeOptions,
+) -> Result<(Vec<u8>, Option<FileStamp>), Problem> {
+    // Opening a pipe would wait for a writer that may never come.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Err(Problem::new(
+            "This is no file but a pipe or a device.",
+            "Save the photo as a file and open that.",
+        )
+        .brief("Not a file"));
+    }
+    for _ in 1..ATTEMPTS {
+        let before = FileStamp::of(path);
+        let bytes = decode::read_file(path, &options.limits)
+            .map_err(|error| problem::of_decoding(&error))?;
+        if before.is_some() && before == FileStamp::of(path) {
+            return Ok((bytes, before));
+        }
+    }
+    // It changes all the time. Without a stamp it counts as changed whenever somebody asks.
+    decode::read_file(path, &options.limits)
+        .map(|bytes| (bytes, None))
+        .map_err(|error| problem::of_decoding(&error))
+}
+
+fn decode_bytes(
+    bytes: &[u8],
+    stamp: Option<FileStamp>,
+    options: &DecodeOptions,
+    large: &Mutex<()>,
+) -> Result<LoadedPhoto, Problem> {
+    let header =
+        decode::probe(bytes, &options.limits).map_err(|error| problem::of_decoding(&error))?;
     let pixels = u64::from(header.width) * u64::from(header.height);
     let _alone =
         (pixels > LARGE_PIXELS).then(|| large.lock().unwrap_or_else(PoisonError::into_inner));
-    decode::decode(bytes, &options).map_err(|error| problem(&error))
-}
-
-fn problem(error: &decode::DecodeError) -> Problem {
-    let remedy = match error {
-        decode::DecodeError::Io(_) => {
-            "Check that the file is still there and that you may read it."
-        }
-        _ => "Try another file, or open it in an image editor and save it as JPEG or PNG.",
-    };
-    split(&error.to_string(), remedy)
-}
-
-/// A library's "what happened; what to do" as a [`Problem`]; `remedy` when the text brings none.
-pub fn split(text: &str, remedy: &str) -> Problem {
-    match text.rsplit_once("; ") {
-        Some((what, todo)) => Problem::new(sentence(what), sentence(todo)),
-        None => Problem::new(sentence(text), remedy),
-    }
-}
-
-/// An error's text as a sentence: a capital at its beginning, a stop at its end.
-pub fn sentence(text: &str) -> String {
-    let mut letters = text.trim_end_matches('.').chars();
-    let mut sentence: String = letters
-        .next()
-        .map(|first| first.to_uppercase().collect())
-        .unwrap_or_default();
-    sentence.extend(letters);
-    sentence.push('.');
-    sentence
+    let decoded =
+        decode::decode_full(bytes, options).map_err(|error| problem::of_decoding(&error))?;
+    Ok(LoadedPhoto {
+        image: decoded.image,
+        content: ContentId::of(bytes, stamp),
+        damage: decoded.damage,
+    })
 }
 
 /// The small picture of a photo for the grid.
@@ -85,7 +103,8 @@ pub fn shown(image: &RgbImage) -> RgbImage {
     fit(image, SHOWN_SIDE)
 }
 
-/// The photo with its long side at most `side`, averaged over areas (for the eye; the network gets its own, exact resize).
+/// The photo with its long side at most `side`, averaged over areas (for the eye; the network gets its own, exact
+/// resize).
 fn fit(image: &RgbImage, side: u32) -> RgbImage {
     let long = image.width.max(image.height);
     if long <= side {
@@ -136,20 +155,7 @@ mod tests {
             .status()
             .unwrap();
         assert!(made.success());
-        let problem = photo(&Source::File(pipe), &Mutex::new(())).unwrap_err();
+        let problem = load(&PhotoSource::File(pipe), &Mutex::new(())).unwrap_err();
         assert!(problem.what.contains("pipe"));
-    }
-
-    #[test]
-    fn errors_become_sentences() {
-        assert_eq!(sentence("no picture: got text"), "No picture: got text.");
-        assert_eq!(
-            split("it is empty; copy it again", "x"),
-            Problem::new("It is empty.", "Copy it again.")
-        );
-        assert_eq!(
-            split("it is empty", "Do x."),
-            Problem::new("It is empty.", "Do x.")
-        );
     }
 }

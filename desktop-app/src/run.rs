@@ -11,19 +11,19 @@ use eframe::{NativeOptions, Renderer, wgpu};
 use egui::{IconData, ViewportBuilder};
 use inference::models::{self, Found};
 
-use crate::classify::ModelSource;
-use crate::cli::{self, Args};
-use crate::desk::RealDesk;
-use crate::engine::Opener;
+use crate::classify::ModelChoice;
+use crate::cli::{DesktopArgs, RendererChoice};
+use crate::desktop::SystemDesktop;
+use crate::engine::ModelOpener;
 use crate::frames::FrameLog;
 use crate::platform::{self, WindowSystem};
-use crate::settings::Store;
+use crate::settings_store::SettingsStore;
 use crate::theme;
-use crate::ui::{APP_NAME, App, Parts};
+use crate::ui::{APP_NAME, App, AppParts};
 use crate::worker::Workers;
 
-/// The window's class, and the name of the `.desktop` file, the metainfo and the icon. The project has no domain of its own; example.org is
-/// reserved (RFC 2606), so the name is nobody else's.
+/// The window's class, and the name of the `.desktop` file, the metainfo and the icon. The project has no domain of
+/// its own; example.org is reserved (RFC 2606), so the name is nobody else's.
 pub const APP_ID: &str = "org.example.resnet50_toolkit.photo_classifier";
 
 /// The folder of the settings.
@@ -33,7 +33,7 @@ const FOLDER: &str = "resnet50-toolkit-desktop";
 ///
 /// # Errors
 /// When no renderer opens a window; the text says what was tried and what works without one.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &DesktopArgs) -> anyhow::Result<()> {
     let frame_log = match &args.frame_log {
         Some(path) => Some(FrameLog::create(path).with_context(|| {
             format!(
@@ -43,14 +43,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         })?),
         None => None,
     };
-    let store = Store::in_folder(eframe::storage_dir(FOLDER));
-    // Only for the one setting that is needed before there is a window; the window reads them again and says what is wrong with them.
+    let store = SettingsStore::in_folder(eframe::storage_dir(FOLDER));
+    // Only for the one setting that is needed before there is a window; the window reads them again and says what is
+    // wrong with them.
     let prefer_xwayland = store.peek().prefer_xwayland;
     let system = platform::window_system(prefer_xwayland);
-    let renderers: &[Way] = match args.renderer {
-        cli::Renderer::Auto => &[Way::Gpu, Way::OpenGl, Way::Wgpu],
-        cli::Renderer::Wgpu => &[Way::Wgpu],
-        cli::Renderer::Glow => &[Way::OpenGl],
+    let renderers: &[RenderPath] = match args.renderer {
+        RendererChoice::Auto => &[RenderPath::Gpu, RenderPath::OpenGl, RenderPath::Wgpu],
+        RendererChoice::Wgpu => &[RenderPath::Wgpu],
+        RendererChoice::Glow => &[RenderPath::OpenGl],
     };
     let mut failures = Vec::new();
     for renderer in renderers {
@@ -68,13 +69,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             Err(failure) if opened.load(Ordering::Acquire) => {
                 bail!("the window was closed by an error of the graphics system: {failure}");
             }
-            Err(Failure::Display(why)) => bail!(
+            Err(OpenFailure::Display(why)) => bail!(
                 "no display answers ({why}). Start it from a desktop, or set DISPLAY or WAYLAND_DISPLAY. Without a display, use \
                  infer-cli: it gives the same answers in a terminal"
             ),
-            Err(Failure::Renderer(why)) => {
+            Err(OpenFailure::Renderer(why)) => {
                 // Without a graphics card OpenGL is the ordinary way, and nothing to speak of.
-                if *renderer != Way::Gpu {
+                if *renderer != RenderPath::Gpu {
                     eprintln!("desktop-app: {} opens no window: {why}", renderer.words());
                 }
                 failures.push(format!("{}: {why}", renderer.words()));
@@ -90,7 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Why an attempt opened no window.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum OpenFailure {
     /// There is nothing to open a window on; another renderer would not help.
     #[error("{0}")]
     Display(String),
@@ -101,16 +102,17 @@ enum Failure {
 
 /// What may draw the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// wgpu on a graphics card. A driver that computes Vulkan on the processor is passed over: while photos are worked on, it drew 13
-    /// frames a second where Mesa's OpenGL, on the processor too, drew 56 (two cores, 980 x 700 pixels).
+enum RenderPath {
+    /// wgpu on a graphics card. A driver that computes Vulkan on the processor is passed over: while photos are
+    /// worked on, it drew 13 frames a second where Mesa's OpenGL, on the processor too, drew 56 (two cores, 980 x 700
+    /// pixels).
     Gpu,
     OpenGl,
     /// wgpu on whatever there is.
     Wgpu,
 }
 
-impl Way {
+impl RenderPath {
     fn words(self) -> &'static str {
         match self {
             Self::Gpu => "wgpu on a graphics card",
@@ -152,13 +154,13 @@ fn graphics_card(
 }
 
 fn attempt(
-    args: &Args,
-    store: Store,
+    args: &DesktopArgs,
+    store: SettingsStore,
     system: WindowSystem,
-    way: Way,
+    way: RenderPath,
     frame_log: Option<FrameLog>,
     opened: Arc<AtomicBool>,
-) -> Result<(), Failure> {
+) -> Result<(), OpenFailure> {
     let mut viewport = ViewportBuilder::default()
         .with_title(APP_NAME)
         .with_app_id(APP_ID)
@@ -175,7 +177,7 @@ fn attempt(
         persistence_path: store.folder().map(|folder| folder.join("window.ron")),
         ..NativeOptions::default()
     };
-    if way == Way::Gpu
+    if way == RenderPath::Gpu
         && let WgpuSetup::CreateNew(setup) = &mut options.wgpu_options.wgpu_setup
     {
         setup.native_adapter_selector = Some(Arc::new(graphics_card));
@@ -183,9 +185,11 @@ fn attempt(
     platform::apply(system, &mut options);
     let (paths, model) = (args.photos.clone(), args.model.clone());
     let create: eframe::AppCreator<'static> = Box::new(move |creation| {
-        let parts = Parts {
-            opener: Arc::new(Opener),
-            desk: Box::new(RealDesk),
+        let parts = AppParts {
+            opener: Arc::new(ModelOpener),
+            desktop: Box::new(SystemDesktop {
+                window_system: system,
+            }),
             store,
             paths: paths
                 .iter()
@@ -210,15 +214,15 @@ fn attempt(
     })) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error @ (eframe::Error::Winit(_) | eframe::Error::WinitEventLoop(_)))) => {
-            Err(Failure::Display(plain(&error)))
+            Err(OpenFailure::Display(without_source_place(&error)))
         }
-        Ok(Err(error)) => Err(Failure::Renderer(plain(&error))),
-        Err(_) => Err(Failure::Renderer("it panicked, see above".to_owned())),
+        Ok(Err(error)) => Err(OpenFailure::Renderer(without_source_place(&error))),
+        Err(_) => Err(OpenFailure::Renderer("it panicked, see above".to_owned())),
     }
 }
 
 /// An error without the place in winit's source that it came from.
-fn plain(error: &eframe::Error) -> String {
+fn without_source_place(error: &eframe::Error) -> String {
     let text = error.to_string();
     match text.split_once(".rs:") {
         Some((_, rest)) => rest
@@ -231,19 +235,19 @@ fn plain(error: &eframe::Error) -> String {
 }
 
 /// A model by path or by the name of one in the models' folders. What is neither explains itself in the window.
-fn named(model: &Path) -> ModelSource {
+fn named(model: &Path) -> ModelChoice {
     let found = models::find(model, &models::folders());
     source(found.unwrap_or_else(|_| Found::File(model.to_owned())))
 }
 
-fn source(found: Found) -> ModelSource {
+fn source(found: Found) -> ModelChoice {
     match found {
-        Found::Embedded => ModelSource::Embedded,
-        Found::File(path) => ModelSource::File(std::path::absolute(&path).unwrap_or(path)),
+        Found::Embedded => ModelChoice::Embedded,
+        Found::File(path) => ModelChoice::File(std::path::absolute(&path).unwrap_or(path)),
     }
 }
 
-fn drawn_by(creation: &eframe::CreationContext<'_>, way: Way) -> String {
+fn drawn_by(creation: &eframe::CreationContext<'_>, way: RenderPath) -> String {
     match &creation.wgpu_render_state {
         Some(state) => {
             let info = state.adapter.get_info();

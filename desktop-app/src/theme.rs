@@ -51,8 +51,10 @@ pub struct Palette {
     pub raised: Color32,
     /// Buttons under the pointer.
     pub hovered: Color32,
-    /// Thin lines.
+    /// Thin lines around what is no control.
     pub line: Color32,
+    /// Edges of buttons, fields and the like. They reach a contrast of 3 or more (WCAG 2.1, 1.4.11).
+    pub edge: Color32,
     /// Text.
     pub text: Color32,
     /// Text of less weight.
@@ -87,6 +89,7 @@ static LIGHT: Palette = Palette {
     raised: rgb(0xEC_EC_E9),
     hovered: rgb(0xE2_E2_DE),
     line: rgb(0xDD_DD_D8),
+    edge: rgb(0x7E_83_8C),
     text: rgb(0x1C_1E_22),
     muted: rgb(0x5B_60_69),
     accent: rgb(0x2F_57_D9),
@@ -106,6 +109,7 @@ static DARK: Palette = Palette {
     raised: rgb(0x2A_2D_33),
     hovered: rgb(0x36_3A_42),
     line: rgb(0x32_35_3C),
+    edge: rgb(0x7C_83_90),
     text: rgb(0xEC_ED_EF),
     muted: rgb(0xA3_A8_B2),
     accent: rgb(0x8F_AA_FF),
@@ -256,15 +260,10 @@ fn visuals(theme: Theme) -> Visuals {
             Stroke::new(1.0, p.line),
             p.text,
         ),
-        (
-            &mut w.inactive,
-            p.raised,
-            Stroke::new(1.0, p.raised),
-            p.text,
-        ),
-        (&mut w.hovered, p.hovered, Stroke::NONE, p.text),
+        (&mut w.inactive, p.card, Stroke::new(1.0, p.edge), p.text),
+        (&mut w.hovered, p.raised, Stroke::new(1.0, p.muted), p.text),
         (&mut w.active, p.hovered, Stroke::new(2.0, p.accent), p.text),
-        (&mut w.open, p.hovered, Stroke::NONE, p.text),
+        (&mut w.open, p.raised, Stroke::new(1.0, p.muted), p.text),
     ] {
         widget.bg_fill = fill;
         widget.weak_bg_fill = fill;
@@ -283,6 +282,15 @@ pub fn card(p: &Palette) -> egui::Frame {
         .stroke(Stroke::new(1.0, p.line))
         .corner_radius(radius::L)
         .inner_margin(Margin::same(space::L as i8))
+}
+
+/// Room at the sides of the window's content: less in narrow windows.
+pub fn side_margin(ui: &Ui) -> f32 {
+    if ui.ctx().content_rect().width() < 560.0 {
+        space::M
+    } else {
+        space::XL
+    }
 }
 
 /// The window's first size, and the smallest that makes sense, in points.
@@ -337,6 +345,18 @@ mod tests {
             ] {
                 let c = contrast(text, ground);
                 assert!(c >= 4.5, "{theme:?}: {what} has a contrast of {c:.2}");
+            }
+            for (what, edge, ground) in [
+                ("edge on ground", p.edge, p.ground),
+                ("edge on card", p.edge, p.card),
+                ("edge on raised", p.edge, p.raised),
+                ("accent on ground", p.accent, p.ground),
+                ("accent on raised", p.accent, p.raised),
+                ("doubt mark on card", p.doubt, p.card),
+                ("text on accent", p.on_accent, p.accent),
+            ] {
+                let c = contrast(edge, ground);
+                assert!(c >= 3.0, "{theme:?}: {what} has a contrast of {c:.2}");
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Which photos of the list the grid shows, and in which order. It holds no photos and knows no window.
 
-use crate::photo::{Answer, Photo};
+use crate::photo::{Confidence, Photo};
+use crate::scan::natural_order;
 
 /// The order of the grid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sort {
+pub enum SortOrder {
     /// As they were added.
     #[default]
     Added,
@@ -18,7 +19,7 @@ pub enum Sort {
     LeastSure,
 }
 
-impl Sort {
+impl SortOrder {
     /// All of them, in the order of the menu.
     pub const ALL: [Self; 5] = [
         Self::Added,
@@ -42,16 +43,16 @@ impl Sort {
 
 /// Which photos the grid shows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Filter {
+pub struct PhotoFilter {
     /// Part of a label or of a file name; empty for all.
     pub text: String,
     /// One group.
-    pub only: Only,
+    pub only: PhotoGroup,
 }
 
 /// A group of photos.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Only {
+pub enum PhotoGroup {
     /// All.
     #[default]
     All,
@@ -64,19 +65,22 @@ pub enum Only {
 }
 
 fn probability(photo: &Photo) -> Option<f32> {
-    photo
-        .answer()
-        .and_then(Answer::best)
-        .map(|best| best.probability)
+    let answer = photo.answer()?;
+    answer
+        .certainty()
+        .or_else(|| answer.best().map(|best| best.probability))
 }
 
 /// Whether the filter lets a photo through.
-pub(crate) fn passes(photo: &Photo, filter: &Filter, threshold: f32) -> bool {
+pub(crate) fn passes(photo: &Photo, filter: &PhotoFilter, threshold: f32) -> bool {
     let group = match &filter.only {
-        Only::All => true,
-        Only::Label(label) => photo.label() == Some(label.as_str()),
-        Only::NotSure => probability(photo).is_some_and(|p| p.is_nan() || p < threshold),
-        Only::Failed => photo.problem().is_some(),
+        PhotoGroup::All => true,
+        PhotoGroup::Label(label) => photo.label().as_deref() == Some(label.as_str()),
+        PhotoGroup::NotSure => photo
+            .answer()
+            .and_then(|answer| answer.confidence(threshold))
+            .is_some_and(|confidence| confidence == Confidence::Not),
+        PhotoGroup::Failed => photo.problem().is_some(),
     };
     if !group {
         return false;
@@ -90,20 +94,22 @@ pub(crate) fn passes(photo: &Photo, filter: &Filter, threshold: f32) -> bool {
 }
 
 /// Puts photos in order. Those without an answer come last in every order that needs one.
-pub(crate) fn order(photos: &mut [&Photo], sort: Sort) {
+pub(crate) fn order(photos: &mut [&Photo], sort: SortOrder) {
     match sort {
-        Sort::Added => {}
-        Sort::Name => photos.sort_by_cached_key(|photo| photo.source.name().to_lowercase()),
-        Sort::Label => {
+        SortOrder::Added => {}
+        SortOrder::Name => {
+            photos.sort_by(|a, b| natural_order(a.source.name().as_ref(), b.source.name().as_ref()))
+        }
+        SortOrder::Label => {
             // Both sorts keep the order of equals: within a label, the surest first.
             photos.sort_by(|a, b| surest(a, b));
             photos.sort_by_cached_key(|photo| {
-                let label = photo.label().map(str::to_lowercase);
+                let label = photo.label().map(|label| label.to_lowercase());
                 (label.is_none(), label)
             });
         }
-        Sort::Surest => photos.sort_by(|a, b| surest(a, b)),
-        Sort::LeastSure => photos.sort_by(|a, b| match (probability(a), probability(b)) {
+        SortOrder::Surest => photos.sort_by(|a, b| surest(a, b)),
+        SortOrder::LeastSure => photos.sort_by(|a, b| match (probability(a), probability(b)) {
             (Some(x), Some(y)) => x.total_cmp(&y),
             (x, y) => y.is_some().cmp(&x.is_some()),
         }),

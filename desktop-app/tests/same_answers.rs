@@ -7,15 +7,15 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use desktop_app::classify::ModelSource;
-use desktop_app::engine::Opener;
-use desktop_app::photo::{Photo, PhotoId, Source, State};
-use desktop_app::records;
-use desktop_app::worker::{Event, Workers};
+use desktop_app::classify::ModelChoice;
+use desktop_app::engine::ModelOpener;
+use desktop_app::export;
+use desktop_app::photo::{Photo, PhotoId, PhotoSource, PhotoState};
+use desktop_app::worker::{WorkerEvent, Workers};
+use model_core::scores::DEFAULT_TOP_K;
 
-const TOP_K: usize = 5;
-
-/// `infer-cli` of this build, as its own tests leave it beside ours; built when it is not there yet. `INFER_CLI` names another.
+/// `infer-cli` of this build, as its own tests leave it beside ours; built when it is not there yet. `INFER_CLI`
+/// names another.
 fn infer_cli() -> PathBuf {
     if let Some(program) = std::env::var_os("INFER_CLI") {
         return program.into();
@@ -55,10 +55,10 @@ fn infer_cli() -> PathBuf {
 }
 
 fn window_says(photos: &[PathBuf]) -> Vec<String> {
-    let workers = Workers::start(Arc::new(Opener), 2, || {}).unwrap();
-    workers.open_model(ModelSource::Embedded).unwrap();
-    let sources: Vec<_> = photos.iter().cloned().map(Source::File).collect();
-    workers.look_at(
+    let workers = Workers::start(Arc::new(ModelOpener), 2, || {}).unwrap();
+    workers.open_model(ModelChoice::Embedded).unwrap();
+    let sources: Vec<_> = photos.iter().cloned().map(PhotoSource::File).collect();
+    workers.classify(
         sources
             .iter()
             .enumerate()
@@ -69,9 +69,9 @@ fn window_says(photos: &[PathBuf]) -> Vec<String> {
     while lines.iter().any(Option::is_none) {
         assert!(begun.elapsed() < Duration::from_secs(120), "no answer came");
         let (id, state) = match workers.poll() {
-            Some(Event::Answered(id, _, answer)) => (id, State::Done(answer)),
-            Some(Event::Failed(_, _, problem)) => panic!("{problem:?}"),
-            Some(Event::ModelFailed(_, problem)) => panic!("{problem:?}"),
+            Some(WorkerEvent::Answered(id, _, answer)) => (id, PhotoState::Done(*answer)),
+            Some(WorkerEvent::Failed(_, _, problem)) => panic!("{problem:?}"),
+            Some(WorkerEvent::ModelFailed(_, problem)) => panic!("{problem:?}"),
             Some(_) => continue,
             None => {
                 std::thread::sleep(Duration::from_millis(2));
@@ -84,7 +84,7 @@ fn window_says(photos: &[PathBuf]) -> Vec<String> {
             source: sources[place].clone(),
             state,
         };
-        lines[place] = records::json_line(&photo, TOP_K).unwrap();
+        lines[place] = export::json_line(&photo, DEFAULT_TOP_K).unwrap();
     }
     lines.into_iter().flatten().collect()
 }
@@ -95,7 +95,7 @@ fn the_window_and_infer_cli_say_the_same_byte_for_byte() {
     let photos = ["cat.jpg", "espresso.jpg", "rocket.jpg"].map(|name| samples.join(name));
     let output = Command::new(infer_cli())
         .arg("--json")
-        .args(["--topk", &TOP_K.to_string()])
+        .args(["--topk", &DEFAULT_TOP_K.to_string()])
         .args(&photos)
         .output()
         .unwrap();
@@ -107,4 +107,20 @@ fn the_window_and_infer_cli_say_the_same_byte_for_byte() {
     let terminal = String::from_utf8(output.stdout).unwrap();
     assert_eq!(terminal.lines().count(), photos.len());
     assert_eq!(window_says(&photos).join("\n") + "\n", terminal);
+}
+
+#[test]
+fn the_window_and_infer_cli_refuse_the_same_photos() {
+    let dir = tempfile::tempdir().unwrap();
+    // Just over and just under what the terminal takes: headers only, so the second one fails too, but for what it
+    // lacks.
+    let large = dir.path().join("large.ppm");
+    std::fs::write(&large, "P6 13000 10001 255\n").unwrap();
+    let output = Command::new(infer_cli()).arg(&large).output().unwrap();
+    assert!(!output.status.success());
+    let refused = String::from_utf8(output.stderr).unwrap();
+    assert!(refused.contains("pixels"), "{refused}");
+    let source = PhotoSource::File(large);
+    let problem = desktop_app::read::load(&source, &std::sync::Mutex::new(())).unwrap_err();
+    assert_eq!(problem.brief, "Too large", "{problem:?}");
 }

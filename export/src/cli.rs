@@ -46,7 +46,7 @@ pub struct ExportArgs {
     /// The ONNX file to write; an older one stays untouched until the new one has passed its proof.
     #[arg(long, short, value_name = "FILE", required = true)]
     pub output: Option<PathBuf>,
-    /// Architecture, for checkpoints that do not say it (resnet50, efficientnet_lite0, ...).
+    /// Architecture, for checkpoints that do not say it (resnet50, tf_efficientnet_lite0, ...).
     #[arg(long, value_name = "NAME")]
     pub arch: Option<String>,
     /// Class names, one a line; or `imagenet1k`.
@@ -83,9 +83,13 @@ pub struct ExportArgs {
     /// (opset 18).
     #[arg(long, conflicts_with_all = ["int8", "fp16"])]
     pub preprocess_in_graph: bool,
-    /// Also write manifest.yaml, labels.txt, config.json and preprocessor_config.json beside the model.
+    /// Also write manifest.yaml, labels.txt, config.json and preprocessor_config.json beside the model. Files of these
+    /// names that say something else stop the export.
     #[arg(long)]
     pub side_files: bool,
+    /// Let --side-files replace files that are there and say something else.
+    #[arg(long, requires = "side_files")]
+    pub overwrite_side_files: bool,
     #[command(flatten)]
     pub quantize: QuantizeArgs,
     #[command(flatten)]
@@ -100,6 +104,9 @@ pub struct ProofArgs {
     /// Use at most this many of the images.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub verify_images: usize,
+    /// Also compare with logits of the training framework: an .npz with `input` [N, 3, H, W] and `logits` [N, classes].
+    #[arg(long, value_name = "FILE")]
+    pub reference_logits: Option<PathBuf>,
     /// Engines to compare, comma separated: kernels, tract, onnxruntime. Default: our kernels where they compute the
     /// whole network, tract, and ONNX Runtime where it is found.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]

@@ -2,13 +2,13 @@
 //!
 //! Decoding and preprocessing are those of training and inference. Not here: which engine sees the inputs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use image_data::dataset::{self, Sample, is_junk_file};
 use image_data::decode::{self, DecodeOptions};
-use image_data::folder::{self, Folder};
+use image_data::folder::is_image_name;
 use model_core::RgbImage;
-use model_core::labels::ClassMatcher;
 use model_core::manifest::Manifest;
 use model_core::preprocessing::Preprocessing;
 use rayon::prelude::*;
@@ -16,67 +16,47 @@ use rayon::prelude::*;
 /// Images loaded at a time.
 pub const CHUNK: usize = 16;
 
-/// Image files, with the label each should get where the folders say so.
+/// Images, with the label each should get where their classes say so.
 pub struct ImageList {
-    pub paths: Vec<PathBuf>,
+    pub samples: Vec<Sample>,
     pub truth: Option<Vec<usize>>,
     preprocessing: Preprocessing,
 }
 
 impl ImageList {
-    /// Lists `dir`: class subfolders (by label id or name), or images without classes. At most `limit` images are
-    /// taken, spread evenly over the sorted list.
+    /// Lists `dir`: images without classes, or a data set as `train` reads it (class folders, tars, shards, Parquet, a
+    /// table; its validation images where it has splits), its classes found by label id or name. At most `limit` images
+    /// are taken, spread evenly over the sorted list.
     ///
     /// # Errors
-    /// No such folder, no images, or a class folder that is none of the model's labels.
+    /// No such folder, no images, or a class that is none of the model's labels.
     pub fn open(dir: &Path, manifest: &Manifest, limit: usize) -> Result<Self> {
-        let entries = std::fs::read_dir(dir)
-            .with_context(|| format!("cannot read the image folder {}", dir.display()))?;
-        let entries: Vec<PathBuf> = entries
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<std::io::Result<_>>()?;
-        let mut found: Vec<(PathBuf, Option<usize>)> = if entries.iter().any(|path| path.is_dir()) {
-            let folder = Folder::open(dir)?;
-            let matcher = ClassMatcher::new(&manifest.labels);
-            let labels: Vec<usize> = folder
-                .classes
-                .iter()
-                .map(|class| matcher.find(class))
-                .collect::<Result<_, _>>()
-                .with_context(|| format!("the class folders of {}", dir.display()))?;
-            folder
-                .samples
-                .into_iter()
-                .map(|sample| (sample.path, Some(labels[sample.class])))
-                .collect()
-        } else {
-            let is_image = |path: &PathBuf| {
-                path.file_name()
-                    .is_some_and(|name| folder::is_image_name(&name.to_string_lossy()))
-            };
-            entries
-                .into_iter()
-                .filter(is_image)
-                .map(|path| (path, None))
-                .collect()
+        let loose = loose_images(dir)?;
+        let has_classes = loose.is_empty();
+        let mut samples = match has_classes {
+            true => {
+                dataset::open_val(dir)?
+                    .with_labels(&manifest.labels)?
+                    .samples
+            }
+            false => loose,
         };
-        if found.is_empty() || limit == 0 {
+        if samples.is_empty() || limit == 0 {
             bail!(
                 "no images to use in {}; expected JPEG, PNG or similar files",
                 dir.display()
             );
         }
-        found.sort();
-        let total = found.len();
+        samples.sort_by(|a, b| a.path.cmp(&b.path));
+        let total = samples.len();
         let count = total.min(limit);
-        let found: Vec<_> = (0..count)
-            .map(|index| found[index * total / count].clone())
+        let samples: Vec<Sample> = (0..count)
+            .map(|index| samples[index * total / count].clone())
             .collect();
-        let truth = found.iter().map(|(_, class)| *class).collect();
-        let paths = found.into_iter().map(|(path, _)| path).collect();
+        let truth = samples.iter().map(|sample| sample.class).collect();
         Ok(Self {
-            paths,
-            truth,
+            truth: has_classes.then_some(truth),
+            samples,
             preprocessing: manifest.preprocessing.clone(),
         })
     }
@@ -86,12 +66,14 @@ impl ImageList {
     /// # Errors
     /// Every image that cannot be decoded, by name.
     pub fn load(&self, start: usize, end: usize) -> Result<Vec<Vec<f32>>> {
-        let options = DecodeOptions::torchvision();
-        let loaded: Vec<Result<Vec<f32>, String>> = self.paths[start..end]
+        let options = DecodeOptions::reading(&self.preprocessing.reading);
+        let loaded: Vec<Result<Vec<f32>, String>> = self.samples[start..end]
             .par_iter()
-            .map(|path| {
-                let image = decode::decode_file(path, &options)
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
+            .map(|sample| {
+                let image = sample
+                    .read(&options.limits)
+                    .and_then(|bytes| decode::decode(&bytes, &options))
+                    .map_err(|error| format!("{}: {error}", sample.path.display()))?;
                 Ok(self.preprocessing.apply(&image))
             })
             .collect();
@@ -114,12 +96,14 @@ impl ImageList {
     /// # Errors
     /// As [`Self::load`].
     pub fn decode(&self) -> Result<Vec<RgbImage>> {
-        let options = DecodeOptions::torchvision();
-        let decode = |path: &PathBuf| {
-            decode::decode_file(path, &options)
-                .with_context(|| format!("cannot use the image {}", path.display()))
+        let options = DecodeOptions::reading(&self.preprocessing.reading);
+        let decode = |sample: &Sample| {
+            let bytes = sample.read(&options.limits);
+            bytes
+                .and_then(|bytes| decode::decode(&bytes, &options))
+                .with_context(|| format!("cannot use the image {}", sample.path.display()))
         };
-        self.paths.par_iter().map(decode).collect()
+        self.samples.par_iter().map(decode).collect()
     }
 
     /// Calls `each(first index, inputs)` for all images, [`CHUNK`] at a time.
@@ -130,10 +114,53 @@ impl ImageList {
         &self,
         mut each: impl FnMut(usize, &[Vec<f32>]) -> Result<()>,
     ) -> Result<()> {
-        for start in (0..self.paths.len()).step_by(CHUNK) {
-            let inputs = self.load(start, (start + CHUNK).min(self.paths.len()))?;
+        for start in (0..self.samples.len()).step_by(CHUNK) {
+            let inputs = self.load(start, (start + CHUNK).min(self.samples.len()))?;
             each(start, &inputs)?;
         }
         Ok(())
     }
+}
+
+/// The images of a folder that holds no class folders; none where it does, or where `dir` is no folder.
+fn loose_images(dir: &Path) -> Result<Vec<Sample>> {
+    if dir.is_file() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(dir)
+        .with_context(|| format!("cannot read the image folder {}", dir.display()))?;
+    let mut images = Vec::new();
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("cannot read the image folder {}", dir.display()))?
+            .path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if is_junk_file(&name) {
+            continue;
+        }
+        if path.is_dir() {
+            return Ok(Vec::new());
+        }
+        if is_image_name(&name) {
+            images.push(Sample::file(path, 0));
+        }
+    }
+    // ImageNet's flat validation images have classes: in another file.
+    let is_flat = images.iter().any(|sample| {
+        let name = sample
+            .path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        name.starts_with("ILSVRC2012_val_")
+    });
+    Ok(if is_flat && dataset::open_val(dir).is_ok() {
+        Vec::new()
+    } else {
+        images
+    })
 }

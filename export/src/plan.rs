@@ -4,7 +4,7 @@
 //! convolution before it, in f64. Not here: files, ONNX, arithmetic on images.
 
 use anyhow::{Context, Result, bail};
-use model_core::arch::{Conv, Graph, Linear, Op};
+use model_core::arch::{BLUR, Conv, Graph, Linear, Op, Padding};
 use model_core::weights::Weights;
 
 /// A network in evaluation order; layer 0 is the input, the last one gives the logits.
@@ -61,6 +61,23 @@ pub struct LinearLayer {
     pub bias: Vec<f64>,
 }
 
+/// A low-pass filter as the depthwise convolution that every engine knows.
+fn blur(channels: usize) -> ConvLayer {
+    ConvLayer {
+        geometry: Conv {
+            name: String::new(),
+            in_channels: channels,
+            out_channels: channels,
+            kernel: 3,
+            stride: 1,
+            padding: Padding::Explicit(1),
+            groups: channels,
+        },
+        weight: BLUR.map(f64::from).repeat(channels),
+        bias: vec![0.0; channels],
+    }
+}
+
 impl Plan {
     /// Joins `graph` with `weights`, which have passed [`Weights::check`]; dropout disappears.
     ///
@@ -94,6 +111,7 @@ impl Plan {
                     };
                     (conv.name.clone(), LayerOp::Conv(layer))
                 }
+                Op::Blur { channels } => (format!("blur_{index}"), LayerOp::Conv(blur(*channels))),
                 Op::BatchNorm(norm) => {
                     let (gamma, beta) =
                         (tensor(&norm.name, "weight")?, tensor(&norm.name, "bias")?);

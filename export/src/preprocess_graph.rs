@@ -302,11 +302,6 @@ pub fn prove(
     let (mut whole, mut front) = (open(model)?, open(&preprocessing_model(p, options)?)?);
     let evaluator = Evaluator::<f32>::new(plan);
     let [height, width] = p.crop.map(|side| side as usize);
-    let level = p
-        .std
-        .iter()
-        .map(|std| f64::from(p.pixel_max * std))
-        .fold(0.0, f64::max);
     let mut proof = InGraphProof {
         row: Row {
             engine: "onnxruntime".into(),
@@ -322,9 +317,7 @@ pub fn prove(
     for image in images {
         let outside = p.apply(image);
         let inside = run(&mut front, image)?;
-        proof.max_levels = proof
-            .max_levels
-            .max(largest_difference(&outside, &inside) * level);
+        proof.max_levels = proof.max_levels.max(largest_levels(p, &outside, &inside));
         let mut expected = evaluator.logits(&outside, height, width);
         if let Some(temperature) = options.softmax {
             expected = model_core::scores::softmax(&expected, temperature);
@@ -361,6 +354,28 @@ fn run(session: &mut Session, image: &RgbImage) -> Result<Vec<f32>> {
         .map_err(text)?
         .1
         .to_vec())
+}
+
+/// The largest difference in pixel levels: a channel's numbers are levels divided by `pixel_max` and by its own standard
+/// deviation.
+fn largest_levels(p: &Preprocessing, outside: &[f32], inside: &[f32]) -> f64 {
+    if outside.len() != inside.len() {
+        return f64::INFINITY;
+    }
+    let plane = outside.len() / 3;
+    let planes = outside
+        .chunks(plane.max(1))
+        .zip(inside.chunks(plane.max(1)));
+    planes
+        .enumerate()
+        .map(|(place, (outside, inside))| {
+            let channel = match p.channels {
+                ChannelOrder::Rgb => place,
+                ChannelOrder::Bgr => 2 - place,
+            };
+            largest_difference(outside, inside) * f64::from(p.pixel_max) * f64::from(p.std[channel])
+        })
+        .fold(0.0, f64::max)
 }
 
 /// Infinite for NaN or different lengths.
@@ -400,4 +415,53 @@ pub fn test_images() -> Vec<RgbImage> {
         images.extend(RgbImage::new(width, height, data));
     }
     images
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_level_is_one_level_in_every_channel_and_order() {
+        for channels in [ChannelOrder::Rgb, ChannelOrder::Bgr] {
+            let p = Preprocessing {
+                channels,
+                resize: Resize::None,
+                crop: [2, 2],
+                ..Preprocessing::imagenet()
+            };
+            let gray = RgbImage::filled(2, 2, [100; 3]).unwrap();
+            for channel in 0..3 {
+                let mut other = gray.clone();
+                other.data[channel] = 101;
+                let levels = largest_levels(&p, &p.apply(&gray), &p.apply(&other));
+                assert!((levels - 1.0).abs() < 1e-4, "{channel}: {levels}");
+            }
+            let mut broken = p.apply(&gray);
+            broken[0] = f32::NAN;
+            assert_eq!(largest_levels(&p, &broken, &p.apply(&gray)), f64::INFINITY);
+        }
+    }
+
+    #[test]
+    fn one_level_is_one_level_in_every_channel_and_order() {
+        for channels in [ChannelOrder::Rgb, ChannelOrder::Bgr] {
+            let p = Preprocessing {
+                channels,
+                resize: Resize::None,
+                crop: [2, 2],
+                ..Preprocessing::imagenet()
+            };
+            let gray = RgbImage::filled(2, 2, [100; 3]).unwrap();
+            for channel in 0..3 {
+                let mut other = gray.clone();
+                other.data[channel] = 101;
+                let levels = largest_levels(&p, &p.apply(&gray), &p.apply(&other));
+                assert!((levels - 1.0).abs() < 1e-4, "{channel}: {levels}");
+            }
+            let mut broken = p.apply(&gray);
+            broken[0] = f32::NAN;
+            assert_eq!(largest_levels(&p, &broken, &p.apply(&gray)), f64::INFINITY);
+        }
+    }
 }

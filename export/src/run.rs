@@ -36,6 +36,9 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     let unfolded = Plan::lower(&source.architecture.graph(), &source.weights)?;
     let folded = unfolded.fold()?;
     println!("checkpoint  {}", describe_source(checkpoint, &source));
+    for note in &source.notes {
+        println!("note        {note}");
+    }
     let read = started.elapsed();
 
     let (mut model, precision) = build_model(args, &source, &folded)?;
@@ -89,9 +92,16 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     source.manifest.certificate = Some(proof::certificate(&report, precision, reference));
     metadata::set_metadata(&mut model, &source.manifest, args.preprocess_in_graph)?;
     let bytes = onnx::to_bytes(&model);
+    let side_files = match args.side_files {
+        true => metadata::side_files(&source.manifest)?,
+        false => Vec::new(),
+    };
+    if !args.overwrite_side_files {
+        check_side_files(target, &side_files)?;
+    }
     atomic_file::write(target, &bytes)?;
     if args.side_files {
-        for (name, text) in metadata::side_files(&source.manifest)? {
+        for (name, text) in side_files {
             atomic_file::write(&target.with_file_name(name), text.as_bytes())?;
         }
     }
@@ -111,6 +121,28 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
         (started.elapsed() - proved).as_secs_f64()
     );
     Ok(())
+}
+
+/// Files beside the target that say something else may belong to another model: none is replaced unasked.
+fn check_side_files(target: &Path, side_files: &[(&'static str, String)]) -> Result<()> {
+    let other = |(name, text): &&(&'static str, String)| {
+        let path = target.with_file_name(name);
+        path.exists() && std::fs::read(&path).map_or(true, |bytes| bytes != text.as_bytes())
+    };
+    let others: Vec<&str> = side_files
+        .iter()
+        .filter(other)
+        .map(|(name, _)| *name)
+        .collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{} {} beside {} already and would change; nothing was written (--overwrite-side-files replaces them)",
+        others.join(", "),
+        if others.len() == 1 { "is" } else { "are" },
+        target.display()
+    )
 }
 
 fn describe_source(checkpoint: &Path, source: &Source) -> String {
@@ -217,14 +249,19 @@ fn prove(
         inputs,
         logits: answers,
     }];
-    expected.extend(proof::trainer_answers(
-        checkpoint,
-        [height, width],
-        manifest.labels.len(),
-    )?);
+    let from_trainer = proof::trainer_answers(checkpoint, [height, width], manifest.labels.len())?;
+    let given = args
+        .reference_logits
+        .as_deref()
+        .map(|path| proof::reference_logits(path, [height, width], manifest.labels.len()))
+        .transpose()?;
+    let framework = from_trainer.is_some() || given.is_some();
+    expected.extend(from_trainer);
+    expected.extend(given);
     let mut report = Report {
         rows: proof::compare(&candidates, &expected, manifest)?,
         notes,
+        framework,
         ..Default::default()
     };
     if let Some(dir) = &args.verify_data {

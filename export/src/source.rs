@@ -18,6 +18,8 @@ pub struct Source {
     pub architecture: Architecture,
     pub weights: Weights,
     pub manifest: Manifest,
+    /// What was assumed on the way.
+    pub notes: Vec<String>,
 }
 
 /// `export-onnx 0.1.0`, as written into files.
@@ -40,22 +42,14 @@ pub fn load(checkpoint: &Path, args: &ExportArgs) -> Result<Source> {
     let sidecar = args.manifest.as_deref().map(read_manifest).transpose()?;
     let given = sidecar.or(own);
 
-    let arch_name = args
-        .arch
-        .clone()
-        .or_else(|| given.as_ref().map(|manifest| manifest.arch.clone()));
-    let arch_name = arch_name.or_else(|| weights.metadata.get("arch").cloned());
-    let Some(arch_name) = arch_name else {
-        bail!(
-            "{} does not say its architecture; name it with --arch (one of {})",
-            checkpoint.display(),
-            arch::names().join(", ")
-        );
-    };
-    let num_classes = weights.num_classes().with_context(|| {
+    let (arch_name, notes) = architecture_name(checkpoint, args, given.as_ref(), &weights)?;
+    // The name comes first: weights of a network nobody here knows have no classifier to be found.
+    let probe = arch::by_name(&arch_name, 1)?;
+    let num_classes = weights.num_classes(&probe).with_context(|| {
         format!(
-            "{} has no classifier weight (fc.weight or classifier.weight)",
-            checkpoint.display()
+            "{} has no classifier weight of {}: it is of another architecture, or holds features only",
+            checkpoint.display(),
+            probe.name()
         )
     })?;
     let architecture = arch::by_name(&arch_name, num_classes)?;
@@ -125,8 +119,74 @@ pub fn load(checkpoint: &Path, args: &ExportArgs) -> Result<Source> {
         architecture,
         weights,
         manifest,
+        notes,
     })
 }
+
+/// The architecture's name: what the caller says, else what the file shows. Where two networks have the same tensors and
+/// nothing tells them apart, only the caller can say.
+fn architecture_name(
+    checkpoint: &Path,
+    args: &ExportArgs,
+    given: Option<&Manifest>,
+    weights: &Weights,
+) -> Result<(String, Vec<String>)> {
+    let shown = weights.origin();
+    let stem = checkpoint
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().to_lowercase().replace('-', "_"))
+        .unwrap_or_default();
+    let named = LITE0
+        .into_iter()
+        .find(|name| stem.starts_with(name) || stem.ends_with(name));
+    let mut notes = Vec::new();
+    if let Some(asked) = &args.arch {
+        let asked_name = arch::by_name(asked, 1)?.name();
+        let lite = LITE0.contains(&asked_name);
+        match (&shown, named) {
+            // EfficientNet-PyTorch's names: the caller means the network by its family's name.
+            (Some((theirs, because)), _) if lite && theirs.name() != asked_name => notes.push(format!(
+                "{asked_name} was asked for, but {because} that these are the weights of {}: exported as that",
+                theirs.name()
+            )),
+            (None, Some(name)) if lite && name != asked_name => notes.push(format!(
+                "the file is named after {name}, which has other borders than {asked_name}: check the answers with \
+                 --reference-logits"
+            )),
+            (None, None) if lite => notes.push(format!(
+                "nothing in the file tells {} from {}: exported as {asked_name}, as asked",
+                LITE0[0], LITE0[1]
+            )),
+            _ => {}
+        }
+        let name = match shown {
+            Some((theirs, _)) if lite && LITE0.contains(&theirs.name()) => theirs.name(),
+            _ => asked_name,
+        };
+        return Ok((name.to_owned(), notes));
+    }
+    if let Some(manifest) = given {
+        return Ok((manifest.arch.clone(), notes));
+    }
+    if let Some((theirs, _)) = shown {
+        return Ok((theirs.name().to_owned(), notes));
+    }
+    if let Some(name) = weights.metadata.get("arch") {
+        return Ok((name.clone(), notes));
+    }
+    if let Some(name) = named {
+        notes.push(format!("architecture {name}, after the name of the file"));
+        return Ok((name.to_owned(), notes));
+    }
+    bail!(
+        "{} does not say its architecture; name it with --arch (one of {})",
+        checkpoint.display(),
+        arch::names().join(", ")
+    )
+}
+
+/// Two networks whose tensors have the same names and shapes.
+const LITE0: [&str; 2] = ["tf_efficientnet_lite0", "efficientnet_lite0"];
 
 /// The manifest inside a checkpoint of ours.
 fn own_manifest(path: &Path, weights: &Weights) -> Result<Option<Manifest>> {
@@ -146,7 +206,7 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
 /// torchvision's and timm's evaluation transforms of the weights these architectures usually carry.
 fn default_preprocessing(architecture: &Architecture) -> Preprocessing {
     let size = architecture.default_input_size();
-    if architecture.name() == "efficientnet_lite0" {
+    if architecture.name() == "tf_efficientnet_lite0" {
         return Preprocessing {
             resize: Resize::ShortSide(256),
             interpolation: Filter::Bicubic,

@@ -79,7 +79,7 @@ fn assert_close(got: &[f32], expected: &[f32], tolerance: f32, what: &str) {
 #[test]
 fn networks_answer_as_in_pytorch() {
     let input = synthetic_input(0, SIZE, SIZE);
-    for name in ["resnet18", "resnet50", "efficientnet_lite0"] {
+    for name in ["resnet18", "resnet50", "tf_efficientnet_lite0"] {
         let expected = golden(name);
         let plan = unfolded(name);
         let exact: Vec<f32> = Evaluator::<f64>::new(&plan)

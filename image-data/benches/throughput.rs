@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use image_data::augment::{Augment, TrainTransform, Transform};
+use image_data::augment::{AugmentConfig, TrainTransform, Transform};
 use image_data::decode::{DecodeOptions, decode};
 use image_data::folder::Folder;
 use image_data::random::{Key, Purpose};
@@ -49,7 +49,12 @@ fn main() {
         pixels as f64 / 1e6 / images.len() as f64,
         images.len()
     );
-    let transform = TrainTransform::new(Augment::default(), side).expect("a possible transform");
+    let transform = TrainTransform::new(
+        &AugmentConfig::default(),
+        &model_core::Preprocessing::imagenet(),
+        side,
+    )
+    .expect("a possible transform");
     let random = |index: usize| Key::new(0, 0, index as u64, Purpose::Augment).stream();
     let stages: [(&str, &dyn Fn()); 3] = [
         ("decode", &|| {

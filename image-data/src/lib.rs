@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`decode`] | bytes of any common format to RGB, hostile input included |
 //! | [`formats`] | the picture formats, decoded or known by name |
+//! | [`dataset`] | data sets as people have them: folders, tars, shards, tables |
 //! | [`folder`] | labeled files on disk: ImageFolder, ImageNet's flat `val/` |
 //! | [`source`] | where samples come from |
 //! | [`random`] | numbers named by (seed, epoch, index), so nothing depends on threads |
@@ -14,14 +15,18 @@
 //! | [`check`] | what is wrong with a data set, before training |
 //! | [`sandbox`] | third-party code that panics gives an error |
 //! | [`text`] | other people's text as one harmless line |
+//! | [`pack`] | a data set as tar shards of resized images, with an index |
 //! | [`preview`] | a contact sheet of augmented samples |
 
 pub mod augment;
 pub mod check;
+pub mod dataset;
 pub mod decode;
 pub mod folder;
 pub mod formats;
+mod jpeg;
 pub mod loader;
+pub mod pack;
 pub mod preview;
 pub mod random;
 pub mod sampler;

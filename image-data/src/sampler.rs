@@ -1,6 +1,8 @@
 //! Which sample comes when: a permutation per (seed, epoch), dealt to ranks without duplicates, cut into batches.
 //! Pure arithmetic: any position of any epoch can be asked for, so resuming needs no state.
 
+use std::collections::BTreeMap;
+
 use crate::random::{Key, Purpose};
 
 /// One place in an epoch: a sample and which of its augmented copies.
@@ -90,14 +92,42 @@ impl Sampler {
     /// The global order is dealt like cards (position p goes to rank p mod world), so the union of the ranks' batch b is
     /// the same set of samples for any world that keeps `world * batch_size`.
     pub fn epoch(&self, epoch: u32) -> Vec<Item> {
-        let world = self.world.max(1);
-        let repeats = usize::from(self.repeats.clamp(1, 16));
         let mut order: Vec<u32> = (0..self.samples as u32).collect();
         if self.shuffle {
-            Key::new(self.seed, epoch, 0, Purpose::Shuffle)
-                .stream()
-                .shuffle(&mut order);
+            self.shuffle(epoch, 0, &mut order);
         }
+        self.deal(&order)
+    }
+
+    /// An epoch of the same length in which every class comes equally often (to within one image), `labels` being the
+    /// samples' classes: small classes are gone through several times, of large ones each epoch takes others.
+    pub fn balanced_epoch(&self, epoch: u32, labels: &[u32]) -> Vec<Item> {
+        let mut by_class: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (index, &class) in labels.iter().enumerate() {
+            by_class.entry(class).or_default().push(index as u32);
+        }
+        let classes = by_class.len().max(1);
+        let mut order = Vec::with_capacity(labels.len());
+        for (place, (class, mut images)) in by_class.into_iter().enumerate() {
+            self.shuffle(epoch, u64::from(class) + 1, &mut images);
+            // The remainder goes to other classes each epoch.
+            let is_extra = (place + epoch as usize) % classes < labels.len() % classes;
+            let quota = labels.len() / classes + usize::from(is_extra);
+            order.extend(images.iter().cycle().take(quota));
+        }
+        self.shuffle(epoch, 0, &mut order);
+        self.deal(&order)
+    }
+
+    fn shuffle(&self, epoch: u32, index: u64, order: &mut [u32]) {
+        let key = Key::new(self.seed, epoch, index, Purpose::Shuffle);
+        key.stream().shuffle(order);
+    }
+
+    /// Deals a global order like cards.
+    fn deal(&self, order: &[u32]) -> Vec<Item> {
+        let world = self.world.max(1);
+        let repeats = usize::from(self.repeats.clamp(1, 16));
         let count = if self.drop_last {
             self.batches() * self.batch_size.max(1)
         } else {
@@ -190,6 +220,50 @@ mod tests {
             one.iter().map(|i| i.index).collect::<HashSet<_>>().len(),
             one.len()
         );
+    }
+
+    #[test]
+    fn balanced_epochs_take_every_class_equally_often() {
+        // 80, 15 and 5 images of three classes.
+        let labels: Vec<u32> = (0..100)
+            .map(|i| u32::from(i >= 80) + u32::from(i >= 95))
+            .collect();
+        let sampler = Sampler {
+            drop_last: false,
+            ..Sampler::shuffled(100, 10, 4)
+        };
+        let mut seen = HashSet::new();
+        for epoch in 0..12 {
+            let items = sampler.balanced_epoch(epoch, &labels);
+            assert_eq!(items.len(), 100);
+            for class in 0..3 {
+                let count = items
+                    .iter()
+                    .filter(|item| labels[item.index] == class)
+                    .count();
+                assert!((33..=34).contains(&count), "{count} of class {class}");
+            }
+            let small: HashSet<usize> =
+                items.iter().map(|i| i.index).filter(|&i| i >= 95).collect();
+            assert_eq!(small.len(), 5, "every image of a small class comes");
+            seen.extend(items.iter().map(|item| item.index));
+        }
+        assert_eq!(
+            seen.len(),
+            100,
+            "no image of a large class is left out for good"
+        );
+        assert_eq!(
+            sampler.balanced_epoch(3, &labels),
+            sampler.balanced_epoch(3, &labels)
+        );
+        let halves: Vec<Item> = (0..2)
+            .flat_map(|rank| sampler.sharded(rank, 2).balanced_epoch(3, &labels))
+            .collect();
+        let (mut whole, mut both) = (sampler.balanced_epoch(3, &labels), halves);
+        whole.sort_by_key(|item| item.index);
+        both.sort_by_key(|item| item.index);
+        assert_eq!(whole, both);
     }
 
     #[test]

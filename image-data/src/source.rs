@@ -3,7 +3,7 @@
 
 use model_core::RgbImage;
 
-use crate::decode::{DecodeError, DecodeOptions, decode_file};
+use crate::decode::{DecodeError, DecodeOptions, decode};
 use crate::folder::Folder;
 
 /// Labeled pictures, addressed by index, read from several threads at once.
@@ -62,6 +62,7 @@ impl Source for FolderSource {
     }
 
     fn image(&self, index: usize) -> Result<RgbImage, DecodeError> {
-        decode_file(&self.folder.samples[index].path, &self.options)
+        let bytes = self.folder.samples[index].read(&self.options.limits)?;
+        decode(&bytes, &self.options)
     }
 }

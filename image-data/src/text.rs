@@ -1,6 +1,8 @@
-//! Other people's text in our messages: names from damaged files and messages of libraries may hold line breaks and
-//! control characters, and a problem is one line that no terminal obeys.
+//! Other people's text in our messages and lists: names from damaged files and messages of libraries may hold line breaks
+//! and control characters, and a problem is one line that no terminal obeys; file names stand in the order people expect.
 
+use std::cmp::Ordering;
+use std::ffi::OsStr;
 use std::fmt::Display;
 
 /// The text on one line, without control characters.
@@ -22,9 +24,68 @@ pub fn short_line(text: impl Display, chars: usize) -> String {
     line
 }
 
+/// The order a person expects of file names: without regard to case, and numbers by their value (`IMG_2` before `IMG_10`).
+pub fn natural_order(a: &OsStr, b: &OsStr) -> Ordering {
+    let (first, second) = (a.to_string_lossy(), b.to_string_lossy());
+    natural_order_of_text(&first, &second).then_with(|| a.cmp(b))
+}
+
+fn natural_order_of_text(mut a: &str, mut b: &str) -> Ordering {
+    loop {
+        let (Some(first), Some(second)) = (a.chars().next(), b.chars().next()) else {
+            return a.len().cmp(&b.len());
+        };
+        let order = if first.is_ascii_digit() && second.is_ascii_digit() {
+            let (one, two) = (take_digits(&mut a), take_digits(&mut b));
+            one.len().cmp(&two.len()).then_with(|| one.cmp(two))
+        } else {
+            a = &a[first.len_utf8()..];
+            b = &b[second.len_utf8()..];
+            first.to_lowercase().cmp(second.to_lowercase())
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+/// The digits `text` begins with, without leading zeros; `text` goes on after them.
+fn take_digits<'a>(text: &mut &'a str) -> &'a str {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    *text = rest;
+    digits.trim_start_matches('0')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_in_names_count_by_value() {
+        let mut names = [
+            "IMG_10.jpg",
+            "img_9.jpg",
+            "IMG_1.jpg",
+            "IMG_100.jpg",
+            "a",
+            "IMG_02.jpg",
+        ];
+        names.sort_by(|a, b| natural_order(OsStr::new(a), OsStr::new(b)));
+        assert_eq!(
+            names,
+            [
+                "a",
+                "IMG_1.jpg",
+                "IMG_02.jpg",
+                "img_9.jpg",
+                "IMG_10.jpg",
+                "IMG_100.jpg"
+            ]
+        );
+    }
 
     #[test]
     fn a_problem_is_one_harmless_line() {

@@ -146,20 +146,20 @@ fn a_sound_data_set_is_clean() {
 
 #[test]
 fn a_contact_sheet_has_rows_of_augmented_samples() {
-    use image_data::augment::{Augment, TrainTransform};
+    use image_data::augment::{AugmentConfig, TrainTransform};
     let dir = tempfile::tempdir().unwrap();
     troubled(dir.path());
     let source = FolderSource::new(
         Folder::open(dir.path().join("train")).unwrap(),
         DecodeOptions::torchvision(),
     );
-    let transform = TrainTransform::new(Augment::default(), 24).unwrap();
     let options = PreviewOptions {
         rows: 3,
         columns: 5,
         seed: 1,
     };
     let evaluation = model_core::Preprocessing::imagenet();
+    let transform = TrainTransform::new(&AugmentConfig::default(), &evaluation, 24).unwrap();
     let sheet = contact_sheet(&source, &transform, &evaluation, &options).unwrap();
     // Each pixel as a square of 4 x 4.
     assert_eq!((sheet.width, sheet.height), (6 * 100 + 4, 3 * 100 + 4));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use image_data::augment::{Augment, EvalTransform, TrainTransform, Transform};
+use image_data::augment::{AugmentConfig, EvalTransform, TrainTransform, Transform};
 use image_data::decode::DecodeError;
 use image_data::loader::{BadImages, Batch, Loader, LoaderConfig, LoaderError};
 use image_data::random::Random;
@@ -62,7 +62,8 @@ impl Source for Pictures {
 }
 
 fn train() -> Arc<dyn Transform> {
-    Arc::new(TrainTransform::new(Augment::default(), 16).unwrap())
+    let evaluation = Preprocessing::imagenet();
+    Arc::new(TrainTransform::new(&AugmentConfig::default(), &evaluation, 16).unwrap())
 }
 
 fn eval() -> Arc<dyn Transform> {
@@ -256,6 +257,46 @@ fn a_panicking_transform_is_reported() {
         error.contains("augmentation failed: out of range"),
         "{error}"
     );
+}
+
+/// A source that breaks where nobody catches it: when asked for the name of an image it could not read.
+struct Nameless;
+
+impl Source for Nameless {
+    fn len(&self) -> usize {
+        8
+    }
+    fn label(&self, _: usize) -> usize {
+        0
+    }
+    fn name(&self, index: usize) -> String {
+        panic!("no name for {index}")
+    }
+    fn image(&self, _: usize) -> Result<RgbImage, DecodeError> {
+        Err(DecodeError::Empty)
+    }
+}
+
+#[test]
+fn a_thread_that_breaks_is_an_error_and_not_a_hang() {
+    for workers in [1, 3] {
+        let config = LoaderConfig::training(workers);
+        let loader = Loader::new(
+            Arc::new(Nameless),
+            train(),
+            Sampler::shuffled(8, 4, 0),
+            config,
+        );
+        let results: Vec<_> = loader.epoch(0, 0).unwrap().collect();
+        assert_eq!(results.len(), 2);
+        for result in results {
+            let error = result.unwrap_err();
+            assert!(
+                matches!(&error, LoaderError::Broken { reason, .. } if reason.contains("no name for")),
+                "{error}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use image_data::decode::DecodeLimits;
 use inference::EngineKind;
 use inference::explain::Method;
 use inference::metadata::Preset;
@@ -153,45 +154,89 @@ pub struct InputArgs {
 /// How image files become pixels.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DecodeArgs {
-    /// Turn photos upright as the camera noted, or leave the pixels as stored (as ImageNet figures do)
-    #[arg(long, value_enum, default_value_t = ExifArg::Apply, help_heading = "Input")]
-    pub exif: ExifArg,
-    /// Convert colors to sRGB by the embedded profile, or take the numbers as they are
-    #[arg(long, value_enum, default_value_t = IccArg::Srgb, help_heading = "Input")]
-    pub icc: IccArg,
-    /// Lay transparent images on white, or forget the transparency
-    #[arg(long, value_enum, default_value_t = AlphaArg::White, help_heading = "Input")]
-    pub alpha: AlphaArg,
+    /// Turn photos upright as the camera noted, or leave the pixels as stored (a TIFF is turned in either case) [default: as the model was trained]
+    #[arg(long, value_enum, help_heading = "Input")]
+    pub exif: Option<ExifArg>,
+    /// Convert colors to sRGB by the embedded profile, or take the numbers as they are [default: as the model was trained]
+    #[arg(long, value_enum, help_heading = "Input")]
+    pub icc: Option<IccArg>,
+    /// Lay transparent images on white, or forget the transparency [default: as the model was trained]
+    #[arg(long, value_enum, help_heading = "Input")]
+    pub alpha: Option<AlphaArg>,
     /// Read images as torchvision does, for comparable figures: --exif ignore --icc ignore --alpha drop
     #[arg(long, conflicts_with_all = ["exif", "icc", "alpha"], help_heading = "Input")]
     pub torchvision: bool,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// What one image may cost.
+#[derive(Clone, Debug, Args)]
+pub struct LimitArgs {
     /// Refuse images of more pixels than this, in millions
     #[arg(
         long,
         value_name = "MEGAPIXELS",
-        default_value_t = 128,
+        default_value_t = DecodeLimits::default().max_pixels / 1_000_000,
+        value_parser = clap::value_parser!(u64).range(1..),
         help_heading = "Input"
     )]
     pub max_megapixels: u64,
+    /// Refuse images with a longer side than this, in pixels
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = DecodeLimits::default().max_side,
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Input"
+    )]
+    pub max_side: u32,
+    /// Refuse images that need more memory than this to decode, in MiB
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = DecodeLimits::default().max_memory_bytes >> 20,
+        value_parser = clap::value_parser!(u64).range(1..),
+        help_heading = "Input"
+    )]
+    pub max_memory: u64,
+    /// Refuse image files larger than this, in MiB
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = DecodeLimits::default().max_bytes >> 20,
+        value_parser = clap::value_parser!(u64).range(1..),
+        help_heading = "Input"
+    )]
+    pub max_file_size: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+impl Default for LimitArgs {
+    fn default() -> Self {
+        let limits = DecodeLimits::default();
+        Self {
+            max_megapixels: limits.max_pixels / 1_000_000,
+            max_side: limits.max_side,
+            max_memory: limits.max_memory_bytes >> 20,
+            max_file_size: limits.max_bytes >> 20,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExifArg {
-    #[default]
     Apply,
     Ignore,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum IccArg {
-    #[default]
     Srgb,
     Ignore,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AlphaArg {
-    #[default]
     White,
     Drop,
 }
@@ -258,9 +303,16 @@ pub struct DescribeArgs {
     /// A byte is divided by this first: 255 gives 0 to 1, 1 leaves 0 to 255
     #[arg(long, value_name = "NUMBER")]
     pub pixel_max: Option<f32>,
-    /// What the network gives: logits or probabilities
+    /// What the network gives: logits, probabilities, log-probabilities, sigmoid-scores (independent scores from 0 to 1)
+    /// or sigmoid-logits (the same before the sigmoid)
     #[arg(long, value_name = "KIND", value_parser = output)]
     pub network_output: Option<Output>,
+    /// Which of the network's outputs holds the answer
+    #[arg(long, value_name = "NAME")]
+    pub output_name: Option<String>,
+    /// Score from which a class of a binary or multi-label answer counts as present [default: the model's, or 0.5]
+    #[arg(long, value_name = "SCORE", value_parser = fraction)]
+    pub present_from: Option<f32>,
     /// Divides the logits before softmax
     #[arg(long, value_name = "T")]
     pub temperature: Option<f32>,
@@ -452,12 +504,15 @@ pub struct ServeArgs {
     /// Seconds an upload and its answer may take, each
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: u64,
-    /// Images classified at once; more wait their turn [default: --threads]
+    /// Images decoded at once; more wait their turn, and the network runs them one by one [default: --threads]
     #[arg(long, value_name = "N", value_parser = positive)]
     pub concurrency: Option<usize>,
-    /// Connections open at once; more are refused
-    #[arg(long, default_value_t = 64, value_name = "N", value_parser = positive)]
+    /// Connections open at once; when there are more, those that only wait are closed
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = positive)]
     pub max_connections: usize,
+    /// Write a line for every request to stderr
+    #[arg(long)]
+    pub log: bool,
     #[command(flatten)]
     pub words: WordsArgs,
     #[command(flatten)]
@@ -579,11 +634,15 @@ fn channels(text: &str) -> Result<ChannelOrder, String> {
 }
 
 fn output(text: &str) -> Result<Output, String> {
-    match text {
-        "logits" => Ok(Output::Logits),
-        "probabilities" => Ok(Output::Probabilities),
-        _ => Err("expected logits or probabilities".to_owned()),
-    }
+    Output::ALL
+        .into_iter()
+        .find(|output| output.name() == text)
+        .ok_or_else(|| {
+            format!(
+                "expected one of {}",
+                Output::ALL.map(Output::name).join(", ")
+            )
+        })
 }
 
 #[cfg(test)]

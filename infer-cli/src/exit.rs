@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use image_data::decode::DecodeError;
+use model_core::atomic_file::WriteFileError;
 use photos::teach::TeachError;
 
 /// How the program ended.
@@ -31,12 +33,27 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// A file that describes the model cannot be read.
+#[derive(Debug)]
+pub struct ModelFileError(pub String);
+
+impl std::fmt::Display for ModelFileError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ModelFileError {}
+
 impl Exit {
     /// The exit code an error stands for.
     pub fn of(error: &anyhow::Error) -> Self {
         for cause in error.chain() {
             if cause.is::<UsageError>() {
                 return Self::Usage;
+            }
+            if cause.is::<ModelFileError>() {
+                return Self::Model;
             }
             // What a folder of photos lacks is the command line's; the rest of teaching is the model's, further down.
             if let Some(error) = cause.downcast_ref::<TeachError>() {
@@ -59,6 +76,22 @@ impl Exit {
         }
         Self::SomeFailed
     }
+}
+
+/// The error and its causes on one line. The libraries' errors say their causes themselves, so the line ends with the
+/// first of them.
+pub fn line(error: &anyhow::Error) -> String {
+    let mut parts = Vec::new();
+    for cause in error.chain() {
+        parts.push(cause.to_string());
+        if cause.is::<inference::Error>()
+            || cause.is::<DecodeError>()
+            || cause.is::<WriteFileError>()
+        {
+            break;
+        }
+    }
+    parts.join(": ")
 }
 
 impl From<Exit> for ExitCode {

@@ -1,5 +1,6 @@
-//! Ctrl-C: the first asks the work to stop at the next image, so that what is printed is whole lines; the second, or
-//! two seconds of waiting for it (a list on stdin may never move again), ends the process.
+//! Ctrl-C and the signal to terminate: the first asks the work to stop at the next image, so that what is printed is whole
+//! lines; the second, or two seconds of waiting for it (a list on stdin may never move again), ends the process. A service
+//! ends by itself, when its requests are answered or have had their time.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use crate::Exit;
 /// How long the work may take to notice.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Installs the handler and gives the flag that it sets.
-pub fn install() -> Cancel {
+/// Installs the handler and gives the flag that it sets. `patient` leaves the end to the work.
+pub fn install(patient: bool) -> Cancel {
     let cancel = Cancel::default();
     let flag = cancel.clone();
     let installed = ctrlc::set_handler(move || {
@@ -19,13 +20,15 @@ pub fn install() -> Cancel {
             std::process::exit(Exit::Interrupted as i32);
         }
         flag.cancel();
-        std::thread::spawn(|| {
-            std::thread::sleep(GRACE);
-            std::process::exit(Exit::Interrupted as i32);
-        });
+        if !patient {
+            std::thread::spawn(|| {
+                std::thread::sleep(GRACE);
+                std::process::exit(Exit::Interrupted as i32);
+            });
+        }
     });
     if let Err(error) = installed {
-        crate::report::warning(&format!("Ctrl-C ends the program at once: {error}"));
+        crate::report::note(&format!("Ctrl-C ends the program at once: {error}"));
     }
     cancel
 }

@@ -3,6 +3,7 @@
 //!
 //! | module | idea |
 //! |---|---|
+//! | [`advice`] | what to do about an error, in this program's options |
 //! | [`args`] | what can be typed |
 //! | [`commands`] | one file for each thing the program does |
 //! | [`sources`] | arguments, folders, globs, lists and stdin become images to classify |
@@ -11,9 +12,10 @@
 //! | [`words`] | everyday words: which are asked for, and how often they hold |
 //! | [`serve`] | the HTTP service |
 
+pub mod advice;
 pub mod args;
 pub mod commands;
-mod exit;
+pub mod exit;
 pub mod interrupt;
 pub mod metrics;
 pub mod model;
@@ -24,4 +26,4 @@ pub mod serve;
 pub mod sources;
 pub mod words;
 
-pub use exit::{Exit, UsageError};
+pub use exit::{Exit, ModelFileError, UsageError};

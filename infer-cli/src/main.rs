@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches;
 use infer_cli::args::{Arguments, Command};
-use infer_cli::{Exit, commands, interrupt, report};
+use infer_cli::{Exit, advice, commands, interrupt, report};
 
 /// Fresh pages for every layer's output cost the network more than its arithmetic; mimalloc keeps them.
 #[global_allocator]
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let cancel = interrupt::install();
+    let cancel = interrupt::install(matches!(arguments.command, Some(Command::Serve(_))));
     let result = match arguments.command {
         None => commands::classify::run(&arguments.classify, &cancel),
         Some(Command::Models(command)) => commands::models::run(&command),
@@ -35,7 +35,9 @@ fn main() -> ExitCode {
         Err(error) => {
             let exit = Exit::of(&error);
             if exit != Exit::Interrupted {
-                report::error(&format!("{error:#}"));
+                let advice =
+                    advice::of(&error).map_or(String::new(), |advice| format!("; {advice}"));
+                report::error(&format!("{}{advice}", infer_cli::exit::line(&error)));
             }
             exit.into()
         }

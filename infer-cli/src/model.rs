@@ -6,9 +6,10 @@ use anyhow::Result;
 use inference::{Classifier, ModelSource, Options, Overrides, models};
 use model_core::Manifest;
 use model_core::labels::read_labels;
+use model_core::manifest::ManifestError;
 
 use crate::args::{DescribeArgs, ModelArgs, TalkArgs};
-use crate::{UsageError, report};
+use crate::{ModelFileError, UsageError, report};
 
 /// Loads the model that the options name and tells notes to the person.
 ///
@@ -18,7 +19,7 @@ pub fn open(args: &ModelArgs, talk: &TalkArgs) -> Result<Classifier> {
     let classifier = load(args.model.as_deref(), &options(args)?)?;
     if !talk.quiet {
         for note in &classifier.model().notes {
-            report::warning(note);
+            report::note(note);
         }
     }
     if talk.verbose {
@@ -33,7 +34,7 @@ pub fn open(args: &ModelArgs, talk: &TalkArgs) -> Result<Classifier> {
             (None, ModelSource::File(_)) => ", which takes the place of the one inside the program",
             _ => "",
         };
-        report::warning(&format!(
+        report::note(&format!(
             "model {} ({place}{why}; {} classes, {}), engine {}, {} thread{plural}",
             model.name, model.classes, model.dialect, model.engine, model.threads
         ));
@@ -63,9 +64,15 @@ pub fn options(args: &ModelArgs) -> Result<Options> {
         .manifest
         .as_deref()
         .map(|path| {
-            Manifest::read_sidecar(path).map_err(|source| inference::Error::Manifest {
-                origin: path.display().to_string(),
-                source,
+            Manifest::read_sidecar(path).map_err(|source| match source {
+                // It names its file and the system's reason.
+                ManifestError::Read { .. } => {
+                    anyhow::Error::new(ModelFileError(source.to_string()))
+                }
+                source => anyhow::Error::new(inference::Error::Manifest {
+                    origin: path.display().to_string(),
+                    source,
+                }),
             })
         })
         .transpose()?;
@@ -95,7 +102,9 @@ fn overrides(args: &DescribeArgs) -> Result<Overrides> {
         layout: args.layout,
         channels: args.channels,
         pixel_max: args.pixel_max,
+        output_name: args.output_name.clone(),
         output: args.network_output,
+        threshold: args.present_from,
         temperature: args.temperature,
     })
 }

@@ -1,10 +1,14 @@
 //! Lines on stderr: one a problem, colored only on a terminal.
 
 use anstyle::{AnsiColor, Style};
+use image_data::decode::Format;
 use image_data::text::one_line;
+use inference::stream::Outcome;
+
+use crate::advice::Told;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const NOTE: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Something failed.
 pub fn error(text: &str) {
@@ -12,17 +16,37 @@ pub fn error(text: &str) {
 }
 
 /// One image failed.
-pub fn failed_image(name: &str, text: &str) {
+pub fn failed_image(name: &str, told: &Told) {
+    let advice = told
+        .advice
+        .as_deref()
+        .map_or_else(String::new, |advice| format!("; {advice}"));
     anstream::eprintln!(
-        "{ERROR}error{ERROR:#}: {}: {}",
+        "{ERROR}error{ERROR:#}: {}: {}{advice}",
         printable(name),
-        one_line(text)
+        one_line(&told.error)
     );
 }
 
+/// What a person should know of an image that has an answer: parts of it are missing, or it is not the photo itself.
+pub fn about_image(name: &str, outcome: &Outcome) {
+    let name = printable(name);
+    if let Some(damage) = &outcome.damage {
+        note(&format!(
+            "{name}: the picture is damaged, so the answer may be wrong: {damage}"
+        ));
+    }
+    if outcome.format == Format::Raw {
+        let [width, height] = outcome.size;
+        note(&format!(
+            "{name}: answered by the camera's preview inside the raw file, {width} x {height}"
+        ));
+    }
+}
+
 /// Something was assumed or is odd.
-pub fn warning(text: &str) {
-    anstream::eprintln!("{WARNING}note{WARNING:#}: {}", one_line(text));
+pub fn note(text: &str) {
+    anstream::eprintln!("{NOTE}note{NOTE:#}: {}", one_line(text));
 }
 
 /// File names and metadata may hold control characters that would steer the terminal.

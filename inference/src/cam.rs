@@ -4,13 +4,14 @@
 //!
 //! Not here: what to do for networks that end otherwise (`explain`).
 
-use model_core::onnx::{GraphProto, ModelProto, NodeProto};
+use model_core::onnx::{GraphProto, NodeProto};
 
+use crate::EngineError;
 use crate::classifier::Network;
-use crate::engine::{Engine, KernelEngine, TractEngine};
-use crate::graph::InputShape;
+use crate::engine::{Engine, KernelEngine, NetworkSource, TractEngine};
+use crate::graph::index::GraphIndex;
+use crate::graph::{Element, InputShape};
 use crate::onnx_file::{OnnxFile, Skeleton};
-use crate::{EngineError, graph};
 
 /// The part of a network before its last pooling, and the linear layer after it.
 pub(crate) struct Features {
@@ -28,29 +29,39 @@ impl Features {
     /// # Errors
     /// Why there is no such part: how the network ends, or what tract says.
     pub fn load(network: &Network, threads: usize, classes: usize) -> Result<Self, String> {
-        let skeleton = network.file.skeleton()?;
-        let proto = skeleton
-            .parse("the model")
-            .map_err(|error| error.to_string())?;
-        let end = End::find(&proto, &network.input.output)?;
-        let weights = end.weights(&proto, &skeleton, &network.file, classes)?;
+        let (skeleton, proto) = (&network.skeleton, &network.prepared);
+        let graph = proto.graph.as_ref().ok_or("it has no graph")?;
+        let index = GraphIndex::new(graph);
+        let end = End::find(graph, &index, &network.input.output)?;
+        let weights = end.weights(graph, &index, skeleton, &network.file, classes)?;
         let channels = weights.len() / classes;
         let (file, input) = (&network.file, &network.input);
         let part = InputShape {
             output: end.features.to_owned(),
+            element: match input.element {
+                Element::U8 => Element::U8,
+                _ => Element::F32,
+            },
             ..input.clone()
         };
         let (engine, shape): (Box<dyn Engine>, Vec<usize>) =
-            match KernelEngine::load(&proto, file, &skeleton, &part, threads) {
+            match KernelEngine::load(proto, file, skeleton, &part, threads) {
                 Ok(engine) => {
                     let shape = engine.output_shape().to_vec();
                     (Box::new(engine), shape)
                 }
                 Err(_) => {
-                    let name = Some(end.features);
-                    let engine =
-                        TractEngine::load_part(file, &skeleton, input, name, threads, "the model")
-                            .map_err(|error| error.to_string())?;
+                    let source = NetworkSource {
+                        model: "the model",
+                        file,
+                        skeleton,
+                        proto,
+                        prepared: proto,
+                        input,
+                        threads,
+                    };
+                    let engine = TractEngine::load_part(&source, Some(end.features))
+                        .map_err(|error| error.to_string())?;
                     let shape = engine.output_shape().to_vec();
                     (Box::new(engine), shape)
                 }
@@ -101,9 +112,13 @@ struct End<'a> {
 
 impl<'a> End<'a> {
     /// Walks back from the output: (softmax), linear layer, (flatten), pooling.
-    fn find(proto: &'a ModelProto, output: &'a str) -> Result<Self, String> {
-        let graph = proto.graph.as_ref().ok_or("it has no graph")?;
-        let (linear, _) = skip(graph, output, &["Softmax", "Add"])?;
+    fn find(
+        graph: &'a GraphProto,
+        index: &GraphIndex<'a>,
+        output: &'a str,
+    ) -> Result<Self, String> {
+        let steps = graph.node.len();
+        let linear = skip(index, steps, output, &["Softmax", "Sigmoid", "Add"])?;
         let by_class = match linear.op_type.as_str() {
             "Gemm" if linear.int("transA", 0) == 0 => linear.int("transB", 0) != 0,
             "MatMul" => false,
@@ -112,13 +127,13 @@ impl<'a> End<'a> {
         let [features, weights, ..] = &linear.input[..] else {
             return Err("the last layer has no weights".to_owned());
         };
-        let (pool, _) = skip(graph, features, &[])?;
+        let pool = skip(index, steps, features, &[])?;
         let spatial = |axes: &[i64]| matches!(axes, [2, 3] | [-2, -1]);
         let pools = match pool.op_type.as_str() {
             "GlobalAveragePool" => true,
             "ReduceMean" => {
                 let axes = match pool.input.get(1) {
-                    Some(name) => graph::constant(graph, name).unwrap_or_default(),
+                    Some(name) => index.integers(name).unwrap_or_default(),
                     None => pool.ints("axes").to_vec(),
                 };
                 spatial(&axes)
@@ -141,17 +156,17 @@ impl<'a> End<'a> {
     /// The weights as `[classes, channels]`.
     fn weights(
         &self,
-        proto: &ModelProto,
+        graph: &GraphProto,
+        index: &GraphIndex<'_>,
         skeleton: &Skeleton,
         file: &OnnxFile,
         classes: usize,
     ) -> Result<Vec<f32>, String> {
-        let graph = proto.graph.as_ref().ok_or("it has no graph")?;
-        let find = |name: &str| graph.initializer.iter().position(|t| t.name == name);
+        let find = |name: &str| index.initializer_place(name);
         // float16 weights are cast on load.
         let place = find(self.weights)
             .or_else(|| {
-                let cast = graph::producer(graph, self.weights)?;
+                let cast = index.producer(self.weights)?;
                 (cast.op_type == "Cast").then(|| find(cast.input.first()?))?
             })
             .ok_or("the last layer's weights are not plain numbers in the file")?;
@@ -161,6 +176,7 @@ impl<'a> End<'a> {
             file.read_at(blob.offset, &mut raw)
                 .map_err(|error| format!("cannot read the weights: {error}"))?;
             tensor.raw_data = Some(raw);
+            tensor.data_type = Some(blob.element as i32);
         }
         let values = tensor.to_f32().map_err(|error| error.to_string())?;
         let expected = if self.by_class { 0 } else { 1 };
@@ -183,14 +199,16 @@ impl<'a> End<'a> {
 
 /// The node that makes `name`, past nodes that do not mix places or classes.
 fn skip<'a>(
-    graph: &'a GraphProto,
+    index: &GraphIndex<'a>,
+    steps: usize,
     name: &'a str,
     also: &[&str],
-) -> Result<(&'a NodeProto, &'a str), String> {
+) -> Result<&'a NodeProto, String> {
     let mut name = name;
     // A damaged graph may be a circle; no walk is longer than the graph.
-    for _ in 0..=graph.node.len() {
-        let node = graph::producer(graph, name)
+    for _ in 0..=steps {
+        let node = index
+            .producer(name)
             .ok_or_else(|| format!("nothing in the graph makes '{name}'"))?;
         let through = [
             "Identity",
@@ -204,7 +222,7 @@ fn skip<'a>(
         let op = node.op_type.as_str();
         match node.input.first() {
             Some(input) if through.contains(&op) || also.contains(&op) => name = input,
-            _ => return Ok((node, name)),
+            _ => return Ok(node),
         }
     }
     Err("the graph is a circle".to_owned())

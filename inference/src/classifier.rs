@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use image_data::decode::{DecodeOptions, decode};
-use model_core::manifest::{Manifest, Output};
+use model_core::manifest::{Answers, Manifest};
+use model_core::onnx::ModelProto;
 use model_core::{EverydayAnswer, Hierarchy, Label, RgbImage, scores};
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::engine::{Engine, EngineKind};
 use crate::graph::InputShape;
 use crate::load::check_labels;
 use crate::metadata::Dialect;
-use crate::onnx_file::OnnxFile;
+use crate::onnx_file::{OnnxFile, Skeleton};
 use crate::stream::Cancel;
 use crate::{Error, ModelInfo, ModelSource};
 
@@ -26,8 +27,13 @@ pub struct Prediction {
     pub id: Option<String>,
     /// The class's name.
     pub label: String,
-    /// 0 to 1; over all classes they sum to 1.
+    /// The class's score, 0 to 1. Where exactly one class is right ([`Answers::SingleLabel`]) the scores of all classes sum
+    /// to 1; binary and multi-label scores stand on their own.
     pub probability: f32,
+    /// Whether the score reaches the model's threshold (`Manifest::threshold`), for binary and multi-label answers; none
+    /// where exactly one class is right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub present: Option<bool>,
 }
 
 /// An image classifier. Cheap to clone and safe to share between threads.
@@ -60,6 +66,9 @@ pub struct Classifier {
 /// The file behind a classifier, for questions that the engine's plan cannot answer.
 pub(crate) struct Network {
     pub file: OnnxFile,
+    pub skeleton: Skeleton,
+    /// The graph as our own engines take it.
+    pub prepared: ModelProto,
     pub input: InputShape,
     /// The part before the last pooling, once somebody has asked for it, or why there is none.
     pub features: OnceLock<Result<Features, String>>,
@@ -87,7 +96,10 @@ impl Classifier {
             engine: EngineKind::Custom,
             engine_note: None,
             threads: 1,
-            classes,
+            classes: manifest.labels.len(),
+            outputs: classes,
+            answers: manifest.answers(classes),
+            output_because: "the manifest says so".to_owned(),
             opset: 0,
             producer: String::new(),
             manifest,
@@ -118,9 +130,13 @@ impl Classifier {
         &self.info.manifest.labels
     }
 
-    /// The words above the classes; none where no word covers two of them.
+    /// The words above the classes; none where no word covers two of them, and where classes do not exclude each other:
+    /// independent scores cannot be summed.
     pub fn hierarchy(&self) -> Option<&Hierarchy> {
-        self.hierarchy.as_deref()
+        match self.info.answers {
+            Answers::SingleLabel => self.hierarchy.as_deref(),
+            Answers::Binary | Answers::MultiLabel => None,
+        }
     }
 
     /// The finest word that is at least this likely, from one image's probabilities; none for a model without words
@@ -159,7 +175,12 @@ impl Classifier {
         self.answer(&self.logits(image)?, k)
     }
 
-    /// [`Classifier::classify`] for an encoded image file: decoded by content, turned upright by EXIF.
+    /// How this model's images are read: orientation, transparency and color profile as its manifest says.
+    pub fn decode_options(&self) -> DecodeOptions {
+        DecodeOptions::reading(&self.info.manifest.preprocessing.reading)
+    }
+
+    /// [`Classifier::classify`] for an encoded image file, read as [`Classifier::decode_options`] says.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Decode`] or [`Error::Engine`].
@@ -169,7 +190,7 @@ impl Classifier {
         k: usize,
     ) -> Result<Vec<Prediction>, Error> {
         let path = path.as_ref();
-        let image = image_data::decode::decode_file(path, &DecodeOptions::default())?;
+        let image = image_data::decode::decode_file(path, &self.decode_options())?;
         self.classify(&image, k)
     }
 
@@ -178,7 +199,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Decode`] or [`Error::Engine`].
     pub fn classify_bytes(&self, bytes: &[u8], k: usize) -> Result<Vec<Prediction>, Error> {
-        let image = decode(bytes, &DecodeOptions::default())?;
+        let image = decode(bytes, &self.decode_options())?;
         self.classify(&image, k)
     }
 
@@ -219,7 +240,7 @@ impl Classifier {
                 self.preprocess_into(image, values);
             }
             let output = self.logits_of(&input)?;
-            for one in output.chunks_exact(self.info.classes) {
+            for one in output.chunks_exact(self.info.outputs) {
                 answers.push(self.answer(one, k)?);
             }
         }
@@ -248,7 +269,8 @@ impl Classifier {
         self.logits_of(&input)
     }
 
-    /// The network's own output for preprocessed images that lie one after the other: `[N, classes]`.
+    /// The network's own output for preprocessed images that lie one after the other: `[N, outputs]`
+    /// ([`ModelInfo::outputs`]).
     ///
     /// # Errors
     /// [`Error::Engine`] when `input` is no whole number of images or the network cannot be run.
@@ -272,20 +294,15 @@ impl Classifier {
         Ok(self.predictions(&self.probabilities(output), k))
     }
 
-    /// Probabilities of one image's output: softmax where the network has none, and the model's temperature.
+    /// How the scores of an answer are to be read.
+    pub fn answers(&self) -> Answers {
+        self.info.answers
+    }
+
+    /// One score a class from one image's output: softmax or sigmoid where the network has none, and the model's
+    /// temperature. They sum to 1 where exactly one class is right ([`Classifier::answers`]).
     pub fn probabilities(&self, output: &[f32]) -> Vec<f32> {
-        let manifest = &self.info.manifest;
-        match manifest.output {
-            Output::Logits => scores::softmax(output, manifest.temperature),
-            Output::Probabilities if manifest.temperature == 1.0 => output.to_vec(),
-            Output::Probabilities => {
-                let logits: Vec<f32> = output
-                    .iter()
-                    .map(|p| p.max(f32::MIN_POSITIVE).ln())
-                    .collect();
-                scores::softmax(&logits, manifest.temperature)
-            }
-        }
+        self.info.manifest.scores(output)
     }
 
     /// The `k` best of one image's probabilities, with their labels.
@@ -299,12 +316,29 @@ impl Classifier {
     /// One class with its label; none where there is no such class.
     pub fn prediction(&self, probabilities: &[f32], class: usize) -> Option<Prediction> {
         let label = self.labels().get(class)?;
+        let probability = *probabilities.get(class)?;
         Some(Prediction {
             index: class,
             id: label.id.clone(),
             label: label.name.clone(),
-            probability: *probabilities.get(class)?,
+            probability,
+            present: self.present(class, probability),
         })
+    }
+}
+
+impl Classifier {
+    /// Whether a class counts as present, where classes are independent.
+    fn present(&self, class: usize, score: f32) -> Option<bool> {
+        let threshold = self.info.manifest.threshold;
+        match self.info.answers {
+            Answers::SingleLabel => None,
+            // Of two labels the first is there exactly where the second is not.
+            Answers::Binary if self.info.classes == 2 && class == 0 => {
+                Some(1.0 - score < threshold)
+            }
+            Answers::Binary | Answers::MultiLabel => Some(score >= threshold),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use image_data::decode::DecodeError;
 use image_data::text::one_line;
+use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::manifest::ManifestError;
 use model_core::onnx::OnnxError;
 
@@ -36,7 +37,9 @@ pub enum Error {
     Model {
         /// The model's file or name.
         model: String,
-        /// Expected, got, and how to repair it.
+        /// What kind of fault it is.
+        problem: ModelProblem,
+        /// Expected and got.
         reason: String,
     },
     /// The engine cannot load or run the network.
@@ -65,9 +68,75 @@ impl Error {
     }
 
     pub(crate) fn model(model: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::model_problem(model, ModelProblem::Unusable, reason)
+    }
+
+    pub(crate) fn model_problem(
+        model: impl Into<String>,
+        problem: ModelProblem,
+        reason: impl Into<String>,
+    ) -> Self {
         Self::Model {
             model: model.into(),
+            problem,
             reason: one_line(reason.into()),
+        }
+    }
+}
+
+/// What kind of fault a model has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelProblem {
+    /// There is no such file, or no model of this name.
+    NotFound,
+    /// The file is damaged, no ONNX model, or no image classifier.
+    Unusable,
+    /// Nobody says how pictures are prepared for it.
+    NoPreprocessing,
+    /// The description of the preprocessing contradicts the network's input.
+    Preprocessing,
+    /// There are not as many labels as classes.
+    Labels,
+    /// None of these outputs is the answer, or not the one that was asked for.
+    Output(Vec<String>),
+}
+
+impl Diagnose for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "file.not-readable",
+            Self::Onnx(_) => "model.not-onnx",
+            Self::Manifest { .. } => "model.manifest",
+            Self::Model { problem, .. } => match problem {
+                ModelProblem::NotFound => "model.not-found",
+                ModelProblem::Unusable => "model.unusable",
+                ModelProblem::NoPreprocessing => "model.no-preprocessing",
+                ModelProblem::Preprocessing => "model.preprocessing",
+                ModelProblem::Labels => "model.labels",
+                ModelProblem::Output(_) => "model.output",
+            },
+            Self::Engine(error) => error.code(),
+            Self::Decode(_) => "image.not-decoded",
+            Self::NotANumber => "model.not-a-number",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::Read { path, .. } => Some(Remedy::CheckReadable(path.clone())),
+            Self::Onnx(_) => Some(Remedy::ChooseAnotherModel),
+            Self::Manifest { .. } => None,
+            Self::Model { problem, .. } => match problem {
+                ModelProblem::NotFound | ModelProblem::Unusable => Some(Remedy::ChooseAnotherModel),
+                ModelProblem::NoPreprocessing | ModelProblem::Preprocessing => {
+                    Some(Remedy::StatePreprocessing)
+                }
+                ModelProblem::Labels => Some(Remedy::FixLabels),
+                ModelProblem::Output(names) => Some(Remedy::ChooseOutput(names.clone())),
+            },
+            Self::Engine(error) => error.remedy(),
+            Self::Decode(_) | Self::NotANumber | Self::Cancelled => None,
         }
     }
 }

@@ -99,10 +99,9 @@ pub fn explain(
     };
     if method == Method::Cam {
         let model = classifier.model().name.clone();
-        let remedy = "use --explain-method occlusion";
         return Err(Error::model(
             model,
-            format!("no class activation map: {reason}; {remedy}"),
+            format!("no class activation map: {reason}"),
         ));
     }
     let note =
@@ -125,7 +124,7 @@ fn features(classifier: &Classifier) -> Result<&Features, String> {
     let info = classifier.model();
     network
         .features
-        .get_or_init(|| Features::load(network, info.threads, info.classes))
+        .get_or_init(|| Features::load(network, info.threads, info.outputs))
         .as_ref()
         .map_err(Clone::clone)
 }
@@ -144,7 +143,13 @@ fn class_activation(
         .preprocessing
         .normalize_into(&crop, &mut input);
     let prediction = explained(classifier, &classifier.logits_of(&input)?, options)?;
-    let map = features.map(&input, prediction.index)?;
+    // A binary network has one number: what speaks for it speaks against the class of the other label.
+    let info = classifier.model();
+    let against = info.outputs == 1 && info.classes == 2 && prediction.index == 0;
+    let mut map = features.map(&input, prediction.index.min(info.outputs - 1))?;
+    if against {
+        map.iter_mut().for_each(|value| *value = -*value);
+    }
     let importance = enlarge(
         &map,
         features.size,
@@ -165,7 +170,7 @@ fn explained(
     output: &[f32],
     options: &ExplainOptions,
 ) -> Result<Prediction, Error> {
-    let all = classifier.answer(output, output.len())?;
+    let all = classifier.answer(output, classifier.model().classes)?;
     match options.class {
         None => all.into_iter().next(),
         Some(class) => all.into_iter().find(|p| p.index == class),
@@ -271,7 +276,7 @@ pub fn occlusion(
         let outputs = run(&seen)?;
         for (&center, output) in part
             .iter()
-            .zip(outputs.chunks_exact(classifier.model().classes))
+            .zip(outputs.chunks_exact(classifier.model().outputs))
         {
             let loss = prediction.probability - classifier.probabilities(output)[prediction.index];
             for_patch(center, patch, width, height, |at| {

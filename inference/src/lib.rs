@@ -42,10 +42,11 @@ pub mod stream;
 
 pub use classifier::{Classifier, Prediction};
 pub use engine::{Engine, EngineError, EngineKind};
-pub use error::Error;
+pub use error::{Error, ModelProblem};
 pub use image_data::decode::DecodeOptions;
 pub use load::Options;
 pub use metadata::Overrides;
+pub use model_core::manifest::{Answers, Output};
 pub use model_core::{EverydayAnswer, Hierarchy, Label, Manifest, Preprocessing, RgbImage};
 pub use model_info::{ModelInfo, ModelSource};
 pub use stream::Cancel;

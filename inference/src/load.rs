@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::available_parallelism;
 
-use model_core::manifest::Manifest;
+use model_core::manifest::{Answers, MANIFEST_KEY, Manifest};
 
 use crate::classifier::Network;
-use crate::engine::{
-    Engine, EngineError, EngineKind, KernelEngine, OnnxRuntimeEngine, TractEngine,
-};
-use crate::graph::GraphFacts;
+use crate::engine::{self, EngineKind, NetworkSource};
+use crate::error::ModelProblem;
+use crate::graph::{GraphFacts, Wanted, prepare};
 use crate::metadata::{self, Overrides, Sidecars};
 use crate::onnx_file::OnnxFile;
 use crate::{Classifier, Error, ModelInfo, ModelSource, embedded};
@@ -81,90 +80,95 @@ impl Classifier {
     }
 
     fn load(
-        file: OnnxFile,
+        mut file: OnnxFile,
         model: &str,
         source: ModelSource,
         sidecars: &Sidecars,
         options: &Options,
     ) -> Result<Self, Error> {
-        let problem = |reason: String| Error::model(model, reason);
-        let skeleton = file
-            .skeleton()
-            .map_err(|reason| problem(format!("not an ONNX model ({reason})")))?;
-        let proto = skeleton.parse(model)?;
-        let facts = GraphFacts::read(&proto, model)?;
-        let resolved = metadata::resolve(&proto, &facts, model, sidecars, options)?;
-        let producer = format!("{} {}", proto.producer_name, proto.producer_version);
+        let (skeleton, proto) = file.read(model)?;
+        let given = options.manifest.as_ref().map(|manifest| &manifest.labels);
+        let wanted = Wanted {
+            output: options.overrides.output_name.as_deref(),
+            labels: options.overrides.labels.as_ref().or(given).map(Vec::len),
+        };
+        let mut facts = GraphFacts::read(&proto, model, wanted)?;
+        // Our own file with its preprocessing inside: the manifest describes the same steps, so that any engine runs the
+        // rest of the graph.
+        let ours = facts.any_size()
+            && options.manifest.is_none()
+            && proto.metadata(MANIFEST_KEY).is_some()
+            && options.engine != EngineKind::OnnxRuntime;
+        let rest = ours
+            .then(|| prepare::without_preprocessing(&proto))
+            .flatten();
+        if let Some((input, _)) = &rest {
+            facts.take_images(input);
+        }
+        let mut resolved = metadata::resolve(&proto, &facts, model, sidecars, options)?;
         let threads = options.thread_count();
         let input = facts.input(&resolved.manifest.preprocessing);
-        let kernels = match options.engine {
-            EngineKind::Auto | EngineKind::Kernels => Some(KernelEngine::load(
-                &proto, &file, &skeleton, &input, threads,
-            )),
-            _ => None,
+        let prepared = match &rest {
+            Some((_, rest)) => prepare::prepare(rest, &facts.output),
+            None => prepare::prepare(&proto, &facts.output),
         };
-        drop(proto);
-        let mut kind = options.engine;
-        let mut engine_note = None;
-        let engine: Arc<dyn Engine> = match (options.engine, kernels) {
-            (_, Some(Ok(engine))) => {
-                kind = EngineKind::Kernels;
-                engine_note = Some(format!("{} kernels", engine.isa()));
-                Arc::new(engine)
-            }
-            (EngineKind::Kernels, Some(Err(reason))) => {
-                return Err(Error::Engine(EngineError::Load {
-                    engine: EngineKind::Kernels,
-                    model: model.to_owned(),
-                    reason: format!("{reason}; --engine tract may"),
-                }));
-            }
-            (EngineKind::Auto | EngineKind::Kernels | EngineKind::Tract, kernels) => {
-                kind = EngineKind::Tract;
-                engine_note = kernels
-                    .and_then(Result::err)
-                    .map(|reason| format!("our kernels do not run it: {reason}"));
-                Arc::new(TractEngine::load(&file, &skeleton, &input, threads, model)?)
-            }
-            (EngineKind::OnnxRuntime, _) => {
-                let library = options.onnxruntime_lib.as_deref();
-                let bytes = file
-                    .whole()
-                    .map_err(|error| problem(format!("cannot read the model: {error}")))?;
-                Arc::new(OnnxRuntimeEngine::load(
-                    &bytes, &input, threads, model, library,
-                )?)
-            }
-            (EngineKind::Custom, _) => {
-                return Err(Error::model(
-                    model,
-                    "a custom engine is handed in with Classifier::with_engine; expected auto, kernels, tract or onnxruntime",
-                ));
-            }
+        let network = NetworkSource {
+            model,
+            file: &file,
+            skeleton: &skeleton,
+            proto: &proto,
+            prepared: &prepared,
+            input: &input,
+            threads,
         };
-        let classes = engine.classes();
-        let manifest = metadata::finish_labels(resolved.manifest, classes);
-        check_labels(&manifest, classes, model)?;
+        let library = options.onnxruntime_lib.as_deref();
+        let mut opened = engine::open(options.engine, &network, library)?;
+        let settled = match metadata::settle_output(&mut resolved, &facts, &*opened.engine, options)
+        {
+            // What loads may still fail on its first image.
+            Err(error)
+                if options.engine == EngineKind::Auto && opened.kind == EngineKind::Tract =>
+            {
+                opened = engine::fall_back(&network, library, error)?;
+                metadata::settle_output(&mut resolved, &facts, &*opened.engine, options)
+            }
+            settled => settled,
+        };
+        let output_because = settled?;
+        let outputs = opened.engine.classes();
+        let answers = resolved.manifest.answers(outputs);
+        let manifest = metadata::finish_labels(resolved.manifest, outputs, answers);
+        check_labels(&manifest, outputs, model)?;
+        let mut notes = facts.notes;
+        notes.append(&mut resolved.notes);
+        notes.append(&mut opened.notes);
         let info = ModelInfo {
             name: manifest.name.clone(),
             source,
             dialect: resolved.dialect,
-            notes: resolved.notes,
-            model_bytes: file.len(),
-            engine: kind,
-            engine_note,
+            notes,
+            model_bytes: file.total_len(),
+            engine: opened.kind,
+            engine_note: opened.detail,
             threads,
-            classes,
+            classes: manifest.labels.len(),
+            outputs,
+            answers,
+            output_because,
             opset: facts.opset,
-            producer: producer.trim().to_owned(),
+            producer: format!("{} {}", proto.producer_name, proto.producer_version)
+                .trim()
+                .to_owned(),
             manifest,
         };
-        let mut classifier = Self::assemble(engine, info);
+        let mut classifier = Self::assemble(opened.engine, info);
         classifier.takes_pictures = input.any_size;
         // Bytes handed in are the caller's to keep.
         classifier.network = (classifier.info.source != ModelSource::Memory).then(|| {
             Arc::new(Network {
                 file,
+                skeleton,
+                prepared,
                 input,
                 features: OnceLock::new(),
             })
@@ -173,22 +177,22 @@ impl Classifier {
     }
 }
 
-pub(crate) fn check_labels(manifest: &Manifest, classes: usize, model: &str) -> Result<(), Error> {
+/// Holds the number of labels against the network's outputs: as many, or two for the one number of a binary classifier.
+pub(crate) fn check_labels(manifest: &Manifest, outputs: usize, model: &str) -> Result<(), Error> {
     let labels = manifest.labels.len();
-    if labels == classes {
+    let both_sides = labels == 2 && manifest.answers(outputs) == Answers::Binary;
+    if labels == outputs || both_sides {
         return Ok(());
     }
-    let hint = match (labels, classes) {
+    let hint = match (labels, outputs) {
         (1000, 1001) => {
             "; the network probably has a background class first (TensorFlow's ImageNet order)"
         }
         _ => "",
     };
-    Err(Error::model(
+    Err(Error::model_problem(
         model,
-        format!(
-            "the network gives {classes} numbers an image but there are {labels} labels{hint}; \
-             correct the manifest or give a list with --labels"
-        ),
+        ModelProblem::Labels,
+        format!("the network gives {outputs} numbers an image but there are {labels} labels{hint}"),
     ))
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use model_core::Manifest;
+use model_core::manifest::Answers;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -43,8 +44,15 @@ pub struct ModelInfo {
     pub engine_note: Option<String>,
     /// Threads that run it.
     pub threads: usize,
-    /// Classes it tells apart.
+    /// Classes it tells apart: as many as there are labels.
     pub classes: usize,
+    /// Numbers the network gives for an image: as many as there are classes, but one for a binary classifier whose labels
+    /// name both sides.
+    pub outputs: usize,
+    /// How its scores are to be read: one right class, yes or no, or any number of classes.
+    pub answers: Answers,
+    /// Why [`Manifest::output`] is what it is: "the graph ends in Softmax, and two runs sum to 1".
+    pub output_because: String,
     /// ONNX operator set.
     pub opset: i64,
     /// Program that wrote the ONNX file, if it says so.

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::error::ModelProblem;
 use crate::{Classifier, Error, Options, embedded};
 
 /// The name whose presence changes the default: `models/resnet50/model.onnx`.
@@ -108,7 +109,11 @@ pub fn find(model: &Path, folders: &[PathBuf]) -> Result<Found, Error> {
         "no such file, and no model of this name; known names: {}",
         names.join(", ")
     );
-    Err(Error::model(model.display().to_string(), reason))
+    Err(Error::model_problem(
+        model.display().to_string(),
+        ModelProblem::NotFound,
+        reason,
+    ))
 }
 
 #[cfg(test)]

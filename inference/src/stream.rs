@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use image_data::decode::{DecodeOptions, decode};
+use image_data::decode::{Damage, DecodeOptions, Decoded, Format, decode_full, read_file};
 use model_core::RgbImage;
 use model_core::scores::DEFAULT_TOP_K;
 
@@ -88,8 +88,8 @@ pub struct StreamOptions {
     pub batch: usize,
     /// Threads that decode; 0 takes as many as run the network.
     pub decode_threads: usize,
-    /// How to decode.
-    pub decode: DecodeOptions,
+    /// How to decode; none: as the model's manifest says.
+    pub decode: Option<DecodeOptions>,
     /// Keep the pixels and the numbers the network saw in [`Outcome`].
     pub keep_input: bool,
     /// Checked between images.
@@ -102,7 +102,7 @@ impl Default for StreamOptions {
             top_k: DEFAULT_TOP_K,
             batch: 0,
             decode_threads: 0,
-            decode: DecodeOptions::default(),
+            decode: None,
             keep_input: false,
             cancel: Cancel::default(),
         }
@@ -114,8 +114,10 @@ impl Default for StreamOptions {
 pub struct Answer {
     /// Place of the source in the list, from 0.
     pub index: usize,
-    /// [`Source::name`].
+    /// [`Source::name`]: text to show, in which what is not UTF-8 is replaced.
     pub name: String,
+    /// The file itself, when the source was one.
+    pub path: Option<PathBuf>,
     /// What the network said, or why it said nothing.
     pub result: Result<Outcome, Failure>,
 }
@@ -136,12 +138,16 @@ pub enum Failure {
 pub struct Outcome {
     /// The best classes.
     pub predictions: Vec<Prediction>,
-    /// All classes, in the network's order.
+    /// The scores of all classes, in the order of the labels.
     pub probabilities: Vec<f32>,
     /// The network's own output, before softmax and temperature.
     pub output: Vec<f32>,
     /// Width and height of the decoded image.
     pub size: [u32; 2],
+    /// What the file is, whatever it is called.
+    pub format: Format,
+    /// What the decoder had to work around, so that the answer may be about a picture that is not whole.
+    pub damage: Option<Damage>,
     /// The crop and the numbers the network saw, when [`StreamOptions::keep_input`] asked for them.
     pub input: Option<(RgbImage, Vec<f32>)>,
     /// Time spent reading and decoding.
@@ -150,17 +156,26 @@ pub struct Outcome {
     pub preprocess_time: Duration,
 }
 
+/// More threads than this decode no faster, and each holds a picture.
+const MAX_DECODE_THREADS: usize = 256;
+
 struct Prepared {
     input: Vec<f32>,
     /// The picture itself, for networks that take pictures.
     picture: Option<RgbImage>,
     crop: Option<RgbImage>,
     size: [u32; 2],
+    format: Format,
+    damage: Option<Damage>,
     decode_time: Duration,
     preprocess_time: Duration,
 }
 
-type Item = (String, Result<Prepared, Failure>);
+struct Item {
+    name: String,
+    path: Option<PathBuf>,
+    result: Result<Prepared, Failure>,
+}
 
 /// The list and how far it has been taken, shared by the workers.
 ///
@@ -243,7 +258,8 @@ impl Classifier {
         let workers = match options.decode_threads {
             0 => self.model().threads.max(1),
             n => n,
-        };
+        }
+        .min(MAX_DECODE_THREADS);
         let window = 2 * batch + workers;
         let shared = Shared {
             sources: Mutex::new((sources.into_iter(), 0)),
@@ -254,40 +270,112 @@ impl Classifier {
             moved: Condvar::new(),
         };
         let (sender, receiver) = mpsc::channel::<(usize, Item)>();
+        let mut runner = Runner {
+            classifier: self,
+            options,
+            waiting: BTreeMap::new(),
+            next: 0,
+        };
         thread::scope(|scope| {
-            for _ in 0..workers {
-                let sender = sender.clone();
-                let shared = &shared;
-                scope.spawn(move || {
-                    while let Some((index, source)) = shared.take(&options.cancel) {
-                        let name = source.name();
-                        let item = (name, self.prepare(source, options));
-                        if sender.send((index, item)).is_err() {
-                            break;
-                        }
+            let work = |sender: mpsc::Sender<(usize, Item)>| {
+                while let Some((index, source)) = shared.take(&options.cancel) {
+                    let item = self.item(source, options);
+                    if sender.send((index, item)).is_err() {
+                        break;
                     }
-                });
-            }
-            drop(sender);
-            let mut runner = Runner {
-                classifier: self,
-                options,
-                waiting: BTreeMap::new(),
-                next: 0,
+                }
             };
-            let result = runner.run(&receiver, batch, &mut on_answer, |emitted| {
-                shared.allow(emitted + window);
-            });
+            let work = &work;
+            // A thread that cannot be had makes this slower, not wrong.
+            let started = (0..workers)
+                .map_while(|_| {
+                    let sender = sender.clone();
+                    let worker = thread::Builder::new();
+                    worker.spawn_scoped(scope, move || work(sender)).ok()
+                })
+                .count();
+            drop(sender);
+            let result = if started == 0 {
+                self.alone(&shared, &mut runner, &mut on_answer)
+            } else {
+                runner.run(&receiver, batch, &mut on_answer, |emitted| {
+                    shared.allow(emitted + window);
+                })
+            };
             shared.close();
             result
         })
     }
 
+    /// Classifies one decoded picture, apart from any stream.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] when the network failed, [`Error::NotANumber`] when its output holds NaN.
+    pub fn classify_decoded(&self, decoded: Decoded, top_k: usize) -> Result<Outcome, Error> {
+        let start = Instant::now();
+        let Decoded {
+            image,
+            format,
+            damage,
+            ..
+        } = decoded;
+        let output = self.logits(&image)?;
+        check_numbers(&output)?;
+        let probabilities = self.probabilities(&output);
+        Ok(Outcome {
+            predictions: self.predictions(&probabilities, top_k),
+            probabilities,
+            output,
+            size: [image.width, image.height],
+            format,
+            damage,
+            input: None,
+            decode_time: Duration::ZERO,
+            preprocess_time: start.elapsed(),
+        })
+    }
+
+    /// One image after the other on this thread, where no other can be had.
+    fn alone<I: Iterator<Item = Source>>(
+        &self,
+        shared: &Shared<I>,
+        runner: &mut Runner<'_>,
+        on_answer: &mut impl FnMut(Answer) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let options = runner.options;
+        while let Some((index, source)) = shared.take(&options.cancel) {
+            let item = self.item(source, options);
+            if runner.answer(vec![item], on_answer)?.is_break() {
+                return Ok(());
+            }
+            shared.allow(index + 2);
+        }
+        options.cancel.check()
+    }
+
+    /// A source prepared, with what it is called.
+    fn item(&self, source: Source, options: &StreamOptions) -> Item {
+        let name = source.name();
+        let path = match &source {
+            Source::File(path) => Some(path.clone()),
+            _ => None,
+        };
+        let result = self.prepare(source, options);
+        Item { name, path, result }
+    }
+
     fn prepare(&self, source: Source, options: &StreamOptions) -> Result<Prepared, Failure> {
         let start = Instant::now();
-        let image = match source {
-            Source::File(path) => image_data::decode::decode_file(&path, &options.decode),
-            Source::Bytes { bytes, .. } => decode(&bytes, &options.decode),
+        let decode_options = options.decode.unwrap_or_else(|| self.decode_options());
+        let Decoded {
+            image,
+            format,
+            damage,
+            ..
+        } = match source {
+            Source::File(path) => read_file(&path, &decode_options.limits)
+                .and_then(|bytes| decode_full(&bytes, &decode_options)),
+            Source::Bytes { bytes, .. } => decode_full(&bytes, &decode_options),
             Source::Failed { error, .. } => return Err(Failure::Listing(error)),
         }
         .map_err(Error::from)?;
@@ -301,6 +389,8 @@ impl Classifier {
             input,
             crop: options.keep_input.then_some(crop),
             size: [image.width, image.height],
+            format,
+            damage,
             picture: self.takes_pictures.then_some(image),
             decode_time: decoded - start,
             preprocess_time,
@@ -360,7 +450,7 @@ impl Runner<'_> {
         let classifier = self.classifier;
         let mut input = Vec::with_capacity(ready.len() * classifier.input_len());
         let mut output = Vec::new();
-        for prepared in ready.iter().filter_map(|(_, result)| result.as_ref().ok()) {
+        for prepared in ready.iter().filter_map(|item| item.result.as_ref().ok()) {
             match &prepared.picture {
                 Some(picture) => output.extend(classifier.logits(picture)?),
                 None => input.extend_from_slice(&prepared.input),
@@ -369,15 +459,16 @@ impl Runner<'_> {
         if !input.is_empty() {
             output = classifier.logits_of(&input)?;
         }
-        let mut outputs = output.chunks_exact(classifier.model().classes);
-        for (name, result) in ready {
-            let result = match result {
+        let mut outputs = output.chunks_exact(classifier.model().outputs);
+        for item in ready {
+            let result = match item.result {
                 Ok(prepared) => self.outcome(prepared, outputs.next().unwrap_or_default()),
                 Err(failure) => Err(failure),
             };
             let answer = Answer {
                 index: self.next,
-                name,
+                name: item.name,
+                path: item.path,
                 result,
             };
             self.next += 1;
@@ -398,6 +489,8 @@ impl Runner<'_> {
             probabilities,
             output: output.to_vec(),
             size: prepared.size,
+            format: prepared.format,
+            damage: prepared.damage,
             input: prepared.crop.map(|crop| (crop, prepared.input)),
             decode_time: prepared.decode_time,
             preprocess_time: prepared.preprocess_time,

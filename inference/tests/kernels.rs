@@ -7,6 +7,7 @@ mod support;
 
 use inference::engine::kernels_here;
 use inference::{Classifier, EngineKind, Options};
+use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{self, AttributeProto, ModelProto, NodeProto, TensorProto};
 use support::{Shape, colors, convolutions, manifest};
 
@@ -183,8 +184,10 @@ fn what_the_kernels_do_not_compute_goes_to_tract() {
     let auto = open(&model, EngineKind::Auto).unwrap();
     assert_eq!(auto.model().engine, EngineKind::Tract);
     let note = auto.model().engine_note.clone().unwrap();
-    let insisted = open(&model, EngineKind::Kernels).unwrap_err().to_string();
-    assert!(insisted.contains("--engine tract"), "{insisted}");
+    let insisted = open(&model, EngineKind::Kernels).unwrap_err();
+    let remedy = Remedy::UseEngine(&["auto", "tract", "onnxruntime"]);
+    assert_eq!(insisted.remedy(), Some(remedy));
+    let insisted = insisted.to_string();
     if kernels_here().is_some() {
         assert!(note.contains("Sigmoid 'relu': no kernel"), "{note}");
         assert!(insisted.contains("Sigmoid 'relu': no kernel"), "{insisted}");

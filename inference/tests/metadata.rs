@@ -5,6 +5,7 @@ mod support;
 
 use inference::metadata::{Dialect, Preset};
 use inference::{Classifier, Options};
+use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::manifest::Output;
 use model_core::onnx::{self, ModelProto};
 use model_core::preprocessing::{Layout, Resize};
@@ -110,11 +111,8 @@ fn flags_serve_a_model_that_says_nothing() {
         nhwc: true,
         ..Shape::default()
     });
-    let text = error(&model);
-    assert!(
-        text.contains("--preset") && text.contains("manifest.yaml"),
-        "{text}"
-    );
+    let remedy = open(&model).unwrap_err().remedy();
+    assert_eq!(remedy, Some(Remedy::StatePreprocessing));
     let mut options = Options::default();
     options.overrides.preset = Some(Preset::ZeroToOne);
     options.overrides.crop = Some([16, 16]);
@@ -148,16 +146,18 @@ fn contradictions_are_explained() {
     };
     let text = error(&with(&|m| m.preprocessing.crop = [224, 224]));
     assert!(
-        text.contains("224 x 224") && text.contains("[N, 3, 16, 16]") && text.contains("--size"),
+        text.contains("224 x 224") && text.contains("[N, 3, 16, 16]"),
         "{text}"
     );
     let text = error(&with(&|m| m.preprocessing.layout = Layout::Nhwc));
     assert!(text.contains("Nhwc") && text.contains("layout"), "{text}");
     let text = error(&with(&|m| m.labels.truncate(2)));
     assert!(
-        text.contains("3 numbers") && text.contains("2 labels") && text.contains("--labels"),
+        text.contains("3 numbers") && text.contains("2 labels"),
         "{text}"
     );
+    let wrong = with(&|m| m.labels.truncate(2));
+    assert_eq!(open(&wrong).unwrap_err().remedy(), Some(Remedy::FixLabels));
 
     let mut model = colors(&Shape {
         softmax: true,
@@ -176,4 +176,23 @@ fn contradictions_are_explained() {
         "{\"format_version\": 9}",
     );
     assert!(error(&model).contains("resnet50_toolkit.manifest"));
+}
+
+#[test]
+fn a_config_of_something_else_does_not_stop_a_model_that_is_described_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.onnx");
+    std::fs::write(&path, onnx::to_bytes(&colors(&Shape::default()))).unwrap();
+    std::fs::write(dir.path().join("config.json"), "{ not JSON").unwrap();
+    let error = Classifier::open(&path, &Options::default()).unwrap_err();
+    assert!(error.to_string().contains("config.json"), "{error}");
+    let mut options = Options::default();
+    options.overrides.preset = Some(Preset::ZeroToOne);
+    options.overrides.crop = Some([16, 16]);
+    let classifier = Classifier::open(&path, &options).unwrap();
+    let notes = &classifier.model().notes;
+    assert!(
+        notes.iter().any(|note| note.contains("config.json")),
+        "{notes:?}"
+    );
 }

@@ -24,7 +24,8 @@ pub(crate) struct Border {
 }
 
 impl Border {
-    /// What `window` reads beyond an image of `size` to give an output of `output`.
+    /// What `window` reads beyond an image of `size` to give an output of `output`, which is that of
+    /// [`Window::output`]: so the last tap lies within the image and its borders, and nothing here can overflow.
     pub fn read_by(window: &Window, size: [usize; 2], output: [usize; 2]) -> Self {
         let after = |axis: usize| {
             let last = (output[axis] - 1) * window.stride[axis]

@@ -88,9 +88,11 @@ impl Window {
     pub fn output(&self, size: [usize; 2]) -> Option<[usize; 2]> {
         let along = |axis: usize| {
             let reach = self.dilation[axis].checked_mul(self.kernel[axis].checked_sub(1)?)?;
-            let room =
-                (size[axis] + self.before[axis] + self.after[axis]).checked_sub(reach + 1)?;
-            Some(room.checked_div(self.stride[axis])? + 1)
+            let all = size[axis]
+                .checked_add(self.before[axis])?
+                .checked_add(self.after[axis])?;
+            let room = all.checked_sub(reach)?.checked_sub(1)?;
+            room.checked_div(self.stride[axis])?.checked_add(1)
         };
         Some([along(0)?, along(1)?])
     }

@@ -1,20 +1,41 @@
 //! A planned network and the memory of its runs.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use crate::graph::{Error, Graph};
 use crate::isa::Isa;
 use crate::memory::{Aligned, Arena};
 use crate::plan::Plan;
-use crate::team::Team;
+use crate::team::{Progress, Seats, Team};
 
 /// A network ready to run; share it between threads as you like.
 pub struct Network {
     plan: Plan,
-    /// Arenas of runs that have ended, for those to come.
-    idle: Mutex<Vec<Aligned>>,
+    team: Team,
+    /// What runs that have ended leave for those to come.
+    idle: Mutex<Vec<RunState>>,
+}
+
+/// The memory of one run.
+struct RunState {
+    memory: Aligned,
+    progress: Vec<Progress>,
+}
+
+/// Room for the answers of images that several threads work on.
+struct Answers(*mut f32);
+
+// SAFETY: every answer is handed to one thread; see `get`.
+unsafe impl Sync for Answers {}
+
+impl Answers {
+    /// # Safety
+    /// The answer lies in the room, and nobody else has it.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn get(&self, index: usize, len: usize) -> &mut [f32] {
+        // SAFETY: the caller's.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(index * len), len) }
+    }
 }
 
 impl Network {
@@ -40,6 +61,7 @@ impl Network {
         let plan = Plan::new(graph, isa)?;
         Ok(Self {
             plan,
+            team: Team::new(Seats::of_process()),
             idle: Mutex::new(Vec::new()),
         })
     }
@@ -73,8 +95,9 @@ impl Network {
         )
     }
 
-    /// Runs the images that lie one after the other in `input` (`[N, C, H, W]`) on up to `threads` threads; `output`
-    /// gets `[N, ...]`. Several images are shared out, one is worked on by all.
+    /// Runs the images that lie one after the other in `input` (`[N, C, H, W]`) on up to `threads` threads, which are
+    /// never more than the processor's cores; `output` gets `[N, ...]`. Several images are shared out, one is worked on
+    /// by all. After the first runs have made their memory and threads, a run allocates nothing.
     ///
     /// # Panics
     /// When the slices are not `N` times [`Network::input_len`] and [`Network::output_len`] long.
@@ -86,35 +109,27 @@ impl Network {
             count * self.output_len(),
             "room for the answers of {count} images"
         );
-        let threads = threads.max(1);
-        let images = input.chunks_exact(self.input_len());
-        let answers = output.chunks_exact_mut(self.output_len());
-        if threads == 1 || count == 1 {
-            images
-                .zip(answers)
-                .for_each(|(image, answer)| self.run_one(image, answer, threads));
-            return;
-        }
+        let threads = threads.clamp(1, self.team.limit());
         // The last images, fewer than there are threads, are worked on by all.
-        let whole = count - count % threads;
-        let work: Vec<_> = images
-            .zip(answers)
-            .map(|(image, answer)| Mutex::new((image, answer)))
-            .collect();
-        let (shared, rest) = work.split_at(whole);
-        let next = AtomicUsize::new(0);
-        let member = || {
-            while let Some(item) = shared.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let (image, answer) = &mut *item.lock().unwrap_or_else(PoisonError::into_inner);
-                self.run_one(image, answer, 1);
-            }
+        let shared = if threads == 1 || count == 1 {
+            0
+        } else {
+            count - count % threads
         };
-        thread::scope(|scope| {
-            (1..threads.min(whole)).for_each(|_| drop(scope.spawn(member)));
-            member();
-        });
-        for item in rest {
-            let (image, answer) = &mut *item.lock().unwrap_or_else(PoisonError::into_inner);
+        let (image_len, answer_len) = (self.input_len(), self.output_len());
+        let (together, rest) = output.split_at_mut(shared * answer_len);
+        if shared > 0 {
+            let answers = Answers(together.as_mut_ptr());
+            let mut progress = [Progress::default()];
+            self.team
+                .run(threads, &mut progress, &|_| shared, &|_, index| {
+                    // SAFETY: the team gives every index below `shared` to one thread, and answers do not overlap.
+                    let answer = unsafe { answers.get(index, answer_len) };
+                    self.run_one(&input[index * image_len..][..image_len], answer, 1);
+                });
+        }
+        let images = input[shared * image_len..].chunks_exact(image_len);
+        for (image, answer) in images.zip(rest.chunks_exact_mut(answer_len)) {
             self.run_one(image, answer, threads);
         }
     }
@@ -125,26 +140,35 @@ impl Network {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        let mut memory = idle.unwrap_or_else(|| Aligned::zeros(self.plan.arena_len));
-        let arena = Arena::over(&mut memory);
-        let team = Team::new(threads, self.plan.steps.len());
-        let walk = || {
-            team.walk(
-                |step| self.plan.steps[step].tasks(threads),
-                // SAFETY: the arena is of the plan's length, the barrier ends a step before the next begins, and the
-                // counter gives a task to one thread.
-                |step, task| unsafe { self.plan.steps[step].run(arena, image, threads, task) },
-            );
-        };
-        thread::scope(|scope| {
-            (1..threads).for_each(|_| drop(scope.spawn(walk)));
-            walk();
+        let mut state = idle.unwrap_or_else(|| RunState {
+            memory: Aligned::zeros(self.plan.arena_len),
+            progress: self
+                .plan
+                .steps
+                .iter()
+                .map(|_| Progress::default())
+                .collect(),
         });
-        self.read_output(memory.as_slice(), answer);
+        let arena = Arena::over(&mut state.memory);
+        let steps = &self.plan.steps;
+        let tasks = |step: usize| steps[step].tasks(threads);
+        // SAFETY: the arena is of the plan's length, a step begins when all tasks of the one before are done, and a task
+        // goes to one thread.
+        let run = |step: usize, task: usize| unsafe {
+            steps[step].run(arena, image, threads, task);
+        };
+        if threads == 1 {
+            for step in 0..steps.len() {
+                (0..tasks(step)).for_each(|task| run(step, task));
+            }
+        } else {
+            self.team.run(threads, &mut state.progress, &tasks, &run);
+        }
+        self.read_output(state.memory.as_slice(), answer);
         self.idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(memory);
+            .push(state);
     }
 
     fn read_output(&self, memory: &[f32], answer: &mut [f32]) {

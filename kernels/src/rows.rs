@@ -52,6 +52,16 @@ impl Read {
                 unsafe { arena.at(start + x * lanes).write(*value) };
             }
         }
+        // Lanes without a channel hold what the last user of this place left there, and a NaN times a weight of zero is
+        // a NaN.
+        if channel + 1 == self.dst.channels {
+            let empty = self.dst.blocks() * lanes - self.dst.channels;
+            for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+                let first = self.dst.at(channel / lanes, y, x) + channel % lanes + 1;
+                // SAFETY: the rest of a pixel's lanes, which no channel owns.
+                unsafe { std::slice::from_raw_parts_mut(arena.at(first), empty) }.fill(0.0);
+            }
+        }
     }
 }
 

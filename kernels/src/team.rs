@@ -1,78 +1,317 @@
-//! Threads that walk the steps of one run together: tasks are taken from a counter, and a barrier closes each step.
+//! The threads of a network: parked until a run calls them, and helpers rather than partners.
+//!
+//! A run is a row of steps, each with tasks taken from a counter; a step ends when its tasks are done, not when every
+//! thread has arrived. So a run needs nobody but its caller: where a thread cannot be had, or comes late, the answer is
+//! slower and never missing. Helpers spin shortly between runs and then sleep; over the whole process no more threads
+//! compute than there are cores.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
+use std::thread::{self, JoinHandle};
 
-/// What the threads of one run share.
-pub(crate) struct Team {
-    size: usize,
-    /// The next task of each step.
-    next: Vec<AtomicUsize>,
-    /// Arrivals at barriers, over all steps.
-    arrived: AtomicUsize,
-    /// A member has panicked: nobody waits for it.
-    broken: AtomicBool,
+/// Looks at a counter before a waiting thread lets others run.
+const SPINS_IN_A_STEP: usize = 2000;
+
+/// Looks for the next run before a helper sleeps: some 50 microseconds.
+const SPINS_BETWEEN_RUNS: usize = 1000;
+
+/// Seats for computing threads, one a core; callers take theirs without asking, helpers only where one is free.
+pub(crate) struct Seats {
+    taken: AtomicUsize,
+    count: usize,
 }
 
-/// Looks at the barrier before a waiting thread lets others run.
-const SPINS: usize = 2000;
-
-impl Team {
-    pub fn new(size: usize, steps: usize) -> Self {
-        let next = (0..steps).map(|_| AtomicUsize::new(0)).collect();
+impl Seats {
+    pub fn new(count: usize) -> Self {
         Self {
-            size,
-            next,
-            arrived: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
+            taken: AtomicUsize::new(0),
+            count,
         }
     }
 
-    /// Runs this member's share: `tasks(step)` says how many there are, `run(step, task)` does one.
-    pub fn walk(&self, tasks: impl Fn(usize) -> usize, run: impl Fn(usize, usize)) {
-        let guard = Guard(self);
-        for (step, next) in self.next.iter().enumerate() {
-            let count = tasks(step);
+    /// Those of the process.
+    pub fn of_process() -> &'static Self {
+        static SEATS: OnceLock<Seats> = OnceLock::new();
+        SEATS.get_or_init(|| Self::new(thread::available_parallelism().map_or(1, usize::from)))
+    }
+
+    /// A seat if one is free.
+    fn try_take(&self) -> Option<Seat<'_>> {
+        let taken = self
+            .taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+                (taken < self.count).then_some(taken + 1)
+            });
+        taken.ok().map(|_| Seat(self))
+    }
+
+    /// A seat, even where that is one too many.
+    fn take(&self) -> Seat<'_> {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Seat(self)
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) > self.count
+    }
+}
+
+struct Seat<'a>(&'a Seats);
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How far one step of a run has come.
+#[derive(Default)]
+pub(crate) struct Progress {
+    next: AtomicUsize,
+    done: AtomicUsize,
+}
+
+/// What the threads of one run share; it lies on the caller's stack.
+struct Job<'a> {
+    progress: &'a [Progress],
+    tasks: &'a (dyn Fn(usize) -> usize + Sync),
+    run: &'a (dyn Fn(usize, usize) + Sync),
+    seats: &'a Seats,
+    /// A thread has panicked: nobody waits for its tasks.
+    broken: AtomicBool,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+impl Job<'_> {
+    /// Takes tasks until all steps are done; a helper also leaves where threads have become too many.
+    fn walk(&self, is_helper: bool) {
+        for (step, progress) in self.progress.iter().enumerate() {
+            if is_helper && self.seats.is_crowded() {
+                return;
+            }
+            let count = (self.tasks)(step);
             loop {
-                let task = next.fetch_add(1, Ordering::Relaxed);
-                if task >= count {
+                let task = progress.next.fetch_add(1, Ordering::Relaxed);
+                if task >= count || self.broken.load(Ordering::Relaxed) {
                     break;
                 }
-                run(step, task);
+                (self.run)(step, task);
+                // What the task wrote is seen by all who see it counted.
+                progress.done.fetch_add(1, Ordering::Release);
             }
-            if !self.wait((step + 1) * self.size) {
-                break;
+            let mut looks = 0;
+            while progress.done.load(Ordering::Acquire) < count {
+                if self.broken.load(Ordering::Relaxed) {
+                    return;
+                }
+                looks += 1;
+                if looks < SPINS_IN_A_STEP {
+                    std::hint::spin_loop();
+                } else {
+                    thread::yield_now();
+                }
             }
         }
-        std::mem::forget(guard);
     }
 
-    /// Waits for `target` arrivals; false when a member is gone.
-    fn wait(&self, target: usize) -> bool {
-        // What was written before is seen by all who pass.
-        let mut arrived = self.arrived.fetch_add(1, Ordering::AcqRel) + 1;
-        let mut looks = 0;
-        while arrived < target {
-            if self.broken.load(Ordering::Relaxed) {
-                return false;
-            }
-            looks += 1;
-            if looks < SPINS {
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
-            }
-            arrived = self.arrived.load(Ordering::Acquire);
+    fn walk_caught(&self, is_helper: bool) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.walk(is_helper))) {
+            let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert(panic);
+            self.broken.store(true, Ordering::Relaxed);
         }
-        true
     }
 }
 
-/// Dropped only by a panic.
-struct Guard<'a>(&'a Team);
+/// What helpers look at.
+struct Shared {
+    /// Odd while a run may be joined; one more at every opening and closing.
+    epoch: AtomicUsize,
+    /// The open run.
+    job: AtomicPtr<Job<'static>>,
+    /// Helpers that may be reading `job`.
+    inside: AtomicUsize,
+    quit: AtomicBool,
+}
 
-impl Drop for Guard<'_> {
+struct Helper {
+    is_parked: Arc<AtomicBool>,
+    handle: JoinHandle<()>,
+}
+
+/// The helpers of one network.
+pub(crate) struct Team {
+    shared: Arc<Shared>,
+    /// Held during a run; a second run at the same time finds it taken and works alone.
+    helpers: Mutex<Vec<Helper>>,
+    seats: &'static Seats,
+}
+
+impl Team {
+    /// A team without helpers; runs call them to life.
+    pub fn new(seats: &'static Seats) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                epoch: AtomicUsize::new(0),
+                job: AtomicPtr::new(std::ptr::null_mut()),
+                inside: AtomicUsize::new(0),
+                quit: AtomicBool::new(false),
+            }),
+            helpers: Mutex::new(Vec::new()),
+            seats,
+        }
+    }
+
+    /// The most threads that a run uses.
+    pub fn limit(&self) -> usize {
+        self.seats.count
+    }
+
+    /// Runs `run(step, task)` for every task of every step, `tasks(step)` of them, on up to `threads` threads.
+    pub fn run(
+        &self,
+        threads: usize,
+        progress: &mut [Progress],
+        tasks: &(dyn Fn(usize) -> usize + Sync),
+        run: &(dyn Fn(usize, usize) + Sync),
+    ) {
+        for step in progress.iter_mut() {
+            *step = Progress::default();
+        }
+        let _seat = self.seats.take();
+        let job = Job {
+            progress,
+            tasks,
+            run,
+            seats: self.seats,
+            broken: AtomicBool::new(false),
+            panic: Mutex::new(None),
+        };
+        let helpers = match self.helpers.try_lock() {
+            _ if threads <= 1 => None,
+            Ok(helpers) => Some(helpers),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        match helpers {
+            None => job.walk_caught(false),
+            Some(mut helpers) => {
+                let wanted = threads.min(self.limit()) - 1;
+                self.hire(&mut helpers, wanted);
+                self.open(&job, &helpers[..wanted.min(helpers.len())]);
+                job.walk_caught(false);
+                self.close();
+            }
+        }
+        let panic = job
+            .panic
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Starts helpers until there are `wanted`, or no more can be had.
+    fn hire(&self, helpers: &mut Vec<Helper>, wanted: usize) {
+        while helpers.len() < wanted {
+            let is_parked = Arc::new(AtomicBool::new(false));
+            let (shared, parked, seats) =
+                (Arc::clone(&self.shared), Arc::clone(&is_parked), self.seats);
+            let started = thread::Builder::new()
+                .name("kernels".to_owned())
+                .spawn(move || serve(&shared, &parked, seats));
+            let Ok(handle) = started else { return };
+            helpers.push(Helper { is_parked, handle });
+        }
+    }
+
+    fn open(&self, job: &Job<'_>, helpers: &[Helper]) {
+        let job: *const Job<'_> = job;
+        self.shared
+            .job
+            .store(job.cast_mut().cast(), Ordering::Relaxed);
+        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        for helper in helpers {
+            helper.wake();
+        }
+    }
+
+    /// Lets nobody else in and waits until all helpers have left, so that the job may go.
+    fn close(&self) {
+        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        let mut looks = 0;
+        while self.shared.inside.load(Ordering::SeqCst) != 0 {
+            looks += 1;
+            if looks < SPINS_IN_A_STEP {
+                std::hint::spin_loop();
+            } else {
+                thread::yield_now();
+            }
+        }
+    }
+}
+
+impl Helper {
+    fn wake(&self) {
+        if self.is_parked.swap(false, Ordering::SeqCst) {
+            self.handle.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Team {
     fn drop(&mut self) {
-        self.0.broken.store(true, Ordering::Relaxed);
+        self.shared.quit.store(true, Ordering::SeqCst);
+        let helpers = self
+            .helpers
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        for helper in helpers.drain(..) {
+            helper.handle.thread().unpark();
+            // A helper catches every panic of a task and has none of its own.
+            let _ = helper.handle.join();
+        }
+    }
+}
+
+/// A helper's life.
+fn serve(shared: &Shared, is_parked: &AtomicBool, seats: &Seats) {
+    let mut joined = 0;
+    let mut looks = 0;
+    while !shared.quit.load(Ordering::SeqCst) {
+        let epoch = shared.epoch.load(Ordering::SeqCst);
+        if epoch % 2 == 1
+            && epoch != joined
+            && let Some(_seat) = seats.try_take()
+        {
+            joined = epoch;
+            looks = 0;
+            shared.inside.fetch_add(1, Ordering::SeqCst);
+            // Either the run is still open, then `close` sees this helper inside and waits; or it is not entered.
+            if shared.epoch.load(Ordering::SeqCst) == epoch {
+                // SAFETY: the job lives until `close` has returned, which waits for `inside` to fall.
+                let job = unsafe { &*shared.job.load(Ordering::Relaxed) };
+                job.walk_caught(true);
+            }
+            shared.inside.fetch_sub(1, Ordering::SeqCst);
+            continue;
+        }
+        looks += 1;
+        if looks < SPINS_BETWEEN_RUNS {
+            std::hint::spin_loop();
+            continue;
+        }
+        is_parked.store(true, Ordering::SeqCst);
+        // Whoever opens a run or quits after this line sees the flag and wakes us.
+        if shared.epoch.load(Ordering::SeqCst) == epoch && !shared.quit.load(Ordering::SeqCst) {
+            thread::park();
+        }
+        is_parked.store(false, Ordering::SeqCst);
+        looks = 0;
     }
 }
 
@@ -80,40 +319,100 @@ impl Drop for Guard<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_task_is_done_once_and_steps_follow_each_other() {
-        const TASKS: usize = 37;
-        let team = Team::new(3, 50);
-        let done: Vec<AtomicUsize> = (0..50 * TASKS).map(|_| AtomicUsize::new(0)).collect();
-        std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    team.walk(
-                        |_| TASKS,
-                        |step, task| {
-                            if step > 0 {
-                                let before = &done[(step - 1) * TASKS..step * TASKS];
-                                assert!(before.iter().all(|d| d.load(Ordering::Relaxed) == 1));
-                            }
-                            done[step * TASKS + task].fetch_add(1, Ordering::Relaxed);
-                        },
-                    );
-                });
-            }
-        });
-        assert!(done.iter().all(|d| d.load(Ordering::Relaxed) == 1));
+    fn seats(count: usize) -> &'static Seats {
+        Box::leak(Box::new(Seats::new(count)))
+    }
+
+    fn progress(steps: usize) -> Vec<Progress> {
+        (0..steps).map(|_| Progress::default()).collect()
     }
 
     #[test]
-    fn a_member_that_panics_does_not_hold_the_others() {
-        let team = Team::new(2, 3);
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            std::thread::scope(|scope| {
-                scope.spawn(|| team.walk(|_| 4, |_, _| ()));
-                team.walk(|_| 4, |_, task| assert!(task > 3, "as a kernel would"));
+    fn every_task_is_done_once_and_steps_follow_each_other() {
+        const TASKS: usize = 37;
+        let team = Team::new(seats(3));
+        let mut progress = progress(50);
+        for _ in 0..20 {
+            let done: Vec<AtomicUsize> = (0..50 * TASKS).map(|_| AtomicUsize::new(0)).collect();
+            team.run(3, &mut progress, &|_| TASKS, &|step, task| {
+                if step > 0 {
+                    let before = &done[(step - 1) * TASKS..step * TASKS];
+                    assert!(before.iter().all(|d| d.load(Ordering::Relaxed) == 1));
+                }
+                done[step * TASKS + task].fetch_add(1, Ordering::Relaxed);
             });
-        }));
-        // Whichever member took the first task, nobody waits for ever.
-        drop(result);
+            assert!(done.iter().all(|d| d.load(Ordering::Relaxed) == 1));
+        }
+        assert_eq!(team.helpers.lock().map(|h| h.len()).unwrap_or(0), 2);
+    }
+
+    #[test]
+    fn a_sleeping_helper_is_woken() {
+        let team = Team::new(seats(2));
+        let mut progress = progress(1);
+        for _ in 0..3 {
+            let caller = thread::current().id();
+            let helped = AtomicBool::new(false);
+            // Each run waits inside its first task until a helper has done the other.
+            team.run(2, &mut progress, &|_| 2, &|_, _| {
+                if thread::current().id() == caller {
+                    while !helped.load(Ordering::Acquire) {
+                        thread::yield_now();
+                    }
+                } else {
+                    helped.store(true, Ordering::Release);
+                }
+            });
+            let parked = || {
+                team.helpers
+                    .lock()
+                    .map(|h| h[0].is_parked.load(Ordering::SeqCst))
+            };
+            while !parked().unwrap_or(true) {
+                thread::yield_now();
+            }
+        }
+    }
+
+    #[test]
+    fn runs_at_the_same_time_share_the_seats() {
+        let seats = seats(2);
+        let team = Team::new(seats);
+        let most = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut progress = progress(1);
+                    for _ in 0..200 {
+                        team.run(2, &mut progress, &|_| 4, &|_, _| {
+                            most.fetch_max(seats.taken.load(Ordering::Relaxed), Ordering::Relaxed);
+                        });
+                    }
+                });
+            }
+        });
+        // A caller may sit down while a helper still does its last task, and never more.
+        assert!((1..=3).contains(&most.load(Ordering::Relaxed)));
+        assert_eq!(seats.taken.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_team_goes_on() {
+        let team = Team::new(seats(2));
+        let mut progress = progress(3);
+        for _ in 0..20 {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                team.run(2, &mut progress, &|_| 4, &|step, task| {
+                    assert!(step != 1 || task != 2, "as a kernel would");
+                });
+            }));
+            let message = result.err().and_then(|panic| panic.downcast::<&str>().ok());
+            assert_eq!(message.as_deref(), Some(&"as a kernel would"));
+        }
+        let count = AtomicUsize::new(0);
+        team.run(2, &mut progress, &|_| 4, &|_, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(count.into_inner(), 12);
     }
 }

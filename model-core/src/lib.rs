@@ -8,6 +8,7 @@
 //! | [`arch`] | a network is a graph of named layers; trainer and exporter interpret the same graph |
 //! | [`manifest`] | what a model file says of itself |
 //! | [`preprocessing`] | torchvision's evaluation transform, equal to it byte for byte after decoding |
+//! | [`reading`] | how an image file becomes RGB pixels: orientation, transparency, color profile |
 //! | [`resample`] | Pillow's antialiased `resize`, to the byte |
 //! | [`pixels`] | a plain RGB image |
 //! | [`weights`] | checkpoints as named tensors: safetensors, `.pth` without running its code |
@@ -27,6 +28,7 @@ pub mod manifest;
 pub mod onnx;
 pub mod pixels;
 pub mod preprocessing;
+pub mod reading;
 pub mod proof;
 pub mod resample;
 pub mod scores;
@@ -38,3 +40,4 @@ pub use labels::Label;
 pub use manifest::Manifest;
 pub use pixels::RgbImage;
 pub use preprocessing::Preprocessing;
+pub use reading::ReadingConfig;

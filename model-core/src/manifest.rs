@@ -11,12 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::hierarchy::{GroupSpec, Hierarchy, HierarchyError};
 use crate::labels::Label;
 use crate::preprocessing::{Preprocessing, PreprocessingError};
+use crate::scores;
 
 /// The metadata key that holds the manifest as JSON.
 pub const MANIFEST_KEY: &str = "resnet50_toolkit.manifest";
 
 /// The version this code writes and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+///
+/// Version 2 says how image files are read (`preprocessing.reading`), and calls TensorFlow's EfficientNet-Lite0
+/// `tf_efficientnet_lite0`; version 1 knew only that one and called it `efficientnet_lite0`, which is another network now.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A model's description of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +45,10 @@ pub struct Manifest {
     /// Divides the logits before softmax; 1 leaves them (Guo et al. 2017, temperature scaling).
     #[serde(default = "one")]
     pub temperature: f32,
+    /// The least score at which a class of an independent answer ([`Answers::Binary`], [`Answers::MultiLabel`]) counts as
+    /// present, 0 to 1. It plays no part where classes exclude each other.
+    #[serde(default = "half", skip_serializing_if = "is_half")]
+    pub threshold: f32,
     /// Measured accuracy, if somebody measured it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<Accuracy>,
@@ -59,15 +67,80 @@ fn one() -> f32 {
     1.0
 }
 
-/// What the last node of the network gives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// [`Manifest::threshold`] where nobody chose another.
+pub const DEFAULT_THRESHOLD: f32 = 0.5;
+
+fn half() -> f32 {
+    DEFAULT_THRESHOLD
+}
+
+fn is_half(threshold: &f32) -> bool {
+    *threshold == DEFAULT_THRESHOLD
+}
+
+/// What the numbers are that the network gives for one image, `[classes]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Output {
-    /// Unnormalized scores; softmax is ours to apply.
+    /// Unnormalized scores of classes that exclude each other; softmax is ours to apply.
     #[default]
     Logits,
     /// Probabilities that already sum to 1.
     Probabilities,
+    /// Logarithms of probabilities that sum to 1 (`LogSoftmax`).
+    LogProbabilities,
+    /// Independent scores from 0 to 1, one a class: a sigmoid is the network's last step. One number is a binary
+    /// classifier, several are a multi-label one.
+    SigmoidScores,
+    /// Independent scores before the sigmoid, which is ours to apply (weights trained with `BCEWithLogitsLoss`).
+    SigmoidLogits,
+}
+
+impl Output {
+    /// Every kind, as the front ends list them.
+    pub const ALL: [Self; 5] = [
+        Self::Logits,
+        Self::Probabilities,
+        Self::LogProbabilities,
+        Self::SigmoidScores,
+        Self::SigmoidLogits,
+    ];
+
+    /// Its name with hyphens: `log-probabilities`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Logits => "logits",
+            Self::Probabilities => "probabilities",
+            Self::LogProbabilities => "log-probabilities",
+            Self::SigmoidScores => "sigmoid-scores",
+            Self::SigmoidLogits => "sigmoid-logits",
+        }
+    }
+
+    /// Whether each class has a score of its own, so that several or none may be present.
+    pub fn is_independent(self) -> bool {
+        matches!(self, Self::SigmoidScores | Self::SigmoidLogits)
+    }
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How the scores of one answer are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answers {
+    /// Exactly one class is right: scores are probabilities that sum to 1, and the best one is the answer.
+    SingleLabel,
+    /// One question, yes or no: the score of the positive class, present where it reaches [`Manifest::threshold`]. With
+    /// two labels the first names the negative class, whose score is 1 minus the other.
+    Binary,
+    /// Any number of classes may be present: independent scores that need not sum to 1, each present where it reaches
+    /// [`Manifest::threshold`].
+    MultiLabel,
 }
 
 /// Accuracy on a named set of images.
@@ -164,6 +237,7 @@ impl Manifest {
             preprocessing,
             output: Output::Logits,
             temperature: 1.0,
+            threshold: DEFAULT_THRESHOLD,
             accuracy: None,
             license: None,
             provenance: None,
@@ -177,8 +251,7 @@ impl Manifest {
     /// [`ManifestError`] when it does not parse or a value is out of range.
     pub fn from_json(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = serde_json::from_str(text)?;
-        manifest.validate()?;
-        Ok(manifest)
+        manifest.checked()
     }
 
     /// The JSON form, on one line, keys in declaration order: the same record gives the same bytes.
@@ -195,8 +268,7 @@ impl Manifest {
     /// As [`Manifest::from_json`].
     pub fn from_yaml(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = serde_yaml::from_str(text)?;
-        manifest.validate()?;
-        Ok(manifest)
+        manifest.checked()
     }
 
     /// The YAML form.
@@ -217,6 +289,55 @@ impl Manifest {
             source,
         })?;
         Self::from_yaml(&text)
+    }
+
+    /// In the newest format, and with every value checked.
+    fn checked(mut self) -> Result<Self, ManifestError> {
+        self.validate()?;
+        if self.format_version == 1 && self.arch == "efficientnet_lite0" {
+            self.arch.insert_str(0, "tf_");
+        }
+        self.format_version = FORMAT_VERSION;
+        Ok(self)
+    }
+
+    /// How the scores of a network with `outputs` numbers an image are to be read.
+    pub fn answers(&self, outputs: usize) -> Answers {
+        match (self.output.is_independent(), outputs) {
+            (false, _) => Answers::SingleLabel,
+            (true, 1) => Answers::Binary,
+            (true, _) => Answers::MultiLabel,
+        }
+    }
+
+    /// One score a label, 0 to 1, from one image's output: softmax or sigmoid where the network has none, and the
+    /// temperature. A binary network's single number becomes two scores where two labels name both sides.
+    pub fn scores(&self, output: &[f32]) -> Vec<f32> {
+        let temperature = self.temperature;
+        let scores = match self.output {
+            Output::Logits | Output::LogProbabilities => scores::softmax(output, temperature),
+            Output::Probabilities | Output::SigmoidScores if temperature == 1.0 => output.to_vec(),
+            Output::Probabilities => scores::softmax(&self.logits(output), temperature),
+            Output::SigmoidScores | Output::SigmoidLogits => self
+                .logits(output)
+                .iter()
+                .map(|logit| scores::sigmoid(logit / temperature))
+                .collect(),
+        };
+        match (scores[..].as_ref(), self.labels.len()) {
+            ([positive], 2) if self.output.is_independent() => vec![1.0 - positive, *positive],
+            _ => scores,
+        }
+    }
+
+    /// One image's output as logits of the same answer: what a temperature divides.
+    pub fn logits(&self, output: &[f32]) -> Vec<f32> {
+        let log = |p: &f32| p.max(f32::MIN_POSITIVE).ln();
+        match self.output {
+            Output::Logits | Output::LogProbabilities | Output::SigmoidLogits => output.to_vec(),
+            Output::Probabilities => output.iter().map(log).collect(),
+            Output::SigmoidScores => output.iter().map(|p| log(p) - log(&(1.0 - p))).collect(),
+        }
     }
 
     /// Checks every value.
@@ -241,6 +362,13 @@ impl Manifest {
                 field: "temperature",
                 expected: "a positive number",
                 got: self.temperature.to_string(),
+            });
+        }
+        if !(0.0..=1.0).contains(&self.threshold) {
+            return Err(ManifestError::Value {
+                field: "threshold",
+                expected: "a score from 0 to 1",
+                got: self.threshold.to_string(),
             });
         }
         if let Some(accuracy) = &self.accuracy {
@@ -302,6 +430,18 @@ mod tests {
     }
 
     #[test]
+    fn version_1_called_tensorflows_lite0_by_what_is_another_network_now() {
+        let mut manifest = sample();
+        manifest.arch = "efficientnet_lite0".to_owned();
+        let new = Manifest::from_json(&manifest.to_json().unwrap()).unwrap();
+        assert_eq!(new.arch, "efficientnet_lite0");
+        manifest.format_version = 1;
+        let old = Manifest::from_json(&manifest.to_json().unwrap()).unwrap();
+        assert_eq!(old.arch, "tf_efficientnet_lite0");
+        assert_eq!(old.format_version, FORMAT_VERSION);
+    }
+
+    #[test]
     fn a_misspelt_key_is_an_error_that_names_it() {
         let json = sample()
             .to_json()
@@ -311,6 +451,49 @@ mod tests {
         assert!(
             error.contains("unknown field `temprature`") && error.contains("temperature"),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn scores_follow_what_the_output_is() {
+        let near = |got: Vec<f32>, want: &[f32]| {
+            assert_eq!(got.len(), want.len());
+            let close = got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-6);
+            assert!(close, "{got:?} {want:?}");
+        };
+        let mut manifest = sample();
+        let e = std::f32::consts::E;
+        near(
+            manifest.scores(&[0.0, 1.0]),
+            &[1.0 / (1.0 + e), e / (1.0 + e)],
+        );
+        manifest.output = Output::LogProbabilities;
+        near(
+            manifest.scores(&[0.25f32.ln(), 0.75f32.ln()]),
+            &[0.25, 0.75],
+        );
+        manifest.output = Output::Probabilities;
+        near(manifest.scores(&[0.25, 0.75]), &[0.25, 0.75]);
+        manifest.output = Output::SigmoidScores;
+        near(manifest.scores(&[0.9, 0.8]), &[0.9, 0.8]);
+        assert_eq!(manifest.answers(2), Answers::MultiLabel);
+        // Two labels name both sides of one number.
+        near(manifest.scores(&[0.9]), &[0.1, 0.9]);
+        assert_eq!(manifest.answers(1), Answers::Binary);
+        manifest.output = Output::SigmoidLogits;
+        near(
+            manifest.scores(&[0.0, 2.0]),
+            &[0.5, 1.0 / (1.0 + (-2.0f32).exp())],
+        );
+        manifest.temperature = 2.0;
+        near(
+            manifest.scores(&[0.0, 2.0]),
+            &[0.5, 1.0 / (1.0 + (-1.0f32).exp())],
+        );
+        manifest.output = Output::SigmoidScores;
+        near(
+            manifest.scores(&[0.5, 1.0 / (1.0 + (-2.0f32).exp())]),
+            &[0.5, 1.0 / (1.0 + (-1.0f32).exp())],
         );
     }
 
@@ -326,7 +509,7 @@ mod tests {
                 .starts_with("manifest.temperature")
         );
         manifest = sample();
-        manifest.format_version = 2;
+        manifest.format_version = FORMAT_VERSION + 1;
         assert!(
             manifest
                 .validate()

@@ -1,4 +1,4 @@
-//! The evaluation transform that belongs to a set of weights: resize, center crop, normalize.
+//! How an image becomes a network's input; it belongs to the weights: reading, resize, center crop, normalization.
 //!
 //! Equal to torchvision's `Resize` -> `CenterCrop` -> `ToTensor` -> `Normalize` on a PIL image: the long side is
 //! truncated, crop offsets round half to even, an image smaller than the crop is padded with black.
@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::pixels::RgbImage;
+use crate::reading::ReadingConfig;
 use crate::resample::{Filter, Rect, resize_region};
 
 /// The largest side a transform may ask for, in pixels; beyond it a manifest is taken for damaged.
@@ -16,6 +17,9 @@ pub const MAX_SIDE: u32 = 8192;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
+    /// How the file becomes pixels. Manifests before format 2 do not say; they mean what a person sees.
+    #[serde(default)]
+    pub reading: ReadingConfig,
     /// What happens to the whole image first.
     #[serde(with = "serde_yaml::with::singleton_map")]
     pub resize: Resize,
@@ -133,6 +137,7 @@ impl Preprocessing {
     /// torchvision's `ImageClassification(crop_size=224, resize_size=256)`: bilinear, ImageNet mean and std.
     pub fn imagenet() -> Self {
         Self {
+            reading: ReadingConfig::default(),
             resize: Resize::ShortSide(256),
             crop: [224, 224],
             interpolation: Filter::Bilinear,

@@ -5,6 +5,9 @@ use std::cmp::Ordering;
 /// How many of the likeliest classes are shown where nobody asked for another number.
 pub const DEFAULT_TOP_K: usize = 5;
 
+/// Below this probability an answer is called "not sure" where nobody asked for another number.
+pub const DEFAULT_SURE_FROM: f32 = 0.4;
+
 /// Probabilities of `logits / temperature`, stable for large values; they sum to 1.
 ///
 /// A NaN logit makes every probability NaN: the caller can see that the network failed.
@@ -17,6 +20,11 @@ pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
         .collect();
     let total: f64 = exps.iter().sum();
     exps.iter().map(|e| (e / total) as f32).collect()
+}
+
+/// `1 / (1 + exp(-logit))`, without overflow for large values.
+pub fn sigmoid(logit: f32) -> f32 {
+    (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32
 }
 
 /// Indices of the `k` largest scores, best first; equal scores keep index order, NaN comes last.

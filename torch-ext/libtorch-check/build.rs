@@ -3,10 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
-/// What tch 0.26 is generated for, and what the shim's symbols were checked against.
-const EXPECTED: &str = "2.13.0";
+/// The libtorch that each release of tch is generated for; the shim builds against these and no other.
+const SUPPORTED: [(&str, &str); 3] = [("0.24", "2.11.0"), ("0.25", "2.12.0"), ("0.26", "2.13.0")];
 
 fn main() {
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
+    println!("cargo:rerun-if-changed={}", lock.display());
+    let Some(expected) = expected(&fs::read_to_string(&lock).unwrap_or_default()) else {
+        eprintln!(
+            "{}: expected tch {}",
+            lock.display(),
+            SUPPORTED.map(|(tch, _)| tch).join(", ")
+        );
+        process::exit(1);
+    };
     for name in [
         "LIBTORCH",
         "LIBTORCH_INCLUDE",
@@ -21,7 +31,7 @@ fn main() {
         return;
     }
     let Some(root) = env::var_os("LIBTORCH").map(PathBuf::from) else {
-        return stop("LIBTORCH is not set".to_string());
+        return stop(expected, "LIBTORCH is not set".to_string());
     };
     let include = env::var_os("LIBTORCH_INCLUDE")
         .map_or_else(|| root.clone(), PathBuf::from)
@@ -34,26 +44,38 @@ fn main() {
     println!("cargo:rerun-if-changed={}", header.display());
     println!("cargo:rerun-if-changed={}", library_file.display());
     if !library_file.is_file() {
-        return stop(format!(
+        let reason = format!(
             "libtorch is missing: there is no {}",
             library_file.display()
-        ));
+        );
+        return stop(expected, reason);
     }
     match version(&header) {
-        None => stop(format!(
-            "libtorch's headers are missing or older than {EXPECTED}: cannot read {}",
-            header.display()
-        )),
+        None => {
+            let header = header.display();
+            let reason = format!(
+                "libtorch's headers are missing or older than {expected}: cannot read {header}"
+            );
+            stop(expected, reason);
+        }
         Some(found)
-            if found != EXPECTED && env::var_os("LIBTORCH_BYPASS_VERSION_CHECK").is_none() =>
+            if found != expected && env::var_os("LIBTORCH_BYPASS_VERSION_CHECK").is_none() =>
         {
-            stop(format!(
-                "libtorch {found} found under {}, but {EXPECTED} is needed",
-                root.display()
-            ));
+            let root = root.display();
+            let reason = format!("libtorch {found} found under {root}, but {expected} is needed");
+            stop(expected, reason);
         }
         Some(_) => {}
     }
+}
+
+/// What the tch of a lock file is generated for.
+fn expected(lock: &str) -> Option<&'static str> {
+    let (_, rest) = lock.split_once("name = \"tch\"\nversion = \"")?;
+    let found = SUPPORTED
+        .iter()
+        .find(|(tch, _)| rest.starts_with(&format!("{tch}.")));
+    found.map(|(_, libtorch)| *libtorch)
 }
 
 /// The string that follows `#define TORCH_VERSION`, without a local part such as `+cpu`.
@@ -64,10 +86,11 @@ fn version(header: &Path) -> Option<String> {
     Some(quoted.split('+').next().unwrap_or(quoted).to_string())
 }
 
-fn stop(reason: String) {
+fn stop(expected: &str, reason: String) {
     eprintln!("{reason}");
     eprintln!(
-        "run scripts/setup to fetch libtorch {EXPECTED}, or set LIBTORCH to a copy of your own"
+        "run scripts/setup to fetch libtorch 2.13.0, or set LIBTORCH to a copy of {expected}; \
+         scripts/build-train-for builds against the libtorch of an older PyTorch"
     );
     process::exit(1);
 }

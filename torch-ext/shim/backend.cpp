@@ -5,8 +5,14 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 
+#include <cstdlib>
+
 TX_API int tx_set_deterministic(int enabled, int warn_only) noexcept {
   return tx::guarded([&] {
+    if (enabled != 0) {
+      // cuBLAS reads it when it is first used; a value of the user's own stays.
+      setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+    }
     auto& context = at::globalContext();
     context.setDeterministicAlgorithms(enabled != 0, warn_only != 0);
     context.setDeterministicCuDNN(enabled != 0);

@@ -1,8 +1,12 @@
 // The current accelerator through `at::accelerator`, which needs no libtorch_cuda at link time; CPU capabilities.
 #include "common.h"
 
+#include <ATen/ATen.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/cpu/Utils.h>
+#include <c10/core/GradMode.h>
+
+#include <optional>
 
 TX_API int tx_device_count(int* out) noexcept {
   return tx::guarded([&] {
@@ -47,6 +51,36 @@ TX_API int tx_memory_info(int index, uint64_t out[2]) noexcept {
     const auto info = at::accelerator::getMemoryInfo(static_cast<c10::DeviceIndex>(index));
     out[0] = info.first;
     out[1] = info.second;
+  });
+}
+
+// *out[i] is a new tensor on the CPU. One wait for all: a copy from pageable memory would wait for each.
+TX_API int tx_to_host(at::Tensor* const* tensors, size_t count, at::Tensor** out) noexcept {
+  return tx::guarded([&] {
+    c10::NoGradGuard no_grad;
+    std::vector<at::Tensor> copies;
+    copies.reserve(count);
+    std::optional<c10::DeviceIndex> device;
+    for (size_t i = 0; i < count; ++i) {
+      const auto dense = tensors[i]->detach().contiguous();
+      if (dense.is_cpu()) {
+        copies.push_back(dense);
+        continue;
+      }
+      const bool pinned = dense.is_cuda();
+      auto host = at::empty(dense.sizes(), dense.options().device(at::kCPU).pinned_memory(pinned));
+      host.copy_(dense, /*non_blocking=*/pinned);
+      if (pinned) {
+        device = dense.device().index();
+      }
+      copies.push_back(std::move(host));
+    }
+    if (device.has_value()) {
+      at::accelerator::synchronizeDevice(*device);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      out[i] = new at::Tensor(std::move(copies[i]));
+    }
   });
 }
 

@@ -1,6 +1,10 @@
 // glibc's allocator, told to keep the memory of one training step for the next.
 #include "common.h"
 
+#include <ATen/ATen.h>
+
+#include <cstring>
+
 #if defined(__GLIBC__)
 #include <malloc.h>
 #include <sys/mman.h>
@@ -35,5 +39,19 @@ TX_API int tx_keep_host_memory(size_t reserve, int* done) noexcept {
 #else
     (void)reserve;
 #endif
+  });
+}
+
+// *out is a new u8 (or i64) tensor of one dimension with a copy of `bytes`. Page-locked memory comes from libtorch's caching
+// allocator, which gives a block out again only when the copies to the device that read it are done.
+TX_API int tx_host_tensor(const uint8_t* bytes, size_t count, int as_i64, int pinned, at::Tensor** out) noexcept {
+  return tx::guarded([&] {
+    const auto kind = as_i64 != 0 ? at::kLong : at::kByte;
+    const auto length = static_cast<int64_t>(as_i64 != 0 ? count / sizeof(int64_t) : count);
+    auto tensor = at::empty({length}, at::TensorOptions(kind).pinned_memory(pinned != 0));
+    if (count > 0) {
+      std::memcpy(tensor.mutable_data_ptr(), bytes, count);
+    }
+    *out = new at::Tensor(std::move(tensor));
   });
 }

@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 
 #include <cmath>
+#include <limits>
 #include <optional>
 
 namespace {
@@ -236,5 +237,14 @@ TX_API int tx_reset_grads(at::Tensor* const* params, size_t count) noexcept {
     for (size_t i = 0; i < count; ++i) {
       params[i]->mutable_grad().reset();
     }
+  });
+}
+
+// The largest magnitude of each tensor keeps an infinity and a NaN, and overflows nowhere (a sum of squares would).
+TX_API int tx_all_finite(at::Tensor* const* tensors, size_t count, int* out) noexcept {
+  return tx::guarded([&] {
+    c10::NoGradGuard no_grad;
+    const auto norms = at::_foreach_norm(tx::list(tensors, count), std::numeric_limits<double>::infinity());
+    *out = at::isfinite(at::stack(norms)).all().item<bool>() ? 1 : 0;
   });
 }

@@ -5,10 +5,24 @@ use std::ffi::c_int;
 use crate::error::{Error, check, take_string};
 use crate::ffi;
 
+/// The version of libtorch that this program was built for, once the loaded library is known to be it.
+///
+/// # Errors
+/// The loaded libtorch is of another version.
+pub fn libtorch_version() -> Result<String, Error> {
+    let mut out = std::ptr::null_mut();
+    // SAFETY: `out` is a local; on success it is a string that we own.
+    unsafe {
+        check("libtorch", ffi::tx_check_version(&mut out))?;
+        Ok(take_string(out))
+    }
+}
+
 /// Only deterministic kernels (`torch.use_deterministic_algorithms`, cuDNN and oneDNN included); cuDNN's benchmark
 /// mode goes off with it. With `warn_only` an operator without a deterministic kernel warns instead of failing.
 ///
-/// On CUDA, `CUBLAS_WORKSPACE_CONFIG=:4096:8` must be in the environment before the first cuBLAS call.
+/// Sets `CUBLAS_WORKSPACE_CONFIG=:4096:8` for this process where the environment does not have it: cuBLAS wants it before
+/// its first use, so call this before anything runs on a GPU.
 ///
 /// # Errors
 /// Only what libtorch itself reports.

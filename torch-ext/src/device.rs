@@ -1,10 +1,13 @@
 //! The current accelerator (a CUDA device): selection, synchronization, memory. Only counting works without one; the
 //! rest answers with an error that says so. None of it has run on a GPU yet except where the README says so.
 
+use std::borrow::Borrow;
 use std::ffi::c_int;
 
+use tch::Tensor;
+
 use crate::error::{Error, check};
-use crate::ffi;
+use crate::ffi::{self, raws};
 
 /// How many accelerators this process sees; 0 without CUDA.
 ///
@@ -110,6 +113,27 @@ pub fn memory_info(index: usize) -> Result<(u64, u64), Error> {
         ffi::tx_memory_info(index_of("memory info", index)?, out.as_mut_ptr())
     })?;
     Ok((out[0], out[1]))
+}
+
+/// Tensors on the host, contiguous: those of a GPU are copied through page-locked memory in one go, with one wait for all
+/// of them.
+///
+/// # Errors
+/// Out of memory, or an error of earlier asynchronous work, which surfaces here.
+pub fn to_host<T: Borrow<Tensor>>(tensors: &[T]) -> Result<Vec<Tensor>, Error> {
+    let tensors = raws(tensors);
+    let mut out = vec![std::ptr::null_mut(); tensors.len()];
+    // SAFETY: `out` has room for `tensors.len()` pointers; on success each is a new tensor that we own.
+    unsafe {
+        check(
+            "copy to the host",
+            ffi::tx_to_host(tensors.as_ptr(), tensors.len(), out.as_mut_ptr()),
+        )?;
+        Ok(out
+            .into_iter()
+            .map(|tensor| Tensor::from_ptr(tensor))
+            .collect())
+    }
 }
 
 fn index_of(operation: &'static str, index: usize) -> Result<c_int, Error> {

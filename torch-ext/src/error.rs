@@ -45,6 +45,22 @@ pub fn is_out_of_memory(message: &str) -> bool {
     message.contains("out of memory") || message.contains("can't allocate memory")
 }
 
+/// An error text of libtorch without the C++ frames and the lines about where it was raised, in one line.
+pub fn without_backtrace(message: &str) -> String {
+    let end = [
+        "\nException raised from",
+        "\nframe #",
+        "\n\nException raised",
+    ];
+    let cut = end.iter().filter_map(|mark| message.find(mark)).min();
+    let text = &message[..cut.unwrap_or(message.len())];
+    text.split('\n')
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 /// Turns the shim's return code into a `Result`, reading the thread's error string.
 pub(crate) fn check(operation: &'static str, code: c_int) -> Result<(), Error> {
     if code == 0 {

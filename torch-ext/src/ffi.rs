@@ -51,6 +51,8 @@ unsafe extern "C" {
     pub(crate) fn tx_last_error() -> *const c_char;
     pub(crate) fn tx_free_string(text: *mut c_char);
 
+    pub(crate) fn tx_check_version(out: *mut *mut c_char) -> c_int;
+
     pub(crate) fn tx_keep_host_memory(reserve: usize, done: *mut c_int) -> c_int;
 
     pub(crate) fn tx_autocast_get(
@@ -158,6 +160,15 @@ unsafe extern "C" {
     pub(crate) fn tx_set_device(index: c_int) -> c_int;
     pub(crate) fn tx_synchronize(index: c_int) -> c_int;
     pub(crate) fn tx_empty_cache() -> c_int;
+    pub(crate) fn tx_to_host(tensors: *const Raw, count: usize, out: *mut Raw) -> c_int;
+    pub(crate) fn tx_host_tensor(
+        bytes: *const u8,
+        count: usize,
+        as_i64: c_int,
+        pinned: c_int,
+        out: *mut Raw,
+    ) -> c_int;
+    pub(crate) fn tx_all_finite(tensors: *const Raw, count: usize, out: *mut c_int) -> c_int;
     pub(crate) fn tx_reset_peak_stats(index: c_int) -> c_int;
     pub(crate) fn tx_memory_stats(index: c_int, out: *mut i64) -> c_int;
     pub(crate) fn tx_memory_info(index: c_int, out: *mut u64) -> c_int;

@@ -5,7 +5,6 @@
 //! Every C++ exception becomes an [`Error`]; tensors stay `tch::Tensor`s. This crate knows nothing of networks,
 //! recipes or files: it is a thin face over libtorch, and policy lives in `train`.
 
-mod error;
 mod ffi;
 
 pub mod amp;
@@ -15,6 +14,7 @@ pub mod c10d;
 pub mod cpu;
 pub mod cuda;
 pub mod device;
+pub mod error;
 pub mod grad;
 pub mod host_memory;
 pub mod memory_format;

@@ -359,3 +359,20 @@ pub fn foreach_norm<T: Borrow<Tensor>>(this: &[T], order: f64) -> Result<Vec<Ten
             .collect())
     }
 }
+
+/// Whether every number of every tensor is finite: one question to the device for all of them.
+///
+/// # Errors
+/// Only what libtorch itself reports.
+pub fn all_finite<T: Borrow<Tensor>>(tensors: &[T]) -> Result<bool, Error> {
+    if tensors.is_empty() {
+        return Ok(true);
+    }
+    let tensors = raws(tensors);
+    let mut out = 0;
+    // SAFETY: the list holds `tensors.len()` live tensors, `out` is a local.
+    check("finite check", unsafe {
+        ffi::tx_all_finite(tensors.as_ptr(), tensors.len(), &mut out)
+    })?;
+    Ok(out != 0)
+}

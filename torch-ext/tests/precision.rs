@@ -120,6 +120,15 @@ fn a_machine_without_a_gpu_gives_reasons() {
 fn switches_answer() {
     backend::set_deterministic(true, true).unwrap();
     backend::set_deterministic(false, false).unwrap();
+    // cuBLAS reads it with getenv; a child sees what this process would.
+    let env = std::process::Command::new("env").output().unwrap();
+    let env = String::from_utf8(env.stdout).unwrap();
+    assert!(
+        env.lines()
+            .any(|line| line == "CUBLAS_WORKSPACE_CONFIG=:4096:8"),
+        "{env}"
+    );
+    assert!(backend::libtorch_version().unwrap().starts_with("2."));
     backend::set_cudnn_benchmark(false).unwrap();
     for precision in [
         backend::Float32Precision::Tf32,

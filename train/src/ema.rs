@@ -5,18 +5,18 @@ use tch::{Tensor, no_grad};
 use torch_ext::optim::foreach_lerp;
 
 use crate::model::Network;
-use crate::recipe::Ema as Settings;
+use crate::recipe::EmaConfig;
 
 /// Averages of every tensor of a network, BatchNorm statistics included (torchvision's `ExponentialMovingAverage` with
 /// `use_buffers=True`).
 pub struct Ema {
-    settings: Settings,
+    settings: EmaConfig,
     averages: Vec<(String, Tensor)>,
 }
 
 impl Ema {
     /// Starts as a copy of the network.
-    pub fn new(settings: &Settings, network: &Network) -> Result<Self> {
+    pub fn new(settings: &EmaConfig, network: &Network) -> Result<Self> {
         let averages = network
             .tensors()
             .iter()
@@ -28,18 +28,26 @@ impl Ema {
         })
     }
 
+    /// From now on `factor` steps of the past are one: the average still remembers as many epochs. The new decay.
+    pub fn scale_steps(&mut self, factor: f64) -> f64 {
+        self.settings.decay = self.settings.decay.powf(factor);
+        self.settings.decay
+    }
+
     /// Called after each optimizer step, `steps` the number taken.
     pub fn update(&mut self, network: &Network, steps: i64) -> Result<()> {
-        if steps % self.settings.every_steps as i64 != 0 {
+        let every = self.settings.every_steps as i64;
+        if steps % every != 0 {
             return Ok(());
         }
+        let decay = decay_at(&self.settings, steps / every);
         let averages: Vec<&Tensor> = self.averages.iter().map(|(_, tensor)| tensor).collect();
         let current: Vec<&Tensor> = network
             .tensors()
             .iter()
             .map(|named| &named.tensor)
             .collect();
-        no_grad(|| foreach_lerp(&averages, &current, 1.0 - self.settings.decay))?;
+        no_grad(|| foreach_lerp(&averages, &current, 1.0 - decay))?;
         Ok(())
     }
 
@@ -63,6 +71,15 @@ impl Ema {
     }
 }
 
+/// Weight of the past at update `count` (from 1), smaller at first where the recipe warms up.
+fn decay_at(settings: &EmaConfig, count: i64) -> f64 {
+    let warm = (1 + count) as f64 / (10 + count) as f64;
+    match settings.warmup {
+        true => settings.decay.min(warm),
+        false => settings.decay,
+    }
+}
+
 /// The same numbers in memory of their own, in the same layout, outside of any gradient.
 pub fn copy_of(tensor: &Tensor) -> Result<Tensor> {
     no_grad(|| {
@@ -70,4 +87,22 @@ pub fn copy_of(tensor: &Tensor) -> Result<Tensor> {
         copy.f_copy_(&tensor.f_detach()?)?;
         Ok(copy)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_past_weighs_less_while_there_is_little_of_it() {
+        let warm = EmaConfig::default();
+        assert!((decay_at(&warm, 1) - 2.0 / 11.0).abs() < 1e-12);
+        assert!((decay_at(&warm, 90) - 0.91).abs() < 1e-12);
+        assert_eq!(decay_at(&warm, 1_000_000), warm.decay);
+        let cold = EmaConfig {
+            warmup: false,
+            ..warm
+        };
+        assert_eq!(decay_at(&cold, 1), cold.decay);
+    }
 }

@@ -2,22 +2,21 @@
 //! a clock; it knows no files and no epochs.
 
 use anyhow::{Result, bail};
-use model_core::arch::Op;
 use tch::{Device, Kind, Tensor};
 use torch_ext::autocast::autocast;
 use torch_ext::optim::clip_grad_norm;
 
+use crate::collective::Collective;
 use crate::data::Batch;
 use crate::ema::Ema;
 use crate::evaluate::sum_kind;
 use crate::input::Normalizer;
 use crate::loss::{correct, loss};
 use crate::mix;
-use crate::model::Network;
+use crate::model::{Dropout, Network};
 use crate::optim::Optimizer;
 use crate::precision::{Arithmetic, Scaler};
 use crate::recipe::Recipe;
-use crate::world::World;
 
 /// A network, what moves it, and the constants of both.
 pub struct Engine {
@@ -35,16 +34,31 @@ pub struct Engine {
     pub normalizer: Normalizer,
     recipe: Recipe,
     classes: i64,
-    has_dropout: bool,
+    /// How much each class counts, `[C]` f32 on the device; none: all alike.
+    class_weights: Option<Tensor>,
+    /// Where the host looks late: steps left out since the last look, and in a row, f32 `[2]` on the device.
+    skips: Option<Tensor>,
+    /// Where it looks at once: whether the last update was taken.
+    was_finite: bool,
 }
 
 /// How an update went.
 #[derive(Debug)]
 pub struct Update {
-    /// The step was taken; otherwise a gradient was not finite and nothing moved.
-    pub finite: bool,
+    /// The step was taken; false: a gradient was not finite and nothing moved. None: the device decided by itself, and
+    /// [`Engine::take_skips`] tells later.
+    pub finite: Option<bool>,
     /// The gradients, divided by the loss scale, in the optimizer's order.
     pub gradients: Vec<Tensor>,
+}
+
+/// Steps that the device left out because a gradient was not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skips {
+    /// Since the last look.
+    pub in_all: u64,
+    /// In a row, up to now.
+    pub in_row: u32,
 }
 
 impl Engine {
@@ -56,9 +70,13 @@ impl Engine {
         recipe: &Recipe,
         mut network: Network,
         device: Device,
-        world: &mut dyn World,
+        world: &mut dyn Collective,
     ) -> Result<Self> {
         let arithmetic = Arithmetic::choose(recipe, device)?;
+        network.set_dropout(Dropout {
+            features: recipe.dropout,
+            residual: recipe.stochastic_depth,
+        });
         network.place(device, arithmetic.channels_last)?;
         network.freeze(&recipe.freeze)?;
         world.attach(&network.trainable(), &buffers(&network))?;
@@ -66,7 +84,7 @@ impl Engine {
             network.synchronize_norms(world.norm_group());
         }
         let ema = recipe.ema.as_ref();
-        Ok(Self {
+        let mut engine = Self {
             optimizer: Optimizer::new(&recipe.optimizer, &network)?,
             ema: ema.map(|ema| Ema::new(ema, &network)).transpose()?,
             scaler: Scaler::new(
@@ -77,49 +95,129 @@ impl Engine {
             normalizer: Normalizer::new(&recipe.preprocessing, device)?,
             arithmetic,
             classes: network.architecture().num_classes() as i64,
-            has_dropout: network
-                .graph()
-                .nodes
-                .iter()
-                .any(|node| matches!(node.op, Op::Dropout { p } if p > 0.0)),
+            class_weights: None,
             network,
             recipe: recipe.clone(),
-        })
+            skips: None,
+            was_finite: true,
+        };
+        if matches!(device, Device::Cuda(_)) {
+            engine.look_late()?;
+        }
+        Ok(engine)
     }
 
-    /// Begins a step: no gradients, and dropout that depends on nothing but seed, step and process.
+    /// From now on each class counts as much as `weights` `[C]` says.
+    ///
+    /// # Errors
+    /// libtorch refuses.
+    pub fn weigh_classes(&mut self, weights: &[f32]) -> Result<()> {
+        let weights = Tensor::f_from_slice(weights)?;
+        self.class_weights = Some(weights.f_to_device(self.network.device())?);
+        Ok(())
+    }
+
+    /// From now on no step waits for the device to tell whether its gradients are finite: the fused optimizers leave a bad
+    /// step out by themselves. Nothing changes for LAMB, which cannot.
+    ///
+    /// # Errors
+    /// Only what libtorch itself reports.
+    pub fn look_late(&mut self) -> Result<()> {
+        if self.optimizer.can_skip() {
+            let options = (Kind::Float, self.network.device());
+            self.skips = Some(Tensor::f_zeros([2], options)?);
+        }
+        Ok(())
+    }
+
+    /// What the device left out since the last look, none where every update tells; waits for the device.
+    ///
+    /// # Errors
+    /// Only what libtorch itself reports.
+    pub fn take_skips(&mut self) -> Result<Option<Skips>> {
+        let Some(skips) = &self.skips else {
+            return Ok(None);
+        };
+        let counts: Vec<f32> = (&skips.f_to_device(Device::Cpu)?).try_into()?;
+        let _ = tch::no_grad(|| skips.f_narrow(0, 0, 1)?.f_zero_())?;
+        let [in_all, in_row] = [0, 1].map(|i| counts.get(i).copied().unwrap_or_default());
+        self.optimizer.uncount(in_all as i64);
+        Ok(Some(Skips {
+            in_all: in_all as u64,
+            in_row: in_row as u32,
+        }))
+    }
+
+    /// After other weights were put in: what was left out before counts no longer.
+    ///
+    /// # Errors
+    /// Only what libtorch itself reports.
+    pub fn forget_skips(&mut self) -> Result<()> {
+        if let Some(skips) = &mut self.skips {
+            let _ = tch::no_grad(|| skips.f_zero_())?;
+        }
+        Ok(())
+    }
+
+    /// `sums` where the last update was taken, zeros where it was not.
+    ///
+    /// # Errors
+    /// Only what libtorch itself reports.
+    pub fn where_finite(&self, sums: &Tensor) -> Result<Tensor> {
+        let zeros = sums.f_zeros_like()?;
+        if self.skips.is_none() {
+            return Ok(if self.was_finite {
+                sums.shallow_clone()
+            } else {
+                zeros
+            });
+        }
+        let is_finite = self.scaler.found_inf().f_eq(0.0)?;
+        // A product would keep a NaN.
+        Ok(sums.f_where_self(&is_finite, &zeros)?)
+    }
+
+    /// Begins a step: no gradients, and dropout that depends on nothing but seed, epoch, place in it and process.
     pub fn begin(&mut self, key: mix::Key) -> Result<()> {
-        if self.has_dropout {
+        if self.network.is_random() {
+            let epoch = u64::from(key.epoch + 1).wrapping_mul(0xd1b5_4a32_d192_ed03);
             let step = key.step.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let rank = (key.rank as u64) << 48;
-            tch::manual_seed((key.seed ^ step ^ rank) as i64);
+            tch::manual_seed((key.seed ^ epoch ^ step ^ rank) as i64);
         }
         self.optimizer.zero_grad()
     }
 
-    /// Forward and backward of one of the step's batches (`is_last`: gradients are exchanged after it). Loss sum and
-    /// top-1 and top-5 hits, `[3]` on the device.
+    /// Forward and backward of one of the step's batches (`is_last`: gradients are exchanged after it). Loss sum, top-1 and
+    /// top-5 hits, and images, `[4]` on the device.
     pub fn accumulate(
         &mut self,
-        world: &mut dyn World,
+        world: &mut dyn Collective,
         batch: &Batch,
         key: mix::Key,
         is_last: bool,
     ) -> Result<Tensor> {
+        self.arithmetic.set_kernels(true)?;
         let device = self.network.device();
-        let labels = batch.labels.f_to_device(device)?;
+        // Asynchronous from page-locked memory, as the pixels' copy in `Normalizer`: nothing in a step waits for the device,
+        // so the host is a batch ahead of it and the copies run while it computes.
+        let labels = batch
+            .labels
+            .f_to_device_(device, Kind::Int64, true, false)?;
         let count = labels.size1()?;
         if count == 0 {
             bail!("none of the images of a batch could be read; train.log names them");
         }
         let images = self.normalizer.apply(&batch.pixels)?;
+        let images = images.f_to_kind(self.network.kind())?;
         let augment = &self.recipe.augment;
         let (images, targets) = mix::mix(augment, key, &images, &labels, self.classes)?;
         let network = &mut self.network;
         let logits = autocast(device, self.arithmetic.autocast, || {
             network.forward_train(&images)
         })??;
-        let loss = loss(&logits, &targets, &self.recipe.loss)?;
+        let weights = self.class_weights.as_ref();
+        let loss = loss(&logits, &targets, &self.recipe.loss, weights)?;
         let share = loss.f_div_scalar(self.recipe.accumulate_steps as f64)?;
         let scaled = self.scaler.scale(&share)?;
         world.backward(&scaled, is_last)?;
@@ -129,7 +227,8 @@ impl Engine {
             let kind = sum_kind(&self.network);
             let loss = loss.f_detach()?.f_to_kind(kind)?;
             let loss = loss.f_mul_scalar(count as f64)?;
-            let parts = [loss, top1.f_to_kind(kind)?, top5.f_to_kind(kind)?];
+            let images = Tensor::f_full([] as [i64; 0], count as f64, (kind, device))?;
+            let parts = [loss, top1.f_to_kind(kind)?, top5.f_to_kind(kind)?, images];
             Ok(Tensor::f_stack(&parts, 0)?)
         })
     }
@@ -137,15 +236,30 @@ impl Engine {
     /// Moves the weights at learning rate `rate` where all gradients are finite, and the loss scale in any case.
     pub fn update(&mut self, rate: f64) -> Result<Update> {
         let gradients = torch_ext::grad::grads(&self.optimizer.parameters())?;
-        let finite = self.scaler.unscale(&gradients)?;
-        if finite {
+        self.scaler.unscale(&gradients)?;
+        let finite = match self.skips {
+            None => Some(self.scaler.is_finite()?),
+            Some(_) => None,
+        };
+        self.was_finite = finite.unwrap_or(true);
+        if self.was_finite {
             if let Some(norm) = self.recipe.optimizer.clip_norm {
                 let _ = clip_grad_norm(&gradients, norm)?;
             }
-            self.optimizer.step(rate)?;
+            let found_inf = self.skips.is_some().then(|| self.scaler.found_inf());
+            self.optimizer.step(rate, found_inf)?;
             if let Some(ema) = &mut self.ema {
                 ema.update(&self.network, self.optimizer.steps())?;
             }
+        }
+        if let Some(skips) = &self.skips {
+            // [all, row] becomes [all + found, (row + found) * found].
+            let found = self.scaler.found_inf();
+            tch::no_grad(|| {
+                let _ = skips.shallow_clone().f_add_(found)?;
+                let _ = skips.f_narrow(0, 1, 1)?.f_mul_(found)?;
+                anyhow::Ok(())
+            })?;
         }
         self.scaler.update()?;
         Ok(Update { finite, gradients })

@@ -1,16 +1,16 @@
 //! Validation: every image once, exact counts.
 
 use anyhow::{Result, bail};
-use tch::{Kind, Reduction, Tensor, no_grad};
+use tch::{Device, Kind, Reduction, Tensor, no_grad};
 use torch_ext::autocast::autocast;
 
-use crate::data::Source;
+use crate::collective::Collective;
+use crate::data::{Batch, Source};
 use crate::input::Normalizer;
 use crate::loss::correct;
 use crate::model::Network;
 use crate::precision::Arithmetic;
 use crate::progress::Reporter;
-use crate::world::World;
 
 /// What validation measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -47,6 +47,7 @@ impl Evaluator<'_> {
             })??;
             Ok(logits.f_to_kind(Kind::Float)?)
         };
+        self.arithmetic.set_kernels(false)?;
         no_grad(|| {
             let images = self.normalizer.apply(pixels)?;
             let logits = forward(&images)?;
@@ -58,7 +59,8 @@ impl Evaluator<'_> {
         })
     }
 
-    /// Counts over the whole validation set.
+    /// Counts over the whole validation set, `batches` on the process that has most. None: `is_stopped` said so on one of
+    /// the processes, which is asked at every batch.
     ///
     /// # Errors
     /// Reading fails, or there is no image at all.
@@ -66,51 +68,95 @@ impl Evaluator<'_> {
         &self,
         network: &Network,
         source: &dyn Source,
-        world: &mut dyn World,
+        batches: u64,
+        world: &mut dyn Collective,
         reporter: &mut Reporter,
-    ) -> Result<Evaluation> {
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Option<Evaluation>> {
+        let each = &mut |_: &Tensor, _: &Tensor| Ok(());
+        self.run_each(network, source, batches, world, reporter, is_stopped, each)
+    }
+
+    /// [`Evaluator::run`], showing `each` the logits `[N, C]` and labels `[N]` of every batch of this process.
+    ///
+    /// # Errors
+    /// As [`Evaluator::run`], and what `each` returns.
+    #[allow(clippy::too_many_arguments)] // those of `run`, and one more
+    pub fn run_each(
+        &self,
+        network: &Network,
+        source: &dyn Source,
+        batches: u64,
+        world: &mut dyn Collective,
+        reporter: &mut Reporter,
+        is_stopped: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
+    ) -> Result<Option<Evaluation>> {
         let start = std::time::Instant::now();
         // loss, top-1, top-5, images: sums over this process, then over all
         let mut sums = [0.0; 4];
         let mut on_device: Option<Tensor> = None;
-        for batch in source.val()? {
-            let batch = batch?;
-            let count = batch.labels.size1()?;
-            sums[3] += count as f64;
-            reporter.advance();
-            if count == 0 {
-                continue;
+        let mut all = source.val()?;
+        for _ in 0..batches {
+            let wants_stop = is_stopped();
+            // Answered while the batch computes.
+            world.begin_any([wants_stop, false])?;
+            let batch = all.next().transpose()?;
+            if let Some(batch) = batch {
+                sums[3] += batch.labels.size1()? as f64;
+                if let Some(parts) = self.count(network, &batch, each)? {
+                    on_device = Some(match on_device {
+                        None => parts,
+                        Some(sum) => sum.f_add(&parts)?,
+                    });
+                }
             }
-            let logits = self.logits(network, &batch.pixels)?;
-            let labels = batch.labels.f_to_device(network.device())?;
-            let loss =
-                logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;
-            let (top1, top5) = correct(&logits, &labels)?;
-            let parts = [loss, top1, top5].map(|part| part.f_to_kind(sum_kind(network)));
-            let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
-            let parts = Tensor::f_stack(&parts, 0)?;
-            on_device = Some(match on_device {
-                None => parts,
-                Some(sum) => sum.f_add(&parts)?,
-            });
+            reporter.advance();
+            let stop = world.finish_any()?.map_or(wants_stop, |[stop, _]| stop);
+            if stop {
+                return Ok(None);
+            }
         }
         if let Some(sum) = on_device {
-            for (index, total) in sums.iter_mut().take(3).enumerate() {
-                *total = sum.f_double_value(&[index as i64])?;
-            }
+            let host: Vec<f64> =
+                (&sum.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?).try_into()?;
+            sums[..3].copy_from_slice(&host);
         }
         world.sum(&mut sums)?;
         let [loss, top1, top5, images] = sums;
         if images == 0.0 {
             bail!("validation: no readable image");
         }
-        Ok(Evaluation {
+        Ok(Some(Evaluation {
             loss: loss / images,
             top1_percent: 100.0 * top1 / images,
             top5_percent: 100.0 * top5 / images,
             images: images as u64,
             secs: start.elapsed().as_secs_f64(),
-        })
+        }))
+    }
+
+    /// Loss, top-1 and top-5 hits of a batch, summed, `[3]` on the device; none of an empty batch.
+    fn count(
+        &self,
+        network: &Network,
+        batch: &Batch,
+        each: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
+    ) -> Result<Option<Tensor>> {
+        if batch.labels.size1()? == 0 {
+            return Ok(None);
+        }
+        let logits = self.logits(network, &batch.pixels)?;
+        let labels = batch
+            .labels
+            .f_to_device_(network.device(), Kind::Int64, true, false)?;
+        each(&logits, &labels)?;
+        let loss =
+            logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;
+        let (top1, top5) = correct(&logits, &labels)?;
+        let parts = [loss, top1, top5].map(|part| part.f_to_kind(sum_kind(network)));
+        let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Tensor::f_stack(&parts, 0)?))
     }
 }
 

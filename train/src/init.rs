@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
-use model_core::arch::{Conv, Op, TensorKind};
+use model_core::arch::{Conv, Family, Op, TensorKind};
 use tch::{Tensor, no_grad};
 
 use crate::model::Network;
@@ -19,7 +19,10 @@ pub fn initialize(network: &mut Network, seed: u64, zero_init_residual: bool) ->
     static GENERATOR: Mutex<()> = Mutex::new(());
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     tch::manual_seed(seed as i64);
-    let efficientnet = network.architecture().name().starts_with("efficientnet");
+    let efficientnet = match network.architecture().family() {
+        Family::EfficientNetLite(_) => true,
+        Family::ResNet(_) => false,
+    };
     let graph = network.graph().clone();
     for node in &graph.nodes {
         match &node.op {
@@ -139,7 +142,7 @@ mod tests {
 
     #[test]
     fn efficientnet_depthwise_counts_fan_out_per_group() {
-        let network = network("efficientnet_lite0", false);
+        let network = network("tf_efficientnet_lite0", false);
         // 3 x 3 depthwise over 32 channels: fan-out 9, std sqrt(2 / 9)
         let std = tensor(&network, "blocks.0.0.conv_dw.weight")
             .std(false)

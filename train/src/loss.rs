@@ -1,9 +1,9 @@
 //! What is minimized: softmax or binary cross-entropy of logits against labels or mixtures of labels.
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use tch::{Kind, Reduction, Tensor};
 
-use crate::recipe::{Loss, LossKind};
+use crate::recipe::{ClassWeights, LossConfig, LossKind, WeightRule};
 
 /// What the network should have said.
 #[derive(Debug)]
@@ -14,13 +14,23 @@ pub enum Targets {
     Mixed(Tensor),
 }
 
-/// The mean loss of a batch, a 0-d f32 tensor. `logits` `[N, C]` may be bf16 or fp16; the loss is computed in fp32.
+/// The mean loss of a batch, a 0-d tensor. `logits` `[N, C]` may be bf16 or fp16; the loss is computed in fp32 (in fp64
+/// where the logits are). `weights` `[C]` say how much each class counts; PyTorch's mean is then over the weights of the
+/// batch.
 ///
 /// Softmax is `torch.nn.functional.cross_entropy(logits, targets, label_smoothing=...)`. Binary is timm's
 /// `BinaryCrossEntropy`: one-hot targets smoothed to `off = s / C`, `on = 1 - s + off`, cut at the threshold if there is
 /// one, and the mean over images and classes.
-pub fn loss(logits: &Tensor, targets: &Targets, settings: &Loss) -> Result<Tensor> {
-    let logits = logits.f_to_kind(Kind::Float)?;
+pub fn loss(
+    logits: &Tensor,
+    targets: &Targets,
+    settings: &LossConfig,
+    weights: Option<&Tensor>,
+) -> Result<Tensor> {
+    let logits = match logits.kind() {
+        Kind::Double => logits.shallow_clone(),
+        _ => logits.f_to_kind(Kind::Float)?,
+    };
     match settings.kind {
         LossKind::CrossEntropy => {
             let target = match targets {
@@ -28,7 +38,7 @@ pub fn loss(logits: &Tensor, targets: &Targets, settings: &Loss) -> Result<Tenso
             };
             Ok(logits.f_cross_entropy_loss(
                 target,
-                None::<&Tensor>,
+                weights,
                 Reduction::Mean,
                 -100,
                 settings.label_smoothing,
@@ -49,12 +59,45 @@ pub fn loss(logits: &Tensor, targets: &Targets, settings: &Loss) -> Result<Tenso
             }
             Ok(logits.f_binary_cross_entropy_with_logits(
                 &soft,
-                None::<&Tensor>,
+                weights,
                 None::<&Tensor>,
                 Reduction::Mean,
             )?)
         }
     }
+}
+
+/// How much each class counts, `[C]`, where the recipe weighs them. `counts` are the training images of each class.
+///
+/// # Errors
+/// A class that is not there, or balanced weights without counts.
+pub fn class_weights(
+    settings: &LossConfig,
+    classes: &[String],
+    counts: Option<&[usize]>,
+) -> Result<Option<Vec<f32>>> {
+    Ok(match &settings.class_weights {
+        None => None,
+        Some(ClassWeights::Rule(WeightRule::Balanced)) => {
+            let counts = counts
+                .context("loss.class_weights: balanced needs images of classes that are counted")?;
+            let images: usize = counts.iter().sum();
+            let share = images as f64 / counts.len().max(1) as f64;
+            Some(
+                counts
+                    .iter()
+                    .map(|&n| (share / n.max(1) as f64) as f32)
+                    .collect(),
+            )
+        }
+        Some(ClassWeights::Each(given)) => {
+            if let Some(unknown) = given.keys().find(|name| !classes.contains(name)) {
+                bail!("loss.class_weights: expected names of classes, got {unknown}");
+            }
+            let weight = |class: &String| given.get(class).map_or(1.0, |&weight| weight as f32);
+            Some(classes.iter().map(weight).collect())
+        }
+    })
 }
 
 /// Labels `[N]` as rows of zeros with a one, `[N, classes]` f32.
@@ -82,10 +125,45 @@ mod tests {
         Tensor::from_slice(&[2.0_f32, 0.5, -1.0, 0.0, 1.0, 3.0]).view([2, 3])
     }
 
-    fn value(settings: &Loss, targets: &Targets) -> f64 {
-        loss(&logits(), targets, settings)
+    fn value(settings: &LossConfig, targets: &Targets) -> f64 {
+        loss(&logits(), targets, settings, None)
             .unwrap()
             .double_value(&[])
+    }
+
+    #[test]
+    fn balanced_weights_are_scikit_learns() {
+        let classes: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
+        let settings = |class_weights| LossConfig {
+            class_weights: Some(class_weights),
+            ..LossConfig::default()
+        };
+        let balanced = settings(ClassWeights::Rule(WeightRule::Balanced));
+        let weights = class_weights(&balanced, &classes, Some(&[10, 20, 30]))
+            .unwrap()
+            .unwrap();
+        assert_eq!(weights, [2.0, 1.0, 2.0 / 3.0]);
+        let each = |name: &str| settings(ClassWeights::Each([(name.to_owned(), 4.0)].into()));
+        let weights = class_weights(&each("b"), &classes, None).unwrap().unwrap();
+        assert_eq!(weights, [1.0, 4.0, 1.0]);
+        let error = class_weights(&each("d"), &classes, None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "loss.class_weights: expected names of classes, got d"
+        );
+    }
+
+    /// `F.cross_entropy(x, y, weight=torch.tensor([1., 3., 2.]))`: the mean over weights, (1 a + 3 b) / 4.
+    #[test]
+    fn weighted_classes_count_as_pytorch_counts_them() {
+        let weights = Tensor::from_slice(&[1.0_f32, 3.0, 2.0]);
+        let classes = Targets::Classes(Tensor::from_slice(&[0_i64, 1]));
+        let got = loss(&logits(), &classes, &LossConfig::default(), Some(&weights)).unwrap();
+        let each = |row: [f64; 3], class: usize| {
+            row.iter().map(|x| x.exp()).sum::<f64>().ln() - row[class]
+        };
+        let expected = (each([2.0, 0.5, -1.0], 0) + 3.0 * each([0.0, 1.0, 3.0], 1)) / 4.0;
+        assert!((got.double_value(&[]) - expected).abs() < 1e-6);
     }
 
     const GOLDEN: [f64; 5] = [1.20557868, 1.26391196, 1.01641202, 0.93098831, 0.91154391];
@@ -100,11 +178,11 @@ mod tests {
         let classes = || Targets::Classes(Tensor::from_slice(&[0_i64, 1]));
         let mixed =
             Targets::Mixed(Tensor::from_slice(&[0.7_f32, 0.3, 0.0, 0.0, 0.5, 0.5]).view([2, 3]));
-        let softmax = |label_smoothing| Loss {
+        let softmax = |label_smoothing| LossConfig {
             label_smoothing,
-            ..Loss::default()
+            ..LossConfig::default()
         };
-        let binary = |target_threshold| Loss {
+        let binary = |target_threshold| LossConfig {
             kind: LossKind::BinaryCrossEntropy,
             label_smoothing: 0.1,
             target_threshold,

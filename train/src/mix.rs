@@ -1,13 +1,13 @@
 //! Mixup and cutmix: a batch blended with itself, rolled by one, as torchvision's `v2.MixUp` and `v2.CutMix`.
 
 use anyhow::Result;
+use image_data::augment::AugmentConfig;
 use image_data::augment::mix::{cutmix_area, mixup_lambda};
 use image_data::random::{self, Purpose, Random};
 use tch::Tensor;
 
 use crate::ema::copy_of;
 use crate::loss::{Targets, one_hot};
-use crate::recipe::Augment;
 
 /// What the random numbers of a batch depend on.
 #[derive(Clone, Copy, Debug)]
@@ -16,15 +16,18 @@ pub struct Key {
     pub seed: u64,
     /// From 0.
     pub epoch: u32,
-    /// Optimizer steps attempted in the run.
+    /// Optimizer steps of the epoch before this one.
     pub step: u64,
+    /// Which of the step's micro-batches, from 0.
+    pub micro: usize,
     /// The process.
     pub rank: usize,
 }
 
 impl Key {
     fn stream(self) -> Random {
-        let index = (self.step << 16) | self.rank as u64;
+        // 56 bits: 32 of the step, 12 of the micro-batch, 12 of the process.
+        let index = (self.step << 24) | ((self.micro as u64 & 0xFFF) << 12) | self.rank as u64;
         random::Key::new(self.seed, self.epoch, index, Purpose::Mix).stream()
     }
 }
@@ -33,23 +36,27 @@ impl Key {
 ///
 /// Mixup: `lambda ~ Beta(a, a)`, `lambda * x + (1 - lambda) * roll(x, 1)`. Cutmix: a box of area `1 - lambda` around a
 /// uniform center, clipped at the border, comes from `roll(x, 1)`; lambda is then the share that stayed. With both on,
-/// each batch takes one of them, evenly.
+/// each batch takes one of them. Whether a batch is mixed at all follows `mix_probability` and `mix_off_epoch`.
 pub fn mix(
-    augment: &Augment,
+    augment: &AugmentConfig,
     key: Key,
     images: &Tensor,
     labels: &Tensor,
     classes: i64,
 ) -> Result<(Tensor, Targets)> {
     let (mixup, cutmix) = (augment.mixup_alpha, augment.cutmix_alpha);
-    if mixup == 0.0 && cutmix == 0.0 {
-        return Ok((
-            images.shallow_clone(),
-            Targets::Classes(labels.shallow_clone()),
-        ));
+    let as_they_are = || {
+        let targets = Targets::Classes(labels.shallow_clone());
+        (images.shallow_clone(), targets)
+    };
+    if !augment.is_mixing_at(key.epoch) {
+        return Ok(as_they_are());
     }
     let mut random = key.stream();
-    let takes_mixup = cutmix == 0.0 || (mixup > 0.0 && random.chance(0.5));
+    let takes_mixup = cutmix == 0.0 || (mixup > 0.0 && random.chance(1.0 - augment.cutmix_share));
+    if augment.mix_probability < 1.0 && !random.chance(augment.mix_probability) {
+        return Ok(as_they_are());
+    }
     let rolled = images.f_roll([1], [0])?;
     let (mixed, lambda) = if takes_mixup {
         let lambda = mixup_lambda(mixup, &mut random);
@@ -80,6 +87,7 @@ mod tests {
             seed: 1,
             epoch: 0,
             step,
+            micro: 0,
             rank: 0,
         }
     }
@@ -94,10 +102,10 @@ mod tests {
     fn labels_are_mixed_in_the_proportion_of_the_pixels() {
         let (images, labels) = batch();
         for (mixup_alpha, cutmix_alpha) in [(0.8, 0.0), (0.0, 1.0)] {
-            let augment = Augment {
+            let augment = AugmentConfig {
                 mixup_alpha,
                 cutmix_alpha,
-                ..Augment::default()
+                ..AugmentConfig::default()
             };
             for step in 0..20 {
                 let (mixed, targets) = mix(&augment, key(step), &images, &labels, 3).unwrap();
@@ -114,15 +122,44 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_the_batches_is_mixed_until_it_is_switched_off() {
+        let (images, labels) = batch();
+        let augment = AugmentConfig {
+            mixup_alpha: 0.8,
+            cutmix_alpha: 1.0,
+            mix_probability: 0.3,
+            mix_off_epoch: Some(1),
+            ..AugmentConfig::default()
+        };
+        let mixed_in = |epoch| {
+            (0..400)
+                .filter(|&step| {
+                    let key = Key { epoch, ..key(step) };
+                    let (_, targets) = mix(&augment, key, &images, &labels, 3).unwrap();
+                    matches!(targets, Targets::Mixed(_))
+                })
+                .count()
+        };
+        // 120 expected, 9 the standard deviation.
+        assert!((75..165).contains(&mixed_in(0)), "{}", mixed_in(0));
+        assert_eq!(mixed_in(1), 0);
+    }
+
+    #[test]
     fn a_step_mixes_the_same_way_every_time() {
         let (images, labels) = batch();
-        let augment = Augment {
+        let augment = AugmentConfig {
             mixup_alpha: 0.2,
             cutmix_alpha: 1.0,
-            ..Augment::default()
+            ..AugmentConfig::default()
         };
         let once = |step| mix(&augment, key(step), &images, &labels, 3).unwrap().0;
         assert_eq!(once(3), once(3));
         assert_ne!(once(3), once(4));
+        let second = Key { micro: 1, ..key(3) };
+        assert_ne!(
+            once(3),
+            mix(&augment, second, &images, &labels, 3).unwrap().0
+        );
     }
 }

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
-use model_core::arch::{Architecture, Graph, Op, Padding, TensorKind};
+use model_core::arch::{Architecture, BLUR, Graph, Node, Op, Padding, TensorKind};
 use tch::{Device, Kind, Tensor};
 use torch_ext::c10d::ProcessGroup;
 
@@ -33,9 +33,23 @@ pub struct Network {
     tensors: Vec<Named>,
     batches_tracked: i64,
     device: Device,
+    kind: Kind,
     channels_last: bool,
+    /// The filter of every [`Op::Blur`], `[1, 1, 3, 3]`, on the device.
+    blur: Tensor,
+    dropout: Dropout,
     /// The processes over whose batches BatchNorm takes its statistics; none: this one's batch.
     norm_group: Option<Rc<ProcessGroup>>,
+}
+
+/// What is left out at random while training; nothing by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Dropout {
+    /// Probability that the classifier's input loses a feature; none: the architecture's own.
+    pub features: Option<f64>,
+    /// Probability that the last residual branch is left out for an image; it grows linearly from 0 at the first
+    /// (stochastic depth, Huang et al. 2016, as torchvision's mode `row`).
+    pub residual: f64,
 }
 
 /// Where a node's tensors are, as indices into `tensors`.
@@ -91,7 +105,10 @@ impl Network {
             tensors,
             batches_tracked: 0,
             device: Device::Cpu,
+            kind: Kind::Float,
             channels_last: false,
+            blur: Tensor::f_from_slice(&BLUR)?.f_view([1, 1, 3, 3])?,
+            dropout: Dropout::default(),
             norm_group: None,
         })
     }
@@ -101,9 +118,44 @@ impl Network {
         self.norm_group = group;
     }
 
+    /// What is left out at random in training from now on.
+    pub fn set_dropout(&mut self, dropout: Dropout) {
+        self.dropout = dropout;
+    }
+
+    /// Whether training draws random numbers.
+    pub fn is_random(&self) -> bool {
+        let has_layer = |node: &Node| matches!(node.op, Op::Dropout { p } if p > 0.0);
+        self.dropout.residual > 0.0
+            || self
+                .dropout
+                .features
+                .map_or_else(|| self.graph.nodes.iter().any(has_layer), |p| p > 0.0)
+    }
+
     /// The description it was built from.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
+    }
+
+    /// Dtype of its tensors and of its input: f32, as it is made, unless [`Network::set_kind`] chose another.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Makes every tensor one of `kind`. In f64 all libtorch's kernels agree to the last digits, so that the arithmetic of
+    /// a training step can be told from its rounding. Before an optimizer takes handles of the parameters.
+    ///
+    /// # Errors
+    /// Only what libtorch itself reports.
+    pub fn set_kind(&mut self, kind: Kind) -> Result<()> {
+        for named in &mut self.tensors {
+            let learns = named.tensor.requires_grad();
+            let converted = tch::no_grad(|| named.tensor.f_to_kind(kind))?;
+            named.tensor = converted.f_detach()?.f_set_requires_grad(learns)?;
+        }
+        self.kind = kind;
+        Ok(())
     }
 
     /// Its nodes.
@@ -153,6 +205,7 @@ impl Network {
             }
             named.tensor = moved;
         }
+        self.blur = self.blur.f_to_device(device)?;
         self.device = device;
         self.channels_last = channels_last;
         Ok(())
@@ -208,6 +261,9 @@ impl Network {
 
     fn forward(&self, images: &Tensor, train: bool) -> Result<Tensor> {
         let mut values: Vec<Option<Tensor>> = (0..self.graph.nodes.len()).map(|_| None).collect();
+        let residuals = self.graph.nodes.iter().filter(|node| node.op == Op::Add);
+        let last_residual = residuals.count().saturating_sub(1).max(1);
+        let mut residual = 0;
         for (index, (node, layer)) in self.graph.nodes.iter().zip(&self.layers).enumerate() {
             let value = if index == 0 {
                 if self.channels_last {
@@ -216,7 +272,12 @@ impl Network {
                     images.shallow_clone()
                 }
             } else {
-                self.apply(&node.op, layer, &node.inputs, &values, train)
+                let mut keep = 1.0;
+                if train && node.op == Op::Add {
+                    keep = 1.0 - self.dropout.residual * residual as f64 / last_residual as f64;
+                    residual += 1;
+                }
+                self.apply(&node.op, layer, &node.inputs, &values, train, keep)
                     .with_context(|| format!("node {index} ({})", describe(&node.op)))?
             };
             values[index] = Some(value);
@@ -239,6 +300,7 @@ impl Network {
         inputs: &[usize],
         values: &[Option<Tensor>],
         train: bool,
+        keep: f64,
     ) -> Result<Tensor> {
         let input = |i: usize| {
             inputs
@@ -303,6 +365,13 @@ impl Network {
                 true,
             )?,
             (Op::Linear(_), Layer::Linear { weight, bias }) => {
+                let has_layer = |node: &Node| matches!(node.op, Op::Dropout { .. });
+                let x = match self.dropout.features {
+                    Some(p) if train && !self.graph.nodes.iter().any(has_layer) => {
+                        x.f_dropout(p, train)?
+                    }
+                    _ => x.shallow_clone(),
+                };
                 x.f_linear(tensor(*weight), Some(tensor(*bias)))?
             }
             (Op::Relu, Layer::InPlace) => x.shallow_clone().f_relu_()?,
@@ -328,13 +397,31 @@ impl Network {
             }
             (Op::GlobalAvgPool, _) => x.f_adaptive_avg_pool2d([1, 1])?,
             (Op::Flatten, _) => x.f_flatten(1, -1)?,
-            (Op::Dropout { p }, _) => x.f_dropout(*p, train)?,
+            (Op::Dropout { p }, _) => x.f_dropout(self.dropout.features.unwrap_or(*p), train)?,
+            (Op::Blur { channels }, _) => {
+                let channels = *channels as i64;
+                let filter = self.blur.f_expand([channels, 1, 3, 3], false)?;
+                let none = None::<&Tensor>;
+                x.f_conv2d(&filter, none, [1, 1], [1, 1], [1, 1], channels)?
+            }
+            (Op::Add, _) if keep < 1.0 => leave_out(x, keep)?.f_add_(input(1)?)?,
             (Op::Add, Layer::InPlace) => x.shallow_clone().f_add_(input(1)?)?,
             (Op::Add, _) => x.f_add(input(1)?)?,
-            (op, _) => bail!("no interpretation of {}", describe(op)),
+            (Op::Input { .. } | Op::Conv(_) | Op::BatchNorm(_) | Op::Linear(_), _) => {
+                bail!("no interpretation of {}", describe(op))
+            }
         };
         Ok(value)
     }
+}
+
+/// A residual branch `[N, C, H, W]`, all of it for the share `keep` of the images, scaled so that its mean stays.
+fn leave_out(branch: &Tensor, keep: f64) -> Result<Tensor> {
+    let images = branch.size4()?.0;
+    let kept = Tensor::f_empty([images, 1, 1, 1], (branch.kind(), branch.device()))?
+        .f_bernoulli_float_(keep)?
+        .f_div_scalar_(keep)?;
+    Ok(branch.f_mul(&kept)?)
 }
 
 /// TensorFlow's SAME border may be uneven; then zeros are added first, and the convolution pads nothing.
@@ -380,7 +467,15 @@ fn layers(graph: &Graph) -> Vec<Layer> {
                 bias: take(),
             },
             Op::Relu | Op::Relu6 | Op::Add if overwrites => Layer::InPlace,
-            _ => Layer::None,
+            Op::Input { .. }
+            | Op::Relu
+            | Op::Relu6
+            | Op::Blur { .. }
+            | Op::MaxPool { .. }
+            | Op::GlobalAvgPool
+            | Op::Flatten
+            | Op::Dropout { .. }
+            | Op::Add => Layer::None,
         });
     }
     layers
@@ -394,6 +489,7 @@ pub fn describe(op: &Op) -> String {
         Op::BatchNorm(norm) => format!("batch norm {}", norm.name),
         Op::Relu => "relu".into(),
         Op::Relu6 => "relu6".into(),
+        Op::Blur { .. } => "blur".into(),
         Op::MaxPool { .. } => "max pool".into(),
         Op::GlobalAvgPool => "average pool".into(),
         Op::Flatten => "flatten".into(),

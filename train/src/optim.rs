@@ -1,21 +1,21 @@
 //! SGD, AdamW and LAMB over fused kernels, with state that is ours to save: named tensors and a step count.
+//!
+//! What an optimizer keeps, does and says are the three matches on [`OptimizerKind`] below; none has a wildcard.
 
 use anyhow::{Context, Result, bail};
 use model_core::arch::TensorKind;
 use tch::{Tensor, no_grad};
-use torch_ext::optim::{Adam, Sgd, fused_adamw, fused_sgd, lamb};
+use torch_ext::optim::{Adam, Scaled, Sgd, fused_adamw, fused_sgd, lamb};
 
 use crate::model::Network;
-use crate::recipe::{Optimizer as Settings, OptimizerKind};
+use crate::recipe::{OptimizerConfig, OptimizerKind};
 
 /// Parameters that share their constants.
 struct Group {
     parameters: Vec<Tensor>,
-    /// SGD's momentum, or Adam's first moment.
-    first: Vec<Tensor>,
-    /// Adam's second moment; empty for SGD.
-    second: Vec<Tensor>,
-    /// AdamW's step counters on the device, one a parameter.
+    /// A list for each of the kind's slots, one tensor a parameter.
+    slots: Vec<Vec<Tensor>>,
+    /// The fused AdamW's step counters on the device, one a parameter.
     counters: Vec<Tensor>,
     names: Vec<String>,
     lr_factor: f64,
@@ -24,29 +24,42 @@ struct Group {
     trust_ratio: bool,
 }
 
+impl OptimizerKind {
+    /// Names of the buffers that it keeps for each parameter, as they are saved.
+    fn slots(self) -> &'static [&'static str] {
+        match self {
+            Self::Sgd => &["momentum"],
+            Self::Adamw | Self::Lamb => &["exp_avg", "exp_avg_sq"],
+        }
+    }
+}
+
 /// An optimizer over a network's trainable parameters.
 pub struct Optimizer {
-    settings: Settings,
+    settings: OptimizerConfig,
     groups: Vec<Group>,
     steps: i64,
 }
 
 impl Optimizer {
     /// State of zeros for every trainable parameter. After the network was placed and frozen.
-    pub fn new(settings: &Settings, network: &Network) -> Result<Self> {
+    pub fn new(settings: &OptimizerConfig, network: &Network) -> Result<Self> {
         let mut groups: Vec<Group> = Vec::new();
+        let slots = settings.kind.slots();
         let head = format!("{}.", network.classifier());
-        for named in network.tensors() {
+        let places = block_places(network);
+        let last = places.last().copied().unwrap_or_default();
+        for (named, place) in network.tensors().iter().zip(places) {
             if !named.kind.is_parameter() || named.frozen {
                 continue;
             }
             let decays = settings.decay_norm_and_bias || named.kind == TensorKind::Weight;
             let weight_decay = if decays { settings.weight_decay } else { 0.0 };
-            let lr_factor = if named.name.starts_with(&head) {
-                1.0
-            } else {
-                settings.body_lr_factor
-            };
+            let depth = (last - place) as i32;
+            let mut lr_factor = settings.layer_decay.powi(depth);
+            if !named.name.starts_with(&head) {
+                lr_factor *= settings.body_lr_factor;
+            }
             let trust_ratio = weight_decay != 0.0;
             let same = |g: &&mut Group| {
                 g.lr_factor == lr_factor
@@ -56,8 +69,7 @@ impl Optimizer {
             if groups.iter_mut().find(same).is_none() {
                 groups.push(Group {
                     parameters: Vec::new(),
-                    first: Vec::new(),
-                    second: Vec::new(),
+                    slots: slots.iter().map(|_| Vec::new()).collect(),
                     counters: Vec::new(),
                     names: Vec::new(),
                     lr_factor,
@@ -70,12 +82,11 @@ impl Optimizer {
                 .find(same)
                 .context("the group made above")?;
             let tensor = &named.tensor;
-            group.first.push(no_grad(|| tensor.f_zeros_like())?);
-            if settings.kind != OptimizerKind::Sgd {
-                group.second.push(no_grad(|| tensor.f_zeros_like())?);
-                let counter = Tensor::f_zeros([1], (tch::Kind::Float, tensor.device()))?;
-                group.counters.push(counter);
+            for slot in &mut group.slots {
+                slot.push(no_grad(|| tensor.f_zeros_like())?);
             }
+            let counter = Tensor::f_zeros([1], (tch::Kind::Float, tensor.device()))?;
+            group.counters.push(counter);
             group.names.push(named.name.clone());
             group.parameters.push(tensor.shallow_clone());
         }
@@ -108,9 +119,28 @@ impl Optimizer {
         Ok(())
     }
 
-    /// One step from the gradients, at `learning_rate` times each group's factor.
-    pub fn step(&mut self, learning_rate: f64) -> Result<()> {
+    /// Whether [`Optimizer::step`] can leave a step out by itself: LAMB's correction for young averages counts the steps on
+    /// the host.
+    pub fn can_skip(&self) -> bool {
+        self.settings.kind != OptimizerKind::Lamb
+    }
+
+    /// So many of the steps counted were left out by the device.
+    pub fn uncount(&mut self, skipped: i64) {
+        self.steps -= skipped;
+    }
+
+    /// One step from the gradients, at `learning_rate` times each group's factor. Nothing moves where `found_inf` (f32
+    /// `[1]` on the device) is 1, if it is given.
+    ///
+    /// # Errors
+    /// A parameter without a gradient.
+    pub fn step(&mut self, learning_rate: f64, found_inf: Option<&Tensor>) -> Result<()> {
         self.steps += 1;
+        let skip = found_inf.map(|found_inf| Scaled {
+            grad_scale: None,
+            found_inf,
+        });
         let s = &self.settings;
         for group in &self.groups {
             let grads = torch_ext::grad::grads(&group.parameters)?;
@@ -124,11 +154,11 @@ impl Optimizer {
             };
             let Group {
                 parameters,
-                first,
-                second,
+                slots,
                 counters,
                 ..
             } = group;
+            // As many lists as `OptimizerKind::slots` names.
             match s.kind {
                 OptimizerKind::Sgd => {
                     let sgd = Sgd {
@@ -138,19 +168,20 @@ impl Optimizer {
                         weight_decay: group.weight_decay,
                         nesterov: s.nesterov,
                     };
-                    let buffers: &[Tensor] = if s.momentum == 0.0 { &[] } else { first };
+                    let buffers: &[Tensor] = if s.momentum == 0.0 { &[] } else { &slots[0] };
                     // Zero buffers make the first step like any other.
-                    fused_sgd(parameters, &grads, buffers, &sgd, false, None)?;
+                    fused_sgd(parameters, &grads, buffers, &sgd, false, skip)?;
                 }
                 OptimizerKind::Adamw => {
-                    fused_adamw(parameters, &grads, first, second, counters, &adam, None)?;
+                    let (first, second) = (&slots[0], &slots[1]);
+                    fused_adamw(parameters, &grads, first, second, counters, &adam, skip)?;
                 }
                 OptimizerKind::Lamb => {
                     lamb(
                         parameters,
                         &grads,
-                        first,
-                        second,
+                        &slots[0],
+                        &slots[1],
                         self.steps,
                         &adam,
                         group.trust_ratio,
@@ -163,14 +194,11 @@ impl Optimizer {
 
     /// The state as named tensors, for a checkpoint: `momentum.NAME`, or `exp_avg.NAME` and `exp_avg_sq.NAME`.
     pub fn state(&self) -> Vec<(String, Tensor)> {
-        let sgd = self.settings.kind == OptimizerKind::Sgd;
         let mut state = Vec::new();
         for group in &self.groups {
             for (i, name) in group.names.iter().enumerate() {
-                let key = if sgd { "momentum" } else { "exp_avg" };
-                state.push((format!("{key}.{name}"), group.first[i].shallow_clone()));
-                if let Some(second) = group.second.get(i) {
-                    state.push((format!("exp_avg_sq.{name}"), second.shallow_clone()));
+                for (slot, tensors) in self.settings.kind.slots().iter().zip(&group.slots) {
+                    state.push((format!("{slot}.{name}"), tensors[i].shallow_clone()));
                 }
             }
         }
@@ -208,5 +236,86 @@ impl Optimizer {
             })
             .collect();
         format!("{name}; {}", groups.join("; "))
+    }
+}
+
+/// For every tensor of the network, the place of its block: the stem is 0, then each residual block (`layer1.0`,
+/// `blocks.2.1`), the classifier last. A norm on its own belongs to the convolution before it.
+fn block_places(network: &Network) -> Vec<usize> {
+    let mut places = Vec::with_capacity(network.tensors().len());
+    let mut present: Option<String> = None;
+    let mut place = 0;
+    for named in network.tensors() {
+        let block = block_name(&named.name);
+        let is_norm = !matches!(named.kind, TensorKind::Weight | TensorKind::Bias);
+        let stands_alone = is_norm && !block.contains('.');
+        if present.as_ref() != Some(&block) && !stands_alone {
+            place += usize::from(present.is_some());
+            present = Some(block);
+        }
+        places.push(place);
+    }
+    places
+}
+
+/// The part of a tensor's name that names its block.
+fn block_name(name: &str) -> String {
+    let parts: Vec<&str> = name.split('.').collect();
+    let numbers = parts[1..]
+        .iter()
+        .take_while(|part| part.parse::<u32>().is_ok());
+    parts[..1 + numbers.count()].join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_the_stem_the_residual_blocks_and_the_classifier() {
+        let places = |name| -> Vec<(String, usize)> {
+            let architecture = model_core::arch::by_name(name, 10).unwrap();
+            let network = Network::new(architecture).unwrap();
+            let names = network.tensors().iter().map(|named| named.name.clone());
+            names.zip(block_places(&network)).collect()
+        };
+        let of = |places: &[(String, usize)], name: &str| {
+            places.iter().find(|(known, _)| known == name).unwrap().1
+        };
+        let resnet = places("resnet18");
+        assert_eq!(of(&resnet, "bn1.weight"), 0);
+        assert_eq!(of(&resnet, "layer1.0.conv1.weight"), 1);
+        assert_eq!(of(&resnet, "layer2.0.downsample.1.bias"), 3);
+        assert_eq!(of(&resnet, "layer4.1.bn2.bias"), 8);
+        assert_eq!(of(&resnet, "fc.bias"), 9);
+        let lite = places("efficientnet_lite0");
+        assert_eq!(of(&lite, "bn1.weight"), 0);
+        assert_eq!(
+            of(&lite, "conv_head.weight") + 1,
+            of(&lite, "classifier.weight")
+        );
+        assert_eq!(of(&lite, "bn2.weight"), of(&lite, "conv_head.weight"));
+    }
+
+    #[test]
+    fn the_rate_falls_from_the_classifier_to_the_stem() {
+        let architecture = model_core::arch::by_name("resnet18", 10).unwrap();
+        let network = Network::new(architecture).unwrap();
+        let config = OptimizerConfig {
+            layer_decay: 0.5,
+            ..OptimizerConfig::default()
+        };
+        let optimizer = Optimizer::new(&config, &network).unwrap();
+        let factor = |name: &str| {
+            let group = optimizer
+                .groups
+                .iter()
+                .find(|g| g.names.iter().any(|n| n == name));
+            group.unwrap().lr_factor
+        };
+        assert_eq!(factor("fc.weight"), 1.0);
+        assert_eq!(factor("layer4.1.conv1.weight"), 0.5);
+        assert_eq!(factor("conv1.weight"), 0.5_f64.powi(9));
+        assert_eq!(factor("bn1.bias"), 0.5_f64.powi(9));
     }
 }

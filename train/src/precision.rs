@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 use torch_ext::amp::{ScaleUpdate, unscale, update_scale};
+use torch_ext::backend::Float32Precision;
 
 use crate::recipe::{Precision, Recipe};
 
@@ -11,6 +12,8 @@ use crate::recipe::{Precision, Recipe};
 pub struct Arithmetic {
     /// Autocast to this dtype; none is plain fp32.
     pub autocast: Option<Kind>,
+    /// In training CUDA's convolutions and matrix products round their factors to TF32; validation and stored logits never do.
+    pub tf32: bool,
     /// `[N, H, W, C]` in memory.
     pub channels_last: bool,
 }
@@ -22,7 +25,7 @@ impl Arithmetic {
     /// A low precision asked for on a device that has no autocast.
     pub fn choose(recipe: &Recipe, device: Device) -> Result<Self> {
         let autocast = match recipe.precision {
-            Precision::Fp32 => None,
+            Precision::Fp32 | Precision::Tf32 => None,
             Precision::Bf16 => Some(Kind::BFloat16),
             Precision::Fp16 => Some(Kind::Half),
             Precision::Auto => match device {
@@ -37,15 +40,31 @@ impl Arithmetic {
                 "precision: autocast is for cpu and cuda, {device:?} computes in fp32 (--precision fp32)"
             );
         }
+        let tf32 = recipe.precision == Precision::Tf32;
+        if tf32 && !matches!(device, Device::Cuda(_)) {
+            bail!("precision: tf32 is for cuda, {device:?} computes in fp32 (--precision fp32)");
+        }
         Ok(Self {
             autocast,
+            tf32,
             channels_last: recipe.channels_last.unwrap_or(fast),
         })
+    }
+
+    /// Sets what libtorch's fp32 kernels may do inside from here on: TF32 only in training, and only by choice.
+    pub fn set_kernels(self, is_training: bool) -> Result<()> {
+        let precision = if self.tf32 && is_training {
+            Float32Precision::Tf32
+        } else {
+            Float32Precision::Ieee
+        };
+        Ok(torch_ext::backend::set_float32_precision(precision)?)
     }
 
     /// In words.
     pub fn describe(self) -> String {
         let kind = match self.autocast {
+            None if self.tf32 => "fp32 weights, TF32 products in training",
             None => "fp32",
             Some(Kind::BFloat16) => "bf16 autocast",
             Some(_) => "fp16 autocast with loss scaling",
@@ -105,14 +124,22 @@ impl Scaler {
         }
     }
 
-    /// Divides the gradients by the scale; true when all of them are finite.
-    pub fn unscale(&mut self, gradients: &[Tensor]) -> Result<bool> {
+    /// Divides the gradients by the scale, and notes on the device whether one of them is not finite.
+    pub fn unscale(&mut self, gradients: &[Tensor]) -> Result<()> {
         tch::no_grad(|| {
             let _ = self.found_inf.f_zero_()?;
             let inverse = self.scale.f_reciprocal()?;
-            unscale(gradients, &self.found_inf, &inverse)?;
-            anyhow::Ok(())
-        })?;
+            Ok(unscale(gradients, &self.found_inf, &inverse)?)
+        })
+    }
+
+    /// 1 where a gradient of the last [`Scaler::unscale`] was not finite, else 0: f32 `[1]` on the device.
+    pub fn found_inf(&self) -> &Tensor {
+        &self.found_inf
+    }
+
+    /// Whether all gradients of the last [`Scaler::unscale`] were finite; waits for the device.
+    pub fn is_finite(&self) -> Result<bool> {
         Ok(self.found_inf.f_double_value(&[0])? == 0.0)
     }
 
@@ -158,23 +185,28 @@ impl Scaler {
 mod tests {
     use super::*;
 
+    fn unscale(scaler: &mut Scaler, gradient: &Tensor) -> bool {
+        scaler.unscale(std::slice::from_ref(gradient)).unwrap();
+        scaler.is_finite().unwrap()
+    }
+
     /// `torch.amp.GradScaler`, documented behavior: unscale divides, an overflow halves, 2000 finite steps double.
     #[test]
     fn moves_as_pytorchs_grad_scaler() {
         let mut scaler = Scaler::new(true, 128.0, Device::Cpu).unwrap();
         let gradient = Tensor::from_slice(&[65_536.0_f32, -131_072.0]);
-        assert!(scaler.unscale(std::slice::from_ref(&gradient)).unwrap());
+        assert!(unscale(&mut scaler, &gradient));
         assert_eq!(Vec::<f32>::try_from(&gradient).unwrap(), [1.0, -2.0]);
         scaler.update().unwrap();
         assert_eq!(scaler.state().unwrap(), (65_536.0, 1));
 
         let overflow = Tensor::from_slice(&[f32::INFINITY]);
-        assert!(!scaler.unscale(&[overflow]).unwrap());
+        assert!(!unscale(&mut scaler, &overflow));
         scaler.update().unwrap();
         assert_eq!(scaler.state().unwrap(), (32_768.0, 0));
 
         for _ in 0..2000 {
-            assert!(scaler.unscale(&[Tensor::from_slice(&[1.0_f32])]).unwrap());
+            assert!(unscale(&mut scaler, &Tensor::from_slice(&[1.0_f32])));
             scaler.update().unwrap();
         }
         assert_eq!(scaler.state().unwrap(), (65_536.0, 0));
@@ -184,7 +216,7 @@ mod tests {
     fn the_scale_has_a_floor_and_survives_saving() {
         let mut scaler = Scaler::new(true, 128.0, Device::Cpu).unwrap();
         for _ in 0..20 {
-            assert!(!scaler.unscale(&[Tensor::from_slice(&[f32::NAN])]).unwrap());
+            assert!(!unscale(&mut scaler, &Tensor::from_slice(&[f32::NAN])));
             scaler.update().unwrap();
         }
         assert_eq!(scaler.state().unwrap(), (128.0, 0));
@@ -204,9 +236,9 @@ mod tests {
     fn switched_off_it_only_looks() {
         let mut scaler = Scaler::new(false, 128.0, Device::Cpu).unwrap();
         let gradient = Tensor::from_slice(&[3.0_f32]);
-        assert!(scaler.unscale(std::slice::from_ref(&gradient)).unwrap());
+        assert!(unscale(&mut scaler, &gradient));
         assert_eq!(gradient.double_value(&[0]), 3.0);
-        assert!(!scaler.unscale(&[Tensor::from_slice(&[f32::NAN])]).unwrap());
+        assert!(!unscale(&mut scaler, &Tensor::from_slice(&[f32::NAN])));
         scaler.update().unwrap();
         assert_eq!(scaler.state().unwrap(), (1.0, 0));
     }

@@ -10,6 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::device::Memory;
 use crate::metrics::EpochRecord;
+use crate::metrics::table::METRICS;
+use crate::say;
 
 /// In a pipe, the state of an epoch is said this often.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(30);
@@ -18,12 +20,21 @@ const BAR_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Speaks for one process; silent on all but the first.
 pub struct Reporter {
-    log: Option<File>,
+    log: Log,
     bar: Option<ProgressBar>,
     terminal: bool,
     silent: bool,
     label: String,
     last: Instant,
+}
+
+/// The file beside the terminal.
+enum Log {
+    /// Not opened yet: what was said so far.
+    Waiting(Vec<String>),
+    Open(File),
+    /// It could not be written any more, or this process has none.
+    None,
 }
 
 /// A moment within an epoch.
@@ -45,31 +56,48 @@ pub struct Moment {
 }
 
 impl Reporter {
-    /// Appends to `log` where given.
-    pub fn new(log: Option<&Path>, silent: bool) -> Result<Self> {
-        let open = |path: &Path| {
-            let file = OpenOptions::new().create(true).append(true).open(path);
-            file.with_context(|| format!("cannot write {}", path.display()))
-        };
-        Ok(Self {
-            log: log.map(open).transpose()?,
+    /// Speaks to the terminal, unless `silent`; what it says is kept for a log that may be opened later.
+    pub fn new(silent: bool) -> Self {
+        Self {
+            log: if silent {
+                Log::None
+            } else {
+                Log::Waiting(Vec::new())
+            },
             bar: None,
             terminal: std::io::stderr().is_terminal(),
             silent,
             label: String::new(),
             last: Instant::now(),
-        })
+        }
     }
 
-    /// Says one line.
+    /// From now on, and with all that was said before, everything also goes to the end of the file `path`.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn open_log(&mut self, path: &Path) -> Result<()> {
+        let cannot = || format!("cannot write {}", path.display());
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        let mut file = file.with_context(cannot)?;
+        if let Log::Waiting(lines) = &self.log {
+            for line in lines {
+                writeln!(file, "{line}").with_context(cannot)?;
+            }
+        }
+        self.log = Log::Open(file);
+        Ok(())
+    }
+
+    /// Says one line. A terminal that is gone does not matter: the log has it.
     pub fn line(&mut self, text: impl AsRef<str>) {
         let text = text.as_ref();
         if self.silent {
             return;
         }
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say!("{text}")),
+            None => say!("{text}"),
         }
         self.note(text);
     }
@@ -77,11 +105,16 @@ impl Reporter {
     /// Writes one line to the log only.
     pub fn note(&mut self, text: &str) {
         let now = humantime::format_rfc3339_seconds(SystemTime::now());
-        if let Some(file) = &mut self.log
-            && let Err(error) = writeln!(file, "{now} {text}")
-        {
-            eprintln!("train.log: {error}; going on without it");
-            self.log = None;
+        let line = format!("{now} {text}");
+        match &mut self.log {
+            Log::None => {}
+            Log::Waiting(lines) => lines.push(line),
+            Log::Open(file) => {
+                if let Err(error) = writeln!(file, "{line}") {
+                    say!("train.log: {error}; going on without it");
+                    self.log = Log::None;
+                }
+            }
         }
     }
 
@@ -157,31 +190,26 @@ impl Reporter {
 
     /// The head of the table of epochs.
     pub fn table_head(&mut self) {
-        self.line("   epoch       lr  train loss  top-1 %  val loss  top-1 %  top-5 %    img/s  wait %    secs  peak MiB");
+        let columns = METRICS
+            .iter()
+            .filter_map(|m| Some((m.title, m.column?.width)));
+        let columns: Vec<String> = columns
+            .map(|(title, width)| format!("{title:>width$}"))
+            .collect();
+        self.line(format!("{:>9} {}", "epoch", columns.join(" ")));
     }
 
     /// A row of the table of epochs.
     pub fn table_row(&mut self, record: &EpochRecord, epochs: u32, is_best: bool) {
-        let number = |value: Option<f64>, width: usize, digits: usize| match value {
-            Some(value) => format!("{value:width$.digits$}"),
-            None => format!("{:>width$}", "-"),
-        };
-        let row = format!(
-            "{:>4}/{:<4} {:8.2e} {:10.4} {:8.2} {} {} {} {:8.1} {:7.1} {:7.1} {}{}",
+        let columns = METRICS
+            .iter()
+            .filter_map(|m| Some(m.column?.show((m.value)(record))));
+        let columns: Vec<String> = columns.collect();
+        let best = if is_best { "  best" } else { "" };
+        self.line(format!(
+            "{:>4}/{epochs:<4} {}{best}",
             record.epoch,
-            epochs,
-            record.learning_rate,
-            record.train_loss,
-            record.train_top1_percent,
-            number(record.val_loss, 9, 4),
-            number(record.val_top1_percent, 8, 2),
-            number(record.val_top5_percent, 8, 2),
-            record.images_per_sec,
-            record.data_wait_percent,
-            record.train_secs + record.val_secs,
-            number(record.peak_memory_bytes.map(|b| (b >> 20) as f64), 9, 0),
-            if is_best { "  best" } else { "" }
-        );
-        self.line(row);
+            columns.join(" ")
+        ));
     }
 }

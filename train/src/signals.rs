@@ -1,10 +1,10 @@
-//! SIGINT and SIGTERM: the first asks for a save and a clean end, a second one ends at once.
+//! SIGINT, SIGTERM and SIGHUP (a closed terminal): the first asks for a save and a clean end, a second one ends at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Result;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// Whether somebody asked the run to end.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ impl StopRequest {
     pub fn listen() -> Result<Self> {
         let request = Self::default();
         let again = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in to_listen_to() {
             // Registered first, so it sees the flag of an earlier signal only.
             let status = 128 + signal;
             signal_hook::flag::register_conditional_shutdown(signal, status, Arc::clone(&again))?;
@@ -40,11 +40,37 @@ impl StopRequest {
     }
 }
 
+/// The signals that ask for an end. Not SIGHUP where it was ignored when the process started: then somebody (`nohup`) wants
+/// the run to outlive its terminal.
+pub fn to_listen_to() -> Vec<i32> {
+    let mut signals = vec![SIGINT, SIGTERM];
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if !is_ignored(&status, SIGHUP) {
+        signals.push(SIGHUP);
+    }
+    signals
+}
+
+/// Whether a process ignores a signal, from its `/proc/PID/status`; where there is no such file it is taken not to.
+fn is_ignored(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 /// A signal's name.
 pub fn name(signal: i32) -> &'static str {
-    match signal {
-        SIGINT => "SIGINT",
-        SIGTERM => "SIGTERM",
-        _ => "signal",
+    signal_hook::low_level::signal_name(signal).unwrap_or("a signal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_hangup_stays_ignored() {
+        let status = "Name:\ttrain\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
+        assert!(is_ignored(status, SIGHUP));
+        assert!(!is_ignored(status, SIGTERM) && !is_ignored("", SIGHUP));
     }
 }

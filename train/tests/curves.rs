@@ -1,5 +1,8 @@
-//! Fifty steps of the trainer's engine against torchvision's networks and torch.optim: the same weights, the same
+//! Training steps of the trainer's engine against torchvision's networks and torch.optim: the same weights, the same
 //! batches, the same loss curve, a `GradScaler`'s skipped steps included. `golden/make_curves.py` made the numbers.
+//!
+//! The arithmetic is proven in float64, where libtorch's kernels agree on every CPU to the last digits. Float32 is held to
+//! the same curve by a bound that the generator derives from float32's rounding, not by what one CPU's kernels gave.
 
 #![allow(clippy::unwrap_used)] // helpers of a test may fail it
 
@@ -9,13 +12,13 @@ use std::path::Path;
 
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
+use train::collective::SingleProcess;
 use train::data::Batch;
-use train::engine::Engine;
+use train::engine::{Engine, Skips};
 use train::mix::Key;
 use train::model::Network;
 use train::precision::Scaler;
 use train::recipe::{Override, Precision, Recipe, load};
-use train::world::Alone;
 
 const CLASSES: usize = 10;
 const BATCH: i64 = 8;
@@ -34,9 +37,10 @@ struct Golden {
 
 #[derive(Deserialize)]
 struct Curve {
+    /// In float64.
     losses: Vec<f64>,
-    /// How far PyTorch parts from itself, step by step.
-    spread: Vec<f64>,
+    /// Root mean square of the relative distance that float32's rounding makes, step by step.
+    rounding: Vec<f64>,
     /// What is put into a gradient after which step's backward.
     #[serde(default)]
     steps: BTreeMap<usize, String>,
@@ -69,8 +73,8 @@ fn uniform(name: &str, count: usize, bound: f64) -> Vec<f32> {
     values.map(|bits| unit(bits) * bound as f32).collect()
 }
 
-fn network(arch: &str) -> Network {
-    let network = Network::new(model_core::arch::by_name(arch, CLASSES).unwrap()).unwrap();
+fn network(arch: &str, kind: Kind) -> Network {
+    let mut network = Network::new(model_core::arch::by_name(arch, CLASSES).unwrap()).unwrap();
     for named in network.tensors() {
         let shape = named.tensor.size();
         // torchvision's zero_init_residual: the last BatchNorm of each block starts at 0.
@@ -95,6 +99,7 @@ fn network(arch: &str) -> Network {
         let values = Tensor::from_slice(&values).view(shape.as_slice());
         tch::no_grad(|| named.tensor.shallow_clone().copy_(&values));
     }
+    network.set_kind(kind).unwrap();
     network
 }
 
@@ -119,12 +124,12 @@ fn batch(step: usize) -> Batch {
     Batch::from_interleaved(&pixels, SIDE as u32, SIDE as u32, &labels).unwrap()
 }
 
-fn recipe(golden: &Golden, arch: &str, channels_last: bool) -> Recipe {
+fn recipe(golden: &Golden, arch: &str, way: Way) -> Recipe {
     let overrides = [
         Override::new("arch", arch),
         Override::new("batch_size", BATCH),
-        Override::new("precision", Precision::Fp32),
-        Override::new("channels_last", channels_last),
+        Override::new("precision", way.precision),
+        Override::new("channels_last", way.channels_last),
         Override::new("optimizer.learning_rate", golden.rate),
         Override::new("optimizer.momentum", golden.momentum),
         Override::new("optimizer.weight_decay", golden.weight_decay),
@@ -138,24 +143,53 @@ fn recipe(golden: &Golden, arch: &str, channels_last: bool) -> Recipe {
     recipe
 }
 
-/// Our losses and loss scales, step by step.
-fn curve(golden: &Golden, arch: &str, channels_last: bool, expected: &Curve) -> [Vec<f64>; 2] {
+/// How the engine computes.
+#[derive(Clone, Copy)]
+struct Way {
+    kind: Kind,
+    channels_last: bool,
+    precision: Precision,
+}
+
+const DOUBLE: Way = Way {
+    kind: Kind::Double,
+    channels_last: false,
+    precision: Precision::Fp32,
+};
+const FLOAT: Way = Way {
+    kind: Kind::Float,
+    ..DOUBLE
+};
+
+impl Way {
+    fn channels_last(self) -> Self {
+        Way {
+            channels_last: true,
+            ..self
+        }
+    }
+}
+
+/// Our losses and loss scales over the first `steps` steps.
+fn curve(golden: &Golden, arch: &str, way: Way, expected: &Curve, steps: usize) -> [Vec<f64>; 2] {
     torch_ext::backend::set_num_threads(1).unwrap();
-    let recipe = recipe(golden, arch, channels_last);
-    let mut engine = Engine::new(&recipe, network(arch), Device::Cpu, &mut Alone).unwrap();
+    let recipe = recipe(golden, arch, way);
+    let network = network(arch, way.kind);
+    let mut engine = Engine::new(&recipe, network, Device::Cpu, &mut SingleProcess).unwrap();
     if !expected.scales.is_empty() {
         engine.scaler = Scaler::new(true, 128.0, Device::Cpu).unwrap();
     }
     let (mut losses, mut scales) = (Vec::new(), Vec::new());
-    for step in 0..expected.losses.len() {
+    for step in 0..steps {
         let key = Key {
             seed: 0,
             epoch: 0,
             step: step as u64,
+            micro: 0,
             rank: 0,
         };
         engine.begin(key).unwrap();
-        let sums = engine.accumulate(&mut Alone, &batch(step), key, true);
+        let sums = engine.accumulate(&mut SingleProcess, &batch(step), key, true);
         losses.push(sums.unwrap().double_value(&[0]) / BATCH as f64);
         if let Some(value) = expected.steps.get(&step) {
             let conv1 = &engine.network.tensors()[0];
@@ -164,60 +198,187 @@ fn curve(golden: &Golden, arch: &str, channels_last: bool, expected: &Curve) -> 
             let _ = gradient.fill_(value.parse::<f64>().unwrap());
         }
         let update = engine.update(golden.rate).unwrap();
-        assert_eq!(update.finite, !expected.steps.contains_key(&step));
+        assert_eq!(update.finite, Some(!expected.steps.contains_key(&step)));
         scales.push(engine.scaler.state().unwrap().0);
     }
     [losses, scales]
 }
 
-/// Within 1e-4 where nothing has grown yet, and ever after within what PyTorch does to itself.
-fn assert_follows(name: &str, losses: &[f64], expected: &Curve) {
-    for (step, (got, want)) in losses.iter().zip(&expected.losses).enumerate() {
-        let distance = (got - want).abs() / want.abs();
-        let allowed = (2.0 * expected.spread[step]).max(1e-5);
+fn distances(losses: &[f64], expected: &Curve) -> Vec<f64> {
+    let pairs = losses.iter().zip(&expected.losses);
+    pairs
+        .map(|(got, want)| (got - want).abs() / want.abs())
+        .collect()
+}
+
+/// The same arithmetic: what is left is float64's rounding, 1e-16 and its growth over the steps.
+fn assert_equal(name: &str, losses: &[f64], expected: &Curve) {
+    for (step, distance) in distances(losses, expected).into_iter().enumerate() {
+        assert!(
+            distance <= 1e-9,
+            "{name} step {step}: {distance:e} apart in float64"
+        );
+    }
+}
+
+/// What float32's rounding may make of a loss at `step`, relative: thirty times the root mean square that the generator found
+/// (by Chebyshev's inequality more is rarer than one in 900, whatever the distribution), and the rounding of the loss
+/// itself, a mean of eight positive numbers: nine roundings of at most 2^-24.
+fn allowed(expected: &Curve, step: usize) -> f64 {
+    30.0 * expected.rounding[step] + 9.0 * 2_f64.powi(-24)
+}
+
+fn assert_within_rounding(name: &str, losses: &[f64], expected: &Curve) {
+    let distances = distances(losses, expected);
+    let most = distances.iter().zip(&expected.rounding).map(|(d, r)| d / r);
+    eprintln!(
+        "{name}: at most {:.2} times the expected rounding, {:.1e} at the last step",
+        most.fold(0.0, f64::max),
+        distances[distances.len() - 1]
+    );
+    for (step, distance) in distances.into_iter().enumerate() {
+        let allowed = allowed(expected, step);
         assert!(
             distance <= allowed,
-            "{name} step {step}: loss {got}, PyTorch {want}: {distance:e} apart, allowed {allowed:e}"
-        );
-        assert!(
-            step >= 10 || distance <= 1e-4,
-            "{name} step {step}: {distance:e}"
+            "{name} step {step}: {distance:e} from float64's loss, allowed {allowed:e}"
         );
     }
-    let (first, last) = (
-        expected.losses[0],
-        expected.losses[expected.losses.len() - 1],
-    );
+}
+
+#[test]
+fn the_arithmetic_is_torchvisions_and_torch_optims() {
+    let golden = golden();
+    for (arch, expected, way, steps) in [
+        ("resnet18", &golden.resnet18, DOUBLE, 12),
+        ("resnet18", &golden.resnet18, DOUBLE.channels_last(), 3),
+        ("resnet50", &golden.resnet50, DOUBLE, 6),
+        ("resnet18", &golden.overflow, DOUBLE, 10),
+    ] {
+        let [losses, scales] = curve(&golden, arch, way, expected, steps);
+        assert_equal(arch, &losses, expected);
+        if !expected.scales.is_empty() {
+            assert_eq!(scales, expected.scales[..steps]);
+        }
+    }
+}
+
+#[test]
+fn resnet18_in_float32_stays_within_rounding() {
+    let golden = golden();
+    let expected = &golden.resnet18;
+    for way in [FLOAT, FLOAT.channels_last()] {
+        let [losses, _] = curve(&golden, "resnet18", way, expected, expected.losses.len());
+        assert_within_rounding("resnet18", &losses, expected);
+    }
+    let last = expected.losses[expected.losses.len() - 1];
     assert!(
-        last < 0.7 * first,
-        "the curve must go somewhere: {first} {last}"
+        (last / expected.losses[0] - 1.0).abs() > 0.05,
+        "the curve must go somewhere: {last}"
     );
 }
 
 #[test]
-fn resnet18_follows_torchvision() {
+fn resnet50_in_float32_stays_within_rounding() {
     let golden = golden();
-    for channels_last in [false, true] {
-        let [losses, _] = curve(&golden, "resnet18", channels_last, &golden.resnet18);
-        assert_follows("resnet18", &losses, &golden.resnet18);
-    }
-}
-
-#[test]
-fn resnet50_follows_torchvision() {
-    let golden = golden();
-    let [losses, _] = curve(&golden, "resnet50", false, &golden.resnet50);
-    assert_follows("resnet50", &losses, &golden.resnet50);
+    let expected = &golden.resnet50;
+    let [losses, _] = curve(&golden, "resnet50", FLOAT, expected, expected.losses.len());
+    assert_within_rounding("resnet50", &losses, expected);
 }
 
 #[test]
 fn overflows_skip_the_steps_and_halve_the_scale_as_grad_scaler_does() {
     let golden = golden();
-    let [losses, scales] = curve(&golden, "resnet18", false, &golden.overflow);
-    assert_eq!(scales, golden.overflow.scales);
-    assert_follows("resnet18 with overflows", &losses, &golden.overflow);
+    let expected = &golden.overflow;
+    let [losses, scales] = curve(&golden, "resnet18", FLOAT, expected, expected.losses.len());
+    assert_eq!(scales, expected.scales);
+    assert_within_rounding("resnet18 with overflows", &losses, expected);
     // The skipped steps show: without them the curve is another one.
-    assert_ne!(golden.overflow.losses, golden.resnet18.losses);
+    assert_ne!(expected.losses, golden.resnet18.losses);
+}
+
+/// Where the host looks late, as on a GPU, the device leaves bad steps out by itself: the same weights to the last bit, the
+/// same scales, and the sums and counts of the steps that were taken.
+#[test]
+fn looking_late_changes_nothing() {
+    torch_ext::backend::set_num_threads(1).unwrap();
+    let golden = golden();
+    let steps = 9;
+    let run = |late: bool| {
+        let recipe = recipe(&golden, "resnet18", FLOAT);
+        let network = network("resnet18", Kind::Float);
+        let mut engine = Engine::new(&recipe, network, Device::Cpu, &mut SingleProcess).unwrap();
+        engine.scaler = Scaler::new(true, 128.0, Device::Cpu).unwrap();
+        if late {
+            engine.look_late().unwrap();
+        }
+        let mut total = Tensor::zeros([4], (Kind::Double, Device::Cpu));
+        for step in 0..steps {
+            let key = Key {
+                seed: 0,
+                epoch: 0,
+                step: step as u64,
+                micro: 0,
+                rank: 0,
+            };
+            engine.begin(key).unwrap();
+            let sums = engine
+                .accumulate(&mut SingleProcess, &batch(step), key, true)
+                .unwrap();
+            // Inside a run of two, and the last: both counts show.
+            if [3, 4, 8].contains(&step) {
+                let mut gradient = engine.network.tensors()[0].tensor.grad().view([-1]).get(0);
+                let _ = gradient.fill_(f64::INFINITY);
+            }
+            engine.update(golden.rate).unwrap();
+            total += engine.where_finite(&sums).unwrap();
+        }
+        let skips = engine.take_skips().unwrap();
+        let weights: Vec<Tensor> = engine
+            .network
+            .tensors()
+            .iter()
+            .map(|t| t.tensor.copy())
+            .collect();
+        (
+            weights,
+            total,
+            engine.scaler.state().unwrap(),
+            engine.optimizer.steps(),
+            skips,
+        )
+    };
+    let (at_once, late) = (run(false), run(true));
+    for (a, b) in at_once.0.iter().zip(&late.0) {
+        assert_eq!(a, b);
+    }
+    assert_eq!(
+        (&at_once.1, at_once.2, at_once.3),
+        (&late.1, late.2, late.3)
+    );
+    assert_eq!(at_once.1.double_value(&[3]), 6.0 * BATCH as f64);
+    assert_eq!(at_once.4, None);
+    let expected = Skips {
+        in_all: 3,
+        in_row: 1,
+    };
+    assert_eq!(late.4, Some(expected));
+}
+
+#[test]
+fn a_less_exact_format_does_not_pass_for_float32() {
+    let golden = golden();
+    let way = Way {
+        precision: Precision::Bf16,
+        ..FLOAT
+    };
+    let expected = &golden.resnet18;
+    let [losses, _] = curve(&golden, "resnet18", way, expected, 5);
+    let distances = distances(&losses, expected);
+    let beyond = |(step, distance): (usize, f64)| distance > 10.0 * allowed(expected, step);
+    assert!(
+        distances.iter().copied().enumerate().all(beyond),
+        "{distances:?}"
+    );
 }
 
 #[test]

@@ -23,6 +23,13 @@ fn train(processes: usize) -> Command {
 }
 
 fn small(processes: usize, arch: &str) -> Command {
+    let mut command = plain(processes, arch);
+    command.args(["--set", "sync_batch_norm=true"]);
+    command
+}
+
+/// BatchNorm within each process, as the recipes come.
+fn plain(processes: usize, arch: &str) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("train"));
     for name in [
         "RANK",
@@ -51,12 +58,7 @@ fn small(processes: usize, arch: &str) -> Command {
         "--lr",
         "0.001",
     ]);
-    command.args([
-        "--set",
-        "optimizer.reference_batch=null",
-        "--set",
-        "sync_batch_norm=true",
-    ]);
+    command.args(["--set", "optimizer.reference_batch=null"]);
     command.args(["--batch-size", &(GLOBAL_BATCH / processes).to_string()]);
     command
 }
@@ -286,6 +288,130 @@ fn two_and_three_processes_train_as_one() {
     }
 }
 
+/// Two processes, BatchNorm within each, see what one sees that accumulates two batches: the same groups of images share
+/// statistics (made-up images are dealt in whole batches), so the losses are the same up to the order of sums.
+#[test]
+fn local_batch_norm_of_two_is_that_of_two_accumulated_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    let short = |mut command: Command, to: &Path| {
+        command
+            .args(["--synthetic", "36", "--epochs", "1", "--output"])
+            .arg(to);
+        command
+    };
+    let mut alone = short(plain(2, "cifar_resnet20"), &one);
+    alone.args(["--accumulate", "2"]);
+    let (status, text) = run(alone);
+    assert!(status.success(), "{text}");
+    let both = short(launched(plain(2, "cifar_resnet20"), 2), &two);
+    let (status, text) = run(both);
+    assert!(status.success(), "{text}");
+    assert!(text.contains("BatchNorm within each"), "{text}");
+    let (one, two) = (&history(&one)[0], &history(&two)[0]);
+    assert_eq!((one.step, one.train_images), (two.step, two.train_images));
+    let difference = relative(one.train_loss, two.train_loss);
+    eprintln!("relative difference of the training loss {difference:.1e}");
+    assert!(difference < 5e-5, "{one:?} {two:?}");
+}
+
+/// Each process keeps its own statistics until the epoch ends; a state holds all of them, so that a run that was stopped
+/// within an epoch ends in the same bytes, and on one process goes on with their mean.
+#[test]
+fn local_statistics_of_all_ranks_are_saved_and_taken_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    let make = |to: &Path| run_of(120, launched(plain(2, "resnet_tiny"), 2), to);
+    let (status, text) = run(make(&whole));
+    assert!(status.success(), "{text}");
+
+    let mut running = Running::start(make(&parts));
+    running.wait_for_steps(&parts, 8);
+    signal(running.child.id() as i32, "-TERM");
+    let (status, text) = running.wait(Duration::from_secs(240));
+    assert_eq!(status.code(), Some(143), "{text}");
+    let state = parts.join("checkpoints/last.state.safetensors");
+    let (progress, file) = read_progress(&state).unwrap();
+    assert_eq!(progress.statistics_of, 2);
+    let of = |key: &str| &file.tensors[key];
+    assert_ne!(
+        of("model.bn1.running_mean"),
+        of("rank1.model.bn1.running_mean")
+    );
+
+    // One process takes the mean: its very next state holds it, moved by the steps since.
+    let kept = dir.path().join("kept");
+    copy_dir(&parts, &kept);
+    let mut resume = Command::new(assert_cmd::cargo::cargo_bin("train"));
+    resume
+        .args(["--resume", "--output"])
+        .arg(&parts)
+        .args(["--num-processes", "2"]);
+    let (status, text) = run(resume);
+    assert!(status.success(), "{text}");
+    let bytes = |run: &Path| std::fs::read(run.join("checkpoints/last.safetensors")).unwrap();
+    assert!(
+        bytes(&whole) == bytes(&parts),
+        "the resumed run ends elsewhere"
+    );
+
+    let mut alone = Command::new(assert_cmd::cargo::cargo_bin("train"));
+    alone.args(["--resume", "--output"]).arg(&kept);
+    let (status, text) = run(alone);
+    assert!(status.success(), "{text}");
+    assert!(history(&kept)[0].val_loss.unwrap().is_finite());
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A disk on which every sync takes longer than a rank may keep the others waiting: rank 0's writing does not count.
+#[test]
+fn writing_may_take_longer_than_an_exchange() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, library) = (dir.path().join("slow.c"), dir.path().join("slow.so"));
+    std::fs::write(
+        &source,
+        "#include <unistd.h>\n#include <sys/syscall.h>\n\
+         int fsync(int file) { sleep(2); return syscall(SYS_fsync, file); }\n",
+    )
+    .unwrap();
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .status()
+        .unwrap();
+    assert!(built.success());
+    let out = dir.path().join("run");
+    let mut command = launched(plain(2, "resnet_tiny"), 2);
+    command
+        .args([
+            "--synthetic",
+            "24",
+            "--epochs",
+            "1",
+            "--rank-timeout-secs",
+            "3",
+            "--output",
+        ])
+        .arg(&out)
+        .env("LD_PRELOAD", &library);
+    // A state, and then weights, logits and the state again: many seconds of syncs, each phase beyond the three allowed.
+    let (status, text) = run(command);
+    assert!(status.success(), "{text}");
+    assert_eq!(history(&out).len(), 1);
+}
+
 #[test]
 fn a_killed_rank_ends_the_others_and_the_run_goes_on_with_another_number_of_processes() {
     let dir = tempfile::tempdir().unwrap();
@@ -397,6 +523,21 @@ fn a_request_to_stop_is_passed_on_and_saved() {
     assert_eq!(status.code(), Some(143), "{text}");
     assert!(
         text.contains("SIGTERM received: saved at epoch 1 step"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_closed_terminal_is_a_hangup_to_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut running = Running::start(long_run(launched(plain(2, "resnet_tiny"), 2), &out));
+    running.wait_for_steps(&out, 4);
+    signal(running.child.id() as i32, "-HUP");
+    let (status, text) = running.wait(Duration::from_secs(240));
+    assert_eq!(status.code(), Some(129), "{text}");
+    assert!(
+        text.contains("SIGHUP received: saved at epoch 1 step"),
         "{text}"
     );
 }

@@ -7,10 +7,12 @@ use std::path::Path;
 
 use tch::{Kind, Tensor};
 use train::checkpoint::file::TensorFile;
+use train::checkpoint::pytorch;
+use train::checkpoint::state::{self, Parts};
 use train::loss::{Targets, loss};
 use train::model::Network;
 use train::optim::Optimizer;
-use train::recipe::{Loss, Optimizer as Settings, OptimizerKind};
+use train::recipe::{LossConfig, OptimizerConfig, OptimizerKind, Recipe};
 
 fn golden() -> TensorFile {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parity.safetensors");
@@ -55,9 +57,9 @@ fn forward_and_gradients_are_torchvisions() {
         let images = &golden.tensors["images.0"];
         let logits = network.forward_train(images).unwrap();
         assert_close("logits", &logits, &golden.tensors["logits"], 2e-5);
-        let settings = Loss {
+        let settings = LossConfig {
             label_smoothing: 0.1,
-            ..Loss::default()
+            ..LossConfig::default()
         };
         let targets = Targets::Classes(golden.tensors["labels.0"].shallow_clone());
         let loss = loss(&logits, &targets, &settings).unwrap();
@@ -83,7 +85,7 @@ fn forward_and_gradients_are_torchvisions() {
     }
 }
 
-fn curve(golden: &TensorFile, settings: &Settings) -> (Tensor, Tensor) {
+fn curve(golden: &TensorFile, settings: &OptimizerConfig) -> (Tensor, Tensor) {
     let mut network = network(golden, false);
     let mut optimizer = Optimizer::new(settings, &network).unwrap();
     let mut losses = Vec::new();
@@ -93,13 +95,13 @@ fn curve(golden: &TensorFile, settings: &Settings) -> (Tensor, Tensor) {
             .forward_train(&golden.tensors[&format!("images.{}", step % 2)])
             .unwrap();
         let labels = golden.tensors[&format!("labels.{}", step % 2)].shallow_clone();
-        let loss = loss(&logits, &Targets::Classes(labels), &Loss::default()).unwrap();
+        let loss = loss(&logits, &Targets::Classes(labels), &LossConfig::default()).unwrap();
         loss.backward();
         if let Some(norm) = settings.clip_norm {
             let gradients = torch_ext::grad::grads(&optimizer.parameters()).unwrap();
             let _ = torch_ext::optim::clip_grad_norm(&gradients, norm).unwrap();
         }
-        optimizer.step(settings.learning_rate).unwrap();
+        optimizer.step(settings.learning_rate, None).unwrap();
         losses.push(loss.detach());
     }
     let fc = named(&network, "fc.weight").detach().to_kind(Kind::Float);
@@ -109,8 +111,8 @@ fn curve(golden: &TensorFile, settings: &Settings) -> (Tensor, Tensor) {
 #[test]
 fn optimizers_follow_pytorchs_loss_curves() {
     let golden = golden();
-    let base = Settings::default();
-    let sgd = Settings {
+    let base = OptimizerConfig::default();
+    let sgd = OptimizerConfig {
         learning_rate: 0.02,
         weight_decay: 0.01,
         ..base.clone()
@@ -119,7 +121,7 @@ fn optimizers_follow_pytorchs_loss_curves() {
         ("sgd", sgd.clone()),
         (
             "nesterov",
-            Settings {
+            OptimizerConfig {
                 nesterov: true,
                 decay_norm_and_bias: false,
                 clip_norm: Some(0.5),
@@ -128,7 +130,7 @@ fn optimizers_follow_pytorchs_loss_curves() {
         ),
         (
             "adamw",
-            Settings {
+            OptimizerConfig {
                 kind: OptimizerKind::Adamw,
                 learning_rate: 0.001,
                 weight_decay: 0.1,
@@ -138,7 +140,7 @@ fn optimizers_follow_pytorchs_loss_curves() {
         ),
         (
             "lamb",
-            Settings {
+            OptimizerConfig {
                 kind: OptimizerKind::Lamb,
                 learning_rate: 0.002,
                 weight_decay: 0.02,
@@ -154,4 +156,63 @@ fn optimizers_follow_pytorchs_loss_curves() {
         assert_close(&format!("{name} losses"), &losses, expected("losses"), 1e-4);
         assert_close(&format!("{name} fc"), &fc, expected("fc"), 1e-3);
     }
+}
+
+/// A PyTorch script's checkpoint, saved after three of six steps: its epoch and best accuracy are taken up, and the other
+/// three steps follow PyTorch's curve, which they would not without its momentum.
+#[test]
+fn a_pytorch_scripts_checkpoint_is_gone_on_from() {
+    let golden = golden();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/checkpoint.pth");
+    let recipe = Recipe {
+        arch: "resnet_tiny".into(),
+        ..Recipe::default()
+    };
+    let (progress, file) = pytorch::read(&path, &recipe).unwrap();
+    assert_eq!((progress.epoch, progress.batches_tracked), (3, 3));
+    assert_eq!(progress.best, Some((71.25, 3)));
+    let settings = OptimizerConfig {
+        learning_rate: 0.02,
+        weight_decay: 0.01,
+        ..OptimizerConfig::default()
+    };
+    let losses = |with_momentum: bool| {
+        let mut network = network(&golden, false);
+        let mut optimizer = Optimizer::new(&settings, &network).unwrap();
+        let mut parts = Parts {
+            network: &mut network,
+            optimizer: &mut optimizer,
+            ema: None,
+        };
+        state::restore(&mut parts, &progress, &file, (0, 1)).unwrap();
+        if !with_momentum {
+            optimizer = Optimizer::new(&settings, &network).unwrap();
+        }
+        let mut losses = Vec::new();
+        for step in 3..6 {
+            optimizer.zero_grad().unwrap();
+            let images = &golden.tensors[&format!("images.{}", step % 2)];
+            let logits = network.forward_train(images).unwrap();
+            let labels = golden.tensors[&format!("labels.{}", step % 2)].shallow_clone();
+            let config = LossConfig::default();
+            let loss = loss(&logits, &Targets::Classes(labels), &config, None).unwrap();
+            loss.backward();
+            optimizer.step(settings.learning_rate, None).unwrap();
+            losses.push(loss.detach());
+        }
+        Tensor::stack(&losses, 0)
+    };
+    let expected = golden.tensors["sgd.losses"].narrow(0, 3, 3);
+    assert_close("losses", &losses(true), &expected, 1e-4);
+    let without = (losses(false) - &expected).abs().max().double_value(&[]);
+    assert!(without > 1e-3, "{without}");
+
+    // Another optimizer cannot take its buffers.
+    let mut other = recipe;
+    other.optimizer.kind = OptimizerKind::Adamw;
+    let error = format!("{:#}", pytorch::read(&path, &other).unwrap_err());
+    assert!(
+        error.contains("expected exp_avg, got momentum_buffer"),
+        "{error}"
+    );
 }

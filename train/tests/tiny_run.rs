@@ -41,19 +41,23 @@ fn trains_learns_and_writes_everything() {
         "plots/metrics.png",
         "plots/learning_rate.svg",
         "plots/learning_rate.png",
-        "tensorboard/events.out.tfevents.0.train",
+        "steps.jsonl",
         "checkpoints/last.safetensors",
         "checkpoints/best.safetensors",
         "checkpoints/best.logits.safetensors",
         "checkpoints/epoch-0003.safetensors",
         "checkpoints/epoch-0006.safetensors",
         "checkpoints/last.state.safetensors",
+        "checkpoints/best.state.safetensors",
+        "checkpoints/epoch-0003.state.safetensors",
     ] {
         let size = fs::metadata(out.join(file))
             .unwrap_or_else(|e| panic!("{file}: {e}"))
             .len();
         assert!(size > 0, "{file}");
     }
+    assert_eq!(fs::read_dir(out.join("tensorboard")).unwrap().count(), 1);
+    assert!(!out.join(".lock").exists(), "the directory is free again");
     let history = metrics::read(&out.join("metrics.jsonl")).unwrap();
     assert_eq!(history.len(), 6);
     assert!(
@@ -77,8 +81,12 @@ fn trains_learns_and_writes_everything() {
         .collect();
     assert_eq!(labels, ["blue", "green", "red"]);
     assert_eq!(manifest.accuracy.as_ref().unwrap().top1_percent, best);
-    // Numbers tracked as PyTorch tracks them: 6 epochs of 4 steps at most
-    assert!(weights.tensors["bn1.num_batches_tracked"].int64_value(&[]) <= 24);
+    // Counted as PyTorch counts them: four batches for each epoch up to the best.
+    let best_epoch = manifest.provenance.as_ref().unwrap().epoch.unwrap();
+    assert_eq!(
+        weights.tensors["bn1.num_batches_tracked"].int64_value(&[]),
+        4 * i64::from(best_epoch)
+    );
 
     // `train eval` agrees with the run's own validation
     let eval = assert_cmd::Command::cargo_bin("train")

@@ -1,4 +1,5 @@
-//! Linux: light or dark, as the desktop portal says (`org.freedesktop.appearance`, `color-scheme`), now and at every change.
+//! Linux: light or dark, as the desktop portal says (`org.freedesktop.appearance`, `color-scheme`), now and at every
+//! change.
 //!
 //! winit does not ask on Linux. Without a portal the answer stays light.
 

@@ -6,15 +6,22 @@
 mod appearance;
 #[cfg(target_os = "linux")]
 mod linux;
+pub mod placement;
+#[cfg(target_os = "linux")]
+mod x11_clipboard;
+#[cfg(target_os = "linux")]
+mod x11_message;
 #[cfg(target_os = "linux")]
 mod xdnd;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
+
+use crate::desktop::{ClipboardContent, FileRequest, ParentWindow};
 
 /// Whether a way in works here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Works {
+pub enum Support {
     /// It does.
     Yes,
     /// It does not.
@@ -25,11 +32,11 @@ pub enum Works {
 
 /// One way of bringing photos in, and what to know of it here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
+pub struct InputMethod {
     /// "Drop files on the window".
     pub name: &'static str,
     /// Whether it works.
-    pub works: Works,
+    pub support: Support,
     /// Why, or what to do.
     pub note: String,
 }
@@ -89,7 +96,8 @@ pub fn apply(system: WindowSystem, options: &mut eframe::NativeOptions) {
     let _ = (system, options);
 }
 
-/// Puts our own drop target on the window, where that is better than the toolkit's. Events come through `send`, and `wake` follows each.
+/// Puts our own drop target on the window, where that is better than the toolkit's. Events come through `send`, and
+/// `wake` follows each.
 ///
 /// # Errors
 /// Why the toolkit's own drops are used instead.
@@ -108,7 +116,8 @@ pub fn attach_drop_target(
     }
 }
 
-/// Tells `changed` whether the system is dark, now and whenever that changes, where the toolkit does not find out itself.
+/// Tells `changed` whether the system is dark, now and whenever that changes, where the toolkit does not find out
+/// itself.
 pub fn watch_appearance(changed: impl Fn(bool) + Send + 'static) {
     #[cfg(target_os = "linux")]
     appearance::watch(changed);
@@ -117,25 +126,25 @@ pub fn watch_appearance(changed: impl Fn(bool) + Send + 'static) {
 }
 
 /// Which ways in work here. `own_target` is what [`attach_drop_target`] said, `None` before it was tried.
-pub fn ways_in(
+pub fn input_methods(
     system: WindowSystem,
     prefer_xwayland: bool,
     own_target: Option<&Result<(), String>>,
-) -> Vec<Way> {
+) -> Vec<InputMethod> {
     let drop = match system {
-        WindowSystem::Wayland if prefer_xwayland => Way {
+        WindowSystem::Wayland if prefer_xwayland => InputMethod {
             name: "Drop files on the window",
-            works: Works::No,
+            support: Support::No,
             note: "On Wayland the toolkit delivers no drops, and XWayland is not there (DISPLAY is not set). Install XWayland, or use Open or paste.".to_owned(),
         },
-        WindowSystem::Wayland => Way {
+        WindowSystem::Wayland => InputMethod {
             name: "Drop files on the window",
-            works: Works::No,
+            support: Support::No,
             note: "On Wayland the toolkit delivers no drops. Turn on \u{201c}Use XWayland\u{201d} in the settings and start again.".to_owned(),
         },
-        _ => Way {
+        _ => InputMethod {
             name: "Drop files on the window",
-            works: Works::Yes,
+            support: Support::Yes,
             note: match own_target {
                 Some(Ok(())) => format!("Through {}. Entries that cannot be used are named, the others kept.", system.words()),
                 Some(Err(reason)) if system != WindowSystem::Native => {
@@ -148,33 +157,114 @@ pub fn ways_in(
     let (dialog, dialog_note) = dialog();
     vec![
         drop,
-        Way {
+        InputMethod {
             name: "Open dialog",
-            works: dialog,
+            support: dialog,
             note: dialog_note,
         },
-        Way {
+        InputMethod {
             name: "Paste",
-            works: Works::Yes,
+            support: Support::Yes,
             note: "A copied picture, copied files, or a path as text.".to_owned(),
         },
-        Way {
+        InputMethod {
             name: "Type a path",
-            works: Works::Yes,
+            support: Support::Yes,
             note: "Always works, also for folders and models.".to_owned(),
         },
-        Way {
+        InputMethod {
             name: "Command line",
-            works: Works::Yes,
+            support: Support::Yes,
             note: "desktop-app photo.jpg folder/ --model model.onnx".to_owned(),
         },
     ]
 }
 
 /// Whether this system has a file dialog, as far as can be seen without opening one, and through what.
-pub fn dialog() -> (Works, String) {
+pub fn dialog() -> (Support, String) {
     #[cfg(target_os = "linux")]
     return linux::dialog();
     #[cfg(not(target_os = "linux"))]
-    (Works::Yes, "The system's own.".to_owned())
+    (Support::Yes, "The system's own.".to_owned())
+}
+
+/// Shows a dialog and blocks until the user has chosen files, or none.
+pub type DialogJob = Box<dyn FnOnce() -> Option<Vec<PathBuf>> + Send>;
+
+/// A file dialog of our own making that belongs to `parent`, where the usual ones do not; it blocks until the user
+/// has chosen.
+pub fn attached_dialog(request: &FileRequest, parent: &dyn ParentWindow) -> Option<DialogJob> {
+    #[cfg(target_os = "linux")]
+    return linux::attached_dialog(request, parent);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (request, parent);
+        None
+    }
+}
+
+/// What was copied, where the platform has a reader of its own.
+pub fn read_clipboard(system: WindowSystem) -> Option<ClipboardContent> {
+    #[cfg(target_os = "linux")]
+    return linux::read_clipboard(system);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = system;
+        None
+    }
+}
+
+/// Shows a file in the file manager. Where there is none, nothing happens.
+pub fn show_in_folder(file: &Path) {
+    #[cfg(target_os = "linux")]
+    linux::show_in_folder(file);
+    #[cfg(target_os = "macos")]
+    drop(
+        std::process::Command::new("open")
+            .arg("-R")
+            .arg(file)
+            .status(),
+    );
+    #[cfg(windows)]
+    drop(
+        std::process::Command::new("explorer")
+            .arg(format!("/select,{}", file.display()))
+            .status(),
+    );
+}
+
+/// Gives memory that was freed back to the system. Where the allocator does so by itself, nothing happens.
+pub fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    linux::give_memory_back();
+}
+
+/// Shows `words` to someone who started the program by an icon and sees no terminal. Returns when they are read.
+pub fn show_message(title: &str, words: &str) {
+    use std::io::IsTerminal as _;
+    if std::io::stderr().is_terminal() {
+        return;
+    }
+    #[cfg(target_os = "linux")]
+    linux::show_message(title, words);
+    #[cfg(not(target_os = "linux"))]
+    {
+        rfd::MessageDialog::new()
+            .set_title(title)
+            .set_description(words)
+            .set_level(rfd::MessageLevel::Error)
+            .show();
+    }
+}
+
+/// The monitors there are, the main one first, in pixels of the screen; empty where that cannot be asked or the
+/// system takes care itself.
+pub fn monitors(system: WindowSystem) -> Vec<egui::Rect> {
+    #[cfg(target_os = "linux")]
+    return linux::monitors(system);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = system;
+        Vec::new()
+    }
 }

@@ -1,9 +1,9 @@
 //! Our own XDND drop target, over a second X connection.
 //!
-//! winit's drops a whole drag when one entry is no local file, and says nothing. The protocol has a door for this: a window may name a proxy
-//! (`XdndProxy`), and sources then talk to the proxy. Ours is an unmapped window of this connection; it takes `text/uri-list` entry by
-//! entry, keeps the files and names the rest. Sources that ignore proxies still reach winit's target.
-//! Protocol: <https://www.freedesktop.org/wiki/Specifications/XDND/>, version 5.
+//! winit's drops a whole drag when one entry is no local file, and says nothing. The protocol has a door for this: a
+//! window may name a proxy (`XdndProxy`), and sources then talk to the proxy. Ours is an unmapped window of this
+//! connection; it takes `text/uri-list` entry by entry, keeps the files and names the rest. Sources that ignore
+//! proxies still reach winit's target. Protocol: <https://www.freedesktop.org/wiki/Specifications/XDND/>, version 5.
 
 use std::sync::mpsc::Sender;
 
@@ -18,7 +18,7 @@ use x11rb::wrapper::ConnectionExt as _;
 use x11rb::{COPY_DEPTH_FROM_PARENT, COPY_FROM_PARENT, CURRENT_TIME};
 
 use super::DropEvent;
-use crate::intake::parse_uri_list;
+use crate::paths::parse_uri_list;
 
 const XDND_VERSION: u32 = 5;
 
@@ -41,18 +41,18 @@ pub(super) fn attach(
     send: Sender<DropEvent>,
     wake: impl Fn() + Send + 'static,
 ) -> Result<(), String> {
-    let said =
+    let failed =
         |error: &dyn std::fmt::Display| format!("the X server refused a drop target ({error})");
-    let (connection, screen) = x11rb::connect(None).map_err(|error| said(&error))?;
-    let mut target = Target::new(connection, screen, window).map_err(|error| said(&error))?;
+    let (connection, screen) = x11rb::connect(None).map_err(|error| failed(&error))?;
+    let mut target = Target::new(connection, screen, window).map_err(|error| failed(&error))?;
     std::thread::Builder::new()
         .name("drops".into())
         .spawn(move || {
             // The connection ends with the X server or with the window; either way there is nothing left to drop on.
             while let Ok(event) = target.connection.wait_for_event() {
                 match target.handle(&event) {
-                    Ok(told) => {
-                        for event in told {
+                    Ok(events) => {
+                        for event in events {
                             if send.send(event).is_err() {
                                 return;
                             }
@@ -61,12 +61,12 @@ pub(super) fn attach(
                     }
                     Err(ReplyError::ConnectionError(_)) => return,
                     // The source went away in the middle; wait for the next one.
-                    Err(ReplyError::X11Error(_)) => target.forget(),
+                    Err(ReplyError::X11Error(_)) => target.reset(),
                 }
             }
         })
         .map(drop)
-        .map_err(|error| said(&error))
+        .map_err(|error| failed(&error))
 }
 
 /// A drag under way.
@@ -74,8 +74,8 @@ pub(super) fn attach(
 struct Drag {
     source: Window,
     has_files: bool,
-    /// Asked for and not yet come.
-    asked: bool,
+    /// The list was asked for.
+    requested: bool,
     /// Bytes of a list that comes in pieces.
     pieces: Option<Vec<u8>>,
     list: Option<Vec<u8>>,
@@ -146,7 +146,7 @@ impl Target {
         })
     }
 
-    fn forget(&mut self) {
+    fn reset(&mut self) {
         self.drag = None;
     }
 
@@ -155,7 +155,7 @@ impl Target {
             Event::ClientMessage(message) => self.message(message),
             Event::SelectionNotify(notify) if notify.selection == self.atoms.XdndSelection => {
                 if notify.property == x11rb::NONE {
-                    self.arrived(Vec::new())
+                    self.take_list(Vec::new())
                 } else {
                     self.fetch()
                 }
@@ -192,13 +192,13 @@ impl Target {
             return Ok(Vec::new());
         }
         if kind == self.atoms.XdndPosition {
-            self.ask(data[3])?;
+            self.request_list(data[3])?;
             self.status()?;
         } else if kind == self.atoms.XdndLeave {
-            self.forget();
+            self.reset();
             return Ok(vec![DropEvent::Leave]);
         } else if kind == self.atoms.XdndDrop {
-            self.ask(data[2])?;
+            self.request_list(data[2])?;
             if let Some(drag) = &mut self.drag {
                 drag.dropped = true;
             }
@@ -227,15 +227,15 @@ impl Target {
     }
 
     /// Asks for the list once; while hovering already, so that the window can say how many files there are.
-    fn ask(&mut self, time: u32) -> Result<(), ReplyError> {
+    fn request_list(&mut self, time: u32) -> Result<(), ReplyError> {
         let Some(drag) = self
             .drag
             .as_mut()
-            .filter(|drag| drag.has_files && !drag.asked)
+            .filter(|drag| drag.has_files && !drag.requested)
         else {
             return Ok(());
         };
-        drag.asked = true;
+        drag.requested = true;
         let time = if time == 0 { CURRENT_TIME } else { time };
         self.connection.convert_selection(
             self.proxy,
@@ -269,11 +269,11 @@ impl Target {
             return Ok(Vec::new());
         }
         match &mut drag.pieces {
-            None => self.arrived(reply.value),
+            None => self.take_list(reply.value),
             Some(pieces) if reply.value.is_empty() || pieces.len() > MAX_LIST_BYTES => {
                 let whole = std::mem::take(pieces);
                 drag.pieces = None;
-                self.arrived(whole)
+                self.take_list(whole)
             }
             Some(pieces) => {
                 pieces.extend_from_slice(&reply.value);
@@ -282,17 +282,17 @@ impl Target {
         }
     }
 
-    fn arrived(&mut self, list: Vec<u8>) -> Result<Vec<DropEvent>, ReplyError> {
+    fn take_list(&mut self, list: Vec<u8>) -> Result<Vec<DropEvent>, ReplyError> {
         let Some(drag) = &mut self.drag else {
             return Ok(Vec::new());
         };
         let files = parse_uri_list(&list).0.len();
         drag.list = Some(list);
-        let mut told = self.finish()?;
-        if told.is_empty() {
-            told.push(DropEvent::Hover(Some(files)));
+        let mut events = self.finish()?;
+        if events.is_empty() {
+            events.push(DropEvent::Hover(Some(files)));
         }
-        Ok(told)
+        Ok(events)
     }
 
     /// Ends the drag when it was dropped and its list is here.
@@ -313,7 +313,7 @@ impl Target {
         } else {
             x11rb::NONE
         };
-        self.say(
+        self.send_message(
             drag.source,
             self.atoms.XdndFinished,
             [self.window, u32::from(taken), action, 0, 0],
@@ -336,14 +336,14 @@ impl Target {
         };
         // 2: go on telling positions, so that a source never thinks we sleep.
         let accept = u32::from(drag.has_files) | 2;
-        self.say(
+        self.send_message(
             drag.source,
             self.atoms.XdndStatus,
             [self.window, accept, 0, 0, action],
         )
     }
 
-    fn say(&self, to: Window, kind: Atom, data: [u32; 5]) -> Result<(), ReplyError> {
+    fn send_message(&self, to: Window, kind: Atom, data: [u32; 5]) -> Result<(), ReplyError> {
         let message = ClientMessageEvent::new(32, to, kind, data);
         self.connection
             .send_event(false, to, EventMask::NO_EVENT, message)?;

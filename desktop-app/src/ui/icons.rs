@@ -27,6 +27,18 @@ pub enum Icon {
     Tick,
     /// An exclamation mark in a triangle.
     Warning,
+    /// An i in a circle.
+    Info,
+    /// A full circle with a tick.
+    Sure,
+    /// A circle, half full.
+    FairlySure,
+    /// A question mark in a circle.
+    NotSure,
+    /// Larger.
+    Plus,
+    /// Smaller.
+    Minus,
 }
 
 /// Paints `icon` into the square around the center of `rect`.
@@ -71,7 +83,7 @@ pub fn paint(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
                 painter.line_segment(ends, Stroke::new(width * 1.5, color));
             }
         }
-        Icon::Help => {
+        Icon::Help | Icon::NotSure => {
             painter.circle_stroke(square.center(), side * 0.42, stroke);
             line(&[
                 (0.38, 0.4),
@@ -99,6 +111,30 @@ pub fn paint(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
             line(&[(0.08, 0.7), (0.5, 0.92), (0.92, 0.7)]);
         }
         Icon::Tick => line(&[(0.18, 0.54), (0.42, 0.76), (0.84, 0.26)]),
+        Icon::Info => {
+            painter.circle_stroke(square.center(), side * 0.42, stroke);
+            line(&[(0.5, 0.46), (0.5, 0.7)]);
+            painter.circle_filled(at(0.5, 0.31), width * 0.75, color);
+        }
+        Icon::Sure => {
+            painter.circle_filled(square.center(), side * 0.48, color);
+        }
+        Icon::FairlySure => {
+            painter.circle_stroke(square.center(), side * 0.42, stroke);
+            let mut half: Vec<Pos2> = (0..=16)
+                .map(|step| {
+                    let angle = std::f32::consts::PI * (0.5 + step as f32 / 16.0);
+                    square.center() + vec2(angle.cos(), angle.sin()) * side * 0.42
+                })
+                .collect();
+            half.dedup();
+            painter.add(Shape::convex_polygon(half, color, Stroke::NONE));
+        }
+        Icon::Plus => {
+            line(&[(0.5, 0.2), (0.5, 0.8)]);
+            line(&[(0.2, 0.5), (0.8, 0.5)]);
+        }
+        Icon::Minus => line(&[(0.2, 0.5), (0.8, 0.5)]),
         Icon::Warning => {
             let corners = vec![at(0.5, 0.14), at(0.93, 0.86), at(0.07, 0.86)];
             painter.add(Shape::closed_line(corners, stroke));

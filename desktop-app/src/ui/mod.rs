@@ -1,200 +1,84 @@
-//! The window: what it holds, what it does with what happens, and which view is drawn.
+//! The window: its state, and the order of a frame: take in what happened, draw the views, do what was clicked.
 //!
-//! Drawing is in the submodules, one per view. Nothing here waits: slow work is in [`crate::worker`] and [`crate::desk`].
+//! Each view is a module that draws what it is given and says what was clicked as [`Action`]s; `perform` and its
+//! neighbors do them. Nothing here waits: slow work is in [`crate::worker`] and [`crate::desktop`].
 
-mod actions;
-mod empty;
+mod action;
+mod arrivals;
+mod dialogs;
+mod drop_target;
+mod empty_view;
+mod events;
 mod grid;
 mod icons;
-mod keyboard;
-mod news;
-mod panels;
-mod single;
-mod tile;
-mod top;
+mod input;
+mod model_slot;
+mod models;
+mod notices;
+mod parts;
+mod perform;
+mod photo_view;
+mod photos;
+mod saved_settings;
+mod state;
+mod text_order;
+mod top_bar;
 mod widgets;
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use egui::{Context, TextureHandle, Ui};
-use model_core::RgbImage;
+use egui::{Context, Ui};
 
-use crate::classify::{Classify, ModelSource, OpenModel, Problem};
-use crate::desk::{Desk, Pasted, Pick, Picked};
-use crate::frames::{self, FrameLog};
-use crate::heat::Heat;
-use crate::photo::PhotoId;
-use crate::pictures::Pictures;
-use crate::platform::{DropEvent, WindowSystem};
-use crate::samples::{self, Sample};
-use crate::session::Session;
-use crate::settings::{Settings, Store};
+use crate::desktop::Desktop;
+use crate::frames::{FrameLog, FrameStatus};
+use crate::photo_list::{PhotoList, RemovedPhotos};
+use crate::platform::{DropEvent, placement};
+use crate::samples;
+use crate::settings::Settings;
 use crate::theme;
-use crate::view::{Filter, Sort};
-use crate::worker::{Detail, Workers};
+use crate::thumbnails::ThumbnailCache;
+use crate::worker::Workers;
+use action::Actions;
+use dialogs::Dialogs;
+use drop_target::DropTarget;
+use grid::GridState;
+use model_slot::{LoadReason, ModelSlot};
+use notices::{Kind, Notices, Topic};
+use photo_view::PhotoViewState;
+use saved_settings::SavedSettings;
+use state::{Arrival, Environment, Message, Progress, View};
+
+pub use parts::AppParts;
 
 /// The name of the program, as the user sees it.
 pub const APP_NAME: &str = "Photo Classifier";
 
-/// Notices shown at once at most.
-const NOTICES: usize = 3;
-
-/// What the window needs from outside.
-pub struct Parts {
-    /// Opens models.
-    pub opener: Arc<dyn OpenModel>,
-    /// Dialogs and clipboard.
-    pub desk: Box<dyn Desk>,
-    /// Where the settings live.
-    pub store: Store,
-    /// Photos and folders from the command line.
-    pub paths: Vec<PathBuf>,
-    /// A model from the command line; wins over the remembered one.
-    pub model: Option<ModelSource>,
-    /// The model where none was ever chosen.
-    pub default_model: ModelSource,
-    /// The windowing system in use.
-    pub window_system: WindowSystem,
-    /// The renderer in use, in words.
-    pub renderer: String,
-    /// Threads for photos.
-    pub threads: usize,
-    /// Where to write the times of the frames.
-    pub frame_log: Option<FrameLog>,
-}
-
-/// What comes back from the desktop.
-enum Mail {
-    Picked(Pick, Picked),
-    Pasted(Pasted),
-    Exported(PathBuf, Result<usize, String>),
-    SettingsNotSaved(String),
-    SystemDark(bool),
-    Sample(&'static Sample, RgbImage),
-}
-
-/// What fills the window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum View {
-    /// The grid, or the empty state when there is no photo.
-    List,
-    /// One photo.
-    Photo(PhotoId),
-}
-
-/// A dialog over the window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Panel {
-    Models,
-    Settings,
-    Shortcuts,
-    WaysIn,
-    /// Type a path: for what, and why if no dialog came.
-    TypePath(Pick, Option<String>),
-}
-
-/// A message that stays until it is dismissed.
-#[derive(Clone, Debug, PartialEq)]
-struct Notice {
-    kind: NoticeKind,
-    what: String,
-    remedy: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NoticeKind {
-    Note,
-    Error,
-}
-
-/// The model in use, or on its way.
-enum ModelState {
-    Loading,
-    Ready(Arc<dyn Classify>),
-    Missing(Problem),
-}
-
-/// What to show when the next files arrive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum After {
-    /// What is shown now.
-    #[default]
-    Stay,
-    /// The first of them.
-    Open,
-    /// The grid.
-    List,
-}
-
-/// Which picture the single view shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Look {
-    #[default]
-    Photo,
-    Crop,
-    Why,
-}
-
-/// The photo in the single view.
-struct Shown {
-    id: PhotoId,
-    detail: Option<Result<Detail, Problem>>,
-    photo: Option<TextureHandle>,
-    crop: Option<TextureHandle>,
-    heat: HeatState,
-    heat_texture: Option<TextureHandle>,
-}
-
-enum HeatState {
-    NotAsked,
-    Working,
-    Ready(Heat),
-    Failed(String),
-}
+/// A window manager has placed the window by then.
+const SETTLING: Duration = Duration::from_secs(3);
 
 /// The window.
 pub struct App {
     context: Context,
-    session: Session,
-    settings: Settings,
-    saved: Settings,
-    settings_changed: Option<Instant>,
-    store: Store,
+    photos: PhotoList,
+    removed: Vec<RemovedPhotos>,
+    thumbnails: ThumbnailCache,
     workers: Workers,
-    desk: Box<dyn Desk>,
-    mail: Receiver<Mail>,
-    post: Sender<Mail>,
-    drops: Receiver<DropEvent>,
-    drop_post: Sender<DropEvent>,
-    own_target: Option<Result<(), String>>,
-    hovering: Option<Option<usize>>,
-    toolkit_hovered: bool,
-    pictures: Pictures,
-    model: ModelState,
-    loading: Option<ModelSource>,
-    default_model: ModelSource,
+    model: ModelSlot,
+    settings: SavedSettings,
     view: View,
-    panel: Option<Panel>,
-    notices: Vec<Notice>,
-    filter: Filter,
-    sort: Sort,
-    look: Look,
-    shown: Option<Shown>,
-    typed: String,
-    cursor: Option<PhotoId>,
-    focus_tile: Option<PhotoId>,
-    focus_filter: bool,
-    gathering: usize,
-    after: After,
-    queued: usize,
+    grid: GridState,
+    photo_view: PhotoViewState,
+    dialogs: Dialogs,
+    notices: Notices,
+    drops: DropTarget,
+    progress: Progress,
+    desktop: Box<dyn Desktop>,
+    messages: (Sender<Message>, Receiver<Message>),
+    environment: Environment,
+    /// What a screen reader is to say of the latest answer.
+    spoken: String,
     paste_wanted: bool,
-    copied: Option<Instant>,
-    window_system: WindowSystem,
-    renderer: String,
-    system_theme: Option<egui::Theme>,
     frame_log: Option<FrameLog>,
 }
 
@@ -203,76 +87,60 @@ impl App {
     ///
     /// # Errors
     /// When the system gives no threads.
-    pub fn new(context: &Context, parts: Parts) -> std::io::Result<Self> {
+    pub fn new(context: &Context, parts: AppParts) -> std::io::Result<Self> {
         theme::install(context);
-        let (settings, said) = parts.store.load();
+        let (settings, warning) = SavedSettings::load(parts.store);
         let waker = context.clone();
         let workers = Workers::start(parts.opener, parts.threads, move || waker.request_repaint())?;
-        let (post, mail) = channel();
-        let (drop_post, drops) = channel();
         let mut app = Self {
             context: context.clone(),
-            session: Session::default(),
-            saved: settings.clone(),
-            settings,
-            settings_changed: None,
-            store: parts.store,
+            photos: PhotoList::default(),
+            removed: Vec::new(),
+            thumbnails: ThumbnailCache::default(),
             workers,
-            desk: parts.desk,
-            mail,
-            post,
-            drops,
-            drop_post,
-            own_target: None,
-            hovering: None,
-            toolkit_hovered: false,
-            pictures: Pictures::default(),
-            model: ModelState::Loading,
-            loading: None,
-            default_model: parts.default_model,
-            view: View::List,
-            panel: None,
-            notices: Vec::new(),
-            filter: Filter::default(),
-            sort: Sort::default(),
-            look: Look::default(),
-            shown: None,
-            typed: String::new(),
-            cursor: None,
-            focus_tile: None,
-            focus_filter: false,
-            gathering: 0,
-            after: After::Stay,
-            queued: 0,
+            model: ModelSlot::new(parts.default_model),
+            settings,
+            view: View::Grid,
+            grid: GridState::default(),
+            photo_view: PhotoViewState::default(),
+            dialogs: Dialogs::default(),
+            notices: Notices::default(),
+            drops: DropTarget::default(),
+            progress: Progress::default(),
+            desktop: parts.desktop,
+            messages: channel(),
+            environment: Environment {
+                window_system: parts.window_system,
+                renderer: parts.renderer,
+                own_drop_target: None,
+                system_theme: None,
+                placed: None,
+            },
+            spoken: String::new(),
             paste_wanted: false,
-            copied: None,
-            window_system: parts.window_system,
-            renderer: parts.renderer,
-            system_theme: None,
             frame_log: parts.frame_log,
         };
         app.apply_appearance();
-        if let Some(said) = said {
-            app.notify(NoticeKind::Error, said, "Look through the settings once.");
+        if let Some(warning) = warning {
+            let (what, remedy) = warning.sentences();
+            app.notices.add(Topic::Settings, Kind::Error, what, remedy);
         }
-        let chosen = parts.model.or_else(|| app.settings.model.clone());
-        let model = chosen.unwrap_or_else(|| app.default_model.clone());
-        app.open_model(model);
+        let chosen = parts.model.or_else(|| app.settings.current.model.clone());
+        let model = chosen.unwrap_or_else(|| app.model.default.clone());
+        app.load_model(model, LoadReason::Start);
         app.read_samples()?;
-        if !parts.paths.is_empty() {
-            app.bring(parts.paths);
-        }
+        app.open_paths(parts.paths);
         Ok(app)
     }
 
     /// Reads the sample photos aside, so that the first frame does not wait for them.
     fn read_samples(&self) -> std::io::Result<()> {
-        let (post, waker) = (self.post.clone(), self.context.clone());
+        let (send, waker) = (self.messages.0.clone(), self.context.clone());
         let read = move || {
             for sample in samples::ALL {
                 if let Some(image) = samples::small(sample) {
-                    // The window may be gone; then no one is left to tell.
-                    let _ = post.send(Mail::Sample(sample, image));
+                    // The window may be gone; then nobody waits for it.
+                    let _ = send.send(Message::Sample(sample, image));
                     waker.request_repaint();
                 }
             }
@@ -286,134 +154,151 @@ impl App {
     /// Puts the drop target of the platform on the window.
     pub fn attach_drop_target(&mut self, creation: &eframe::CreationContext<'_>) {
         let waker = self.context.clone();
-        let wake = move || waker.request_repaint();
         let attached = crate::platform::attach_drop_target(
             creation,
-            self.window_system,
-            self.drop_post.clone(),
-            wake,
+            self.environment.window_system,
+            self.drops.sender(),
+            move || waker.request_repaint(),
         );
-        self.own_target = Some(attached);
+        self.environment.own_drop_target = Some(attached);
     }
 
     /// Follows the system's light or dark where the toolkit does not.
     pub fn watch_appearance(&self) {
-        let (post, waker) = (self.post.clone(), self.context.clone());
+        let (send, waker) = (self.messages.0.clone(), self.context.clone());
         crate::platform::watch_appearance(move |dark| {
-            // The window may be gone; then no one is left to tell.
-            let _ = post.send(Mail::SystemDark(dark));
+            // The window may be gone; then nobody waits for it.
+            let _ = send.send(Message::SystemDark(dark));
             waker.request_repaint();
         });
     }
 
     /// The list of photos, for tests.
-    pub fn session(&self) -> &Session {
-        &self.session
+    pub fn photos(&self) -> &PhotoList {
+        &self.photos
     }
 
     /// Bytes of thumbnails and number of textures held, for tests.
-    pub fn pictures_held(&self) -> (usize, usize) {
-        self.pictures.held()
+    pub fn thumbnails_held(&self) -> (usize, usize) {
+        self.thumbnails.held()
+    }
+
+    /// How many photos were decoded so far, for tests.
+    pub fn decodes(&self) -> usize {
+        self.workers.decodes()
     }
 
     /// The settings, for tests.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.settings.current
     }
 
     /// A sender as the platform's drop target has one, for tests.
     pub fn drop_sender(&self) -> Sender<DropEvent> {
-        self.drop_post.clone()
+        self.drops.sender()
+    }
+
+    /// Brings a window that opened on a monitor that is gone back to one that is there. Where the user moves it later
+    /// is the user's wish.
+    fn keep_on_screen(&mut self, context: &Context) {
+        let Some(place) = context.input(|input| input.viewport().outer_rect) else {
+            return;
+        };
+        let since = match self.environment.placed {
+            Some((since, seen)) if seen == place || since.elapsed() > SETTLING => return,
+            Some((since, _)) => since,
+            None => Instant::now(),
+        };
+        self.environment.placed = Some((since, place));
+        let scale = context.pixels_per_point();
+        let monitors = crate::platform::monitors(self.environment.window_system);
+        if let Some(to) = placement::on_screen(place * scale, &monitors) {
+            let to = egui::ViewportCommand::OuterPosition((to.to_vec2() / scale).to_pos2());
+            context.send_viewport_cmd(to);
+        }
     }
 
     fn log_frame(&mut self, frame: &eframe::Frame) {
-        let now = frames::Now {
-            counts: self.session.counts(),
-            hovering: self.hovering.is_some(),
-            model: self.classifier().is_some(),
+        let status = FrameStatus {
+            counts: self.photos.counts(),
+            hovering: self.drops.is_hovered(),
+            model: self.model.classifier().is_some(),
             last_whole: frame.info().cpu_usage,
         };
         // A full disk must not end the window.
         if let Some(log) = &mut self.frame_log
-            && let Err(error) = log.end(&now)
+            && let Err(error) = log.end(&status)
         {
             self.frame_log = None;
-            self.notify(
-                NoticeKind::Error,
-                format!("The frame log could not be written on: {error}."),
+            self.notices.add(
+                Topic::System,
+                Kind::Error,
+                format!(
+                    "The frame log could not be written on: {}.",
+                    crate::problem::reason(&error)
+                ),
                 "Check that the disk is not full.",
             );
         }
     }
 
-    /// The model in use, if one is ready.
-    fn classifier(&self) -> Option<&Arc<dyn Classify>> {
-        match &self.model {
-            ModelState::Ready(model) => Some(model),
-            ModelState::Loading | ModelState::Missing(_) => None,
-        }
-    }
-
-    fn notify(&mut self, kind: NoticeKind, what: impl Into<String>, remedy: impl Into<String>) {
-        let notice = Notice {
-            kind,
-            what: what.into(),
-            remedy: remedy.into(),
-        };
-        self.notices.retain(|known| *known != notice);
-        self.notices.push(notice);
-        if self.notices.len() > NOTICES {
-            self.notices.remove(0);
+    /// Draws the view that fills the window.
+    fn show_view(&mut self, ui: &mut Ui, actions: &mut Actions) {
+        match self.view {
+            View::Photo(id) => {
+                let neighbors = self.neighbors();
+                let shown = photo_view::PhotoViewContent {
+                    photo: self.photos.photo(id),
+                    neighbors,
+                    model: &self.model,
+                    settings: &self.settings.current,
+                    copied: self.copied_lately(),
+                };
+                photo_view::show(
+                    ui,
+                    shown,
+                    &mut self.photo_view,
+                    &mut self.thumbnails,
+                    actions,
+                );
+            }
+            View::Grid if self.photos.photos().is_empty() && self.progress.scans == 0 => {
+                let content = empty_view::EmptyViewContent {
+                    window_system: self.environment.window_system,
+                    model: &self.model,
+                    history: &self.settings.current.history,
+                };
+                empty_view::show(ui, &content, actions);
+            }
+            View::Grid => {
+                let content = grid::GridContent {
+                    scanning: self.progress.scans > 0,
+                    model_ready: self.model.classifier().is_some(),
+                    threshold: self.settings.current.sure_from,
+                    blocked: self.dialogs.is_open(),
+                };
+                let sources = grid::GridSources {
+                    photos: &mut self.photos,
+                    thumbnails: &mut self.thumbnails,
+                    workers: &self.workers,
+                };
+                grid::show(ui, &content, sources, &mut self.grid, actions);
+            }
         }
     }
 }
 
 impl eframe::App for App {
     fn raw_input_hook(&mut self, context: &Context, input: &mut egui::RawInput) {
-        // eframe reads the clipboard on this thread, and only text and pictures: we read it aside, files too.
-        let in_text = context.text_edit_focused();
-        let mut more = Vec::new();
-        input.events.retain(|event| {
-            let egui::Event::Key {
-                key,
-                pressed: true,
-                modifiers,
-                ..
-            } = event
-            else {
-                return true;
-            };
-            match key {
-                egui::Key::V if modifiers.command_only() => {
-                    if in_text {
-                        context.send_viewport_cmd(egui::ViewportCommand::RequestPaste);
-                    } else {
-                        self.paste_wanted = true;
-                    }
-                    false
-                }
-                egui::Key::C if modifiers.command_only() => {
-                    more.push(egui::Event::Copy);
-                    false
-                }
-                egui::Key::X if modifiers.command_only() => {
-                    more.push(egui::Event::Cut);
-                    false
-                }
-                _ => true,
-            }
-        });
-        input.events.append(&mut more);
-        if self.system_theme.is_some() {
-            input.system_theme = self.system_theme;
-        }
+        self.filter_raw_input(context, input);
     }
 
-    fn logic(&mut self, _: &Context, _: &mut eframe::Frame) {
+    fn logic(&mut self, context: &Context, _: &mut eframe::Frame) {
         if let Some(log) = &mut self.frame_log {
             log.begin();
         }
-        self.news();
+        self.keep_on_screen(context);
+        self.take_events();
         self.save_settings_soon();
         if let Some(log) = &mut self.frame_log {
             log.pause();
@@ -424,38 +309,61 @@ impl eframe::App for App {
         if let Some(log) = &mut self.frame_log {
             log.begin();
         }
-        self.pictures.begin_frame();
-        self.take_input(ui);
-        self.top_bar(ui);
-        self.notices_bar(ui);
+        ui.ctx()
+            .accesskit_node_builder(egui::accesskit_root_id(), |node| node.set_label(APP_NAME));
+        self.thumbnails.begin_frame();
+        let mut actions = Actions::new();
+        self.take_input(ui, &mut actions);
+        if self.dialogs.is_open() {
+            // What lies behind a dialog shows no tooltip and takes no key, but looks as before under the veil.
+            ui.visuals_mut().disabled_alpha = 1.0;
+            ui.disable();
+        }
+        top_bar::show(
+            ui,
+            &top_bar::TopBarContent {
+                view: self.view,
+                photos: self.photos.photos().len(),
+                model: &self.model,
+            },
+            &mut actions,
+        );
+        self.show_waiting();
+        self.notices.show(ui, &mut actions);
         let p = theme::palette(ui);
         egui::CentralPanel::default()
             .frame(egui::Frame::new().fill(p.ground))
-            .show(ui, |ui| match self.view {
-                View::Photo(id) => self.single_view(ui, id),
-                View::List if self.session.photos().is_empty() && self.gathering == 0 => {
-                    self.empty_view(ui)
-                }
-                View::List => self.grid_view(ui),
-            });
-        self.panels(ui);
-        self.drop_overlay(ui);
-        // eframe takes a thread's wish for a repaint for an old one, and forgets it, when it came during a frame that egui laid out twice.
-        // So what came during this frame is taken in now, and while more is awaited the window looks up by itself now and then.
-        if self.news() {
+            .show(ui, |ui| self.show_view(ui, &mut actions));
+        widgets::spoken_only(ui, "answer", &self.spoken);
+        let content = dialogs::DialogContent {
+            model: &self.model,
+            environment: &self.environment,
+        };
+        self.dialogs
+            .show(ui, &content, &mut self.settings.current, &mut actions);
+        self.drops.show(ui);
+        for action in actions {
+            self.perform(action, &*frame);
+        }
+        self.apply_appearance();
+        self.explain_if_wanted();
+        // eframe takes a thread's wish for a repaint for an old one, and forgets it, when it came during a frame that
+        // egui laid out twice. So what came during this frame is taken in now, and while more is awaited the window
+        // looks up by itself now and then.
+        if self.take_events() {
             ui.ctx().request_repaint();
-        } else if self.awaits() {
+        } else if self.is_waiting() {
             ui.ctx().request_repaint_after(Duration::from_millis(200));
         }
         self.log_frame(frame);
     }
 
     fn save(&mut self, _: &mut dyn eframe::Storage) {
-        self.save_settings(false);
+        self.settings.save_now();
     }
 
     fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
-        self.save_settings(false);
+        self.settings.save_now();
     }
 
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {

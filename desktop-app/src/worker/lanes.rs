@@ -1,23 +1,21 @@
-//! What each lane of threads does with its jobs: look at a photo, prepare the one that is shown, find out why. It ends when the window closes.
+//! What each lane of threads does with its jobs: classify a photo, prepare the one that is shown, explain its answer.
+//! A lane ends when the window closes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use super::{Detail, DetailJob, Event, PhotoJob, Queue, Shared};
-use crate::classify::{Classify, KEPT_ANSWERS, Problem};
-use crate::photo::{Answer, Source};
+use super::{ClassifyJob, DetailJob, PhotoDetail, Queue, Shared, WorkerEvent};
+use crate::classify::{Classify, KEPT_ANSWERS};
+use crate::content::FileStamp;
+use crate::photo::{PhotoAnswer, PhotoId, PhotoSource};
+use crate::problem::Problem;
 use crate::read;
 
-/// Runs `work`; a panic becomes its message.
-pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_else(|| "unknown reason".to_owned())
-    })
+/// Runs `work`; `None` when it panicked. The panic's message is on standard error, where a report of the fault finds
+/// it.
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 /// Waits until `take` gives a job; `None` when the window closes.
@@ -37,56 +35,60 @@ fn next<T>(shared: &Shared, mut take: impl FnMut(&mut Queue) -> Option<T>) -> Op
     }
 }
 
-pub(super) fn photos_lane(shared: &Shared) {
+pub(super) fn classify_lane(shared: &Shared) {
     let take = |queue: &mut Queue| {
         let model = queue.model.clone()?;
         queue.photos.pop_front().map(|job| (job, model))
     };
     while let Some((job, model)) = next(shared, take) {
-        shared.tell(Event::Started(job.id, job.generation));
-        let outcome = guarded(|| look_at(shared, &job, model.as_ref())).unwrap_or_else(|text| {
-            Err(Some(Problem::new(
-                format!("This file broke the picture reader: {text}"),
-                "It may be damaged: open it in an image editor and save it again.",
-            )))
-        });
-        let told = match outcome {
-            Ok(answer) => shared.tell(Event::Answered(job.id, job.generation, answer)),
-            Err(Some(problem)) => shared.tell(Event::Failed(job.id, job.generation, problem)),
+        shared.send(WorkerEvent::Started(job.id, job.generation));
+        let outcome = guarded(|| classify(shared, &job, model.as_ref()))
+            .unwrap_or_else(|| Err(Some(Problem::broken_reader())));
+        let open = match outcome {
+            Ok(answer) => shared.send(WorkerEvent::Answered(
+                job.id,
+                job.generation,
+                Box::new(answer),
+            )),
+            Err(Some(problem)) => shared.send(WorkerEvent::Failed(job.id, job.generation, problem)),
             Err(None) => true,
         };
-        if !told {
+        if !open {
             return;
         }
     }
 }
 
 /// `Err(None)` when the user stopped meanwhile.
-fn look_at(
+fn classify(
     shared: &Shared,
-    job: &PhotoJob,
+    job: &ClassifyJob,
     model: &dyn Classify,
-) -> Result<Answer, Option<Problem>> {
-    let begun = Instant::now();
-    let image = read::photo(&job.source, &shared.large).map_err(Some)?;
-    if shared.stale(job.generation) {
+) -> Result<PhotoAnswer, Option<Problem>> {
+    let started = Instant::now();
+    let photo = shared.cache.load(job.id, &job.source).map_err(Some)?;
+    if shared.is_stale(job.generation) {
         return Err(None);
     }
-    let decoded = begun.elapsed();
-    shared.tell(Event::Thumbnail(job.id, read::thumbnail(&image)));
-    let asked = Instant::now();
-    let predictions = model.classify(&image, KEPT_ANSWERS).map_err(|text| {
-        Some(Problem::new(
-            format!("The model could not look at this photo: {text}"),
-            "Choose another model, or report this photo.",
-        ))
-    })?;
-    Ok(Answer {
+    shared.send(WorkerEvent::Thumbnail(
+        job.id,
+        photo.content,
+        read::thumbnail(&photo.image),
+    ));
+    let predictions = model
+        .classify(&photo.image, KEPT_ANSWERS)
+        .map_err(|problem| Some(problem.brief("Not answered")))?;
+    let card = model.card();
+    Ok(PhotoAnswer {
         predictions,
-        model: model.card().name.clone(),
-        took: decoded + asked.elapsed(),
-        width: image.width,
-        height: image.height,
+        kind: card.answers,
+        threshold: card.threshold,
+        model: card.name.clone(),
+        took: started.elapsed(),
+        width: photo.image.width,
+        height: photo.image.height,
+        content: photo.content,
+        damage: photo.damage.clone(),
     })
 }
 
@@ -96,31 +98,33 @@ pub(super) fn detail_lane(shared: &Shared) {
         queue.detail.pop_front().map(|job| (job, model))
     };
     while let Some((job, model)) = next(shared, take) {
-        let told = match job {
+        let open = match job {
             DetailJob::Show(id, source) => {
-                match guarded(|| detail(shared, &source, model.as_deref())) {
-                    Ok(Ok(detail)) => shared.tell(Event::Detail(id, Box::new(detail))),
-                    Ok(Err(problem)) => shared.tell(Event::DetailFailed(id, problem)),
-                    Err(text) => shared.tell(Event::DetailFailed(
-                        id,
-                        Problem::new(
-                            format!("This file broke the picture reader: {text}"),
-                            "It may be damaged: open it in an image editor and save it again.",
-                        ),
-                    )),
+                match guarded(|| detail(shared, id, &source, model.as_deref()))
+                    .unwrap_or_else(|| Err(Problem::broken_reader()))
+                {
+                    Ok(detail) => shared.send(WorkerEvent::Detail(id, Box::new(detail))),
+                    Err(problem) => shared.send(WorkerEvent::DetailFailed(id, problem)),
                 }
             }
-            DetailJob::Thumbnail(id, source) => {
-                match guarded(|| {
-                    read::photo(&source, &shared.large).map(|image| read::thumbnail(&image))
-                }) {
-                    Ok(Ok(small)) => shared.tell(Event::Thumbnail(id, small)),
-                    // Its tile already says what is wrong with it, or will when it is looked at.
-                    Ok(Err(_)) | Err(_) => true,
+            DetailJob::Thumbnail(id, source) => match guarded(|| shared.cache.load(id, &source)) {
+                Some(Ok(photo)) => shared.send(WorkerEvent::Thumbnail(
+                    id,
+                    photo.content,
+                    read::thumbnail(&photo.image),
+                )),
+                // The file went away or was damaged since it was classified: its tile must say so.
+                Some(Err(_)) | None => shared.send(WorkerEvent::Changed(id)),
+            },
+            DetailJob::Check(id, path, content) => {
+                if content.may_differ_from(FileStamp::of(&path)) {
+                    shared.send(WorkerEvent::Changed(id))
+                } else {
+                    true
                 }
             }
         };
-        if !told {
+        if !open {
             return;
         }
     }
@@ -128,42 +132,53 @@ pub(super) fn detail_lane(shared: &Shared) {
 
 fn detail(
     shared: &Shared,
-    source: &Source,
+    id: PhotoId,
+    source: &PhotoSource,
     model: Option<&dyn Classify>,
-) -> Result<Detail, Problem> {
-    let image = read::photo(source, &shared.large)?;
-    let (width, height) = (image.width, image.height);
-    let crop_rect = model.map(|model| {
-        let [left, top, right, bottom] = model.crop_in_photo(width, height);
-        let (w, h) = (f64::from(width), f64::from(height));
-        [left / w, top / h, right / w, bottom / h].map(|part| part as f32)
-    });
-    Ok(Detail {
-        shown: read::shown(&image),
-        crop: model.map(|model| model.crop(&image)),
-        crop_rect,
+) -> Result<PhotoDetail, Problem> {
+    let photo = shared.cache.load(id, source)?;
+    let (width, height) = (photo.image.width, photo.image.height);
+    Ok(PhotoDetail {
+        shown: read::shown(&photo.image),
+        crop: model.map(|model| model.crop(&photo.image)),
+        crop_region: model.map(|model| model.crop_in_photo(width, height)),
         width,
         height,
+        content: photo.content,
     })
 }
 
-pub(super) fn why_lane(shared: &Shared) {
+pub(super) fn explain_lane(shared: &Shared) {
     let take = |queue: &mut Queue| {
         let model = queue.model.clone()?;
-        queue.why.take().map(|job| (job, model))
+        queue.explain.take().map(|job| (job, model))
     };
     while let Some((job, model)) = next(shared, take) {
-        let made = guarded(|| {
-            let image = read::photo(&job.source, &shared.large).map_err(|problem| problem.what)?;
-            model.explain(&image, job.index, &job.cancel)
-        });
-        let result = match made {
-            Ok(Ok(None)) => continue,
-            Ok(Ok(Some(heat))) => Ok(heat),
-            Ok(Err(text)) | Err(text) => Err(text),
+        let explained = guarded(|| {
+            let photo = shared.cache.load(job.id, &job.source)?;
+            if !photo.content.same_bytes(&job.content) {
+                // The answer that is to be explained was given to another picture.
+                return Ok(Explained::Changed);
+            }
+            model
+                .explain(&photo.image, job.index, &job.cancel)
+                .map(|heat_map| heat_map.map_or(Explained::Cancelled, Explained::Ready))
+        })
+        .unwrap_or_else(|| Err(Problem::broken_reader()));
+        let event = match explained {
+            Ok(Explained::Cancelled) => continue,
+            Ok(Explained::Changed) => WorkerEvent::Changed(job.id),
+            Ok(Explained::Ready(heat_map)) => WorkerEvent::HeatMapReady(job.id, Ok(heat_map)),
+            Err(problem) => WorkerEvent::HeatMapReady(job.id, Err(problem)),
         };
-        if !job.cancel.is_cancelled() && !shared.tell(Event::HeatReady(job.id, result)) {
+        if !job.cancel.is_cancelled() && !shared.send(event) {
             return;
         }
     }
+}
+
+enum Explained {
+    Ready(crate::heat_map::HeatMap),
+    Changed,
+    Cancelled,
 }

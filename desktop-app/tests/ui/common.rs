@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use desktop_app::classify::{
-    Cancel, Classify, ModelCard, ModelSource, OpenModel, Prediction, Problem,
+    AnswerKind, Cancel, Classify, ModelCard, ModelChoice, OpenModel, Prediction, Region,
 };
-use desktop_app::desk::{Answer, Desk, Pasted, Pick, Picked};
-use desktop_app::heat::Heat;
+use desktop_app::desktop::{
+    ClipboardContent, ClipboardProblem, Desktop, FileRequest, FileResponse, ParentWindow, Reply,
+};
+use desktop_app::heat_map::HeatMap;
 use desktop_app::platform::WindowSystem;
-use desktop_app::settings::Store;
-use desktop_app::ui::{App, Parts};
+use desktop_app::problem::Problem;
+use desktop_app::settings_store::SettingsStore;
+use desktop_app::ui::{App, AppParts};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use model_core::RgbImage;
@@ -29,7 +32,7 @@ impl Classify for Colors {
         &self.card
     }
 
-    fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, String> {
+    fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, Problem> {
         std::thread::sleep(self.delay);
         self.asked.fetch_add(1, Ordering::Relaxed);
         let mut sums = [1.0_f32; 3];
@@ -48,6 +51,7 @@ impl Classify for Colors {
                 id: None,
                 label: (*label).to_owned(),
                 probability: sum / total,
+                present: None,
             })
             .collect();
         found.sort_by(|a, b| b.probability.total_cmp(&a.probability));
@@ -55,21 +59,53 @@ impl Classify for Colors {
         Ok(found)
     }
 
-    fn crop(&self, _: &RgbImage) -> RgbImage {
-        RgbImage::new(32, 32, vec![90; 32 * 32 * 3]).unwrap()
+    fn crop(&self, image: &RgbImage) -> RgbImage {
+        // The middle square of the photo, as the region says; a crop of another place would show.
+        let region = self.crop_in_photo(image.width, image.height);
+        let at = |row: u32, column: u32| {
+            let part = |from: f64, length: f64, step: u32, size: u32| {
+                let place = (from + length * (f64::from(step) + 0.5) / 32.0) * f64::from(size);
+                (place as u32).min(size - 1)
+            };
+            let x = part(region.left, region.width, column, image.width);
+            let y = part(region.top, region.height, row, image.height);
+            let place = 3 * (y * image.width + x) as usize;
+            image.data[place..place + 3].to_vec()
+        };
+        let pixels = (0..32).flat_map(|row| (0..32).flat_map(move |column| at(row, column)));
+        RgbImage::new(32, 32, pixels.collect()).unwrap()
     }
 
-    fn crop_in_photo(&self, width: u32, height: u32) -> [f64; 4] {
+    fn crop_in_photo(&self, width: u32, height: u32) -> Region {
         let side = f64::from(width.min(height));
-        [0.0, 0.0, side, side]
+        let (width, height) = (f64::from(width), f64::from(height));
+        Region {
+            left: (width - side) / 2.0 / width,
+            top: (height - side) / 2.0 / height,
+            width: side / width,
+            height: side / height,
+        }
     }
 
-    fn explain(&self, _: &RgbImage, index: usize, cancel: &Cancel) -> Result<Option<Heat>, String> {
+    fn explain(
+        &self,
+        image: &RgbImage,
+        index: usize,
+        cancel: &Cancel,
+    ) -> Result<Option<HeatMap>, Problem> {
         if cancel.is_cancelled() {
             return Ok(None);
         }
+        // As the real one, it speaks only of classes that there are, and of pictures that it can classify.
+        if !self
+            .classify(image, 3)?
+            .iter()
+            .any(|found| found.index == index)
+        {
+            return Err(Problem::new("There is no such class.", "Report this."));
+        }
         let importance: Vec<f32> = (0..32 * 32).map(|i| i as f32 / 2048.0).collect();
-        Heat::new(32, 32, &importance, index).map(Some)
+        Ok(Some(HeatMap::new(32, 32, &importance, index)))
     }
 }
 
@@ -81,25 +117,32 @@ pub struct Opener {
 }
 
 impl OpenModel for Opener {
-    fn open(&self, source: &ModelSource) -> Result<Arc<dyn Classify>, Problem> {
-        let name = source.short_name();
-        if matches!(source, ModelSource::File(_)) && !name.starts_with("good") {
+    fn open(&self, choice: &ModelChoice) -> Result<Arc<dyn Classify>, Problem> {
+        let name = choice.short_name();
+        if matches!(choice, ModelChoice::File(_)) && !name.starts_with("good") {
             return Err(Problem::new(
                 "Expected an ONNX model, got something else.",
                 "Choose a file made by export-onnx.",
             ));
         }
-        let name = if *source == ModelSource::Embedded {
+        let name = if *choice == ModelChoice::Embedded {
             "colors".to_owned()
         } else {
             name
         };
         let card = ModelCard {
+            title: name.clone(),
             name,
-            source: source.clone(),
+            source: choice.clone(),
             classes: 3,
             input: [32, 32],
             engine: "fake".to_owned(),
+            answers: if name_says(choice, "any") {
+                AnswerKind::AnyOf
+            } else {
+                AnswerKind::OneOf
+            },
+            threshold: 0.3,
             ..ModelCard::default()
         };
         Ok(Arc::new(Colors {
@@ -110,33 +153,52 @@ impl OpenModel for Opener {
     }
 }
 
+fn name_says(choice: &ModelChoice, word: &str) -> bool {
+    choice.short_name().contains(word)
+}
+
 /// Answers dialogs and pastes with what was laid out, and notes what was asked.
 #[derive(Clone, Default)]
-pub struct FakeDesk(pub Arc<Mutex<Laid>>);
+pub struct FakeDesktop(pub Arc<Mutex<Laid>>);
 
 #[derive(Default)]
 pub struct Laid {
-    pub picked: Option<Picked>,
-    pub pasted: Option<Pasted>,
-    pub asked: Vec<Pick>,
+    pub chosen: Option<FileResponse>,
+    pub copied: Option<ClipboardContent>,
+    pub asked: Vec<FileRequest>,
+    pub shown_in_folder: Vec<PathBuf>,
+    /// Dialogs stay open and pastes are slow, until they are answered through here.
+    pub slow: bool,
+    pub open_dialogs: Vec<Reply<FileResponse>>,
+    pub open_pastes: Vec<Reply<ClipboardContent>>,
 }
 
-impl Desk for FakeDesk {
-    fn pick(&self, what: Pick, answer: Answer<Picked>) {
+impl Desktop for FakeDesktop {
+    fn choose_files(&self, request: FileRequest, _: &dyn ParentWindow, reply: Reply<FileResponse>) {
         let mut laid = self.0.lock().unwrap();
-        laid.asked.push(what);
-        answer(laid.picked.take().unwrap_or(Picked::Closed));
+        laid.asked.push(request);
+        if laid.slow {
+            laid.open_dialogs.push(reply);
+        } else {
+            reply(laid.chosen.take().unwrap_or(FileResponse::Closed));
+        }
     }
 
-    fn paste(&self, answer: Answer<Pasted>) {
-        answer(
-            self.0
-                .lock()
-                .unwrap()
-                .pasted
-                .take()
-                .unwrap_or(Pasted::Nothing("the clipboard is empty".to_owned())),
-        );
+    fn read_clipboard(&self, reply: Reply<ClipboardContent>) {
+        let mut laid = self.0.lock().unwrap();
+        if laid.slow {
+            laid.open_pastes.push(reply);
+        } else {
+            reply(
+                laid.copied
+                    .take()
+                    .unwrap_or(ClipboardContent::Nothing(ClipboardProblem::Empty)),
+            );
+        }
+    }
+
+    fn show_in_folder(&self, file: &Path) {
+        self.0.lock().unwrap().shown_in_folder.push(file.to_owned());
     }
 }
 
@@ -144,12 +206,14 @@ impl Desk for FakeDesk {
 #[derive(Default)]
 pub struct Setup {
     pub delay: Duration,
-    pub desk: FakeDesk,
+    pub desktop: FakeDesktop,
+    /// The real models in place of the colors.
+    pub real_models: bool,
     pub asked: Arc<AtomicUsize>,
     pub settings: Option<PathBuf>,
     pub paths: Vec<PathBuf>,
-    pub model: Option<ModelSource>,
-    pub default_model: ModelSource,
+    pub model: Option<ModelChoice>,
+    pub default_model: ModelChoice,
     pub window_system: Option<WindowSystem>,
     pub size: Option<[f32; 2]>,
     /// Draws with wgpu, so that pictures can be taken.
@@ -173,13 +237,17 @@ impl Setup {
             .allow_missing_glyphs();
         let builder = if self.drawn { builder.wgpu() } else { builder };
         builder.build_eframe(move |creation| {
-            let parts = Parts {
-                opener: Arc::new(Opener {
-                    delay: self.delay,
-                    asked: self.asked,
-                }),
-                desk: Box::new(self.desk),
-                store: Store::in_folder(self.settings),
+            let parts = AppParts {
+                opener: if self.real_models {
+                    Arc::new(desktop_app::engine::ModelOpener)
+                } else {
+                    Arc::new(Opener {
+                        delay: self.delay,
+                        asked: self.asked,
+                    })
+                },
+                desktop: Box::new(self.desktop),
+                store: SettingsStore::in_folder(self.settings),
                 paths: self.paths,
                 model: self.model,
                 default_model: self.default_model,
@@ -193,7 +261,7 @@ impl Setup {
     }
 }
 
-/// Steps until `done`, or fails after ten seconds saying what was waited for.
+/// Steps until `done`, or fails after a minute saying what was waited for.
 pub fn until(
     harness: &mut Harness<'static, App>,
     what: &str,
@@ -207,7 +275,7 @@ pub fn until(
             return;
         }
         assert!(
-            begun.elapsed() < Duration::from_secs(10),
+            begun.elapsed() < Duration::from_secs(60),
             "waited in vain until {what}"
         );
         std::thread::sleep(Duration::from_millis(2));
@@ -217,7 +285,7 @@ pub fn until(
 /// Waits until every photo was looked at, and the search that found them has ended, which another thread says.
 pub fn until_done(harness: &mut Harness<'static, App>, photos: usize) {
     until(harness, &format!("{photos} photos are done"), |harness| {
-        let counts = harness.state().session().counts();
+        let counts = harness.state().photos().counts();
         let searching = harness
             .query_all_by_label_contains("Looking for photos")
             .next()

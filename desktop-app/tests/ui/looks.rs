@@ -1,7 +1,8 @@
 //! Pictures of the main states, compared with the ones in `tests/snapshots`, so that no change of looks goes unseen.
 //!
-//! They are drawn by a software Vulkan driver (Mesa's lavapipe), which draws alike on every machine but for roundings; where there is none,
-//! each test says that it was skipped. `UPDATE_SNAPSHOTS=1 cargo test -p desktop-app --test ui looks` takes them anew: look at each.
+//! They are drawn by a software Vulkan driver (Mesa's lavapipe), which draws alike on every machine but for
+//! roundings; where there is none, each test says that it was skipped. `UPDATE_SNAPSHOTS=1 cargo test -p desktop-app
+//! --test ui looks` takes them anew: look at each.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ use tempfile::tempdir;
 use super::common::{Setup, drop_files, until, until_done};
 use super::{Window, click, shows};
 use desktop_app::samples;
-use desktop_app::settings::{Appearance, Settings, Store};
+use desktop_app::settings::{Appearance, Settings};
+use desktop_app::settings_store::SettingsStore;
 
 /// A channel may differ by this much: another rounding of a blend.
 const ROUNDING: u8 = 12;
@@ -144,7 +146,9 @@ fn open_in(appearance: Appearance) -> Window {
         ..Settings::default()
     };
     let path = Some(folder.path().to_owned());
-    Store::in_folder(path.clone()).save(&stored).unwrap();
+    SettingsStore::in_folder(path.clone())
+        .save(&Settings::default(), &stored)
+        .unwrap();
     let mut window = Setup {
         drawn: true,
         dark: appearance == Appearance::Dark,
@@ -239,7 +243,7 @@ fn error() {
         drop_files(&mut window, &[text, "/models/wrong.onnx".into()]);
         until_done(&mut window, 1);
         until(&mut window, "the model is refused", |w| {
-            shows(w, "colors stays in use")
+            shows(w, "\u{201c}colors\u{201d} stays in use")
         });
         window.get_by_label_contains("letter.jpg: ").click();
         window.run_steps(3);
@@ -270,7 +274,8 @@ fn settings() {
     }
 }
 
-/// The comparison can fail: a button that moved by one pixel, a word that changed its weight of color, a view that is not there.
+/// The comparison can fail: a button that moved by one pixel, a word that changed its weight of color, a view that is
+/// not there.
 #[test]
 fn a_broken_layout_is_seen() {
     // While the pictures are taken anew there is nothing to compare with.

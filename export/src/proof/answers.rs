@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use model_core::proof::{SYNTHETIC_INPUTS, synthetic_input};
 use model_core::weights;
+use npyz::npz::NpzArchive;
 use rayon::prelude::*;
 
 use crate::eval::Evaluator;
@@ -50,18 +51,84 @@ pub fn trainer_answers(
     else {
         bail!("{} needs the tensors 'input' and 'logits'", path.display());
     };
-    let count = input.shape.first().copied().unwrap_or(0);
+    let arrays = [
+        (input.shape.clone(), input.data.clone()),
+        (logits.shape.clone(), logits.data.clone()),
+    ];
+    expected("of the trainer", &path, arrays, size, num_classes).map(Some)
+}
+
+/// Logits of the training framework in an `.npz`: `input` [N, 3, H, W] and `logits` [N, classes], float32 or float64.
+///
+/// # Errors
+/// A file that cannot be read, or arrays of other names, shapes or types.
+pub fn reference_logits(path: &Path, size: [usize; 2], num_classes: usize) -> Result<Expected> {
+    let mut file = NpzArchive::open(path)
+        .with_context(|| format!("cannot read the reference logits {}", path.display()))?;
+    let mut array = |name: &str| -> Result<(Vec<usize>, Vec<f32>)> {
+        let problem = || format!("{}, array '{name}'", path.display());
+        let array = file.by_name(name).with_context(problem)?;
+        let array = array.with_context(|| {
+            format!(
+                "{} has no array '{name}'; expected 'input' and 'logits'",
+                path.display()
+            )
+        })?;
+        if array.order() != npyz::Order::C {
+            bail!(
+                "{}: expected rows one after the other (C order), got Fortran order",
+                problem()
+            );
+        }
+        let shape: Vec<usize> = array.shape().iter().map(|dim| *dim as usize).collect();
+        let numbers = shape
+            .iter()
+            .try_fold(1usize, |count, dim| count.checked_mul(*dim));
+        if numbers.is_none_or(|count| count > MAX_REFERENCE_NUMBERS) {
+            bail!(
+                "{}: expected at most {MAX_REFERENCE_NUMBERS} numbers, got {shape:?}",
+                problem()
+            );
+        }
+        let data = match array.try_data::<f32>() {
+            Ok(data) => data
+                .collect::<std::io::Result<Vec<f32>>>()
+                .with_context(problem)?,
+            Err(array) => {
+                let wide = array
+                    .try_data::<f64>()
+                    .map_err(|_| anyhow::anyhow!("{}: expected float32 or float64", problem()))?;
+                let narrow = wide.map(|value| value.map(|value| value as f32));
+                narrow
+                    .collect::<std::io::Result<Vec<f32>>>()
+                    .with_context(problem)?
+            }
+        };
+        Ok((shape, data))
+    };
+    let arrays = [array("input")?, array("logits")?];
+    expected("of the reference", path, arrays, size, num_classes)
+}
+
+/// Numbers in one array of reference logits: 64 images of 1024 x 1024.
+const MAX_REFERENCE_NUMBERS: usize = 3 << 26;
+
+fn expected(
+    whose: &str,
+    path: &Path,
+    [(input_shape, input), (logits_shape, logits)]: [(Vec<usize>, Vec<f32>); 2],
+    [height, width]: [usize; 2],
+    num_classes: usize,
+) -> Result<Expected> {
+    let count = input_shape.first().copied().unwrap_or(0);
     if count == 0
-        || input.shape != [count, 3, size[0], size[1]]
-        || logits.shape != [count, num_classes]
+        || input_shape != [count, 3, height, width]
+        || logits_shape != [count, num_classes]
     {
         bail!(
-            "{}: expected input [N, 3, {}, {}] and logits [N, {num_classes}], got {:?} and {:?}",
+            "{}: expected input [N, 3, {height}, {width}] and logits [N, {num_classes}], got {input_shape:?} and \
+             {logits_shape:?}",
             path.display(),
-            size[0],
-            size[1],
-            input.shape,
-            logits.shape
         );
     }
     let rows = |data: &[f32]| {
@@ -70,11 +137,10 @@ pub fn trainer_answers(
             .map(<[f32]>::to_vec)
             .collect::<Vec<_>>()
     };
-    let inputs = rows(&input.data);
-    let what = format!("{} of the trainer", inputs.len());
-    Ok(Some(Expected {
-        what,
+    let inputs = rows(&input);
+    Ok(Expected {
+        what: format!("{} {whose}", inputs.len()),
         inputs,
-        logits: rows(&logits.data),
-    }))
+        logits: rows(&logits),
+    })
 }

@@ -70,8 +70,16 @@ pub fn open_engines(bytes: &[u8], args: &ProofArgs) -> Result<(Vec<Candidate>, V
 /// Turns logits into what the file's output is.
 fn as_output(logits: &[f32], manifest: &Manifest) -> Vec<f32> {
     match manifest.output {
-        Output::Logits => logits.to_vec(),
+        Output::Logits | Output::SigmoidLogits => logits.to_vec(),
         Output::Probabilities => scores::softmax(logits, manifest.temperature),
+        Output::LogProbabilities => scores::softmax(logits, manifest.temperature)
+            .iter()
+            .map(|p| p.ln())
+            .collect(),
+        Output::SigmoidScores => logits
+            .iter()
+            .map(|logit| scores::sigmoid(logit / manifest.temperature))
+            .collect(),
     }
 }
 
@@ -229,7 +237,7 @@ pub fn compare_on_images(
         }
         Ok(())
     })?;
-    let what = format!("{} photos", images.paths.len());
+    let what = format!("{} photos", images.samples.len());
     let rows = candidates
         .iter()
         .zip(&comparisons)
@@ -237,13 +245,13 @@ pub fn compare_on_images(
     let mut accuracy = Vec::new();
     if images.truth.is_some() {
         if evaluator.is_some() {
-            accuracy.push(hits[0].row("checkpoint (fp32)", images.paths.len()));
+            accuracy.push(hits[0].row("checkpoint (fp32)", images.samples.len()));
         }
         for ((name, _), hits) in variants.iter().zip(&variant_hits) {
-            accuracy.push(hits.row(name, images.paths.len()));
+            accuracy.push(hits.row(name, images.samples.len()));
         }
         for (candidate, hits) in candidates.iter().zip(&hits[1..]) {
-            accuracy.push(hits.row(&candidate.name, images.paths.len()));
+            accuracy.push(hits.row(&candidate.name, images.samples.len()));
         }
     }
     Ok((rows.collect(), accuracy))

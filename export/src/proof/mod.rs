@@ -12,7 +12,7 @@ pub use model_core::proof::{PROOF_KEY, Precision, StoredAnswers, synthetic_input
 use serde::Serialize;
 
 pub use answers::{
-    Expected, reference_answers, trainer_answers,
+    Expected, reference_answers, reference_logits, trainer_answers,
 };
 pub use compare::{Candidate, compare, compare_on_images, open_engines};
 pub use verdict::{certificate, judge, lines};
@@ -43,4 +43,7 @@ pub struct Report {
     pub rows: Vec<Row>,
     pub accuracy: Vec<AccuracyRow>,
     pub notes: Vec<String>,
+    /// Logits of the training framework were compared: what stands between "the file is the checkpoint as we read it" and
+    /// "the file is the network that was trained".
+    pub framework: bool,
 }

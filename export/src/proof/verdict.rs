@@ -66,16 +66,35 @@ pub fn certificate(report: &Report, precision: Precision, reference: &str) -> Va
             })
         })
         .collect();
+    let (proves, does_not_prove) = claims(report.framework);
     let mut certificate = json!({
         "tool": source::tool(),
         "precision": precision,
         "reference": reference,
         "compared": rows,
+        "proves": proves,
+        "does_not_prove": does_not_prove,
     });
     if !report.accuracy.is_empty() {
         certificate["accuracy"] = json!(report.accuracy);
     }
     certificate
+}
+
+/// What agreement shows, and what it cannot show.
+fn claims(framework: bool) -> (&'static str, &'static str) {
+    if framework {
+        (
+            "the file computes what the training framework computed on the inputs compared",
+            "that the preprocessing and the labels are those the network was trained with, or that it is accurate",
+        )
+    } else {
+        (
+            "the file computes what this exporter's reading of the checkpoint computes: no weight was lost or changed",
+            "that the architecture is the one the weights were trained in (tensors of one name and shape may belong to \
+             several), that the preprocessing and the labels are those of the training, or that it is accurate",
+        )
+    }
 }
 
 fn power_of_ten_above(value: f64) -> Value {
@@ -110,6 +129,9 @@ pub fn lines(report: &Report) -> Vec<String> {
             row.images, row.who, row.top1_percent, row.top5_percent
         ));
     }
+    let (proves, does_not_prove) = claims(report.framework);
+    lines.push(format!("proves: {proves}"));
+    lines.push(format!("does not prove: {does_not_prove}"));
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
     lines
 }

@@ -50,7 +50,7 @@ pub fn calibrate(
             if !finite {
                 bail!(
                     "the network gives no finite answer for {}",
-                    images.paths[start + place].display()
+                    images.samples[start + place].path.display()
                 );
             }
             for index in 0..layers {
@@ -87,7 +87,7 @@ pub fn calibrate(
             .for_each(|(total, part)| total.merge(part));
         Ok(())
     })?;
-    let count = images.paths.len() as f64;
+    let count = images.samples.len() as f64;
     sums.iter_mut().flatten().for_each(|sum| *sum /= count);
     Ok(Statistics {
         histograms,

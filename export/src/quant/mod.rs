@@ -127,10 +127,10 @@ pub fn quantized_model(
     let network = scheme::quantize(plan, &statistics, &settings)?;
     println!(
         "int8        calibrated on {} photos ({:?} ranges)",
-        images.paths.len(),
+        images.samples.len(),
         settings.method
     );
-    let inputs = images.load(0, images.paths.len().min(ERROR_IMAGES))?;
+    let inputs = images.load(0, images.samples.len().min(ERROR_IMAGES))?;
     for line in simulate::error_table(plan, &network, &inputs, [height, width]) {
         println!("            {line}");
     }

@@ -47,7 +47,7 @@ def main():
     networks = {
         "resnet18": torchvision.models.resnet18(num_classes=classes),
         "resnet50": torchvision.models.resnet50(num_classes=classes),
-        "efficientnet_lite0": timm.create_model("tf_efficientnet_lite0", num_classes=classes),
+        "tf_efficientnet_lite0": timm.create_model("tf_efficientnet_lite0", num_classes=classes),
     }
     count = 3 * size * size
     noise = (splitmix64(np.arange(count, dtype=np.uint64)) >> np.uint64(40)).astype(np.float32) / np.float32(1 << 22)

@@ -160,6 +160,11 @@ pub fn solarize(image: &mut RgbImage, threshold: f64) {
     );
 }
 
+/// timm's `solarize_add`: `level` added to what is below 128, at most 255.
+pub fn solarize_add(image: &mut RgbImage, level: u8) {
+    map(image, |v| if v < 128 { v.saturating_add(level) } else { v });
+}
+
 /// `ImageOps.invert`.
 pub fn invert(image: &mut RgbImage) {
     map(image, |v| 255 - v);

@@ -1,4 +1,5 @@
-//! Operations on places, equal to PIL's `Image.transform(AFFINE)` and `Image.rotate` to the byte, black outside.
+//! Operations on places, equal to PIL's `Image.transform(AFFINE)` and `Image.rotate` to the byte. `fill` is the color of
+//! what comes from outside the picture: PIL's `fillcolor`.
 
 use model_core::RgbImage;
 
@@ -10,6 +11,8 @@ pub enum Sampling {
     Nearest,
     /// Between four pixels, cut off and not rounded.
     Bilinear,
+    /// Between sixteen pixels (Keys' cubic with a = -0.5), cut off and not rounded.
+    Bicubic,
 }
 
 /// Row-major 2 x 3: the output pixel (x, y) reads the input at `(m0 x + m1 y + m2, m3 x + m4 y + m5)`.
@@ -32,28 +35,40 @@ fn inverse_matrix(center: [f64; 2], angle: f64, translate: [f64; 2], shear: [f64
     matrix
 }
 
-/// Sheared about the corner, as torchvision's policies do it: `level` is the tangent.
-pub fn shear(image: &RgbImage, level_x: f64, level_y: f64, sampling: Sampling) -> RgbImage {
+/// Sheared about the corner, as torchvision's policies do it: the levels are the tangents.
+pub fn shear(
+    image: &RgbImage,
+    [level_x, level_y]: [f64; 2],
+    sampling: Sampling,
+    fill: [u8; 3],
+) -> RgbImage {
     let degrees = [level_x.atan().to_degrees(), level_y.atan().to_degrees()];
     affine(
         image,
         &inverse_matrix([0.0; 2], 0.0, [0.0; 2], degrees),
         sampling,
+        fill,
     )
 }
 
 /// Moved by whole pixels, right and down.
-pub fn translate(image: &RgbImage, x: i32, y: i32, sampling: Sampling) -> RgbImage {
+pub fn translate(
+    image: &RgbImage,
+    [x, y]: [i32; 2],
+    sampling: Sampling,
+    fill: [u8; 3],
+) -> RgbImage {
     let center = [f64::from(image.width) * 0.5, f64::from(image.height) * 0.5];
     affine(
         image,
         &inverse_matrix(center, 0.0, [f64::from(x), f64::from(y)], [0.0; 2]),
         sampling,
+        fill,
     )
 }
 
 /// `Image.rotate(degrees)`: counter-clockwise about the center, the size kept.
-pub fn rotate(image: &RgbImage, degrees: f64, sampling: Sampling) -> RgbImage {
+pub fn rotate(image: &RgbImage, degrees: f64, sampling: Sampling, fill: [u8; 3]) -> RgbImage {
     let angle = degrees.rem_euclid(360.0);
     if angle == 0.0 {
         return image.clone();
@@ -92,7 +107,7 @@ pub fn rotate(image: &RgbImage, degrees: f64, sampling: Sampling) -> RgbImage {
     matrix[5] = matrix[3] * -center[0] + matrix[4] * -center[1];
     matrix[2] += center[0];
     matrix[5] += center[1];
-    affine(image, &matrix, sampling)
+    affine(image, &matrix, sampling, fill)
 }
 
 fn quarter_turn(image: &RgbImage, counter_clockwise: bool) -> RgbImage {
@@ -115,14 +130,15 @@ fn quarter_turn(image: &RgbImage, counter_clockwise: bool) -> RgbImage {
     }
 }
 
-/// `image.transform(image.size, AFFINE, matrix, resample)`.
-pub fn affine(image: &RgbImage, matrix: &Matrix, sampling: Sampling) -> RgbImage {
-    let mut data = vec![0; image.data.len()];
+/// `image.transform(image.size, AFFINE, matrix, resample, fillcolor=fill)`.
+pub fn affine(image: &RgbImage, matrix: &Matrix, sampling: Sampling, fill: [u8; 3]) -> RgbImage {
+    let mut data = fill.repeat(image.data.len() / 3);
     let width = image.width as usize;
     for (y, row) in data.chunks_exact_mut(width * 3).enumerate() {
         let pixels = row.as_chunks_mut::<3>().0;
         match sampling {
             Sampling::Bilinear => bilinear_row(image, matrix, y, pixels),
+            Sampling::Bicubic => bicubic_row(image, matrix, y, pixels),
             // PIL walks a pure translation or scaling in floating point, and everything else in fixed point.
             Sampling::Nearest if matrix[1] == 0.0 && matrix[3] == 0.0 => {
                 scaled_row(image, matrix, y, pixels)
@@ -201,4 +217,49 @@ fn bilinear_row(image: &RgbImage, m: &Matrix, y: usize, out: &mut [[u8; 3]]) {
             *value = (upper + (lower - upper) * dy) as u8;
         }
     }
+}
+
+/// `ImagingGenericTransform` with `affine_transform` and `bicubic_filter32RGB`.
+fn bicubic_row(image: &RgbImage, m: &Matrix, y: usize, out: &mut [[u8; 3]]) {
+    let (width, height) = (f64::from(image.width), f64::from(image.height));
+    let yin = y as f64 + 0.5;
+    for (x, pixel) in out.iter_mut().enumerate() {
+        let xin = x as f64 + 0.5;
+        let sx = m[0] * xin + m[1] * yin + m[2];
+        let sy = m[3] * xin + m[4] * yin + m[5];
+        if !(0.0..width).contains(&sx) || !(0.0..height).contains(&sy) {
+            continue;
+        }
+        let (sx, sy) = (sx - 0.5, sy - 0.5);
+        let (left, top) = (sx.floor(), sy.floor());
+        let (dx, dy) = (sx - left, sy - top);
+        let columns = [-1.0, 0.0, 1.0, 2.0].map(|c| (left + c).clamp(0.0, width - 1.0) as u32);
+        // Each row of four, interpolated; a row beyond the picture repeats the one before it.
+        let mut rows = [[0.0; 3]; 4];
+        for index in 0..4 {
+            let row = top + index as f64 - 1.0;
+            if index > 0 && !(0.0..height).contains(&row) {
+                rows[index] = rows[index - 1];
+                continue;
+            }
+            let row = row.clamp(0.0, height - 1.0) as u32;
+            let four = columns.map(|column| image.pixel(column, row).map(f64::from));
+            rows[index] = std::array::from_fn(|c| {
+                cubic([four[0][c], four[1][c], four[2][c], four[3][c]], dx)
+            });
+        }
+        for (c, value) in pixel.iter_mut().enumerate() {
+            // A saturating cast clips below 0 and above 255, as the filter does.
+            *value = cubic([rows[0][c], rows[1][c], rows[2][c], rows[3][c]], dy) as u8;
+        }
+    }
+}
+
+/// `BICUBIC` of `Geometry.c`.
+fn cubic([v1, v2, v3, v4]: [f64; 4], d: f64) -> f64 {
+    let p1 = v2;
+    let p2 = -v1 + v3;
+    let p3 = 2.0 * (v1 - v2) + v3 - v4;
+    let p4 = -v1 + v2 - v3 + v4;
+    p1 + d * (p2 + d * (p3 + d * p4))
 }

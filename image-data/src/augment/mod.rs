@@ -4,19 +4,23 @@
 //! the parameters.
 
 pub mod color;
+mod config;
 mod crop;
 pub mod geometry;
 pub mod mix;
 mod policy;
 
 use model_core::preprocessing::{Preprocessing, Resize};
-use model_core::resample::Filter;
 use model_core::{RgbImage, resample};
 
 use crate::random::Random;
 
+pub use config::{
+    AugmentConfig, AugmentError, ColorJitter, CropKind, Interpolation, PolicyKind,
+    ProgressiveConfig,
+};
 pub use crop::{Area, erased_area, pad_crop, random_resized_area};
-pub use policy::{Operation, Policy};
+pub use policy::Operation;
 
 /// From a decoded picture to the pixels of one sample. Called from several threads at once.
 pub trait Transform: Send + Sync {
@@ -39,49 +43,6 @@ impl Transform for EvalTransform {
     fn apply(&self, image: RgbImage, _: &mut Random) -> RgbImage {
         self.0.crop_pixels(&image)
     }
-}
-
-/// How the training square is cut out.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Crop {
-    /// torchvision `RandomResizedCrop`.
-    RandomResized {
-        /// Share of the picture's area, smallest and largest.
-        scale: [f64; 2],
-        /// Width over height, smallest and largest.
-        ratio: [f64; 2],
-    },
-    /// torchvision `RandomCrop(side, padding, pad_if_needed=True)`: black on every side, then a random square.
-    Pad {
-        /// Pixels added on every side.
-        padding: u32,
-    },
-    /// Short side to `resize`, center square: as in validation.
-    Center {
-        /// Short side before the crop, in pixels.
-        resize: u32,
-    },
-}
-
-impl Crop {
-    /// `RandomResizedCrop` with torchvision's defaults.
-    pub const IMAGENET: Self = Self::RandomResized {
-        scale: [0.08, 1.0],
-        ratio: [3.0 / 4.0, 4.0 / 3.0],
-    };
-}
-
-/// torchvision `ColorJitter`: factors from `max(0, 1 - x)..1 + x`, hue from `-x..x`, in random order.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ColorJitter {
-    /// Brightness.
-    pub brightness: f64,
-    /// Contrast.
-    pub contrast: f64,
-    /// Saturation.
-    pub saturation: f64,
-    /// Hue, at most 0.5.
-    pub hue: f64,
 }
 
 /// torchvision `RandomErasing`, with one color.
@@ -111,161 +72,81 @@ impl Erasing {
     }
 }
 
-/// Training augmentation, in the order of the fields.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Augment {
-    /// How the square is cut out.
-    pub crop: Crop,
-    /// The resize's kernel.
-    pub interpolation: Filter,
-    /// Probability of a horizontal flip.
-    pub flip_probability: f64,
-    /// A random policy of operations.
-    pub policy: Policy,
-    /// Color jitter.
-    pub color_jitter: Option<ColorJitter>,
-    /// Random erasing.
-    pub erasing: Option<Erasing>,
-}
-
-impl Default for Augment {
-    /// The classic: `RandomResizedCrop` and a flip.
-    fn default() -> Self {
-        Self {
-            crop: Crop::IMAGENET,
-            interpolation: Filter::Bilinear,
-            flip_probability: 0.5,
-            policy: Policy::None,
-            color_jitter: None,
-            erasing: None,
-        }
-    }
-}
-
-/// Why an augmentation cannot be built.
-#[derive(Debug, thiserror::Error, PartialEq)]
-#[error("{name}: expected {expected}, got {got}")]
-pub struct AugmentError {
-    name: &'static str,
-    expected: &'static str,
-    got: String,
-}
-
-/// [`Augment`] at one image size.
+/// What [`AugmentConfig`] makes of one picture, at one image size.
 #[derive(Clone, Debug)]
 pub struct TrainTransform {
-    augment: Augment,
+    config: AugmentConfig,
     side: u32,
+    /// Validation's resize, for [`CropKind::Center`].
+    short_side: u32,
+    erasing: Option<Erasing>,
+    fill: [u8; 3],
 }
 
 impl TrainTransform {
-    /// Squares of `side` pixels.
+    /// Squares of `side` pixels. `evaluation` gives the color that erasing fills with, and the ratio of resize to crop of
+    /// [`CropKind::Center`].
     ///
     /// # Errors
     /// [`AugmentError`] for a value out of range.
-    pub fn new(augment: Augment, side: u32) -> Result<Self, AugmentError> {
-        let refuse = |name, expected, got| {
-            Err(AugmentError {
-                name,
-                expected,
-                got,
-            })
+    pub fn new(
+        config: &AugmentConfig,
+        evaluation: &Preprocessing,
+        side: u32,
+    ) -> Result<Self, AugmentError> {
+        let config = AugmentConfig {
+            image_size: side,
+            ..config.clone()
         };
-        let range = |[low, high]: [f64; 2]| low > 0.0 && low <= high && high.is_finite();
-        if side == 0 || side > 8192 {
-            return refuse("image size", "1 to 8192 pixels", side.to_string());
-        }
-        if !(0.0..=1.0).contains(&augment.flip_probability) {
-            return refuse(
-                "flip probability",
-                "0 to 1",
-                augment.flip_probability.to_string(),
-            );
-        }
-        match augment.crop {
-            Crop::RandomResized { scale, .. } if !range(scale) => {
-                return refuse(
-                    "crop scale",
-                    "0 < smallest <= largest",
-                    format!("{scale:?}"),
-                );
-            }
-            Crop::RandomResized { ratio, .. } if !range(ratio) => {
-                return refuse(
-                    "crop ratio",
-                    "0 < smallest <= largest",
-                    format!("{ratio:?}"),
-                );
-            }
-            Crop::Center { resize } if resize < side => {
-                return refuse("resize", "at least the image size", resize.to_string());
-            }
-            Crop::Pad { padding } if padding > 8192 => {
-                return refuse("padding", "at most 8192 pixels", padding.to_string());
-            }
-            _ => {}
-        }
-        if let Some(jitter) = augment.color_jitter {
-            let factors = [jitter.brightness, jitter.contrast, jitter.saturation];
-            if factors.iter().any(|f| !(0.0..=100.0).contains(f)) {
-                return refuse("color jitter", "factors from 0", format!("{factors:?}"));
-            }
-            if !(0.0..=0.5).contains(&jitter.hue) {
-                return refuse("color jitter hue", "0 to 0.5", jitter.hue.to_string());
-            }
-        }
-        if let Some(erasing) = augment.erasing {
-            if !(0.0..=1.0).contains(&erasing.probability) {
-                return refuse(
-                    "erasing probability",
-                    "0 to 1",
-                    erasing.probability.to_string(),
-                );
-            }
-            if !range(erasing.scale) || erasing.scale[1] > 1.0 || !range(erasing.ratio) {
-                return refuse(
-                    "erasing",
-                    "0 < smallest <= largest, areas up to 1",
-                    format!("{erasing:?}"),
-                );
-            }
-        }
-        augment
-            .policy
-            .validate()
-            .map_err(|(expected, got)| AugmentError {
-                name: "policy",
-                expected,
-                got,
-            })?;
-        Ok(Self { augment, side })
+        config.validate()?;
+        let erasing = Erasing::to_mean(config.erasing_probability, evaluation.mean);
+        Ok(Self {
+            short_side: center_resize(evaluation, side),
+            fill: erasing.fill,
+            erasing: (config.erasing_probability > 0.0).then_some(erasing),
+            config,
+            side,
+        })
     }
 
     /// What it does.
-    pub fn augment(&self) -> &Augment {
-        &self.augment
+    pub fn config(&self) -> &AugmentConfig {
+        &self.config
     }
 
     fn crop(&self, image: &RgbImage, random: &mut Random) -> RgbImage {
-        let filter = self.augment.interpolation;
-        match self.augment.crop {
-            Crop::RandomResized { scale, ratio } => {
+        let config = &self.config;
+        match config.crop {
+            CropKind::RandomResized => {
+                let (scale, ratio) = (config.scale, config.ratio);
                 let area = random_resized_area(image.width, image.height, scale, ratio, random);
                 // Cut first, as PIL does: the kernel must not see the pixels beyond the cut.
                 let part = image.crop(area.x, area.y, area.width, area.height);
+                let filter = config.interpolation.filter(random);
                 resample::resize(&part, self.side, self.side, filter)
             }
-            Crop::Pad { padding } => pad_crop(image, self.side, padding, random),
-            Crop::Center { resize } => {
+            CropKind::Pad => pad_crop(image, self.side, config.padding, random),
+            CropKind::Center => {
                 let preprocessing = Preprocessing {
-                    resize: Resize::ShortSide(resize),
+                    resize: Resize::ShortSide(self.short_side),
                     crop: [self.side; 2],
-                    interpolation: filter,
+                    interpolation: config.interpolation.filter(random),
                     ..Preprocessing::imagenet()
                 };
                 preprocessing.crop_pixels(image)
             }
         }
+    }
+}
+
+/// Validation's ratio of resize to crop, for another side.
+fn center_resize(evaluation: &Preprocessing, side: u32) -> u32 {
+    match evaluation.resize {
+        Resize::ShortSide(resize) => {
+            let crop = evaluation.crop[0].max(1);
+            (u64::from(resize) * u64::from(side) / u64::from(crop)).max(u64::from(side)) as u32
+        }
+        Resize::Exact { .. } | Resize::None => side,
     }
 }
 
@@ -275,16 +156,16 @@ impl Transform for TrainTransform {
     }
 
     fn apply(&self, image: RgbImage, random: &mut Random) -> RgbImage {
-        let augment = &self.augment;
+        let config = &self.config;
         let mut image = self.crop(&image, random);
-        if random.chance(augment.flip_probability) {
+        if random.chance(config.flip_probability) {
             image.flip_horizontal();
         }
-        augment.policy.apply(&mut image, random);
-        if let Some(jitter) = augment.color_jitter {
+        policy::apply(config, self.fill, &mut image, random);
+        if let Some(jitter) = config.color_jitter {
             jitter.apply(&mut image, random);
         }
-        if let Some(erasing) = augment.erasing
+        if let Some(erasing) = self.erasing
             && random.chance(erasing.probability)
             && let Some(area) = erased_area(
                 image.width,

@@ -1,65 +1,65 @@
-//! Policies of random operations: RandAugment (Cubuk et al. 2020) and TrivialAugmentWide (Müller and Hutter 2021), with
-//! torchvision's operations, magnitudes and signs (`torchvision/transforms/autoaugment.py`).
+//! Policies of random operations. RandAugment (Cubuk et al. 2020) and TrivialAugmentWide (Müller and Hutter 2021) with
+//! torchvision's operations, magnitudes and signs (`torchvision/transforms/autoaugment.py`); RandAugment also as timm has
+//! it (`timm/data/auto_augment.py`, the operations that grow stronger with the magnitude).
 
 use model_core::RgbImage;
 
 use super::color;
-use super::geometry::{self, Sampling};
+use super::config::{AugmentConfig, PolicyKind};
+use super::geometry::{self, Matrix, Sampling};
 use crate::random::Random;
 
-/// Magnitudes are counted in 31 steps, 0 to 30.
-const BINS: u32 = 31;
-
-/// Which policy.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Policy {
-    /// None.
-    None,
-    /// `operations` random operations, all at `magnitude`.
-    RandAugment {
-        /// Operations per picture; torchvision's default is 2.
-        operations: u32,
-        /// 0 to 30; torchvision's default is 9.
-        magnitude: u32,
-        /// How places between pixels are read.
-        sampling: Sampling,
-    },
-    /// One random operation at a random magnitude, from wider ranges.
-    TrivialAugmentWide {
-        /// How places between pixels are read.
-        sampling: Sampling,
-    },
-}
+/// torchvision counts magnitudes in 31 steps, 0 to 30.
+const TORCHVISION_MOST: f64 = 30.0;
+/// timm counts them from 0 to 10.
+const TIMM_MOST: f64 = 10.0;
+/// The number of operations that torchvision's policies draw from.
+const TORCHVISION_OPERATIONS: u64 = 14;
+/// The number of operations that timm's policy draws from.
+const TIMM_OPERATIONS: u64 = 15;
+/// timm carries out each operation with this probability.
+const TIMM_PROBABILITY: f64 = 0.5;
 
 /// One operation with its magnitude.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub enum Operation {
+    /// Nothing.
     Identity,
+    /// The tangent of the shear along the rows.
     ShearX(f64),
+    /// The tangent of the shear along the columns.
     ShearY(f64),
-    /// Pixels, cut off to whole ones.
+    /// Pixels to the right, cut off to whole ones.
     TranslateX(f64),
+    /// Pixels down, cut off to whole ones.
     TranslateY(f64),
+    /// PIL's matrix as it is: timm's shears and translations.
+    Affine(Matrix),
     /// Degrees, counter-clockwise.
     Rotate(f64),
-    /// Added to the factor 1, as are the next three.
+    /// Added to the factor 1.
     Brightness(f64),
+    /// Added to the factor 1.
     Color(f64),
+    /// Added to the factor 1.
     Contrast(f64),
+    /// Added to the factor 1.
     Sharpness(f64),
     /// Bits kept.
     Posterize(u32),
     /// Inverted from this level on.
     Solarize(f64),
+    /// Added to levels below 128.
+    SolarizeAdd(u8),
+    /// Every level inverted.
+    Invert,
+    /// Every channel stretched to its full range.
     AutoContrast,
+    /// Every channel's histogram made even.
     Equalize,
 }
 
-/// The number of operations both policies draw from.
-const OPERATIONS: u64 = 14;
-
-/// Largest magnitudes of a policy; `Posterize` counts bits taken away.
+/// Largest magnitudes of a policy of torchvision's; `posterize` counts bits taken away.
 struct Ranges {
     shear: f64,
     translate: [f64; 2],
@@ -68,85 +68,79 @@ struct Ranges {
     posterize: f64,
 }
 
-impl Policy {
-    /// torchvision's `RandAugment()`.
-    pub const RAND_AUGMENT: Self = Self::RandAugment {
-        operations: 2,
-        magnitude: 9,
-        sampling: Sampling::Nearest,
-    };
-    /// torchvision's `TrivialAugmentWide()`.
-    pub const TRIVIAL_AUGMENT_WIDE: Self = Self::TrivialAugmentWide {
-        sampling: Sampling::Nearest,
-    };
-
-    /// What was expected and what there is, when the policy is impossible.
-    pub(super) fn validate(self) -> Result<(), (&'static str, String)> {
-        match self {
-            Self::RandAugment { magnitude, .. } if magnitude >= BINS => Err((
-                "a RandAugment magnitude from 0 to 30",
-                magnitude.to_string(),
-            )),
-            Self::RandAugment { operations, .. } if operations > 64 => {
-                Err(("at most 64 operations", operations.to_string()))
+/// Draws the operations of `config`'s policy and applies them; what timm moves in from outside is `fill`.
+pub(super) fn apply(
+    config: &AugmentConfig,
+    fill: [u8; 3],
+    image: &mut RgbImage,
+    random: &mut Random,
+) {
+    match config.policy {
+        PolicyKind::None => {}
+        PolicyKind::RandAugment => {
+            // The translation's range follows the size, which the operations keep.
+            let translate = [image.width, image.height].map(|side| 150.0 / 331.0 * f64::from(side));
+            let ranges = Ranges {
+                shear: 0.3,
+                translate,
+                rotate: 30.0,
+                enhance: 0.9,
+                posterize: 4.0,
+            };
+            for _ in 0..config.policy_ops {
+                let operation = random.below(TORCHVISION_OPERATIONS);
+                let share = magnitude(config, TORCHVISION_MOST, random) / TORCHVISION_MOST;
+                let operation = torchvision(operation, &ranges, share, random);
+                operation.apply(image, config.policy_interpolation.sampling(random), [0; 3]);
             }
-            _ => Ok(()),
         }
-    }
-
-    /// Draws operations and applies them.
-    pub fn apply(self, image: &mut RgbImage, random: &mut Random) {
-        match self {
-            Self::None => {}
-            Self::RandAugment {
-                operations,
-                magnitude,
-                sampling,
-            } => {
-                for _ in 0..operations {
-                    // The translation's range follows the size, which the operations keep.
-                    let translate =
-                        [image.width, image.height].map(|side| 150.0 / 331.0 * f64::from(side));
-                    let ranges = Ranges {
-                        shear: 0.3,
-                        translate,
-                        rotate: 30.0,
-                        enhance: 0.9,
-                        posterize: 4.0,
-                    };
-                    draw(&ranges, magnitude, random).apply(image, sampling);
+        PolicyKind::TrivialAugmentWide => {
+            let ranges = Ranges {
+                shear: 0.99,
+                translate: [32.0; 2],
+                rotate: 135.0,
+                enhance: 0.99,
+                posterize: 6.0,
+            };
+            let operation = random.below(TORCHVISION_OPERATIONS);
+            let share = random.below(TORCHVISION_MOST as u64 + 1) as f64 / TORCHVISION_MOST;
+            let operation = torchvision(operation, &ranges, share, random);
+            operation.apply(image, config.policy_interpolation.sampling(random), [0; 3]);
+        }
+        PolicyKind::TimmRandAugment => {
+            for _ in 0..config.policy_ops {
+                let operation = random.below(TIMM_OPERATIONS);
+                if !random.chance(TIMM_PROBABILITY) {
+                    continue;
                 }
-            }
-            Self::TrivialAugmentWide { sampling } => {
-                let ranges = Ranges {
-                    shear: 0.99,
-                    translate: [32.0; 2],
-                    rotate: 135.0,
-                    enhance: 0.99,
-                    posterize: 6.0,
-                };
-                let operation = random.below(OPERATIONS);
-                let magnitude = random.below(u64::from(BINS)) as u32;
-                pick(operation, &ranges, magnitude, random).apply(image, sampling);
+                let share = magnitude(config, TIMM_MOST, random) / TIMM_MOST;
+                let operation = timm(operation, [image.width, image.height], share, random);
+                operation.apply(image, config.policy_interpolation.sampling(random), fill);
             }
         }
     }
 }
 
-fn draw(ranges: &Ranges, magnitude: u32, random: &mut Random) -> Operation {
-    pick(random.below(OPERATIONS), ranges, magnitude, random)
+/// The recipe's magnitude, or one drawn around it (timm's `mstd`), 0 to `most`.
+fn magnitude(config: &AugmentConfig, most: f64, random: &mut Random) -> f64 {
+    let mean = f64::from(config.policy_magnitude);
+    if config.policy_magnitude_std == 0.0 {
+        return mean;
+    }
+    (mean + config.policy_magnitude_std * random.normal()).clamp(0.0, most)
 }
 
-fn pick(operation: u64, ranges: &Ranges, magnitude: u32, random: &mut Random) -> Operation {
-    let share = f64::from(magnitude) / f64::from(BINS - 1);
-    // Half of the signed operations go the other way.
-    let mut signed = |largest: f64| {
-        if random.chance(0.5) {
-            -share * largest
-        } else {
-            share * largest
-        }
-    };
+/// Half of the signed magnitudes go the other way.
+fn signed(largest: f64, share: f64, random: &mut Random) -> f64 {
+    if random.chance(0.5) {
+        -share * largest
+    } else {
+        share * largest
+    }
+}
+
+fn torchvision(operation: u64, ranges: &Ranges, share: f64, random: &mut Random) -> Operation {
+    let mut signed = |largest: f64| signed(largest, share, random);
     match operation {
         0 => Operation::Identity,
         1 => Operation::ShearX(signed(ranges.shear)),
@@ -165,28 +159,116 @@ fn pick(operation: u64, ranges: &Ranges, magnitude: u32, random: &mut Random) ->
     }
 }
 
+/// timm's `_RAND_INCREASING_TRANSFORMS` with `LEVEL_TO_ARG`.
+fn timm(operation: u64, [width, height]: [u32; 2], share: f64, random: &mut Random) -> Operation {
+    let mut signed = |largest: f64| signed(largest, share, random);
+    // Enhancements keep a tenth of the picture.
+    let enhance = |level: f64| level.max(-0.9);
+    match operation {
+        0 => Operation::AutoContrast,
+        1 => Operation::Equalize,
+        2 => Operation::Invert,
+        3 => Operation::Rotate(signed(30.0)),
+        4 => Operation::Posterize(4 - (share * 4.0) as u32),
+        5 => Operation::Solarize(f64::from(256 - (share * 256.0) as u32)),
+        6 => Operation::SolarizeAdd((share * 110.0) as u8),
+        7 => Operation::Color(enhance(signed(0.9))),
+        8 => Operation::Contrast(enhance(signed(0.9))),
+        9 => Operation::Brightness(enhance(signed(0.9))),
+        10 => Operation::Sharpness(enhance(signed(0.9))),
+        11 => Operation::Affine([1.0, signed(0.3), 0.0, 0.0, 1.0, 0.0]),
+        12 => Operation::Affine([1.0, 0.0, 0.0, signed(0.3), 1.0, 0.0]),
+        13 => Operation::Affine([1.0, 0.0, signed(0.45) * f64::from(width), 0.0, 1.0, 0.0]),
+        _ => Operation::Affine([1.0, 0.0, 0.0, 0.0, 1.0, signed(0.45) * f64::from(height)]),
+    }
+}
+
 impl Operation {
-    /// Applies it in place (torchvision's `_apply_op`).
-    pub fn apply(self, image: &mut RgbImage, sampling: Sampling) {
+    /// Applies it in place (torchvision's `_apply_op`, timm's `NAME_TO_OP`); `fill` comes from outside the picture.
+    pub fn apply(self, image: &mut RgbImage, sampling: Sampling, fill: [u8; 3]) {
         match self {
             Self::Identity => {}
-            Self::ShearX(level) => *image = geometry::shear(image, level, 0.0, sampling),
-            Self::ShearY(level) => *image = geometry::shear(image, 0.0, level, sampling),
+            Self::ShearX(level) => *image = geometry::shear(image, [level, 0.0], sampling, fill),
+            Self::ShearY(level) => *image = geometry::shear(image, [0.0, level], sampling, fill),
             Self::TranslateX(pixels) => {
-                *image = geometry::translate(image, pixels as i32, 0, sampling)
+                *image = geometry::translate(image, [pixels as i32, 0], sampling, fill);
             }
             Self::TranslateY(pixels) => {
-                *image = geometry::translate(image, 0, pixels as i32, sampling)
+                *image = geometry::translate(image, [0, pixels as i32], sampling, fill);
             }
-            Self::Rotate(degrees) => *image = geometry::rotate(image, degrees, sampling),
+            Self::Affine(matrix) => *image = geometry::affine(image, &matrix, sampling, fill),
+            Self::Rotate(degrees) => *image = geometry::rotate(image, degrees, sampling, fill),
             Self::Brightness(level) => color::brightness(image, 1.0 + level),
             Self::Color(level) => color::saturation(image, 1.0 + level),
             Self::Contrast(level) => color::contrast(image, 1.0 + level),
             Self::Sharpness(level) => color::sharpness(image, 1.0 + level),
             Self::Posterize(bits) => color::posterize(image, bits),
             Self::Solarize(threshold) => color::solarize(image, threshold),
+            Self::SolarizeAdd(level) => color::solarize_add(image, level),
+            Self::Invert => color::invert(image),
             Self::AutoContrast => color::autocontrast(image),
             Self::Equalize => color::equalize(image),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Key, Purpose};
+
+    /// Magnitudes of `config` as they are drawn, 2,000 of them.
+    fn magnitudes(config: &AugmentConfig, most: f64) -> Vec<f64> {
+        let draw = |index| {
+            let mut random = Key::new(7, 0, index, Purpose::Augment).stream();
+            magnitude(config, most, &mut random)
+        };
+        (0..2000).map(draw).collect()
+    }
+
+    #[test]
+    fn magnitudes_follow_the_normal_distribution_they_are_drawn_from() {
+        let config = AugmentConfig {
+            policy: PolicyKind::TimmRandAugment,
+            policy_magnitude: 6,
+            policy_magnitude_std: 0.5,
+            ..AugmentConfig::default()
+        };
+        let drawn = magnitudes(&config, TIMM_MOST);
+        let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
+        let variance = drawn.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / drawn.len() as f64;
+        // Five standard errors of the mean and of the variance of 2,000 draws.
+        assert!((mean - 6.0).abs() < 0.056, "{mean}");
+        assert!((variance - 0.25).abs() < 0.04, "{variance}");
+        let wide = AugmentConfig {
+            policy_magnitude_std: 30.0,
+            ..config.clone()
+        };
+        let clipped = magnitudes(&wide, TIMM_MOST);
+        assert!(clipped.iter().all(|m| (0.0..=10.0).contains(m)));
+        assert!(clipped.contains(&0.0) && clipped.contains(&10.0));
+        let fixed = AugmentConfig {
+            policy_magnitude_std: 0.0,
+            ..config
+        };
+        assert!(magnitudes(&fixed, TIMM_MOST).iter().all(|&m| m == 6.0));
+    }
+
+    #[test]
+    fn timms_operations_have_timms_arguments() {
+        // Level 6 of 10: int(0.6 * 4) = 2 bits away from 4; 256 - int(153.6); int(66.0).
+        let mut random = Key::new(0, 0, 0, Purpose::Augment).stream();
+        let mut at = |operation| timm(operation, [100, 50], 0.6, &mut random);
+        assert_eq!(at(4), Operation::Posterize(2));
+        assert_eq!(at(5), Operation::Solarize(103.0));
+        assert_eq!(at(6), Operation::SolarizeAdd(66));
+        let Operation::Rotate(degrees) = at(3) else {
+            panic!("operation 3 turns")
+        };
+        assert_eq!(degrees.abs(), 18.0);
+        let Operation::Affine(matrix) = at(13) else {
+            panic!("operation 13 moves")
+        };
+        assert!((matrix[2].abs() - 27.0).abs() < 1e-12);
     }
 }

@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::file::Looked;
 use super::report::Duplicate;
-use crate::decode::{DecodeLimits, read_file};
-use crate::folder::{Folder, Sample};
+use crate::dataset::Sample;
+use crate::decode::DecodeLimits;
+use crate::folder::Folder;
 
 pub(super) fn find(
     samples: &[(usize, &Sample)],
@@ -36,7 +37,7 @@ pub(super) fn find(
         .into_par_iter()
         .filter_map(|at| {
             // A file that vanished meanwhile equals nothing.
-            let bytes = read_file(&samples[at].1.path, limits).ok()?;
+            let bytes = samples[at].1.read(limits).ok()?;
             Some((Sha256::digest(&bytes).into(), at))
         })
         .collect();

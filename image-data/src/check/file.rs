@@ -8,9 +8,8 @@ use std::path::Path;
 
 use super::CheckOptions;
 use super::report::Kind;
-use crate::decode::{
-    Color, DecodeError, DecodeOptions, Format, Header, decode_full, probe, read_file,
-};
+use crate::dataset::Sample;
+use crate::decode::{Color, DecodeError, DecodeOptions, Format, Header, decode_full, probe};
 
 /// Read from the start of a file; nearly every header fits.
 const HEAD_BYTES: u64 = 32 << 10;
@@ -27,8 +26,8 @@ pub(super) struct Looked {
     pub kinds: Vec<(Kind, String)>,
 }
 
-pub(super) fn look(path: &Path, options: &CheckOptions) -> Looked {
-    match inspect(path, options) {
+pub(super) fn look(sample: &Sample, options: &CheckOptions) -> Looked {
+    match inspect(sample, options) {
         Ok(looked) => looked,
         Err(error) => {
             let kind = match error {
@@ -45,8 +44,12 @@ pub(super) fn look(path: &Path, options: &CheckOptions) -> Looked {
     }
 }
 
-fn inspect(path: &Path, options: &CheckOptions) -> Result<Looked, DecodeError> {
-    let (head, tail, bytes) = ends(path)?;
+fn inspect(sample: &Sample, options: &CheckOptions) -> Result<Looked, DecodeError> {
+    let path = &sample.path;
+    let (head, tail, bytes) = match sample.part {
+        None => ends(path)?,
+        Some(_) => ends_of(&sample.read(&options.limits)?)?,
+    };
     let mut hasher = DefaultHasher::new();
     hasher.write_u64(bytes);
     hasher.write(&head);
@@ -58,9 +61,9 @@ fn inspect(path: &Path, options: &CheckOptions) -> Result<Looked, DecodeError> {
             limits: options.limits,
             ..DecodeOptions::torchvision()
         };
-        let decoded = decode_full(&read_file(path, &options.limits)?, &decode)?;
-        if let Some(reason) = decoded.damage {
-            kinds.push((Kind::Damaged, reason));
+        let decoded = decode_full(&sample.read(&options.limits)?, &decode)?;
+        if let Some(damage) = decoded.damage {
+            kinds.push((Kind::Damaged, damage.to_string()));
         }
         Header {
             format: decoded.format,
@@ -72,7 +75,7 @@ fn inspect(path: &Path, options: &CheckOptions) -> Result<Looked, DecodeError> {
         let whole = bytes <= HEAD_BYTES;
         let header = match probe(&head, &options.limits) {
             // A long header (thumbnails, profiles), or a format that keeps its directory at the end.
-            Err(_) if !whole => probe(&read_file(path, &options.limits)?, &options.limits)?,
+            Err(_) if !whole => probe(&sample.read(&options.limits)?, &options.limits)?,
             other => other?,
         };
         if let Some(reason) = missing_end(header.format, &tail) {
@@ -105,6 +108,20 @@ fn ends(path: &Path) -> Result<(Vec<u8>, Vec<u8>, u64), DecodeError> {
     file.seek(SeekFrom::Start(bytes.saturating_sub(TAIL_BYTES)))?;
     file.take(TAIL_BYTES).read_to_end(&mut tail)?;
     Ok((head, tail, bytes))
+}
+
+/// The same of bytes in memory: a member of a container.
+fn ends_of(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>, u64), DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    let head = bytes.len().min(HEAD_BYTES as usize);
+    let tail = bytes.len().saturating_sub(TAIL_BYTES as usize);
+    Ok((
+        bytes[..head].to_vec(),
+        bytes[tail..].to_vec(),
+        bytes.len() as u64,
+    ))
 }
 
 /// Whether the end every sound file of the format has is not there. Cameras and editors append data after a JPEG's end

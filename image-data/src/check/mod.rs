@@ -57,7 +57,7 @@ pub fn check(
         .build()
         .map_err(|error| format!("cannot start threads to check with: {error}"))?;
     let began = std::time::Instant::now();
-    let samples: Vec<(usize, &crate::folder::Sample)> = folders
+    let samples: Vec<(usize, &crate::dataset::Sample)> = folders
         .iter()
         .enumerate()
         .flat_map(|(f, folder)| folder.samples.iter().map(move |s| (f, s)))
@@ -67,7 +67,7 @@ pub fn check(
         samples
             .par_iter()
             .map(|(_, sample)| {
-                let looked = file::look(&sample.path, options);
+                let looked = file::look(sample, options);
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                 if done.is_multiple_of(256) || done == samples.len() {
                     progress(done);

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::file::Looked;
+use crate::dataset::Sample;
 use crate::decode::Color;
-use crate::folder::{Folder, Sample};
+use crate::folder::Folder;
 
 /// What may be wrong with a file, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

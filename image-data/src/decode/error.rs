@@ -1,4 +1,7 @@
-//! Why bytes did not become a picture: one line each, saying what was expected, what was there, and what to do.
+//! Why bytes did not become a picture: one line each, saying what was expected and what was there. What to do about it is
+//! a [`Remedy`], which front ends word.
+
+use model_core::diagnostic::{Diagnose, Limit, Remedy};
 
 use super::Format;
 use crate::text::short_line;
@@ -10,12 +13,10 @@ pub enum DecodeError {
     #[error("cannot read it: {0}")]
     Io(std::io::Error),
     /// No bytes at all.
-    #[error("expected an image, got an empty file (0 bytes); copy or download it again")]
+    #[error("expected an image, got an empty file (0 bytes)")]
     Empty,
     /// Larger than the limit on encoded size.
-    #[error(
-        "expected at most {limit} bytes, got {bytes}; raise the limit on file size if you trust it"
-    )]
+    #[error("expected a file of at most {}, got {}", size(*limit), size(*bytes))]
     TooManyBytes {
         /// Bytes in the file.
         bytes: u64,
@@ -23,23 +24,19 @@ pub enum DecodeError {
         limit: u64,
     },
     /// No known signature.
-    #[error(
-        "expected JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, ICO, QOI or TGA, got {looks_like}; convert it to one of these"
-    )]
+    #[error("expected JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, ICO, QOI or TGA, got {looks_like}")]
     UnknownFormat {
         /// What the first bytes suggest.
         looks_like: String,
     },
     /// A format we know by name only.
-    #[error("{name} is not supported; convert it to JPEG or PNG first")]
+    #[error("{name} is not read")]
     Unsupported {
         /// `"AVIF"`, `"HEIC"`, `"arithmetic-coded JPEG"`, ...
         name: String,
     },
     /// Zero columns or rows.
-    #[error(
-        "expected at least one pixel, got a header that says {width} x {height}; the file is damaged"
-    )]
+    #[error("expected at least one pixel, got a header that says {width} x {height}")]
     NoPixels {
         /// Columns.
         width: u32,
@@ -48,7 +45,8 @@ pub enum DecodeError {
     },
     /// Over the limit on pixels.
     #[error(
-        "expected at most {limit} pixels, got {width} x {height}; raise the pixel limit if you trust the file"
+        "expected at most {} megapixels, got {} ({width} x {height})",
+        mega(*limit), mega(u64::from(*width) * u64::from(*height))
     )]
     TooManyPixels {
         /// Columns.
@@ -59,9 +57,7 @@ pub enum DecodeError {
         limit: u64,
     },
     /// Over the limit on a side.
-    #[error(
-        "expected sides of at most {limit} pixels, got {width} x {height}; raise the limit if you trust the file"
-    )]
+    #[error("expected sides of at most {limit} pixels, got {width} x {height}")]
     SideTooLong {
         /// Columns.
         width: u32,
@@ -72,7 +68,8 @@ pub enum DecodeError {
     },
     /// Decoding would take more memory than allowed.
     #[error(
-        "decoding {width} x {height} takes {bytes} bytes of memory, at most {limit} are allowed; raise the limit if you trust the file"
+        "expected to need at most {} of memory, got {width} x {height} pixels that take {}",
+        size(*limit), size(*bytes)
     )]
     TooMuchMemory {
         /// Columns.
@@ -85,7 +82,7 @@ pub enum DecodeError {
         limit: u64,
     },
     /// The file stops before the picture does.
-    #[error("the {format} is truncated: {reason}; copy or download it again")]
+    #[error("the {format} is truncated: {reason}")]
     Truncated {
         /// What the bytes are.
         format: Format,
@@ -93,9 +90,7 @@ pub enum DecodeError {
         reason: String,
     },
     /// The bytes break the format's rules.
-    #[error(
-        "the {format} is damaged: {reason}; copy or download it again, or convert it with another program"
-    )]
+    #[error("the {format} is damaged: {reason}")]
     Malformed {
         /// What the bytes are.
         format: Format,
@@ -103,13 +98,11 @@ pub enum DecodeError {
         reason: String,
     },
     /// The decoder panicked; caught, nothing else is affected.
-    #[error(
-        "the {format} decoder gave up on damaged data ({reason}); convert the file with another program"
-    )]
+    #[error("the {format} is damaged beyond what its decoder can stand")]
     Panicked {
         /// What the bytes are.
         format: Format,
-        /// The panic's message.
+        /// The panic's message, for those who mend the decoder. No person is shown it.
         reason: String,
     },
 }
@@ -118,6 +111,72 @@ pub enum DecodeError {
 impl From<std::io::Error> for DecodeError {
     fn from(error: std::io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+impl Diagnose for DecodeError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "image.not-readable",
+            Self::Empty => "image.empty",
+            Self::TooManyBytes { .. } => "image.file-too-large",
+            Self::UnknownFormat { .. } => "image.unknown-format",
+            Self::Unsupported { .. } => "image.unsupported-format",
+            Self::NoPixels { .. } => "image.no-pixels",
+            Self::TooManyPixels { .. } => "image.too-many-pixels",
+            Self::SideTooLong { .. } => "image.side-too-long",
+            Self::TooMuchMemory { .. } => "image.too-much-memory",
+            Self::Truncated { .. } => "image.truncated",
+            Self::Malformed { .. } => "image.damaged",
+            Self::Panicked { .. } => "image.decoder-failed",
+        }
+    }
+
+    fn remedy(&self) -> Option<Remedy> {
+        match self {
+            // The system's words say it all: not there, no permission, a folder.
+            Self::Io(_) => None,
+            Self::Empty | Self::NoPixels { .. } | Self::Truncated { .. } => Some(Remedy::CopyAgain),
+            Self::TooManyBytes { .. } => Some(Remedy::RaiseLimit(Limit::FileSize)),
+            Self::UnknownFormat { .. } => Some(Remedy::NotAPicture),
+            Self::Unsupported { .. } | Self::Malformed { .. } | Self::Panicked { .. } => {
+                Some(Remedy::ConvertPicture)
+            }
+            Self::TooManyPixels { .. } => Some(Remedy::RaiseLimit(Limit::Pixels)),
+            Self::SideTooLong { .. } => Some(Remedy::RaiseLimit(Limit::Side)),
+            Self::TooMuchMemory { .. } => Some(Remedy::RaiseLimit(Limit::Memory)),
+        }
+    }
+}
+
+/// A number of bytes as people say it.
+fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        Some(&(unit, name)) if bytes.is_multiple_of(unit) => format!("{} {name}", bytes / unit),
+        Some(&(unit, name)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+/// Millions, as short as they can be told apart.
+fn mega(pixels: u64) -> String {
+    let millions = pixels as f64 / 1e6;
+    if pixels.is_multiple_of(1_000_000) || millions >= 100.0 {
+        format!("{millions:.0}")
+    } else {
+        format!("{millions:.1}")
+    }
+}
+
+/// The words of a library's error, unless they are written for programmers: names of types and values in brackets help
+/// nobody who only has a photo.
+pub(super) fn library_reason(error: impl std::fmt::Display) -> String {
+    let line = reason(error);
+    if line.contains(['{', '}', '[', ']', '`', '"', '(', '\'']) || line.contains("::") {
+        "its data break the format's rules".to_owned()
+    } else {
+        line
     }
 }
 

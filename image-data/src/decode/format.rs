@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::DecodeError;
+use super::{DecodeError, raw};
 
 /// A format that is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +18,8 @@ pub enum Format {
     Ico,
     Qoi,
     Tga,
+    /// A camera's raw file; the preview inside is decoded.
+    Raw,
 }
 
 impl Format {
@@ -31,9 +33,13 @@ impl Format {
             Self::Bmp => &["bmp", "dib"],
             Self::Tiff => &["tif", "tiff"],
             Self::Pnm => &["pnm", "pbm", "pgm", "ppm", "pam"],
-            Self::Ico => &["ico"],
+            Self::Ico => &["ico", "cur"],
             Self::Qoi => &["qoi"],
             Self::Tga => &["tga"],
+            Self::Raw => &[
+                "arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "pef", "raf", "rw2", "sr2", "srf",
+                "srw",
+            ],
         }
     }
 
@@ -55,6 +61,8 @@ impl Format {
             Self::Ico => &["image/vnd.microsoft.icon"],
             Self::Qoi => &["image/qoi"],
             Self::Tga => &["image/x-tga"],
+            // A desktop opens these with a program that develops them.
+            Self::Raw => &[],
         }
     }
 }
@@ -72,6 +80,7 @@ impl fmt::Display for Format {
             Self::Ico => "ICO",
             Self::Qoi => "QOI",
             Self::Tga => "TGA",
+            Self::Raw => "camera raw",
         })
     }
 }
@@ -92,11 +101,14 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         Ok(Format::WebP)
     } else if starts(b"GIF87a") || starts(b"GIF89a") {
         Ok(Format::Gif)
-    } else if (starts(b"II*\0") || starts(b"II+\0")) && !at(8, b"CR\x02")
-        || starts(b"MM\0*")
-        || starts(b"MM\0+")
-    {
-        Ok(Format::Tiff)
+    } else if raw::has_signature(bytes) {
+        Ok(Format::Raw)
+    } else if (starts(b"II*\0") || starts(b"II+\0")) || starts(b"MM\0*") || starts(b"MM\0+") {
+        Ok(if raw::is_tiff_raw(bytes) {
+            Format::Raw
+        } else {
+            Format::Tiff
+        })
     } else if starts(b"BM") && bytes.len() >= 26 {
         Ok(Format::Bmp)
     } else if bytes.len() > 2
@@ -107,61 +119,116 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         Ok(Format::Pnm)
     } else if starts(b"qoif") {
         Ok(Format::Qoi)
-    } else if starts(&[0, 0, 1, 0])
+    } else if (starts(&[0, 0, 1, 0]) || starts(&[0, 0, 2, 0]))
         && bytes.len() >= 22
         && (1..=64).contains(&u16::from_le_bytes([bytes[4], bytes[5]]))
     {
         Ok(Format::Ico)
     } else if bytes.ends_with(b"TRUEVISION-XFILE.\0") {
         Ok(Format::Tga)
-    } else if let Some(name) = known_by_name(bytes) {
+    } else if is_old_tga(bytes) {
+        Ok(Format::Tga)
+    } else if let Some(name) = known_picture(bytes) {
         Err(DecodeError::Unsupported {
             name: name.to_owned(),
         })
     } else {
         Err(DecodeError::UnknownFormat {
-            looks_like: describe(bytes),
+            looks_like: known_other(bytes).map_or_else(|| describe(bytes), str::to_owned),
         })
     }
 }
 
-/// Formats worth a sentence of their own because people have them.
-fn known_by_name(bytes: &[u8]) -> Option<&'static str> {
-    let starts = |prefix: &[u8]| bytes.starts_with(prefix);
-    if bytes.get(4..8) == Some(b"ftyp") {
-        // ISO base media: the major brand, then the compatible ones.
-        let brands = bytes.get(8..bytes.len().min(64)).unwrap_or_default();
-        let has = |brand: &[u8]| brands.chunks(4).any(|b| b == brand);
-        return Some(if has(b"avif") || has(b"avis") {
-            "AVIF"
-        } else if has(b"heic") || has(b"heix") || has(b"hevc") || has(b"mif1") || has(b"msf1") {
-            "HEIC"
-        } else if has(b"crx ") {
-            "Canon CR3 raw"
-        } else {
-            "a video (MP4 or MOV)"
-        });
-    }
-    let table: [(&[u8], &'static str); 14] = [
-        (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-        (b"\xff\x4f\xff\x51", "JPEG 2000"),
-        (b"\0\0\0\x0cJXL ", "JPEG XL"),
-        (b"\xff\x0a", "JPEG XL"),
-        (b"8BPS", "Photoshop PSD"),
-        (b"\x76\x2f\x31\x01", "OpenEXR"),
-        (b"#?RADIANCE", "Radiance HDR"),
-        (b"DDS ", "DDS texture"),
-        (b"II*\0", "Canon CR2 raw"),
-        (b"FUJIFILMCCD-RAW", "Fujifilm raw"),
-        (b"%PDF", "PDF"),
-        (b"\0\x05\x16\x07", "a macOS resource fork (\"._\" file)"),
-        (b"\x1f\x8b", "a gzip archive"),
-        (b"PK\x03\x04", "a zip archive"),
-    ];
+/// A TGA from before 1989 has no signature: its header must make sense in every field, and an uncompressed one must be
+/// as long as it says.
+fn is_old_tga(bytes: &[u8]) -> bool {
+    let Some(header) = bytes.first_chunk::<18>() else {
+        return false;
+    };
+    let number = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let (map, kind, depth, descriptor) = (header[1], header[2], header[16], header[17]);
+    let map_bytes = number(5) * usize::from(header[7]).div_ceil(8);
+    let pixels = number(12) * number(14);
+    let consistent = match kind {
+        1 | 9 => map == 1 && depth == 8 && number(5) > 0 && matches!(header[7], 15 | 16 | 24 | 32),
+        2 | 10 => map == 0 && map_bytes == 0 && matches!(depth, 15 | 16 | 24 | 32),
+        3 | 11 => map == 0 && map_bytes == 0 && depth == 8,
+        _ => false,
+    };
+    let data = bytes
+        .len()
+        .saturating_sub(18 + usize::from(header[0]) + map_bytes);
+    let enough = if kind < 9 {
+        data >= pixels * usize::from(depth).div_ceil(8)
+    } else {
+        // The best a run can do is 128 pixels in one packet of a pixel and a byte.
+        data >= pixels.div_ceil(128) * (1 + usize::from(depth).div_ceil(8))
+    };
+    consistent && pixels > 0 && descriptor & 0xC0 == 0 && descriptor & 0xF <= 8 && enough
+}
+
+/// Whether the bytes are ISO base media with one of these brands, major or compatible.
+fn has_brand(bytes: &[u8], wanted: &[&[u8; 4]]) -> bool {
+    let brands = bytes.get(8..bytes.len().min(64)).unwrap_or_default();
+    bytes.get(4..8) == Some(b"ftyp")
+        && brands
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .any(|brand| wanted.contains(&brand))
+}
+
+fn by_magic(bytes: &[u8], table: &[(&[u8], &'static str)]) -> Option<&'static str> {
     table
         .iter()
-        .find(|(magic, _)| starts(magic))
+        .find(|(magic, _)| bytes.starts_with(magic))
         .map(|&(_, name)| name)
+}
+
+/// Pictures that are known and not decoded: people have them, so they deserve their name.
+fn known_picture(bytes: &[u8]) -> Option<&'static str> {
+    if has_brand(bytes, &[b"avif", b"avis"]) {
+        return Some("AVIF");
+    }
+    if has_brand(
+        bytes,
+        &[b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"],
+    ) {
+        return Some("HEIC");
+    }
+    by_magic(
+        bytes,
+        &[
+            (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+            (b"\xff\x4f\xff\x51", "JPEG 2000"),
+            (b"\0\0\0\x0cJXL ", "JPEG XL"),
+            (b"\xff\x0a", "JPEG XL"),
+            (b"8BPS", "Photoshop PSD"),
+            (b"\x76\x2f\x31\x01", "OpenEXR"),
+            (b"#?RADIANCE", "Radiance HDR"),
+            (b"DDS ", "DDS texture"),
+            (b"FOVb", "Sigma raw"),
+            (b"\0MRM", "Minolta raw"),
+            (b"II\xbc\x01", "JPEG XR"),
+            (b"icns", "Apple icon"),
+        ],
+    )
+}
+
+/// What is known and no picture.
+fn known_other(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.get(4..8) == Some(b"ftyp") {
+        return Some("a video (MP4 or MOV)");
+    }
+    by_magic(
+        bytes,
+        &[
+            (b"%PDF", "a PDF"),
+            (b"\0\x05\x16\x07", "a macOS resource fork (\"._\" file)"),
+            (b"\x1f\x8b", "a gzip archive"),
+            (b"PK\x03\x04", "a zip archive"),
+        ],
+    )
 }
 
 fn describe(bytes: &[u8]) -> String {
@@ -206,8 +273,8 @@ mod tests {
 
     #[test]
     fn names_what_it_cannot_read() {
-        assert!(said(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1").starts_with("AVIF is not supported"));
-        assert!(said(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic").starts_with("HEIC is not supported"));
+        assert!(said(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1").starts_with("AVIF is not read"));
+        assert!(said(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic").starts_with("HEIC is not read"));
         assert!(said(b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2").contains("video"));
         assert!(said(b"\xff\x0a\x01\x02").starts_with("JPEG XL"));
         assert!(said(b"<!DOCTYPE html><html>").contains("a web page"));
@@ -216,6 +283,16 @@ mod tests {
         assert!(said(&[0; 40]).contains("zeros"));
         assert!(said(b"\xde\xad\xbe\xef").contains("de ad be ef"));
         assert!(said(b"\0\x05\x16\x07\0\x02\0\0").contains("macOS"));
+    }
+
+    #[test]
+    fn a_tga_without_a_footer_is_known_by_its_header() {
+        let mut tga = vec![0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 2, 0, 24, 0];
+        tga.extend([7; 24]);
+        assert_eq!(sniff(&tga).ok(), Some(Format::Tga));
+        assert!(sniff(&tga[..41]).is_err(), "shorter than it says");
+        tga[16] = 23;
+        assert!(sniff(&tga).is_err(), "no such depth");
     }
 
     #[test]

@@ -2,13 +2,17 @@
 //! the header before a pixel is allocated, and with a decoder's panic turned into an error. Of an animation the first
 //! frame counts; of a CMYK picture the color profile does not.
 
+mod damage;
 mod error;
 mod format;
 mod icc;
+mod ico;
 mod jpeg;
-mod jpeg_markers;
+mod metadata;
+mod png;
 mod raster;
-mod tiff_directory;
+mod raw;
+mod tiff;
 
 use std::path::Path;
 
@@ -17,8 +21,10 @@ use model_core::RgbImage;
 
 use crate::sandbox;
 
+pub use damage::{Damage, DamageKind};
 pub use error::DecodeError;
 pub use format::Format;
+pub use model_core::reading::{Alpha, Exif, Icc, ReadingConfig};
 
 /// What a picture may cost before it is refused. Checked against the header, so refusing is cheap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,36 +50,6 @@ impl Default for DecodeLimits {
     }
 }
 
-/// What to do with the orientation a camera noted in EXIF.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Exif {
-    /// Turn the picture upright, as a person sees it.
-    #[default]
-    Apply,
-    /// Leave the pixels as stored, as `PIL.Image.open` and so every ImageNet figure does.
-    Ignore,
-}
-
-/// What to do with transparency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Alpha {
-    /// Lay the picture on white, as a viewer shows it.
-    #[default]
-    OnWhite,
-    /// Forget the alpha channel and keep the colors under it, as PIL's `convert("RGB")` does.
-    Drop,
-}
-
-/// What to do with an embedded color profile.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Icc {
-    /// Convert to sRGB, which networks were trained on: phones write Display P3, cameras Adobe RGB.
-    #[default]
-    ToSrgb,
-    /// Take the numbers as they are, as `PIL.Image.open` and so every ImageNet figure does.
-    Ignore,
-}
-
 /// How to decode. The default is what a person sees; [`DecodeOptions::torchvision`] is what published figures rest on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DecodeOptions {
@@ -91,14 +67,19 @@ pub struct DecodeOptions {
 }
 
 impl DecodeOptions {
-    /// `torchvision.datasets.folder.pil_loader`: EXIF and color profile ignored, alpha dropped. What training and parity runs use.
-    pub fn torchvision() -> Self {
+    /// Reads files as a model's preprocessing says.
+    pub fn reading(reading: &ReadingConfig) -> Self {
         Self {
-            exif: Exif::Ignore,
-            alpha: Alpha::Drop,
-            icc: Icc::Ignore,
+            exif: reading.exif,
+            alpha: reading.alpha,
+            icc: reading.icc,
             ..Self::default()
         }
+    }
+
+    /// `torchvision.datasets.folder.pil_loader`: [`ReadingConfig::TORCHVISION`].
+    pub fn torchvision() -> Self {
+        Self::reading(&ReadingConfig::TORCHVISION)
     }
 }
 
@@ -111,8 +92,8 @@ pub struct Decoded {
     pub format: Format,
     /// How the pixels were stored, for reports: `"CMYK"`, `"YCCK"`, `"gray"`, `"16-bit"`, ...
     pub color: Color,
-    /// Why parts of the picture may be wrong, when the decoder had to guess. `None` for a sound file.
-    pub damage: Option<String>,
+    /// Which parts of the picture may be wrong, when the decoder had to guess. `None` for a sound file.
+    pub damage: Option<Damage>,
 }
 
 /// How a file stores its colors, as far as a data set's owner cares.
@@ -167,6 +148,8 @@ pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Dec
     let format = identify(bytes, &options.limits)?;
     let (mut decoded, notes) = guard(format, || match format {
         Format::Jpeg => jpeg::decode(bytes, options),
+        Format::Tiff => tiff::decode(bytes, options),
+        Format::Raw => raw::decode(bytes, options),
         other => raster::decode(bytes, other, options),
     })?;
     if options.icc == Icc::ToSrgb
@@ -175,8 +158,9 @@ pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Dec
     {
         icc::to_srgb(&mut decoded.image, profile);
     }
-    if options.exif == Exif::Apply {
-        decoded.image = orient(decoded.image, notes.orientation);
+    // A TIFF's orientation is a tag of the picture itself; Pillow, and so torchvision, obeys it without being asked.
+    if options.exif == Exif::Apply || format == Format::Tiff {
+        decoded.image = orient(decoded.image, notes.orientation)?;
     }
     Ok(decoded)
 }
@@ -189,6 +173,8 @@ pub fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError>
     let format = identify(bytes, limits)?;
     guard(format, || match format {
         Format::Jpeg => jpeg::probe(bytes, limits),
+        Format::Tiff => tiff::probe(bytes, limits),
+        Format::Raw => raw::probe(bytes, limits),
         other => raster::probe(bytes, other, limits),
     })
 }
@@ -287,41 +273,23 @@ impl DecodeLimits {
 }
 
 /// Turns the picture as EXIF's tag 0x0112 says it must be turned to stand upright.
-fn orient(image: RgbImage, orientation: Orientation) -> RgbImage {
-    // (x, y) of the stored pixel that lands on (column, row) of the upright picture.
-    let (w, h) = (image.width as usize, image.height as usize);
-    let swapped = matches!(
-        orientation,
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    );
-    let (out_w, out_h) = if swapped { (h, w) } else { (w, h) };
-    let source = |x: usize, y: usize| match orientation {
-        Orientation::NoTransforms => (x, y),
-        Orientation::FlipHorizontal => (w - 1 - x, y),
-        Orientation::Rotate180 => (w - 1 - x, h - 1 - y),
-        Orientation::FlipVertical => (x, h - 1 - y),
-        Orientation::Rotate90FlipH => (y, x),
-        Orientation::Rotate90 => (y, h - 1 - x),
-        Orientation::Rotate270FlipH => (w - 1 - y, h - 1 - x),
-        Orientation::Rotate270 => (w - 1 - y, x),
-    };
+fn orient(image: RgbImage, orientation: Orientation) -> Result<RgbImage, DecodeError> {
     if orientation == Orientation::NoTransforms {
-        return image;
+        return Ok(image);
     }
-    let mut data = Vec::with_capacity(image.data.len());
-    for y in 0..out_h {
-        for x in 0..out_w {
-            let (sx, sy) = source(x, y);
-            let at = (sy * w + sx) * 3;
-            data.extend_from_slice(&image.data[at..at + 3]);
-        }
-    }
-    RgbImage {
-        width: out_w as u32,
-        height: out_h as u32,
-        data,
-    }
+    let (width, height) = (image.width, image.height);
+    let inconsistent = || DecodeError::NoPixels { width, height };
+    let pixels = image::RgbImage::from_raw(width, height, image.data).ok_or_else(inconsistent)?;
+    let mut turned = image::DynamicImage::ImageRgb8(pixels);
+    turned.apply_orientation(orientation);
+    let (width, height) = (turned.width(), turned.height());
+    RgbImage::new(width, height, turned.into_bytes()).map_err(|_| inconsistent())
+}
+
+/// One pixel on white paper.
+fn over_white(rgb: [u8; 3], alpha: u8) -> [u8; 3] {
+    rgb.map(|v| {
+        let (v, a) = (u32::from(v), u32::from(alpha));
+        ((v * a + 255 * (255 - a) + 127) / 255) as u8
+    })
 }

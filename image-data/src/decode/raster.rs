@@ -2,14 +2,13 @@
 
 use std::io::Cursor;
 
-use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use model_core::RgbImage;
 
 use super::error;
 use super::{
-    Alpha, Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Icc, Notes,
-    tiff_directory,
+    Alpha, Color, Damage, DamageKind, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format,
+    Header, Icc, Notes, ico, metadata, over_white, png,
 };
 
 pub(super) fn probe(
@@ -17,6 +16,22 @@ pub(super) fn probe(
     format: Format,
     limits: &DecodeLimits,
 ) -> Result<Header, DecodeError> {
+    if format == Format::Ico {
+        match ico::choose(bytes) {
+            Some(ico::Entry::Png(inside)) => {
+                return Ok(Header {
+                    format,
+                    ..probe(inside, Format::Png, limits)?
+                });
+            }
+            Some(ico::Entry::Bitmap(alone)) => return header(&alone, format, limits),
+            None => {}
+        }
+    }
+    header(bytes, format, limits)
+}
+
+fn header(bytes: &[u8], format: Format, limits: &DecodeLimits) -> Result<Header, DecodeError> {
     let decoder = open(bytes, format, limits)?;
     let (width, height) = decoder.dimensions();
     limits.check(width, height, memory_bytes(&decoder))?;
@@ -33,20 +48,65 @@ pub(super) fn decode(
     format: Format,
     options: &DecodeOptions,
 ) -> Result<(Decoded, Notes), DecodeError> {
+    match format {
+        Format::Png => decode_png(bytes, options),
+        Format::Ico => match ico::choose(bytes) {
+            Some(ico::Entry::Png(inside)) => {
+                let (mut decoded, notes) = decode_png(inside, options)?;
+                decoded.format = format;
+                Ok((decoded, notes))
+            }
+            Some(ico::Entry::Bitmap(alone)) => decode_with(&alone, format, options),
+            None => decode_with(bytes, format, options),
+        },
+        _ => decode_with(bytes, format, options),
+    }
+}
+
+/// A PNG with a wrong checksum or without its end is decoded all the same, as other programs do, and noted.
+fn decode_png(bytes: &[u8], options: &DecodeOptions) -> Result<(Decoded, Notes), DecodeError> {
+    let first = decode_with(bytes, Format::Png, options);
+    let broken = matches!(
+        first,
+        Err(DecodeError::Malformed { .. } | DecodeError::Truncated { .. })
+    );
+    if !broken {
+        return first;
+    }
+    let Some((mended, why)) = png::mend(bytes) else {
+        return first;
+    };
+    match decode_with(&mended, Format::Png, options) {
+        Ok((mut decoded, notes)) => {
+            decoded.damage = Some(Damage::new(DamageKind::Other(why)));
+            Ok((decoded, notes))
+        }
+        Err(_) => first,
+    }
+}
+
+fn decode_with(
+    bytes: &[u8],
+    format: Format,
+    options: &DecodeOptions,
+) -> Result<(Decoded, Notes), DecodeError> {
     let mut decoder = open(bytes, format, &options.limits)?;
     let (width, height) = decoder.dimensions();
     options
         .limits
         .check(width, height, memory_bytes(&decoder))?;
     let color = color(decoder.color_type());
-    // An unreadable EXIF block is no reason to refuse the picture.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let icc_profile = match options.icc {
         Icc::ToSrgb => decoder.icc_profile().unwrap_or_default(),
         Icc::Ignore => None,
     };
     let image = DynamicImage::from_decoder(decoder).map_err(|error| translate(format, error))?;
-    let data = to_rgb(image, options.alpha);
+    let alpha = if undefined_alpha(bytes, format, &image) {
+        Alpha::Drop
+    } else {
+        options.alpha
+    };
+    let data = to_rgb(image, alpha);
     let image = RgbImage::new(width, height, data).map_err(|error| DecodeError::Malformed {
         format,
         reason: error.to_string(),
@@ -59,10 +119,23 @@ pub(super) fn decode(
             damage: None,
         },
         Notes {
-            orientation,
+            orientation: metadata::orientation(bytes, format),
             icc_profile,
         },
     ))
+}
+
+/// Whether the fourth byte of a pixel is not transparency: a TGA says how many bits of it are; old bitmaps leave it zero
+/// everywhere, and a picture of which nothing shows is none.
+fn undefined_alpha(bytes: &[u8], format: Format, image: &DynamicImage) -> bool {
+    let DynamicImage::ImageRgba8(pixels) = image else {
+        return false;
+    };
+    match format {
+        Format::Tga if bytes.get(17).is_some_and(|bits| bits & 0xF == 0) => true,
+        Format::Tga | Format::Bmp | Format::Ico => pixels.pixels().all(|pixel| pixel.0[3] == 0),
+        _ => false,
+    }
 }
 
 fn open<'a>(
@@ -70,9 +143,6 @@ fn open<'a>(
     format: Format,
     limits: &DecodeLimits,
 ) -> Result<impl ImageDecoder + 'a, DecodeError> {
-    if format == Format::Tiff {
-        tiff_directory::check(bytes)?;
-    }
     let kind = match format {
         Format::Jpeg => ImageFormat::Jpeg,
         Format::Png => ImageFormat::Png,
@@ -84,6 +154,11 @@ fn open<'a>(
         Format::Ico => ImageFormat::Ico,
         Format::Qoi => ImageFormat::Qoi,
         Format::Tga => ImageFormat::Tga,
+        Format::Raw => {
+            return Err(DecodeError::Unsupported {
+                name: format!("{format} in {format}"),
+            });
+        }
     };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
     let mut allowed = Limits::no_limits();
@@ -112,10 +187,9 @@ fn color(kind: ColorType) -> Color {
 }
 
 fn translate(format: Format, error: ImageError) -> DecodeError {
-    let reason = error::reason(&error);
     match error {
         ImageError::Unsupported(_) => DecodeError::Unsupported {
-            name: format!("this kind of {format} ({reason})"),
+            name: format!("this kind of {format}"),
         },
         ImageError::IoError(ref io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
             DecodeError::Truncated {
@@ -123,7 +197,18 @@ fn translate(format: Format, error: ImageError) -> DecodeError {
                 reason: "it ends before the last pixel".to_owned(),
             }
         }
-        _ => DecodeError::Malformed { format, reason },
+        // What the decoder itself says, without the library's words around it.
+        ImageError::Decoding(error) => DecodeError::Malformed {
+            format,
+            reason: match std::error::Error::source(&error) {
+                Some(cause) => error::library_reason(cause),
+                None => error::library_reason(&error),
+            },
+        },
+        error => DecodeError::Malformed {
+            format,
+            reason: error::library_reason(&error),
+        },
     }
 }
 
@@ -185,10 +270,7 @@ fn flatten(pixels: impl Iterator<Item = [u8; 4]>, alpha: Alpha) -> Vec<u8> {
     for [r, g, b, a] in pixels {
         rgb.extend(match alpha {
             Alpha::Drop => [r, g, b],
-            Alpha::OnWhite => [r, g, b].map(|v| {
-                let (v, a) = (u32::from(v), u32::from(a));
-                ((v * a + 255 * (255 - a) + 127) / 255) as u8
-            }),
+            Alpha::OnWhite => over_white([r, g, b], a),
         });
     }
     rgb

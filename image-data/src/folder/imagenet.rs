@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Folder, FolderError, Sample, matlab, some, thousands};
+use super::{Folder, FolderError, matlab, some, thousands};
+use crate::dataset::Sample;
 
 const KAGGLE: &str = "LOC_val_solution.csv";
 const DEVKIT: [&str; 2] = [
@@ -30,7 +31,7 @@ pub(super) fn validation_number(name: &str) -> Option<usize> {
 
 /// Opens a folder that holds files and no class folders.
 pub(super) fn open_flat(root: &Path, files: &[String]) -> Result<Folder, FolderError> {
-    let mut images: Vec<(usize, &str)> = files
+    let images: Vec<(usize, &str)> = files
         .iter()
         .filter_map(|name| Some((validation_number(name)?, name.as_str())))
         .collect();
@@ -49,7 +50,23 @@ pub(super) fn open_flat(root: &Path, files: &[String]) -> Result<Folder, FolderE
             found,
         });
     }
-    images.sort_unstable();
+    let members = images
+        .into_iter()
+        .map(|(_, name)| (name.to_owned(), Sample::file(root.join(name), 0)))
+        .collect();
+    open_flat_members(root, members)
+}
+
+/// Labels validation images by their file names, wherever their bytes lie.
+pub(crate) fn open_flat_members(
+    root: &Path,
+    members: Vec<(String, Sample)>,
+) -> Result<Folder, FolderError> {
+    let mut images: Vec<(usize, String, Sample)> = members
+        .into_iter()
+        .filter_map(|(name, sample)| Some((validation_number(&name)?, name, sample)))
+        .collect();
+    images.sort_by_key(|(number, ..)| *number);
     let Some(labels) = find_labels(root)? else {
         return Err(FolderError::NoLabels {
             path: root.to_owned(),
@@ -65,25 +82,23 @@ pub(super) fn open_flat(root: &Path, files: &[String]) -> Result<Folder, FolderE
         .collect();
     let mut samples = Vec::with_capacity(images.len());
     let mut unlabeled = Vec::new();
-    for (number, name) in images {
+    for (number, name, sample) in images {
         match labels
             .by_number
             .get(&number)
             .and_then(|wnid| classes.binary_search(wnid).ok())
         {
-            Some(class) => samples.push(Sample {
-                path: root.join(name),
-                class,
-            }),
+            Some(class) => samples.push(Sample { class, ..sample }),
             None => unlabeled.push(name),
         }
     }
     if !unlabeled.is_empty() {
+        let names: Vec<&str> = unlabeled.iter().map(String::as_str).collect();
         let reason = format!(
             "expected a label for every image in {}, got none for {}: {}",
             root.display(),
             unlabeled.len(),
-            some(&unlabeled)
+            some(&names)
         );
         return Err(FolderError::Labels {
             path: labels.path,
@@ -101,6 +116,7 @@ pub(super) fn open_flat(root: &Path, files: &[String]) -> Result<Folder, FolderE
         classes,
         samples,
         description,
+        notes: Vec::new(),
     })
 }
 

@@ -7,21 +7,17 @@ mod matlab;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use model_core::labels::{ClassMatcher, Label};
 use walkdir::WalkDir;
+
+use crate::dataset::{Sample, is_junk_file, is_junk_folder};
+
+pub(crate) use imagenet::open_flat_members;
 
 /// torchvision's `IMG_EXTENSIONS`, compared without case.
 pub const EXTENSIONS: [&str; 9] = [
     ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp",
 ];
-
-/// One labeled image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// The file.
-    pub path: PathBuf,
-    /// Index into [`Folder::classes`].
-    pub class: usize,
-}
 
 /// A labeled data set.
 #[derive(Clone, Debug)]
@@ -34,6 +30,8 @@ pub struct Folder {
     pub samples: Vec<Sample>,
     /// How the labels were found, one line for the log: `"1,281,167 images in 1,000 class folders"`.
     pub description: String,
+    /// What is wrong with parts of it, a line each: a tar file that ends in the middle.
+    pub notes: Vec<String>,
 }
 
 /// Why a folder is no data set.
@@ -94,6 +92,24 @@ pub enum FolderError {
         /// How many images.
         images: usize,
     },
+    /// A container file cannot be used.
+    #[error("{path}: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was expected, what was there.
+        reason: String,
+    },
+    /// A class map names classes that are not there.
+    #[error("{path}: expected every class of the class map, got none of {count}: {classes}")]
+    MissingClasses {
+        /// The data.
+        path: PathBuf,
+        /// How many are missing.
+        count: usize,
+        /// The first few.
+        classes: String,
+    },
     /// The label file does not fit.
     #[error("{path}: {reason}")]
     Labels {
@@ -101,6 +117,20 @@ pub enum FolderError {
         path: PathBuf,
         /// What was expected, what was there.
         reason: String,
+    },
+    /// Classes that a model does not know.
+    #[error(
+        "{path}: expected classes that are labels of the model, got {count} of {total} that are none: {classes}"
+    )]
+    UnknownClasses {
+        /// The folder.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+        /// Of how many.
+        total: usize,
+        /// The first few.
+        classes: String,
     },
     /// Training and validation data do not name the same classes.
     #[error(
@@ -128,11 +158,12 @@ impl Folder {
     /// [`FolderError`], naming what was expected and what is there.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, FolderError> {
         let root = dir.as_ref();
-        let (mut classes, mut files) = (Vec::new(), Vec::new());
+        let (mut classes, mut files, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for entry in read_dir(root)? {
             let name = entry.file_name().to_string_lossy().into_owned();
             // `metadata` follows links, as `os.scandir(...).is_dir()` does.
             match std::fs::metadata(entry.path()) {
+                Ok(kind) if kind.is_dir() && is_junk_folder(&name) => left_out.push(name),
                 Ok(kind) if kind.is_dir() => classes.push(name),
                 Ok(_) => files.push(name),
                 // A dangling link is neither.
@@ -151,7 +182,7 @@ impl Folder {
             samples.extend(
                 class_files(&root.join(name))?
                     .into_iter()
-                    .map(|path| Sample { path, class }),
+                    .map(|path| Sample::file(path, class)),
             );
             if samples.len() == before {
                 empty.push(name.as_str());
@@ -174,16 +205,70 @@ impl Folder {
                 extensions: EXTENSIONS.join(" "),
             });
         }
-        let description = format!(
+        let mut description = format!(
             "{} images in {} class folders",
             thousands(samples.len()),
             thousands(classes.len())
         );
+        if !left_out.is_empty() {
+            left_out.sort();
+            let names: Vec<&str> = left_out.iter().map(String::as_str).collect();
+            description.push_str(&format!(" (left out: {})", some(&names)));
+        }
         Ok(Self {
             root: root.to_owned(),
             classes,
             samples,
             description,
+            notes: Vec::new(),
+        })
+    }
+
+    /// The same images under a model's labels: each class is found among them (see [`ClassMatcher`]) and takes its index. There
+    /// may be fewer classes than labels.
+    ///
+    /// # Errors
+    /// [`FolderError::UnknownClasses`] where a class is none of the labels.
+    pub fn with_labels(self, labels: &[Label]) -> Result<Self, FolderError> {
+        let matcher = ClassMatcher::new(labels);
+        let found: Vec<Option<usize>> = self
+            .classes
+            .iter()
+            .map(|class| matcher.find(class).ok())
+            .collect();
+        let unknown: Vec<&str> = self
+            .classes
+            .iter()
+            .zip(&found)
+            .filter(|(_, index)| index.is_none())
+            .map(|(class, _)| class.as_str())
+            .collect();
+        if !unknown.is_empty() {
+            return Err(FolderError::UnknownClasses {
+                path: self.root,
+                count: unknown.len(),
+                total: found.len(),
+                classes: some(&unknown),
+            });
+        }
+        let samples = self
+            .samples
+            .into_iter()
+            .filter_map(|sample| {
+                Some(Sample {
+                    class: found[sample.class]?,
+                    ..sample
+                })
+            })
+            .collect();
+        let classes = labels
+            .iter()
+            .map(|label| label.id.as_ref().unwrap_or(&label.name).clone())
+            .collect();
+        Ok(Self {
+            classes,
+            samples,
+            ..self
         })
     }
 
@@ -285,7 +370,7 @@ fn push(found: &mut Vec<(String, String, PathBuf)>, path: &Path) {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    if is_image_name(&name) {
+    if is_image_name(&name) && !is_junk_file(&name) {
         let folder = path
             .parent()
             .unwrap_or(Path::new(""))
@@ -324,7 +409,7 @@ fn read_dir(dir: &Path) -> Result<Vec<std::fs::DirEntry>, FolderError> {
         .map_err(fail)
 }
 
-fn some(names: &[&str]) -> String {
+pub(crate) fn some(names: &[&str]) -> String {
     const SHOWN: usize = 5;
     let mut text = names[..names.len().min(SHOWN)].join(", ");
     if names.len() > SHOWN {
@@ -333,7 +418,7 @@ fn some(names: &[&str]) -> String {
     text
 }
 
-fn thousands(n: usize) -> String {
+pub(crate) fn thousands(n: usize) -> String {
     let digits = n.to_string();
     let groups: Vec<&str> = digits
         .as_bytes()

@@ -98,7 +98,7 @@ impl Batch {
 #[derive(Debug, thiserror::Error)]
 pub enum LoaderError {
     /// An image could not be decoded and the policy is [`BadImages::Fail`].
-    #[error("{name}: {reason} (--bad-images skip leaves such images out and lists them)")]
+    #[error("{name}: {reason}")]
     BadImage {
         /// The file.
         name: String,
@@ -118,8 +118,16 @@ pub enum LoaderError {
         tried: usize,
     },
     /// The operating system gave no thread.
-    #[error("cannot start a loader thread: {0}; use fewer workers")]
+    #[error("cannot start a loader thread: {0}")]
     Thread(std::io::Error),
+    /// A thread panicked outside of decoding and augmentation: a mistake of ours or of a [`Source`].
+    #[error("{name}: a loader thread broke: {reason}")]
+    Broken {
+        /// The sample.
+        name: String,
+        /// The panic's message.
+        reason: String,
+    },
 }
 
 /// A data set with its transform and order, ready to be iterated epoch after epoch.
@@ -130,6 +138,8 @@ pub struct Loader {
     sampler: Sampler,
     config: LoaderConfig,
     report: BadImageReport,
+    /// The samples' classes, where every class is to come equally often.
+    balance: Option<Arc<[u32]>>,
 }
 
 impl Loader {
@@ -146,6 +156,23 @@ impl Loader {
             sampler,
             config,
             report: BadImageReport::default(),
+            balance: None,
+        }
+    }
+
+    /// The same, but every class comes equally often in an epoch; `labels` are the samples' classes.
+    pub fn balanced(self, labels: Vec<u32>) -> Self {
+        Self {
+            balance: Some(labels.into()),
+            ..self
+        }
+    }
+
+    /// The items of an epoch in their order.
+    fn order(&self, epoch: u32) -> Vec<Item> {
+        match &self.balance {
+            Some(labels) => self.sampler.balanced_epoch(epoch, labels),
+            None => self.sampler.epoch(epoch),
         }
     }
 

@@ -63,6 +63,22 @@ struct Body {
     error: Option<(usize, LoaderError)>,
 }
 
+/// A place of a batch that a worker is filling: counted as done when dropped, a panic included.
+struct Done<'a> {
+    shared: &'a Shared,
+    assembly: &'a Assembly,
+}
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        if self.assembly.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Under the lock, so that the consumer cannot miss it between its check and its wait.
+            let _state = lock(&self.shared.state);
+            self.shared.ready.notify_all();
+        }
+    }
+}
+
 impl Batches {
     pub(super) fn start(
         loader: &Loader,
@@ -70,7 +86,7 @@ impl Batches {
         start_batch: usize,
     ) -> Result<Self, LoaderError> {
         let batch_size = loader.sampler.batch_size.max(1);
-        let mut order = loader.sampler.epoch(epoch);
+        let mut order = loader.order(epoch);
         order.drain(..(start_batch * batch_size).min(order.len()));
         let shared = Arc::new(Shared {
             size: loader.transform.size(),
@@ -166,7 +182,19 @@ impl Shared {
     /// A worker's life.
     fn work(&self) {
         while let Some((position, place, assembly)) = self.claim() {
-            let result = self.load(self.order[position]);
+            // Whatever happens to this place, it is done when `_done` goes: the consumer never waits for a dead thread.
+            let _done = Done {
+                shared: self,
+                assembly: &assembly,
+            };
+            let item = self.order[position];
+            // Decoding and augmentation have a net of their own; this one is for everything around them.
+            let result = catch(|| self.load(item)).unwrap_or_else(|reason| {
+                Err(LoaderError::Broken {
+                    name: format!("sample {}", item.index),
+                    reason,
+                })
+            });
             let mut body = lock(&assembly.body);
             match result {
                 Ok(Some((item, image))) => {
@@ -184,12 +212,6 @@ impl Shared {
                         body.error = Some((place, error));
                     }
                 }
-            }
-            drop(body);
-            if assembly.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
-                // Under the lock, so that the consumer cannot miss it between its check and its wait.
-                let _state = lock(&self.state);
-                self.ready.notify_all();
             }
         }
     }

@@ -88,7 +88,7 @@ pub fn run(args: &BenchArgs, cancel: &Cancel) -> Result<Exit> {
             ..args.model.clone()
         };
         if !args.talk.quiet {
-            report::warning(&format!("measuring {engine}"));
+            report::note(&format!("measuring {engine}"));
         }
         let (classifier, stages) = stages(&options, &images, args, cancel)?;
         document.model.clone_from(&classifier.model().name);
@@ -122,7 +122,7 @@ fn images(args: &BenchArgs) -> Result<Vec<Vec<u8>>> {
     let input = InputArgs::default();
     let limits = DecodeOptions::default().limits;
     let mut images = Vec::new();
-    for source in Sources::new(&args.images, &input)? {
+    for source in Sources::new(&args.images, &input, limits)? {
         let name = source.name();
         let bytes = match source {
             Source::File(path) => read_file(&path, &limits).with_context(|| name.clone())?,

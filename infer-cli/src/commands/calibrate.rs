@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use inference::metadata::with_manifest;
-use inference::{Cancel, Classifier, ModelSource};
-use model_core::manifest::Output;
+use inference::{Answers, Cancel, Classifier, ModelSource};
 use model_core::{Manifest, atomic_file};
 use serde::Serialize;
 
@@ -42,7 +41,12 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
     let classifier = model::open(&args.model, &args.talk)?;
     let target = target(args, &classifier)?;
     let samples = Samples::open(&args.dir, classifier.labels())?;
-    let probabilities = classifier.model().manifest.output == Output::Probabilities;
+    if classifier.answers() != Answers::SingleLabel {
+        anyhow::bail!(UsageError(format!(
+            "{}: a temperature is fitted where exactly one class is right; this model's classes have scores of their own",
+            classifier.model().name
+        )));
+    }
     let (mut logits, mut truths) = (Vec::new(), Vec::new());
     let judgment = judge(
         &classifier,
@@ -52,15 +56,8 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
         &args.talk,
         cancel,
         |truth, outcome| {
-            let output = &outcome.output;
             truths.push(truth);
-            logits.push(match probabilities {
-                true => output
-                    .iter()
-                    .map(|p| p.max(f32::MIN_POSITIVE).ln())
-                    .collect(),
-                false => output.clone(),
-            });
+            logits.push(classifier.model().manifest.logits(&outcome.output));
         },
     )?;
     if logits.is_empty() {
@@ -77,7 +74,7 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
     };
     if logits.len() < FEW_IMAGES && !args.talk.quiet {
         let count = logits.len();
-        report::warning(&format!(
+        report::note(&format!(
             "{count} images are few: below {FEW_IMAGES} another set may give another temperature"
         ));
     }

@@ -1,20 +1,22 @@
 //! The command without a name: classify images and print the answers.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use image_data::decode::decode;
+use image_data::decode::{DecodeError, decode_full, read_file};
 use indicatif::{ProgressBar, ProgressStyle};
 use inference::explain::{self, ExplainOptions};
-use inference::stream::{Answer, Outcome, StreamOptions};
-use inference::{Cancel, Classifier};
+use inference::stream::{Answer, Failure, Outcome, Source, StreamOptions};
+use inference::{Cancel, Classifier, Error};
 
-use super::decode_options;
+use super::{decode_limits, decode_options};
+use crate::advice::Told;
 use crate::args::ClassifyArgs;
-use crate::output::{Shown, Writer, writer};
+use crate::output::{Named, Shown, Writer, writer};
 use crate::sources::Sources;
 use crate::{Exit, UsageError, model, picture, report};
 
@@ -23,7 +25,8 @@ use crate::{Exit, UsageError, model, picture, report};
 /// # Errors
 /// What concerns more than one image: usage, the model, a closed output, Ctrl-C.
 pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
-    let sources = Sources::new(&args.images, &args.input)?;
+    let limits = decode_limits(&args.input.decode.limits);
+    let sources = Sources::new(&args.images, &args.input, limits)?;
     if let Some(png) = &args.answer.explain {
         return explain(args, png, cancel);
     }
@@ -36,7 +39,7 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
     let options = StreamOptions {
         top_k: args.answer.top_k,
         batch: args.model.batch.unwrap_or(0),
-        decode: decode_options(&args.input.decode),
+        decode: Some(decode_options(&args.input.decode, &classifier)),
         keep_input: args.answer.save_preprocessed.is_some(),
         cancel: cancel.clone(),
         ..StreamOptions::default()
@@ -50,12 +53,14 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
         progress: &progress,
         done: 0,
         failed: 0,
+        unread: BTreeMap::new(),
         problem: None,
     };
     let start = Instant::now();
     let result = classifier.stream(sources, &options, |answer| session.take(answer));
     progress.finish_and_clear();
     let (done, failed, problem) = (session.done, session.failed, session.problem.take());
+    let unread = std::mem::take(&mut session.unread);
     drop(session);
     result?;
     if let Some(problem) = problem {
@@ -65,9 +70,20 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
             _ => Err(problem),
         };
     }
+    if !unread.is_empty() && done > 1 && !args.talk.quiet {
+        let kinds: Vec<String> = unread
+            .iter()
+            .map(|(kind, n)| format!("{n} {kind}"))
+            .collect();
+        report::note(&format!(
+            "{} of {done} images are of kinds that are not read: {}",
+            unread.values().sum::<usize>(),
+            kinds.join(", ")
+        ));
+    }
     if args.talk.verbose {
         let seconds = start.elapsed().as_secs_f64();
-        report::warning(&format!(
+        report::note(&format!(
             "{done} images, {failed} failed, in {seconds:.2} s"
         ));
     }
@@ -89,6 +105,8 @@ struct Session<'a> {
     progress: &'a ProgressBar,
     done: usize,
     failed: usize,
+    /// Pictures of formats that are only known by name, counted.
+    unread: BTreeMap<String, usize>,
     problem: Option<anyhow::Error>,
 }
 
@@ -97,7 +115,7 @@ impl Session<'_> {
         self.done += 1;
         let written = match &answer.result {
             Ok(outcome) => self.answer(&answer, outcome),
-            Err(failure) => self.failure(&answer.name, &failure.to_string()),
+            Err(failure) => self.failure(&answer, failure),
         };
         self.progress.inc(1);
         match written {
@@ -122,8 +140,12 @@ impl Session<'_> {
                 tensor,
             )?;
         }
+        if !self.args.talk.quiet {
+            self.progress
+                .suspend(|| report::about_image(&answer.name, outcome));
+        }
         let shown = Shown::new(
-            &answer.name,
+            named(answer),
             self.classifier,
             outcome,
             &self.args.answer,
@@ -132,14 +154,25 @@ impl Session<'_> {
         Ok(self.progress.suspend(|| writer.answer(&shown))?)
     }
 
-    fn failure(&mut self, name: &str, error: &str) -> Result<()> {
+    fn failure(&mut self, answer: &Answer, failure: &Failure) -> Result<()> {
         self.failed += 1;
+        if let Failure::Error(Error::Decode(DecodeError::Unsupported { name })) = failure {
+            *self.unread.entry(name.clone()).or_default() += 1;
+        }
+        let told = Told::failure(failure);
         let writer = &mut self.writer;
         self.progress.suspend(|| {
-            report::failed_image(name, error);
-            writer.failure(name, error)
+            report::failed_image(&answer.name, &told);
+            writer.failure(named(answer), told.problem())
         })?;
         Ok(())
+    }
+}
+
+fn named(answer: &Answer) -> Named<'_> {
+    Named {
+        path: &answer.name,
+        file: answer.path.as_deref(),
     }
 }
 
@@ -187,16 +220,16 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     let [path] = &args.images[..] else {
         return Err(UsageError("--explain takes exactly one image".to_owned()).into());
     };
-    let mut sources = Sources::new(&args.images, &args.input)?;
+    let limits = decode_limits(&args.input.decode.limits);
+    let mut sources = Sources::new(&args.images, &args.input, limits)?;
     let classifier = model::open(&args.model, &args.talk)?;
     args.answer.words.check(&classifier)?;
+    let decode = decode_options(&args.input.decode, &classifier);
     let decoded = match sources.next() {
-        Some(inference::stream::Source::File(path)) => {
-            image_data::decode::decode_file(&path, &decode_options(&args.input.decode))
+        Some(Source::File(path)) => {
+            read_file(&path, &limits).and_then(|bytes| decode_full(&bytes, &decode))
         }
-        Some(inference::stream::Source::Bytes { bytes, .. }) => {
-            decode(&bytes, &decode_options(&args.input.decode))
-        }
+        Some(Source::Bytes { bytes, .. }) => decode_full(&bytes, &decode),
         _ => {
             return Err(UsageError(format!(
                 "--explain takes one image file, got {}",
@@ -206,26 +239,26 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
         }
     };
     let name = path.display().to_string();
-    let image = match decoded {
-        Ok(image) => image,
+    let named = Named {
+        path: &name,
+        file: Some(path),
+    };
+    let decoded = match decoded {
+        Ok(decoded) => decoded,
         Err(error) => {
-            report::failed_image(&name, &error.to_string());
+            let told = Told::decode(&error);
+            report::failed_image(&name, &told);
             writer(&args.answer, false, anstream::stdout().lock())
-                .failure(&name, &error.to_string())?;
+                .failure(named, told.problem())?;
             return Ok(Exit::SomeFailed);
         }
     };
-    let output = classifier.logits(&image)?;
-    let outcome = Outcome {
-        predictions: classifier.answer(&output, args.answer.top_k)?,
-        probabilities: classifier.probabilities(&output),
-        output,
-        size: [image.width, image.height],
-        input: None,
-        decode_time: std::time::Duration::ZERO,
-        preprocess_time: std::time::Duration::ZERO,
-    };
-    let shown = Shown::new(&name, &classifier, &outcome, &args.answer);
+    let image = decoded.image.clone();
+    let outcome = classifier.classify_decoded(decoded, args.answer.top_k)?;
+    if !args.talk.quiet {
+        report::about_image(&name, &outcome);
+    }
+    let shown = Shown::new(named, &classifier, &outcome, &args.answer);
     writer(&args.answer, false, anstream::stdout().lock()).answer(&shown)?;
     let options = ExplainOptions::default();
     let method = args.answer.explain_method;
@@ -233,9 +266,9 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     picture::save_png(png, &explanation.side_by_side())?;
     if !args.talk.quiet {
         if let Some(note) = &explanation.note {
-            report::warning(note);
+            report::note(note);
         }
-        report::warning(&format!(
+        report::note(&format!(
             "{} shows the crop the network saw and, bright, what '{}' rests on",
             png.display(),
             explanation.prediction.label

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use image_data::decode::{DecodeOptions, decode_file};
-use image_data::folder::Folder;
+use image_data::dataset::{self, Sample};
+use image_data::decode::{DecodeLimits, DecodeOptions, decode};
 use inference::stream::{Outcome, Source, StreamOptions};
 use inference::{Cancel, Classifier, Label, RgbImage};
 use model_core::atomic_file;
@@ -15,6 +15,7 @@ use model_core::labels::{ClassMatcher, MatchError};
 use serde::Serialize;
 
 use super::{decode_options, print};
+use crate::advice::Told;
 use crate::args::{DecodeArgs, EvaluateArgs, TalkArgs};
 use crate::metrics::{self, Bin, Judged, Report};
 use crate::output::SCHEMA;
@@ -61,7 +62,7 @@ pub fn run(args: &EvaluateArgs, cancel: &Cancel) -> Result<Exit> {
     let Some(measured) = metrics::report(&pairs, classifier.labels()) else {
         report::error(&format!(
             "none of the {} images could be read",
-            samples.sources.len()
+            samples.samples.len()
         ));
         return Ok(Exit::SomeFailed);
     };
@@ -70,7 +71,7 @@ pub fn run(args: &EvaluateArgs, cancel: &Cancel) -> Result<Exit> {
             sheet,
             &judged.answers,
             &samples,
-            &decode_options(&args.decode),
+            &decode_options(&args.decode, &classifier),
             classifier.labels(),
             &args.talk,
         )?;
@@ -115,18 +116,18 @@ struct Document<'a> {
 /// Images with their true classes, in the model's numbering.
 pub struct Samples {
     /// The images.
-    pub sources: Vec<Source>,
+    pub samples: Vec<Sample>,
     /// One class an image.
     pub truths: Vec<usize>,
 }
 
 impl Samples {
-    /// Opens a folder of class folders, or a flat ImageNet `val/`, and matches its classes with the model's.
+    /// Opens a data set (its validation images where it has splits) and matches its classes with the model's.
     ///
     /// # Errors
-    /// When the folder holds no images, or a class is not one of the model's.
+    /// When there are no images, or a class is not one of the model's.
     pub fn open(dir: &Path, labels: &[Label]) -> Result<Self> {
-        let folder = Folder::open(dir)?;
+        let folder = dataset::open_val(dir)?;
         let classes = match_classes(&folder.classes, labels)
             .map_err(|error| UsageError(format!("{}: {error}", dir.display())))?;
         Ok(Self {
@@ -135,11 +136,24 @@ impl Samples {
                 .iter()
                 .map(|sample| classes[sample.class])
                 .collect(),
-            sources: folder
-                .samples
-                .into_iter()
-                .map(|sample| Source::File(sample.path))
-                .collect(),
+            samples: folder.samples,
+        })
+    }
+
+    /// The images for a stream; those inside a container are read when their turn comes.
+    fn sources(&self, limits: DecodeLimits) -> impl Iterator<Item = Source> + Send + '_ {
+        self.samples.iter().map(move |sample| {
+            if sample.part.is_none() {
+                return Source::File(sample.path.clone());
+            }
+            let name = sample.path.display().to_string();
+            match sample.read(&limits) {
+                Ok(bytes) => Source::Bytes { name, bytes },
+                Err(error) => Source::Failed {
+                    name,
+                    error: error.to_string(),
+                },
+            }
         })
     }
 }
@@ -198,26 +212,31 @@ pub fn judge(
     cancel: &Cancel,
     mut each: impl FnMut(usize, &Outcome),
 ) -> Result<Judgment> {
+    let decode_options = decode_options(decode, classifier);
+    let limits = decode_options.limits;
     let options = StreamOptions {
         top_k: 1,
         batch: batch.unwrap_or(0),
-        decode: decode_options(decode),
+        decode: Some(decode_options),
         cancel: cancel.clone(),
         ..StreamOptions::default()
     };
     let progress = match talk.quiet {
         true => indicatif::ProgressBar::hidden(),
-        false => indicatif::ProgressBar::new(samples.sources.len() as u64),
+        false => indicatif::ProgressBar::new(samples.samples.len() as u64),
     };
     let mut judgment = Judgment {
-        answers: Vec::with_capacity(samples.sources.len()),
+        answers: Vec::with_capacity(samples.samples.len()),
         failed: 0,
     };
-    classifier.stream(samples.sources.iter().cloned(), &options, |answer| {
+    classifier.stream(samples.sources(limits), &options, |answer| {
         progress.inc(1);
         match &answer.result {
             Ok(outcome) => {
                 let truth = samples.truths[answer.index];
+                if !talk.quiet {
+                    progress.suspend(|| report::about_image(&answer.name, outcome));
+                }
                 judgment
                     .answers
                     .push((answer.index, Judged::new(truth, &outcome.probabilities)));
@@ -225,7 +244,7 @@ pub fn judge(
             }
             Err(failure) => {
                 judgment.failed += 1;
-                progress.suspend(|| report::failed_image(&answer.name, &failure.to_string()));
+                progress.suspend(|| report::failed_image(&answer.name, &Told::failure(failure)));
             }
         }
         ControlFlow::Continue(())
@@ -327,7 +346,7 @@ fn save_errors(
     path: &Path,
     answers: &[(usize, Judged)],
     samples: &Samples,
-    decode: &DecodeOptions,
+    decode_options: &DecodeOptions,
     labels: &[Label],
     talk: &TalkArgs,
 ) -> Result<()> {
@@ -337,12 +356,13 @@ fn save_errors(
     let mut images: Vec<RgbImage> = Vec::new();
     let mut list = String::from("place\tpath\ttruth\tanswer\tprobability\n");
     for (index, one) in wrong.into_iter().take(SHEET_IMAGES) {
-        let Source::File(file) = &samples.sources[*index] else {
-            continue;
-        };
+        let sample = &samples.samples[*index];
+        let file = &sample.path;
         let name = |class: usize| labels.get(class).map_or("?", |label| label.name.as_str());
         images.push(
-            decode_file(file, decode)
+            sample
+                .read(&decode_options.limits)
+                .and_then(|bytes| decode(&bytes, decode_options))
                 .with_context(|| format!("cannot read {} again", file.display()))?,
         );
         writeln!(
@@ -356,14 +376,14 @@ fn save_errors(
         )?;
     }
     let Some(sheet) = picture::contact_sheet(&images, SHEET_COLUMNS) else {
-        report::warning("no wrong answers: no contact sheet written");
+        report::note("no wrong answers: no contact sheet written");
         return Ok(());
     };
     picture::save_png(path, &sheet)?;
     let legend = path.with_extension("tsv");
     atomic_file::write(&legend, list.as_bytes())?;
     if !talk.quiet {
-        report::warning(&format!(
+        report::note(&format!(
             "{} shows {} wrong answers, {} names them",
             path.display(),
             images.len(),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use inference::{ModelInfo, ModelSource};
+use inference::{Answers, ModelInfo, ModelSource};
 use model_core::preprocessing::Resize;
 use serde::Serialize;
 
@@ -115,11 +115,18 @@ fn text(info: &ModelInfo, sha256: Option<&str>, all_labels: bool) -> Result<Stri
     ));
     rows.push((
         "output",
-        format!(
-            "{:?}, temperature {}",
-            manifest.output, manifest.temperature
-        )
-        .to_lowercase(),
+        format!("{}, because {}", manifest.output, info.output_because),
+    ));
+    rows.push((
+        "answers",
+        match info.answers {
+            Answers::SingleLabel => format!("one class, temperature {}", manifest.temperature),
+            Answers::Binary => format!("yes or no, yes from a score of {}", manifest.threshold),
+            Answers::MultiLabel => format!(
+                "any number of classes, each from a score of {}",
+                manifest.threshold
+            ),
+        },
     ));
     if let Some(accuracy) = &manifest.accuracy {
         let top5 = accuracy

@@ -13,36 +13,45 @@ pub mod teach;
 
 use anyhow::Result;
 use image_data::decode::{Alpha, DecodeLimits, DecodeOptions, Exif, Icc};
+use inference::Classifier;
 
-use crate::args::{AlphaArg, DecodeArgs, ExifArg, IccArg};
+use crate::args::{AlphaArg, DecodeArgs, ExifArg, IccArg, LimitArgs};
 
-/// The decoder's options from the command line's.
-pub fn decode_options(args: &DecodeArgs) -> DecodeOptions {
-    let limits = DecodeLimits {
-        max_pixels: args.max_megapixels.saturating_mul(1_000_000),
-        ..DecodeLimits::default()
-    };
+/// The decoder's options: the model's, where the command line does not say otherwise.
+pub fn decode_options(args: &DecodeArgs, classifier: &Classifier) -> DecodeOptions {
+    let limits = decode_limits(&args.limits);
     if args.torchvision {
         return DecodeOptions {
             limits,
             ..DecodeOptions::torchvision()
         };
     }
+    let model = classifier.decode_options();
     DecodeOptions {
         limits,
-        exif: match args.exif {
+        exif: args.exif.map_or(model.exif, |exif| match exif {
             ExifArg::Apply => Exif::Apply,
             ExifArg::Ignore => Exif::Ignore,
-        },
-        icc: match args.icc {
+        }),
+        icc: args.icc.map_or(model.icc, |icc| match icc {
             IccArg::Srgb => Icc::ToSrgb,
             IccArg::Ignore => Icc::Ignore,
-        },
-        alpha: match args.alpha {
+        }),
+        alpha: args.alpha.map_or(model.alpha, |alpha| match alpha {
             AlphaArg::White => Alpha::OnWhite,
             AlphaArg::Drop => Alpha::Drop,
-        },
-        ..DecodeOptions::default()
+        }),
+        ..model
+    }
+}
+
+/// The decoder's limits from the command line's.
+pub fn decode_limits(args: &LimitArgs) -> DecodeLimits {
+    DecodeLimits {
+        max_pixels: args.max_megapixels.saturating_mul(1_000_000),
+        max_side: args.max_side,
+        max_bytes: args.max_file_size.saturating_mul(1 << 20),
+        max_memory_bytes: args.max_memory.saturating_mul(1 << 20),
     }
 }
 

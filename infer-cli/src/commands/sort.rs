@@ -15,6 +15,7 @@ use photos::sort::{Item, Mode, Plan, carry_out, folder_name, undo};
 use walkdir::WalkDir;
 
 use super::{decode_options, print};
+use crate::advice::Told;
 use crate::args::SortArgs;
 use crate::report::printable;
 use crate::words::WordsArgs;
@@ -48,7 +49,7 @@ pub fn run(args: &SortArgs, cancel: &Cancel) -> Result<Exit> {
     } else {
         let stopped = carry_out(&plan, |_| ());
         if stopped.is_err() && !args.talk.quiet {
-            report::warning("what was done until then can be taken back with --undo");
+            report::note("what was done until then can be taken back with --undo");
         }
         stopped?;
     }
@@ -64,7 +65,7 @@ pub fn run(args: &SortArgs, cancel: &Cancel) -> Result<Exit> {
 fn take_back(into: &Path) -> Result<Exit> {
     let undone = undo(into)?;
     for (path, why) in &undone.left {
-        report::warning(&format!("{} stays: {why}", path.display()));
+        report::note(&format!("{} stays: {why}", path.display()));
     }
     print(&format!("{} files taken back\n", undone.files))?;
     Ok(match undone.left.len() {
@@ -120,7 +121,7 @@ fn ask(
     let options = StreamOptions {
         top_k: 1,
         batch: args.model.batch.unwrap_or(0),
-        decode: decode_options(&args.decode),
+        decode: Some(decode_options(&args.decode, classifier)),
         cancel: cancel.clone(),
         ..StreamOptions::default()
     };
@@ -139,7 +140,7 @@ fn ask(
             }),
             Err(failure) => {
                 *failed += 1;
-                progress.suspend(|| report::failed_image(&answer.name, &failure.to_string()));
+                progress.suspend(|| report::failed_image(&answer.name, &Told::failure(failure)));
             }
         }
         ControlFlow::Continue(())

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use inference::{Cancel, ModelSource};
+use inference::{Cancel, Classifier, ModelSource};
 use model_core::atomic_file;
 use photos::teach::{
     ClassFolder, FEW_PHOTOS, Findings, Lesson, Photo, TeachConfig, Teacher, find_classes,
@@ -49,7 +49,7 @@ pub fn run(args: &TeachArgs, cancel: &Cancel) -> Result<Exit> {
     let folders = find_classes(dir)?;
     let classifier = model::open(&args.model, &args.talk)?;
     let teacher = Teacher::new(&classifier, &model::options(&args.model)?)?;
-    let (mut photos, failed) = look(&teacher, &folders, args, cancel)?;
+    let (mut photos, failed) = look(&teacher, &classifier, &folders, args, cancel)?;
     if adding {
         let bytes = match &classifier.model().source {
             ModelSource::File(path) => std::fs::read(path).map_err(|source| {
@@ -123,6 +123,7 @@ fn name(args: &TeachArgs) -> String {
 
 fn look(
     teacher: &Teacher,
+    classifier: &Classifier,
     folders: &[ClassFolder],
     args: &TeachArgs,
     cancel: &Cancel,
@@ -133,7 +134,7 @@ fn look(
         false => indicatif::ProgressBar::new(count as u64),
     };
     let mut failed = 0;
-    let photos = teacher.look(folders, &decode_options(&args.decode), cancel, |one| {
+    let photos = teacher.look(folders, &decode_options(&args.decode, classifier), cancel, |one| {
         progress.inc(1);
         if let Some(why) = &one.failure {
             failed += 1;

@@ -1,15 +1,14 @@
 //! Comma-separated values (RFC 4180): one row a class shown, one row with `error` for an image that failed.
 //!
-//! Columns: `path,model,rank,index,id,label,probability,sure,error,answer,answer_id,answer_probability,answer_sure`;
-//! the last four are the everyday word, on each row of its image.
+//! Columns: `path,model,rank,index,id,label,probability,sure,error,damaged,damage,path_bytes,present,
+//! answer,answer_id,answer_probability,answer_sure`. The last four are the everyday word, on each row of its image. `present` is `true` or
+//! `false` for binary and multi-label answers, and empty where exactly one class is right.
 
 use std::io::{self, Write};
 
-use super::{Shown, Writer};
+use super::{Named, Problem, Shown, Writer};
 
-const COLUMNS: usize = 13;
-
-const HEADER: [&str; COLUMNS] = [
+const HEADER: [&str; 17] = [
     "path",
     "model",
     "rank",
@@ -19,6 +18,10 @@ const HEADER: [&str; COLUMNS] = [
     "probability",
     "sure",
     "error",
+    "damaged",
+    "damage",
+    "path_bytes",
+    "present",
     "answer",
     "answer_id",
     "answer_probability",
@@ -40,35 +43,56 @@ impl<W: Write> CsvRows<W> {
         }
     }
 
-    fn row(&mut self, row: &[&str], answer: &[&str; 4]) -> io::Result<()> {
+    fn row(&mut self, row: [&str; 13], answer: [&str; 4]) -> io::Result<()> {
         if !self.started {
             self.started = true;
             self.out.write_record(HEADER)?;
         }
-        self.out.write_record(row.iter().chain(answer))?;
+        self.out.write_record(row.iter().chain(&answer))?;
         Ok(())
     }
 }
 
 impl<W: Write> Writer for CsvRows<W> {
     fn answer(&mut self, shown: &Shown<'_>) -> io::Result<()> {
-        let sure = shown.sure.map_or("", truth);
+        let sure = shown
+            .sure
+            .map_or("", |sure| if sure { "true" } else { "false" });
+        let path = shown.image.path;
+        let path_bytes = shown.image.path_bytes().unwrap_or_default();
+        let damage = shown.damage.map_or_else(String::new, ToString::to_string);
+        let damaged = if shown.damage.is_some() { "true" } else { "" };
+        let model = shown.model;
         let word = shown.everyday.as_ref();
         let probability = word.map_or(String::new(), |word| word.probability.to_string());
         let answer = [
             word.map_or("", |word| &word.label),
-            word.and_then(|word| word.id.as_deref()).unwrap_or_default(),
+            word.and_then(|word| word.id.as_deref())
+                .unwrap_or_default(),
             &probability,
-            word.map_or("", |word| truth(word.sure)),
+            word.map_or("", |word| if word.sure { "true" } else { "false" }),
         ];
         if shown.predictions.is_empty() {
-            let row = [shown.path, shown.model, "", "", "", "", "", sure, ""];
-            self.row(&row, &answer)?;
+            self.row([
+                path,
+                model,
+                "",
+                "",
+                "",
+                "",
+                "",
+                sure,
+                "",
+                damaged,
+                &damage,
+                &path_bytes,
+                "",
+            ], answer)?;
         }
         for (place, prediction) in shown.predictions.iter().enumerate() {
-            let row = [
-                shown.path,
-                shown.model,
+            self.row([
+                path,
+                model,
                 &(place + 1).to_string(),
                 &prediction.index.to_string(),
                 prediction.id.as_deref().unwrap_or_default(),
@@ -76,19 +100,37 @@ impl<W: Write> Writer for CsvRows<W> {
                 &prediction.probability.to_string(),
                 sure,
                 "",
-            ];
-            self.row(&row, &answer)?;
+                damaged,
+                &damage,
+                &path_bytes,
+                match prediction.present {
+                    None => "",
+                    Some(true) => "true",
+                    Some(false) => "false",
+                },
+            ], answer)?;
         }
         self.out.flush()
     }
 
-    fn failure(&mut self, path: &str, error: &str) -> io::Result<()> {
-        let row = [path, "", "", "", "", "", "", "", error];
-        self.row(&row, &[""; 4])?;
+    fn failure(&mut self, image: Named<'_>, problem: Problem<'_>) -> io::Result<()> {
+        let path_bytes = image.path_bytes().unwrap_or_default();
+        let error = problem.error;
+        self.row([
+            image.path,
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            error,
+            "",
+            "",
+            &path_bytes,
+            "",
+        ], [""; 4])?;
         self.out.flush()
     }
-}
-
-fn truth(value: bool) -> &'static str {
-    if value { "true" } else { "false" }
 }

@@ -2,19 +2,23 @@
 //!
 //! ```json
 //! {"schema":1,"path":"a.jpg","model":"efficientnet-lite0","predictions":[{"index":281,"id":"n02123045","label":"tabby","probability":0.62}]}
-//! {"schema":1,"path":"broken.jpg","error":"..."}
+//! {"schema":1,"path":"broken.jpg","error":"...","code":"image.truncated"}
 //! ```
 //!
 //! `answer` is the everyday word (`id`, `label`, `probability`, `sure`, and how many `classes` it covers), where the
 //! model knows words above its classes; `--labels-as leaf` leaves it out.
-//! `sure` (true or false) is there with `--abstain`, and is about the best class. `id` is null for a class without one.
+//! `sure` (true or false) is there with `--abstain`, and is about the best class. `id` is null for a class without one. A picture that could only be
+//! read in part has `"damaged":true` and `damage`, which says what is wrong. A path that is not UTF-8 has `path_bytes`,
+//! its bytes in base64. `code` is a stable name of the error. Models whose classes do not
+//! exclude each other add `"answers":"binary"` or `"answers":"multi_label"`, `"threshold"`, and `"present"` to each
+//! prediction; their scores need not sum to 1.
 
 use std::io::{self, Write};
 
-use inference::Prediction;
+use inference::{Answers, Prediction};
 use serde::Serialize;
 
-use super::{Shown, Writer};
+use super::{Named, Problem, Shown, Writer};
 
 /// The version of the schema.
 pub const SCHEMA: u32 = 1;
@@ -28,9 +32,19 @@ pub struct JsonLines<W> {
 struct Answer<'a> {
     schema: u32,
     path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sure: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<Answers>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f32>,
     predictions: &'a [&'a Prediction],
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<Word<'a>>,
@@ -51,7 +65,11 @@ struct Word<'a> {
 struct Failure<'a> {
     schema: u32,
     path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
     error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
 }
 
 impl<W: Write> JsonLines<W> {
@@ -73,21 +91,21 @@ pub fn answer_object(shown: &Shown<'_>) -> serde_json::Result<String> {
 }
 
 /// The object for one failure, as the HTTP service gives it too.
-pub fn failure_object(path: &str, error: &str) -> serde_json::Result<String> {
-    let schema = SCHEMA;
-    serde_json::to_string(&Failure {
-        schema,
-        path,
-        error,
-    })
+pub fn failure_object(image: Named<'_>, problem: Problem<'_>) -> serde_json::Result<String> {
+    serde_json::to_string(&failure(image, problem))
 }
 
 fn answer<'a>(shown: &'a Shown<'a>) -> Answer<'a> {
     Answer {
         schema: SCHEMA,
-        path: shown.path,
+        path: shown.image.path,
+        path_bytes: shown.image.path_bytes(),
         model: shown.model,
         sure: shown.sure,
+        damaged: shown.damage.map(|_| true),
+        damage: shown.damage.map(ToString::to_string),
+        answers: shown.independent.map(|(answers, _)| answers),
+        threshold: shown.independent.map(|(_, threshold)| threshold),
         predictions: &shown.predictions,
         answer: shown.everyday.as_ref().map(|word| Word {
             id: word.id.as_deref(),
@@ -99,17 +117,22 @@ fn answer<'a>(shown: &'a Shown<'a>) -> Answer<'a> {
     }
 }
 
+fn failure<'a>(image: Named<'a>, problem: Problem<'a>) -> Failure<'a> {
+    Failure {
+        schema: SCHEMA,
+        path: image.path,
+        path_bytes: image.path_bytes(),
+        error: problem.error,
+        code: problem.code,
+    }
+}
+
 impl<W: Write> Writer for JsonLines<W> {
     fn answer(&mut self, shown: &Shown<'_>) -> io::Result<()> {
         self.line(&answer(shown))
     }
 
-    fn failure(&mut self, path: &str, error: &str) -> io::Result<()> {
-        let schema = SCHEMA;
-        self.line(&Failure {
-            schema,
-            path,
-            error,
-        })
+    fn failure(&mut self, image: Named<'_>, problem: Problem<'_>) -> io::Result<()> {
+        self.line(&failure(image, problem))
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar;
 
-use super::{Shown, Writer};
+use super::{Named, Problem, Shown, Writer};
 use crate::report::printable;
 
 /// Columns of a bar at 100 %.
@@ -83,7 +83,7 @@ impl<W: Write> Table<W> {
 
 impl<W: Write> Writer for Table<W> {
     fn answer(&mut self, shown: &Shown<'_>) -> io::Result<()> {
-        self.title(shown.path)?;
+        self.title(shown.image.path)?;
         let sure_word = shown.everyday.as_ref().is_some_and(|answer| answer.sure);
         if let (Some(false), Some(best), false) = (shown.sure, shown.best, sure_word) {
             let percent = best.probability * 100.0;
@@ -109,13 +109,23 @@ impl<W: Write> Writer for Table<W> {
         let label_columns = labels.iter().map(|label| columns(label)).max().unwrap_or(0);
         let rank_columns = shown.predictions.len().to_string().len();
         for (place, (prediction, label)) in shown.predictions.iter().zip(&labels).enumerate() {
-            let style = if place == 0 { BEST } else { Style::new() };
+            let style = match prediction.present {
+                Some(true) => BEST,
+                None if place == 0 => BEST,
+                Some(false) | None => Style::new(),
+            };
+            // Words beside the color: which classes are present shows in a file, too.
+            let present = match prediction.present {
+                None => "",
+                Some(true) => "  yes",
+                Some(false) => "  no",
+            };
             let padding = " ".repeat(label_columns - columns(label));
             let bar = bar(prediction.probability);
             let bar_padding = " ".repeat(BAR_COLUMNS as usize - bar.chars().count());
             writeln!(
                 self.out,
-                "{DIM}{:>rank_columns$}{DIM:#}  {style}{label}{style:#}{padding}  {BAR}{bar}{BAR:#}{bar_padding} {:>6.2} %",
+                "{DIM}{:>rank_columns$}{DIM:#}  {style}{label}{style:#}{padding}  {BAR}{bar}{BAR:#}{bar_padding} {:>6.2} %{present}",
                 place + 1,
                 prediction.probability * 100.0,
             )?;
@@ -123,7 +133,7 @@ impl<W: Write> Writer for Table<W> {
         self.out.flush()
     }
 
-    fn failure(&mut self, _path: &str, _error: &str) -> io::Result<()> {
+    fn failure(&mut self, _image: Named<'_>, _problem: Problem<'_>) -> io::Result<()> {
         Ok(())
     }
 }
@@ -170,6 +180,7 @@ mod tests {
             id: None,
             label: label.to_owned(),
             probability,
+            present: None,
         }
     }
 
@@ -186,13 +197,15 @@ mod tests {
     fn columns_line_up_whatever_the_script() {
         let (a, b) = (prediction("虎", 0.5), prediction("tabby cat", 0.25));
         let shown = Shown {
-            path: "p",
+            image: Named::text("p"),
             model: "m",
+            damage: None,
             predictions: vec![&a, &b],
             best: Some(&a),
             sure: None,
             everyday: None,
             parts: Vec::new(),
+            independent: None,
         };
         let mut out = Vec::new();
         Table::new(anstream::StripStream::new(&mut out), true)
@@ -203,6 +216,29 @@ mod tests {
         p
         1  虎         ███████████████                 50.00 %
         2  tabby cat  ███████▌                        25.00 %
+        ");
+    }
+
+    #[test]
+    fn independent_classes_say_yes_or_no() {
+        let (mut a, mut b) = (prediction("cat", 0.9), prediction("dog", 0.25));
+        (a.present, b.present) = (Some(true), Some(false));
+        let shown = Shown {
+            path: "p",
+            model: "m",
+            predictions: vec![&a, &b],
+            best: Some(&a),
+            sure: None,
+            independent: Some((inference::Answers::MultiLabel, 0.5)),
+        };
+        let mut out = Vec::new();
+        Table::new(anstream::StripStream::new(&mut out), false)
+            .answer(&shown)
+            .unwrap();
+        let text = String::from_utf8(out).unwrap();
+        insta::assert_snapshot!(text, @"
+        1  cat  ███████████████████████████     90.00 %  yes
+        2  dog  ███████▌                        25.00 %  no
         ");
     }
 

@@ -1,47 +1,61 @@
-//! One request, one answer.
+//! One request, one answer: who may ask, what there is, and the line in the log.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use image_data::decode::decode;
-use inference::RgbImage;
-use inference::stream::Outcome;
-use percent_encoding::percent_decode_str;
-use tokio::time::timeout;
+use image_data::formats;
+use inference::ModelSource;
+use model_core::scores::DEFAULT_SURE_FROM;
 
-use super::State;
-use crate::args::{AnswerArgs, fraction};
-use crate::output::{Shown, answer_object, failure_object};
+use super::{State, body, classify, metrics};
 
-type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<Full<Bytes>>;
 
-const PAGE: &str = include_str!("page.html");
-const HTML: &str = "text/html; charset=utf-8";
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The page may run its own script and show dropped images, and nothing else.
-const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob: data:; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The page may run its own script and show the visitor's pictures, and nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Classes shown when the request does not say.
-const DEFAULT_TOP_K: usize = 5;
+/// What there is to get.
+const PAGES: [(&str, &str, &str); 3] = [
+    (
+        "/",
+        "text/html; charset=utf-8",
+        include_str!("page/page.html"),
+    ),
+    (
+        "/page.css",
+        "text/css; charset=utf-8",
+        include_str!("page/page.css"),
+    ),
+    (
+        "/page.js",
+        "text/javascript; charset=utf-8",
+        include_str!("page/page.js"),
+    ),
+];
 
 pub(super) async fn answer(
     state: Arc<State>,
     request: Request<Incoming>,
+    peer: Option<SocketAddr>,
 ) -> Result<Reply, Infallible> {
-    let mut reply = if allowed(&state, &request) {
-        route(&state, request).await
+    let start = Instant::now();
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let (route, mut reply) = if allowed(&state, &request) {
+        route(&state, request, &path).await
     } else {
-        problem(
-            StatusCode::FORBIDDEN,
-            "this service answers only its own page and programs on this machine",
-        )
+        let text = "this service answers only its own page and programs on this machine";
+        ("refused", problem(StatusCode::FORBIDDEN, text))
     };
     let headers = reply.headers_mut();
     headers.insert(
@@ -53,158 +67,97 @@ pub(super) async fn answer(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(POLICY),
     );
+    let status = reply.status().as_u16();
+    state.metrics.request(route, status, start.elapsed());
+    if state.config.log {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let time = now.map_or(0.0, |now| now.as_secs_f64());
+        let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.ip().to_string());
+        let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+        // The path is the client's: in quotes and escaped, it stays in its place.
+        eprintln!(
+            "time={time:.3} client={peer} method={method} path={path:?} status={status} ms={milliseconds:.1}"
+        );
+    }
     Ok(reply)
 }
 
-async fn route(state: &Arc<State>, request: Request<Incoming>) -> Reply {
-    let path = request.uri().path().to_owned();
-    match (request.method(), path.as_str()) {
-        (&Method::GET, "/") => reply(StatusCode::OK, HTML, PAGE),
-        (&Method::GET, "/healthz") => reply(StatusCode::OK, "text/plain", "ok\n"),
-        (&Method::GET, "/api/model") => match serde_json::to_string(state.classifier.model()) {
-            Ok(text) => reply(StatusCode::OK, JSON, text),
-            Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-        },
-        (&Method::POST, "/api/classify") => classify(state, request).await,
-        (_, "/" | "/healthz" | "/api/model") => {
-            let mut reply = problem(StatusCode::METHOD_NOT_ALLOWED, "expected GET");
-            reply
-                .headers_mut()
-                .insert(header::ALLOW, HeaderValue::from_static("GET"));
-            reply
-        }
-        (_, "/api/classify") => {
-            let mut reply = problem(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "expected POST with an image file as body",
-            );
-            reply
-                .headers_mut()
-                .insert(header::ALLOW, HeaderValue::from_static("POST"));
-            reply
-        }
-        _ => problem(
-            StatusCode::NOT_FOUND,
-            "no such page; there are /, /api/classify, /api/model and /healthz",
-        ),
+async fn route(
+    state: &Arc<State>,
+    request: Request<Incoming>,
+    path: &str,
+) -> (&'static str, Reply) {
+    let method = request.method().clone();
+    // HEAD is GET without the body, which the server leaves out by itself.
+    let get = method == Method::GET || method == Method::HEAD;
+    if path == "/api/classify" {
+        let reply = if method == Method::POST {
+            classify::classify(state, request).await
+        } else {
+            let text = "expected POST with an image file as body, or with a form that holds one";
+            not_allowed(text, "POST")
+        };
+        return ("/api/classify", reply);
     }
-}
-
-async fn classify(state: &Arc<State>, request: Request<Incoming>) -> Reply {
-    let query = match Query::parse(request.uri().query().unwrap_or_default()) {
-        Ok(query) => query,
-        Err(error) => return problem(StatusCode::BAD_REQUEST, &error),
-    };
-    let limits = &state.limits;
-    let too_large = || {
-        let text = format!(
-            "expected an image file of at most {} bytes",
-            limits.upload_bytes
-        );
-        failure(StatusCode::PAYLOAD_TOO_LARGE, &query.name, &text)
-    };
-    let announced = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok());
-    if announced
-        .and_then(|length| length.parse::<u64>().ok())
-        .is_some_and(|n| n > limits.upload_bytes as u64)
-    {
-        return too_large();
-    }
-    let body = Limited::new(request.into_body(), limits.upload_bytes).collect();
-    let bytes = match timeout(limits.timeout, body).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
-        Ok(Err(_)) => return failure(StatusCode::BAD_REQUEST, &query.name, "the upload broke off"),
-        Err(_) => {
-            return failure(
-                StatusCode::REQUEST_TIMEOUT,
-                &query.name,
-                "the upload took too long",
-            );
-        }
-    };
-    let waited = timeout(limits.timeout, Arc::clone(&state.work).acquire_owned()).await;
-    let Ok(Ok(place)) = waited else {
-        return failure(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &query.name,
-            "too many images in work; try again",
-        );
-    };
-    let shared = Arc::clone(state);
-    let asked = query.clone();
-    // The place in the work goes with the work: an answer that came too late still counts until it is done.
-    let work = tokio::task::spawn_blocking(move || {
-        let reply = work(&shared, &asked, &bytes);
-        drop(place);
-        reply
+    let page = PAGES.iter().find(|(name, ..)| *name == path);
+    let known = page.map(|(name, ..)| *name).or(match path {
+        "/healthz" => Some("/healthz"),
+        "/api/model" => Some("/api/model"),
+        "/metrics" => Some("/metrics"),
+        _ => None,
     });
-    match timeout(limits.timeout, work).await {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(_)) => failure(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            &query.name,
-            "the classifier failed",
-        ),
-        Err(_) => failure(
-            StatusCode::GATEWAY_TIMEOUT,
-            &query.name,
-            "the image took too long",
-        ),
-    }
-}
-
-fn work(state: &State, query: &Query, bytes: &[u8]) -> Reply {
-    let image = match decode(bytes, &state.decode) {
-        Ok(image) => image,
-        Err(error) => {
-            return failure(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                &query.name,
-                &error.to_string(),
-            );
-        }
+    let Some(name) = known else {
+        body::discard(request.into_body()).await;
+        let text = "no such page; there are /, /api/classify, /api/model, /healthz and /metrics";
+        return ("other", problem(StatusCode::NOT_FOUND, text));
     };
-    match outcome(state, &image, query.top_k) {
-        Ok(outcome) => {
-            let mut words = state.words.clone();
-            words.at_least = query.at_least.unwrap_or(words.at_least);
-            let args = AnswerArgs {
-                words,
-                ..AnswerArgs::default()
-            };
-            let shown = Shown::new(&query.name, &state.classifier, &outcome, &args);
-            match answer_object(&shown) {
-                Ok(text) => reply(StatusCode::OK, JSON, text + "\n"),
-                Err(error) => failure(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    &query.name,
-                    &error.to_string(),
-                ),
-            }
-        }
-        Err(error) => failure(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            &query.name,
-            &error.to_string(),
-        ),
+    if !get {
+        body::discard(request.into_body()).await;
+        return (name, not_allowed("expected GET", "GET, HEAD"));
     }
+    let reply = match (page, name) {
+        (Some((_, kind, text)), _) => reply(StatusCode::OK, kind, *text),
+        (None, "/healthz") => reply(StatusCode::OK, TEXT, "ok\n"),
+        (None, "/metrics") => reply(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            metrics::page(state),
+        ),
+        (None, _) => reply(StatusCode::OK, JSON, model(state) + "\n"),
+    };
+    (name, reply)
 }
 
-fn outcome(state: &State, image: &RgbImage, top_k: usize) -> Result<Outcome, inference::Error> {
-    let output = state.classifier.logits(image)?;
-    Ok(Outcome {
-        predictions: state.classifier.answer(&output, top_k)?,
-        probabilities: state.classifier.probabilities(&output),
-        output,
-        size: [image.width, image.height],
-        input: None,
-        decode_time: std::time::Duration::ZERO,
-        preprocess_time: std::time::Duration::ZERO,
+/// What a visitor may know of the model: nothing of this machine's folders.
+fn model(state: &State) -> String {
+    let model = state.classifier.model();
+    let source = match model.source {
+        ModelSource::Embedded => "embedded",
+        ModelSource::File(_) => "file",
+        ModelSource::Memory => "memory",
+    };
+    serde_json::json!({
+        "schema": crate::output::SCHEMA,
+        "name": model.name,
+        "architecture": model.manifest.arch,
+        "source": source,
+        "classes": model.classes,
+        "engine": model.engine.to_string(),
+        "threads": model.threads,
+        "model_bytes": model.model_bytes,
+        "accuracy": model.manifest.accuracy,
+        "license": model.manifest.license,
+        "preprocessing": model.manifest.preprocessing,
+        "sure_from": DEFAULT_SURE_FROM,
+        "max_upload_bytes": state.config.limits.upload_bytes,
+        "max_pixels": state.config.decode.limits.max_pixels,
+        "extensions": formats::decoded_extensions()
+            .chain(formats::NOT_DECODED.iter().map(|(extension, _)| *extension))
+            .collect::<Vec<_>>(),
+        "formats": formats::DECODED.map(|format| format.to_string()),
+        "labels": state.classifier.labels(),
     })
+    .to_string()
 }
 
 /// Whether the request comes from where it may come from.
@@ -238,43 +191,7 @@ fn is_loopback(host: &str) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// What a request may ask for.
-#[derive(Clone, Debug, PartialEq)]
-struct Query {
-    top_k: usize,
-    /// In place of the service's own `--at-least`.
-    at_least: Option<f32>,
-    name: String,
-}
-
-impl Query {
-    fn parse(text: &str) -> Result<Self, String> {
-        let mut query = Self {
-            top_k: DEFAULT_TOP_K,
-            at_least: None,
-            name: "upload".to_owned(),
-        };
-        for part in text.split('&').filter(|part| !part.is_empty()) {
-            let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            match key {
-                "topk" => {
-                    query.top_k = value.parse().ok().filter(|k| *k > 0).ok_or_else(|| {
-                        format!("topk: expected a whole number from 1, got '{value}'")
-                    })?;
-                }
-                "at_least" => {
-                    let value = fraction(value).map_err(|error| format!("at_least: {error}"))?;
-                    query.at_least = Some(value);
-                }
-                "name" => query.name = percent_decode_str(value).decode_utf8_lossy().into_owned(),
-                other => return Err(format!("expected topk, at_least or name, got '{other}'")),
-            }
-        }
-        Ok(query)
-    }
-}
-
-fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
+pub(super) fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() = status;
     reply
@@ -283,12 +200,24 @@ fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Repl
     reply
 }
 
-fn failure(status: StatusCode, name: &str, error: &str) -> Reply {
-    let text = failure_object(name, error).unwrap_or_default();
-    reply(status, JSON, text + "\n")
+/// 503, with when to come again.
+pub(super) fn busy(body: String) -> Reply {
+    let mut reply = reply(StatusCode::SERVICE_UNAVAILABLE, JSON, body);
+    reply
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
 }
 
-fn problem(status: StatusCode, error: &str) -> Reply {
+fn not_allowed(text: &str, methods: &'static str) -> Reply {
+    let mut reply = problem(StatusCode::METHOD_NOT_ALLOWED, text);
+    reply
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(methods));
+    reply
+}
+
+pub(super) fn problem(status: StatusCode, error: &str) -> Reply {
     let text = serde_json::json!({ "schema": crate::output::SCHEMA, "error": error }).to_string();
     reply(status, JSON, text + "\n")
 }
@@ -319,22 +248,5 @@ mod tests {
         ] {
             assert!(!is_loopback(host), "{host}");
         }
-    }
-
-    #[test]
-    fn queries_are_checked() {
-        let query = Query::parse("topk=3&name=a%20b%26.jpg").unwrap();
-        assert_eq!(
-            query,
-            Query {
-                top_k: 3,
-                at_least: None,
-                name: "a b&.jpg".into()
-            }
-        );
-        assert_eq!(Query::parse("").unwrap().top_k, DEFAULT_TOP_K);
-        assert_eq!(Query::parse("at_least=0.5").unwrap().at_least, Some(0.5));
-        assert!(Query::parse("at_least=2").is_err());
-        assert!(Query::parse("topk=0").is_err() && Query::parse("k=1").is_err());
     }
 }

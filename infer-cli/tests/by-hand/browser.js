@@ -42,7 +42,7 @@ async function main() {
     page.on("console", message => { if (message.type() === "error") complaints.push(message.text()); });
     page.on("pageerror", error => complaints.push(error.message));
     await page.goto(address);
-    await page.waitForFunction(() => document.getElementById("model").textContent.includes("classes"));
+    await page.waitForFunction(() => document.getElementById("model").textContent.includes("Knows"));
     await page.screenshot({ path: path.join(shots, "empty.png") });
 
     await page.setInputFiles("#files", photo);
@@ -51,7 +51,7 @@ async function main() {
     const widths = await page.locator("article .track i").evaluateAll(bars => bars.map(bar => bar.offsetWidth));
     expect("bars that fall in width: " + widths, widths.every((width, at) => at === 0 || width <= widths[at - 1]));
     expect("a first bar that shows", widths[0] > 0);
-    const first = await page.locator("article li span").first().textContent();
+    const first = await page.locator("article .best").first().textContent();
     console.log("first answer: " + first);
     await page.screenshot({ path: path.join(shots, "answer.png") });
 
@@ -68,7 +68,7 @@ async function main() {
     expect("three cards", (await page.locator("article").count()) === 3);
     expect("two answers beside the error", (await page.locator("article ol").count()) === 2);
     const line = await page.locator("article .error").textContent();
-    expect("an error that says what is wrong: " + line, line.includes("expected JPEG, PNG"));
+    expect("an error that says what is wrong: " + line, line.includes("not a picture"));
     await page.screenshot({ path: path.join(shots, "three.png") });
 
     await page.emulateMedia({ colorScheme: "dark" });
@@ -76,6 +76,23 @@ async function main() {
     await page.screenshot({ path: path.join(shots, "narrow-dark.png") });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
     expect("no scrolling sideways on a narrow screen", !wide);
+
+    // A thousand photos: counted, and canceled on request.
+    await page.click("#clear");
+    await page.evaluate(async () => {
+      const canvas = document.createElement("canvas");
+      canvas.width = 800;
+      canvas.height = 600;
+      canvas.getContext("2d").fillRect(0, 0, 400, 600);
+      const blob = await new Promise(resolve => canvas.toBlob(resolve, "image/jpeg"));
+      add(Array.from({ length: 1000 }, (_, at) => new File([blob], `photo${at}.jpg`)));
+    });
+    await page.waitForFunction(() => / of 1,000/.test(document.getElementById("count").textContent));
+    await page.click("#cancel");
+    await page.waitForFunction(() => document.getElementById("count").textContent === "1,000 photos");
+    const canceled = await page.locator("article", { hasText: "Canceled." }).count();
+    expect("canceled photos: " + canceled, canceled > 0);
+
     // A refused upload is a failed request in the console; anything else there is the page's fault.
     const faults = complaints.filter(text => !text.includes("422"));
     expect("no complaint in the console: " + faults.join("; "), faults.length === 0);

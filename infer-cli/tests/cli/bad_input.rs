@@ -112,8 +112,16 @@ fn bad_models_are_one_line_and_code_3() {
         &bench,
         &library,
         3,
-        &["missing.so", "ORT_DYLIB_PATH", "--engine tract"],
+        &["missing.so", "ORT_DYLIB_PATH", "--onnxruntime-lib"],
     );
+}
+
+#[test]
+fn a_cause_is_told_once() {
+    let bench = Bench::new();
+    let (_, _, err) = bench.outcome(&["red.ppm", "--manifest", "missing.yaml"]);
+    assert_eq!(err.matches("missing.yaml").count(), 1, "{err}");
+    assert_eq!(err.matches("No such file").count(), 1, "{err}");
 }
 
 #[test]

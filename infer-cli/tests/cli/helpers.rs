@@ -19,6 +19,22 @@ pub fn ppm(rgb: [u8; 3]) -> Vec<u8> {
     bytes
 }
 
+/// A PNG whose end is missing, as a download that broke off in the last bytes leaves it: every pixel is there.
+pub fn png_without_end(rgb: [u8; 3]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let pixels = rgb.repeat(400);
+    image::ImageEncoder::write_image(
+        image::codecs::png::PngEncoder::new(&mut bytes),
+        &pixels,
+        20,
+        20,
+        image::ExtendedColorType::Rgb8,
+    )
+    .unwrap();
+    bytes.truncate(bytes.len() - 12);
+    bytes
+}
+
 pub const RED: [u8; 3] = [200, 20, 20];
 pub const GREEN: [u8; 3] = [10, 250, 0];
 pub const BLUE: [u8; 3] = [0, 0, 120];

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::helpers::{Bench, RED, outcome, ppm};
+use crate::helpers::{Bench, RED, outcome, png_without_end, ppm};
 
 #[test]
 fn a_table_for_one_image() {
@@ -39,7 +39,8 @@ fn json_lines_have_the_documented_schema() {
     assert_snapshot!(lines.next().unwrap(), @r#"{"schema":1,"path":"red.ppm","model":"colors","predictions":[{"index":0,"id":null,"label":"red","probability":0.9982834}]}"#);
     let failed: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
     let keys: Vec<&String> = failed.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["schema", "path", "error"]);
+    assert_eq!(keys, ["schema", "path", "error", "code"]);
+    assert_eq!(failed["code"], "image.unknown-format");
     assert_eq!(lines.next(), None);
 }
 
@@ -52,7 +53,7 @@ fn csv_has_a_row_a_class_and_a_row_a_failure() {
     let rows: Vec<&str> = out.lines().collect();
     assert_eq!(
         rows[0],
-        "path,model,rank,index,id,label,probability,sure,error,answer,answer_id,answer_probability,answer_sure"
+        "path,model,rank,index,id,label,probability,sure,error,damaged,damage,path_bytes,present,answer,answer_id,answer_probability,answer_sure"
     );
     assert!(
         rows[1].starts_with("\"a,b.ppm\",colors,1,0,,red,0.998"),
@@ -156,4 +157,77 @@ fn quiet_and_verbose() {
     assert!(err.contains("1 images, 0 failed"), "{err}");
     let (_, _, err) = bench.outcome(&["red.ppm", "-q"]);
     assert_eq!(err, "");
+}
+
+#[test]
+fn damage_is_heard_in_every_form() {
+    let bench = Bench::new();
+    bench.write("cut.png", &png_without_end(RED));
+    let (code, out, err) = bench.outcome(&["cut.png", "-k1", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &answer["damaged"]),
+        (0, &serde_json::Value::from(true))
+    );
+    assert!(answer["damage"].as_str().unwrap().contains("IEND"), "{out}");
+    assert!(
+        err.starts_with("note: cut.png: ") && err.lines().count() == 1,
+        "{err}"
+    );
+    let (_, out, _) = bench.outcome(&["cut.png", "-k1", "--csv"]);
+    assert!(out.contains(",true,") && out.contains("IEND"), "{out}");
+    let (_, out, err) = bench.outcome(&["cut.png", "-k1", "-q"]);
+    assert!(out.contains("red") && err.is_empty(), "{out}{err}");
+    let (_, out, _) = bench.outcome(&["red.ppm", "--json"]);
+    assert!(!out.contains("damage"), "{out}");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf8_stay_apart() {
+    use std::os::unix::ffi::OsStrExt;
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path().join("names")).unwrap();
+    for last in [0xE9, 0xE8] {
+        let name = [b"names/caf", &[last][..], b".ppm"].concat();
+        let path = bench.path().join(std::ffi::OsStr::from_bytes(&name));
+        std::fs::write(path, ppm(RED)).unwrap();
+    }
+    let (code, out, _) = bench.outcome(&["names", "--json", "-k1"]);
+    assert_eq!(code, 0);
+    let bytes: Vec<String> = out
+        .lines()
+        .map(|line| {
+            let answer: serde_json::Value = serde_json::from_str(line).unwrap();
+            answer["path_bytes"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    // "names/caf\xe8.ppm" and "names/caf\xe9.ppm" in base64.
+    assert_eq!(bytes, ["bmFtZXMvY2Fm6C5wcG0=", "bmFtZXMvY2Fm6S5wcG0="]);
+    let (_, out, _) = bench.outcome(&["names", "--csv", "-k1"]);
+    assert!(out.contains("bmFtZXMvY2Fm6C5wcG0="), "{out}");
+}
+
+#[cfg(unix)]
+#[test]
+fn written_files_are_as_open_as_the_umask_allows() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    let (code, ..) = bench.outcome(&[
+        "red.ppm",
+        "--explain",
+        "why.png",
+        "--save-preprocessed",
+        "seen",
+    ]);
+    assert_eq!(code, 0);
+    bench.write("plain", b"");
+    let mode = |name: &str| {
+        std::fs::metadata(bench.path().join(name))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(mode("why.png"), mode("plain"));
 }

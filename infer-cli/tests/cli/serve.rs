@@ -12,7 +12,7 @@ use crate::helpers::{BLUE, Bench, RED, ppm};
 struct Service {
     child: Child,
     address: SocketAddr,
-    _bench: Bench,
+    bench: Bench,
 }
 
 impl Service {
@@ -38,7 +38,7 @@ impl Service {
         Self {
             child,
             address,
-            _bench: bench,
+            bench,
         }
     }
 
@@ -91,7 +91,10 @@ fn the_page_and_the_answers() {
     let service = Service::start(&[]);
     let (status, page) = service.request("GET /", "", b"");
     assert_eq!(status, 200);
-    assert!(page.contains("Drop photos here"));
+    assert!(page.contains("Drop photos or a folder here") && page.contains("<noscript>"));
+    for part in ["/page.css", "/page.js"] {
+        assert_eq!(service.request(&format!("GET {part}"), "", b"").0, 200);
+    }
     let (status, body) =
         service.request("POST /api/classify?topk=2&name=a%20b.ppm", "", &ppm(BLUE));
     assert_eq!(status, 200);
@@ -104,6 +107,8 @@ fn the_page_and_the_answers() {
     assert_eq!(answer["predictions"][0]["label"], "blue");
     let (status, body) = service.request("GET /api/model", "", b"");
     assert_eq!((status, json(&body)["classes"].as_u64()), (200, Some(3)));
+    let folder = service.bench.path().to_string_lossy().into_owned();
+    assert!(!body.contains(&folder), "no folder of this machine: {body}");
     assert_eq!(
         service.request("GET /healthz", "", b""),
         (200, "ok\n".into())
@@ -218,4 +223,138 @@ fn many_at_once_all_get_their_own_answer() {
             });
         }
     });
+}
+
+fn form(files: &[(&str, &[u8])]) -> (String, Vec<u8>) {
+    let mut body = Vec::new();
+    for (name, bytes) in files {
+        body.extend(
+            format!("--limit\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n")
+                .into_bytes(),
+        );
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--limit--\r\n");
+    let kind = "Content-Type: multipart/form-data; boundary=limit\r\n".to_owned();
+    (kind, body)
+}
+
+#[test]
+fn forms_carry_one_photo_or_several() {
+    let service = Service::start(&[]);
+    let (kind, body) = form(&[("red.ppm", &ppm(RED))]);
+    let (status, text) = service.request("POST /api/classify?topk=1", &kind, &body);
+    let answer = json(&text);
+    assert_eq!((status, &answer["path"]), (200, &Value::from("red.ppm")));
+    assert_eq!(answer["predictions"][0]["label"], "red");
+    let (kind, body) = form(&[
+        ("red.ppm", &ppm(RED)),
+        ("none.jpg", b"no picture"),
+        ("blue.ppm", &ppm(BLUE)),
+    ]);
+    let (status, text) = service.request("POST /api/classify", &kind, &body);
+    let answers = json(&text);
+    assert_eq!((status, answers.as_array().unwrap().len()), (200, 3));
+    assert_eq!(answers[0]["predictions"][0]["label"], "red");
+    assert_eq!(answers[1]["code"], "image.unknown-format");
+    assert_eq!(answers[2]["predictions"][0]["label"], "blue");
+    let (kind, body) = form(&[]);
+    let (status, text) = service.request("POST /api/classify", &kind, &body);
+    assert_eq!(status, 400);
+    assert!(text.contains("curl -F"), "{text}");
+}
+
+#[test]
+fn head_metrics_and_sureness() {
+    let service = Service::start(&[]);
+    for page in ["/", "/healthz", "/api/model", "/metrics"] {
+        assert_eq!(
+            service.request(&format!("HEAD {page}"), "", b""),
+            (200, String::new()),
+            "{page}"
+        );
+    }
+    let query = "POST /api/classify?abstain=0.99999&name=a+b.ppm";
+    let (_, text) = service.request(query, "", &ppm(RED));
+    assert_eq!(
+        (&json(&text)["sure"], &json(&text)["path"]),
+        (&Value::from(false), &Value::from("a b.ppm"))
+    );
+    let (_, page) = service.request("GET /metrics", "", b"");
+    for line in [
+        "infer_requests_total{path=\"/api/classify\",status=\"200\"} 1",
+        "infer_images_total{result=\"answered\"} 1",
+        "infer_request_duration_seconds_count",
+    ] {
+        assert!(page.contains(line), "{line}: {page}");
+    }
+}
+
+#[test]
+fn sockets_that_only_wait_lock_nobody_out() {
+    let service = Service::start(&["--max-connections", "8"]);
+    let idle: Vec<TcpStream> = (0..40)
+        .map(|_| TcpStream::connect(service.address).unwrap())
+        .collect();
+    assert_eq!(service.request("POST /api/classify", "", &ppm(RED)).0, 200);
+    drop(idle);
+}
+
+#[test]
+fn a_flood_is_answered_and_not_reset() {
+    let service = Service::start(&["--concurrency", "2", "--max-connections", "16"]);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..100)
+            .map(|_| scope.spawn(|| service.request("POST /api/classify", "", &ppm(RED)).0))
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert!(
+        statuses.iter().all(|status| matches!(status, 200 | 503)),
+        "{statuses:?}"
+    );
+    assert!(statuses.contains(&200));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stop_lets_the_request_under_way_finish() {
+    let mut service = Service::start(&[]);
+    let picture = ppm(RED);
+    let mut stream = TcpStream::connect(service.address).unwrap();
+    let head = format!(
+        "POST /api/classify HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
+        service.address,
+        picture.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&picture[..100]).unwrap();
+    // An answered request shows that the one before it has been accepted.
+    assert_eq!(service.request("GET /healthz", "", b"").0, 200);
+    let kill = Command::new("kill")
+        .args(["-TERM", &service.child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    stream.write_all(&picture[100..]).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    assert!(
+        reply.starts_with("HTTP/1.1 200") && reply.contains("red"),
+        "{reply}"
+    );
+    assert_eq!(service.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_damaged_picture_is_marked() {
+    let service = Service::start(&[]);
+    let cut = crate::helpers::png_without_end(RED);
+    let (status, text) = service.request("POST /api/classify", "", &cut);
+    assert_eq!(
+        (status, &json(&text)["damaged"]),
+        (200, &Value::from(true)),
+        "{text}"
+    );
 }

@@ -140,3 +140,128 @@ fn a_file_called_like_a_command_is_reached_by_its_path() {
     let (code, out, _) = bench.outcome(&["info"]);
     assert!(code == 0 && out.contains("architecture"), "{out}");
 }
+
+#[test]
+fn names_come_in_natural_order() {
+    let bench = Bench::new();
+    for name in ["IMG_1", "IMG_2", "IMG_9", "IMG_10", "IMG_100"] {
+        bench.write(&format!("shots/{name}.ppm"), &ppm(BLUE));
+    }
+    let expected = pairs(&[
+        ("shots/IMG_1.ppm", "blue"),
+        ("shots/IMG_2.ppm", "blue"),
+        ("shots/IMG_9.ppm", "blue"),
+        ("shots/IMG_10.ppm", "blue"),
+        ("shots/IMG_100.ppm", "blue"),
+    ]);
+    for source in ["shots", "shots/*.ppm", "shots/**"] {
+        assert_eq!(bench.best(&[source]), expected, "{source}");
+    }
+}
+
+#[test]
+fn patterns_are_a_shells() {
+    let bench = Bench::new();
+    bench.write("photos[2024]/a.ppm", &ppm(BLUE));
+    assert_eq!(
+        bench.best(&["photos[2024]/*.ppm"]),
+        pairs(&[("photos[2024]/a.ppm", "blue")])
+    );
+    let (code, _, err) = bench.outcome(&["photos[2024]/*.PPM"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("upper and lower case"), "{err}");
+    let (_, _, err) = bench.outcome(&["nothing[1]/*.ppm"]);
+    assert!(err.contains("[[]"), "{err}");
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_read_when_named_and_never_waited_for() {
+    let bench = Bench::new();
+    let pipe = bench.path().join("p.ppm");
+    let made = std::process::Command::new("mkfifo")
+        .arg(&pipe)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    bench.write("list", b"p.ppm\nred.ppm\n");
+    for arguments in [&["--files-from", "list"][..], &["p*.ppm", "red.ppm"]] {
+        let (code, out, err) = bench.outcome(&[arguments, &["-k1", "--json"]].concat());
+        assert_eq!(code, 1, "{err}");
+        assert!(
+            err.contains("p.ppm") && err.contains("pipe") && out.contains("\"red\""),
+            "{out}{err}"
+        );
+    }
+    let writer = std::thread::spawn(move || std::fs::write(pipe, ppm(BLUE)));
+    assert_eq!(bench.best(&["p.ppm"]), pairs(&[("p.ppm", "blue")]));
+    writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn lists_as_other_programs_write_them() {
+    let bench = Bench::new();
+    let expected = pairs(&[("red.ppm", "red"), ("blue.ppm", "blue")]);
+    let text = "red.ppm\r\nblue.ppm\r\n";
+    bench.write("bom", format!("\u{feff}{text}").as_bytes());
+    let utf16 = |text: &str| -> Vec<u16> { format!("\u{feff}{text}").encode_utf16().collect() };
+    let little: Vec<u8> = utf16(text)
+        .iter()
+        .flat_map(|unit| unit.to_le_bytes())
+        .collect();
+    let big: Vec<u8> = utf16(text)
+        .iter()
+        .flat_map(|unit| unit.to_be_bytes())
+        .collect();
+    bench.write("little", &little);
+    bench.write("big", &big);
+    for list in ["bom", "little", "big"] {
+        assert_eq!(bench.best(&["--files-from", list]), expected, "{list}");
+    }
+    bench.write("zero", b"red.ppm\0blue.ppm\0");
+    let (code, _, err) = bench.outcome(&["--files-from", "zero"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("-0"), "{err}");
+    assert_eq!(bench.best(&["--files-from", "zero", "-0"]), expected);
+}
+
+#[test]
+fn photos_that_cannot_be_read_are_named_and_counted() {
+    let bench = Bench::new();
+    bench.write("phone/IMG_1.HIF", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");
+    bench.write("phone/unnamed", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");
+    bench.write("phone/P.ORF", b"IIRO\x08\0\0\0");
+    bench.write("phone/notes.txt", b"hello");
+    bench.write("phone/a.ppm", &ppm(BLUE));
+    let (code, out, err) = bench.outcome(&["phone", "-k1", "--json"]);
+    assert_eq!((code, out.lines().count()), (1, 4), "{out}{err}");
+    for name in ["IMG_1.HIF", "unnamed", "P.ORF"] {
+        assert!(err.contains(name), "{name}: {err}");
+    }
+    assert!(
+        err.contains("3 of 4 images are of kinds that are not read: 2 HEIC, 1 camera raw without a preview inside"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_limit_names_the_option_that_raises_it() {
+    let bench = Bench::new();
+    bench.write(
+        "large.ppm",
+        &[b"P6 2000 1000 255\n".to_vec(), vec![0; 6_000_000]].concat(),
+    );
+    for (option, value, raised) in [
+        ("--max-megapixels", "1", "--max-megapixels 2"),
+        ("--max-side", "1999", "--max-side 2000"),
+        ("--max-file-size", "5", "--max-file-size 6"),
+        ("--max-memory", "1", "--max-memory 12"),
+    ] {
+        let (code, _, err) = bench.outcome(&["large.ppm", option, value]);
+        assert_eq!(code, 1);
+        assert!(err.contains(raised), "{option}: {err}");
+        let mut again = vec!["large.ppm"];
+        again.extend(raised.split(' '));
+        assert_eq!(bench.outcome(&again).0, 0, "{raised}");
+    }
+}

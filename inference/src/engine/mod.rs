@@ -5,19 +5,21 @@ mod fake;
 mod kernel_graph;
 mod kernels;
 mod onnxruntime;
+mod open;
 mod tract;
-mod tract_plan;
 
 use std::fmt;
 use std::str::FromStr;
 
 use model_core::RgbImage;
+use model_core::diagnostic::{Diagnose, Remedy};
 use serde::{Deserialize, Serialize};
 
 pub use fake::FakeEngine;
 
 pub(crate) use kernels::KernelEngine;
 pub(crate) use onnxruntime::OnnxRuntimeEngine;
+pub(crate) use open::{NetworkSource, fall_back, open};
 pub(crate) use tract::TractEngine;
 
 /// Runs a network on batches of preprocessed images.
@@ -53,7 +55,8 @@ pub trait Engine: Send + Sync {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
-    /// Our own kernels where they compute every node of the network and the processor suits them, tract otherwise.
+    /// Our own kernels where they compute every node of the network and the processor suits them, else tract, else ONNX
+    /// Runtime where it is installed.
     #[default]
     Auto,
     /// Our own kernels, or an error.
@@ -119,6 +122,32 @@ pub enum EngineError {
         /// What the engine said.
         reason: String,
     },
+    /// The engine lacks operators of the network.
+    #[error("{engine} cannot run {model}: it has no {}", operators.join(", "))]
+    Operators {
+        /// The engine.
+        engine: EngineKind,
+        /// The model's file or name.
+        model: String,
+        /// The operators' names.
+        operators: Vec<String>,
+    },
+    /// The engine is known to compute something in the network wrongly.
+    #[error("{engine} is not trusted with {model}: it computes {} wrongly", features.join(", "))]
+    Distrusted {
+        /// The engine.
+        engine: EngineKind,
+        /// The model's file or name.
+        model: String,
+        /// Operators with the attributes at fault.
+        features: Vec<String>,
+    },
+    /// No engine of ours runs the network, and ONNX Runtime is not on this machine.
+    #[error("{error}, and ONNX Runtime, which may run it, is not on this machine")]
+    NoneFits {
+        /// What ours say.
+        error: Box<EngineError>,
+    },
     /// The network was loaded but failed on an input.
     #[error("{engine} failed to run the network: {reason}")]
     Run {
@@ -128,11 +157,7 @@ pub enum EngineError {
         reason: String,
     },
     /// ONNX Runtime is not on this machine.
-    #[error(
-        "ONNX Runtime is not available: {reason}; point --onnxruntime-lib or ORT_DYLIB_PATH to libonnxruntime \
-         (version {min_version} or newer; the Python package 'onnxruntime' holds one in onnxruntime/capi), \
-         or use --engine tract"
-    )]
+    #[error("ONNX Runtime {min_version} or newer is not available: {reason}")]
     Unavailable {
         /// Why it could not be loaded.
         reason: String,
@@ -149,6 +174,51 @@ pub enum EngineError {
         /// Numbers handed in.
         got: usize,
     },
+}
+
+impl EngineError {
+    /// The engine that gives no numbers.
+    pub fn engine(&self) -> EngineKind {
+        match self {
+            Self::Load { engine, .. }
+            | Self::Operators { engine, .. }
+            | Self::Distrusted { engine, .. }
+            | Self::Run { engine, .. } => *engine,
+            Self::Unavailable { .. } => EngineKind::OnnxRuntime,
+            Self::NoneFits { error } => error.engine(),
+            Self::InputLength { .. } => EngineKind::Custom,
+        }
+    }
+}
+
+impl Diagnose for EngineError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Load { .. } => "engine.load",
+            Self::Operators { .. } => "engine.operators",
+            Self::Distrusted { .. } => "engine.distrusted",
+            Self::NoneFits { .. } => "engine.none-fits",
+            Self::Run { .. } => "engine.run",
+            Self::Unavailable { .. } => "engine.unavailable",
+            Self::InputLength { .. } => "engine.input-length",
+        }
+    }
+
+    fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::Unavailable { .. } | Self::NoneFits { .. } => Some(Remedy::InstallOnnxRuntime),
+            Self::InputLength { .. } => None,
+            Self::Load { engine, .. }
+            | Self::Operators { engine, .. }
+            | Self::Distrusted { engine, .. }
+            | Self::Run { engine, .. } => match engine {
+                EngineKind::Kernels => Some(Remedy::UseEngine(&["auto", "tract", "onnxruntime"])),
+                EngineKind::Auto | EngineKind::Tract => Some(Remedy::UseEngine(&["onnxruntime"])),
+                EngineKind::OnnxRuntime => Some(Remedy::ChooseAnotherModel),
+                EngineKind::Custom => None,
+            },
+        }
+    }
 }
 
 /// Numbers from 0 to 255 as bytes, for networks that take bytes.

@@ -1,6 +1,7 @@
 //! The optional engine: Microsoft's ONNX Runtime, a shared library opened at run time. Programs start and work
 //! without it; asking for it where it is missing gives an error with the remedy.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -8,13 +9,15 @@ use half::f16;
 use image_data::sandbox::catch;
 use image_data::text::one_line;
 use model_core::RgbImage;
+use model_core::onnx::{self, ValueInfoProto};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::value::TensorRef;
 
-use super::{Engine, EngineError, EngineKind, to_bytes};
-use crate::graph::{Element, InputShape};
+use super::{Engine, EngineError, EngineKind, NetworkSource, to_bytes};
+use crate::graph::{Element, InputShape, prepare};
+use crate::onnx_file::OnnxFile;
 
 /// A network that ONNX Runtime runs.
 pub(crate) struct OnnxRuntimeEngine {
@@ -25,29 +28,29 @@ pub(crate) struct OnnxRuntimeEngine {
 
 impl OnnxRuntimeEngine {
     /// Opens the library (once a process) and loads the network.
-    pub fn load(
-        bytes: &[u8],
-        input: &InputShape,
-        threads: usize,
-        model: &str,
-        library: Option<&Path>,
-    ) -> Result<Self, EngineError> {
+    pub fn load(source: &NetworkSource<'_>, library: Option<&Path>) -> Result<Self, EngineError> {
         let environment = environment(library)?;
+        let input = source.input;
         let problem = |reason: String| EngineError::Load {
             engine: EngineKind::OnnxRuntime,
-            model: model.to_owned(),
+            model: source.model.to_owned(),
             reason: one_line(&reason),
         };
+        let bytes = with_output(source).map_err(problem)?;
         let session = catch(|| -> Result<Session, String> {
             let text = |error: ort::Error<ort::session::builder::SessionBuilder>| error.to_string();
-            Session::builder(environment)
+            let mut builder = Session::builder(environment)
                 .map_err(|error| error.to_string())?
-                .with_intra_threads(threads)
+                .with_intra_threads(source.threads)
                 .map_err(text)?
                 .with_log_level(LogLevel::Fatal)
-                .map_err(text)?
-                .commit_from_memory(bytes)
-                .map_err(|error| error.to_string())
+                .map_err(text)?;
+            // It opens the files beside the model by itself: the same ones, whose places have been checked.
+            match source.file.path_of_several() {
+                Some(path) => builder.commit_from_file(path),
+                None => builder.commit_from_memory(&bytes),
+            }
+            .map_err(|error| error.to_string())
         })
         .and_then(|result| result)
         .map_err(problem)?;
@@ -102,6 +105,10 @@ impl OnnxRuntimeEngine {
                     let tensor = TensorRef::from_array_view((shape, &values[..])).map_err(text)?;
                     session.run(ort::inputs![name => tensor])
                 }
+                Values::F64(values) => {
+                    let tensor = TensorRef::from_array_view((shape, &values[..])).map_err(text)?;
+                    session.run(ort::inputs![name => tensor])
+                }
                 Values::U8(values) => {
                     let tensor = TensorRef::from_array_view((shape, &values[..])).map_err(text)?;
                     session.run(ort::inputs![name => tensor])
@@ -114,6 +121,9 @@ impl OnnxRuntimeEngine {
             if let Ok((_, halves)) = value.try_extract_tensor::<f16>() {
                 return Ok(halves.iter().map(|half| half.to_f32()).collect());
             }
+            if let Ok((_, wide)) = value.try_extract_tensor::<f64>() {
+                return Ok(wide.iter().map(|value| *value as f32).collect());
+            }
             Ok(value.try_extract_tensor::<f32>().map_err(text)?.1.to_vec())
         };
         catch(run)
@@ -125,11 +135,36 @@ impl OnnxRuntimeEngine {
     }
 }
 
+/// The model's bytes; where the answer is no output of the graph (a `ZipMap` stands behind it), with that output added.
+fn with_output(source: &NetworkSource<'_>) -> Result<Vec<u8>, String> {
+    let unreadable = |error: std::io::Error| format!("cannot read the model: {error}");
+    let wanted = &source.input.output;
+    let outputs = source.proto.graph.iter().flat_map(|graph| &graph.output);
+    let whole = |file: &OnnxFile| file.whole().map(Cow::into_owned).map_err(unreadable);
+    if outputs.into_iter().any(|output| output.name == *wanted) {
+        return whole(source.file);
+    }
+    if source.file.path_of_several().is_some() {
+        return Err(format!(
+            "'{wanted}' is no output of the network, and its tensors lie in other files"
+        ));
+    }
+    let mut model = onnx::parse(&whole(source.file)?).map_err(|error| error.to_string())?;
+    if let Some(graph) = &mut model.graph {
+        graph.output = vec![ValueInfoProto {
+            name: wanted.clone(),
+            ..ValueInfoProto::default()
+        }];
+    }
+    Ok(onnx::to_bytes(&prepare::only_for(&model, wanted)))
+}
+
 /// Input numbers in the type that the network takes.
 enum Values<'a> {
     F32(&'a [f32]),
     F16(Vec<f16>),
-    U8(std::borrow::Cow<'a, [u8]>),
+    F64(Vec<f64>),
+    U8(Cow<'a, [u8]>),
 }
 
 impl<'a> Values<'a> {
@@ -137,6 +172,7 @@ impl<'a> Values<'a> {
         match element {
             Element::F32 => Self::F32(images),
             Element::F16 => Self::F16(images.iter().map(|value| f16::from_f32(*value)).collect()),
+            Element::F64 => Self::F64(images.iter().map(|value| f64::from(*value)).collect()),
             Element::U8 => Self::U8(to_bytes(images).into()),
         }
     }

@@ -1,19 +1,14 @@
 //! Holds what a model says of itself against what its graph shows.
 
-use model_core::manifest::Output;
 use model_core::preprocessing::Layout;
 
-use super::{Overrides, Resolved};
+use super::Resolved;
 use crate::Error;
+use crate::error::ModelProblem;
 use crate::graph::{Element, GraphFacts};
 
 /// Corrects what can be corrected, with a note; the rest is an error that says what contradicts what.
-pub(super) fn check(
-    resolved: &mut Resolved,
-    facts: &GraphFacts,
-    model: &str,
-    overrides: &Overrides,
-) -> Result<(), Error> {
+pub(super) fn check(resolved: &mut Resolved, facts: &GraphFacts, model: &str) -> Result<(), Error> {
     if facts.any_size() {
         // Layout, resize and crop in the manifest describe what happens inside the graph.
         let note = "the network resizes, crops and normalizes by itself";
@@ -21,15 +16,6 @@ pub(super) fn check(
     } else {
         bytes(resolved, facts);
         shape(resolved, facts, model)?;
-    }
-    let told = &resolved.dialect;
-    if (resolved.manifest.output, facts.ends_in) == (Output::Logits, Output::Probabilities)
-        && overrides.output.is_none()
-    {
-        resolved.notes.push(format!(
-            "{told} calls the output logits, but the network ends in Softmax: taken as probabilities"
-        ));
-        resolved.manifest.output = Output::Probabilities;
     }
     Ok(())
 }
@@ -54,10 +40,11 @@ fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Err
     if let Some(layout) = facts.layout()
         && layout != preprocessing.layout
     {
-        return Err(Error::model(
+        return Err(Error::model_problem(
             model,
+            ModelProblem::Preprocessing,
             format!(
-                "{told} says the input is {:?} but the network's input is {}; correct preprocessing.layout",
+                "{told} says the input is {:?} (preprocessing.layout) but the network's input is {}",
                 preprocessing.layout,
                 facts.shape_text()
             ),
@@ -69,11 +56,11 @@ fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Err
             && takes != *said as usize
         {
             let [height, width] = preprocessing.crop;
-            return Err(Error::model(
+            return Err(Error::model_problem(
                 model,
+                ModelProblem::Preprocessing,
                 format!(
-                    "{told} says images are {height} x {width} but the network's input is {}; \
-                     correct preprocessing.crop or give --size",
+                    "{told} says images are {height} x {width} (preprocessing.crop) but the network's input is {}",
                     facts.shape_text()
                 ),
             ));

@@ -5,6 +5,7 @@
 //! `shortest_edge` (divided by `crop_pct` where there is one) or `height` and `width`, then `crop_size`.
 
 use model_core::Label;
+use model_core::manifest::Output;
 use model_core::preprocessing::{Preprocessing, Resize};
 use model_core::resample::Filter;
 use serde_json::Value;
@@ -58,6 +59,9 @@ pub(super) fn read_files(
         .filter(|name| !name.is_empty())
         .map(str::to_owned);
     told.preprocessing = preprocessor.map(preprocessing).transpose()?;
+    // transformers' models end in logits; the kind of problem says what belongs on top.
+    let several = config["problem_type"].as_str() == Some("multi_label_classification");
+    told.output = several.then_some(Output::SigmoidLogits);
     Ok(Some((told, Dialect::HuggingFace)))
 }
 

@@ -16,15 +16,17 @@
 
 mod check;
 mod huggingface;
+mod image_keys;
 mod overrides;
 mod python;
+mod settle;
 mod splice;
 mod timm;
 mod ultralytics;
 
 use std::path::{Path, PathBuf};
 
-use model_core::manifest::{MANIFEST_KEY, Manifest};
+use model_core::manifest::{Answers, MANIFEST_KEY, Manifest, Output};
 use model_core::onnx::ModelProto;
 use model_core::{Label, Preprocessing, labels};
 use serde::Serialize;
@@ -32,6 +34,9 @@ use serde::Serialize;
 pub use overrides::{Overrides, Preset};
 pub use splice::with_manifest;
 
+pub(crate) use settle::settle_output;
+
+use crate::error::ModelProblem;
 use crate::graph::GraphFacts;
 use crate::{Error, Options};
 
@@ -71,7 +76,20 @@ impl std::fmt::Display for Dialect {
 pub(crate) struct Resolved {
     pub manifest: Manifest,
     pub dialect: Dialect,
+    /// What the description says the output is; none where it says nothing.
+    pub output_said: Option<Output>,
     pub notes: Vec<String>,
+}
+
+impl Resolved {
+    fn whole(manifest: Manifest, dialect: Dialect) -> Self {
+        Self {
+            output_said: Some(manifest.output),
+            manifest,
+            dialect,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// What a dialect tells; parts may be missing.
@@ -82,6 +100,7 @@ struct Told {
     labels: Option<Vec<Label>>,
     preprocessing: Option<Preprocessing>,
     license: Option<String>,
+    output: Option<Output>,
     notes: Vec<String>,
 }
 
@@ -120,19 +139,32 @@ impl Sidecars {
             .or_else(|| self.path("manifest.yaml"))
     }
 
-    fn read(&self, name: &str) -> Result<Option<String>, Error> {
+    /// A file beside the model that is small enough to be read whole.
+    fn small(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         let Some(path) = self.path(name) else {
             return Ok(None);
         };
-        let io = |source| Error::Read {
-            path: path.clone(),
-            source,
-        };
-        if std::fs::metadata(&path).map_err(io)?.len() > MAX_SIDECAR_BYTES {
-            let reason = format!("expected at most {MAX_SIDECAR_BYTES} bytes of configuration");
+        let len = std::fs::metadata(&path)
+            .map_err(|source| Error::Read {
+                path: path.clone(),
+                source,
+            })?
+            .len();
+        if len > MAX_SIDECAR_BYTES {
+            let reason =
+                format!("expected at most {MAX_SIDECAR_BYTES} bytes of configuration, got {len}");
             return Err(Error::model(path.display().to_string(), reason));
         }
-        Ok(Some(std::fs::read_to_string(&path).map_err(io)?))
+        Ok(Some(path))
+    }
+
+    fn read(&self, name: &str) -> Result<Option<String>, Error> {
+        let Some(path) = self.small(name)? else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(&path);
+        text.map(Some)
+            .map_err(|source| Error::Read { path, source })
     }
 }
 
@@ -156,7 +188,7 @@ pub(crate) fn resolve(
             origin: model.to_owned(),
             source,
         })?;
-    check::check(&mut resolved, facts, model, &options.overrides)?;
+    check::check(&mut resolved, facts, model)?;
     Ok(resolved)
 }
 
@@ -168,35 +200,24 @@ fn find(
     options: &Options,
 ) -> Result<Resolved, Error> {
     if let Some(manifest) = &options.manifest {
-        return Ok(Resolved {
-            manifest: manifest.clone(),
-            dialect: Dialect::Given,
-            notes: Vec::new(),
-        });
+        return Ok(Resolved::whole(manifest.clone(), Dialect::Given));
     }
     if let Some(text) = proto.metadata(MANIFEST_KEY) {
         let manifest = Manifest::from_json(text).map_err(|source| Error::Manifest {
             origin: format!("{model}, metadata key {MANIFEST_KEY}"),
             source,
         })?;
-        return Ok(Resolved {
-            manifest,
-            dialect: Dialect::Toolkit,
-            notes: Vec::new(),
-        });
+        return Ok(Resolved::whole(manifest, Dialect::Toolkit));
     }
     if let Some(path) = sidecars.manifest() {
         let manifest = Manifest::read_sidecar(&path).map_err(|source| Error::Manifest {
             origin: path.display().to_string(),
             source,
         })?;
-        return Ok(Resolved {
-            manifest,
-            dialect: Dialect::Sidecar(path),
-            notes: Vec::new(),
-        });
+        return Ok(Resolved::whole(manifest, Dialect::Sidecar(path)));
     }
     let problem = |reason: String| Error::model(model, reason);
+    let mut notes = Vec::new();
     let told = if let Some(config) = proto.metadata("pretrained_cfg") {
         Some((timm::read(config).map_err(problem)?, Dialect::Timm))
     } else if let Some(names) = proto.metadata("names") {
@@ -208,48 +229,69 @@ fn find(
         Some((told, Dialect::HuggingFace))
     } else if let Some(config) = sidecars.read("config.json")? {
         let preprocessor = sidecars.read("preprocessor_config.json")?;
-        huggingface::read_files(&config, preprocessor.as_deref()).map_err(problem)?
+        // A file of this name may be of something else that lies in the same folder.
+        huggingface::read_files(&config, preprocessor.as_deref()).unwrap_or_else(|reason| {
+            notes.push(format!("what lies beside the model is not used: {reason}"));
+            None
+        })
     } else {
         None
     };
-    let (told, dialect) = told.unwrap_or((Told::default(), Dialect::Given));
-    complete(told, dialect, facts, model, sidecars, &options.overrides)
+    let (mut told, dialect) = told.unwrap_or((Told::default(), Dialect::Given));
+    told.notes.append(&mut notes);
+    complete(
+        told,
+        dialect,
+        proto,
+        facts,
+        model,
+        sidecars,
+        &options.overrides,
+    )
 }
 
 /// Fills what a dialect left out from the preset and the side file `labels.txt`; what is still missing is an error.
 fn complete(
     mut told: Told,
     dialect: Dialect,
+    proto: &ModelProto,
     facts: &GraphFacts,
     model: &str,
     sidecars: &Sidecars,
     overrides: &Overrides,
 ) -> Result<Resolved, Error> {
+    let described = told.preprocessing.is_some() && overrides.preset.is_none();
     let mut preprocessing = match (&overrides.preset, told.preprocessing) {
         (Some(preset), _) => preset.preprocessing(),
         (None, Some(preprocessing)) => preprocessing,
         (None, None) => {
-            return Err(Error::model(
+            let unused = told.notes.iter().map(|note| format!("; {note}"));
+            let reason = format!(
+                "the file does not say how images are prepared for it (no manifest, no metadata of a known dialect){}",
+                unused.collect::<String>()
+            );
+            return Err(Error::model_problem(
                 model,
-                "the file does not say how images are prepared for it (no manifest, no metadata of a known dialect); \
-                 write a manifest.yaml beside it, or choose --preset imagenet (resize 256, crop 224, bilinear, \
-                 ImageNet mean and std) and correct single values with --size, --mean, --std, --interpolation",
+                ModelProblem::NoPreprocessing,
+                reason,
             ));
         }
     };
     if let Some(layout) = facts.layout() {
         preprocessing.layout = layout;
     }
+    let keys = image_keys::obey(proto, &mut preprocessing, described, overrides);
+    told.notes.extend(keys);
+    if told.labels.is_none() {
+        told.labels.clone_from(&facts.labels);
+    }
     if told.labels.is_none()
-        && let Some(text) = sidecars.read("labels.txt")?
+        && let Some(path) = sidecars.small("labels.txt")?
     {
-        told.labels = Some(
-            text.lines()
-                .map(str::trim)
-                .filter(|l| !l.is_empty())
-                .map(Label::named)
-                .collect(),
-        );
+        let read = labels::read_labels(&path).map_err(|error| {
+            Error::model_problem(model, ModelProblem::Labels, error.to_string())
+        })?;
+        told.labels = Some(read);
         told.notes
             .push("labels taken from labels.txt beside the model".to_owned());
     }
@@ -264,7 +306,7 @@ fn complete(
                 "no labels found; 1000 classes are taken for ImageNet's, in torchvision's order"
                     .to_owned()
             }
-            _ => "no labels found; classes are numbered (give a list with --labels)".to_owned(),
+            _ => "no labels found; classes are numbered".to_owned(),
         });
     }
     let stem = Path::new(model)
@@ -278,11 +320,12 @@ fn complete(
         labels
     };
     let mut manifest = Manifest::new(name, arch, labels, preprocessing);
-    manifest.output = facts.ends_in;
+    manifest.output = told.output.unwrap_or_default();
     manifest.license = told.license;
     Ok(Resolved {
         manifest,
         dialect,
+        output_said: told.output,
         notes: told.notes,
     })
 }
@@ -299,11 +342,12 @@ fn placeholder(classes: Option<usize>) -> Vec<Label> {
 }
 
 /// Numbers the classes of a model without labels, once their number is known.
-pub(crate) fn finish_labels(mut manifest: Manifest, classes: usize) -> Manifest {
+pub(crate) fn finish_labels(mut manifest: Manifest, outputs: usize, answers: Answers) -> Manifest {
     if matches!(&manifest.labels[..], [only] if only.name == UNLABELED) {
-        manifest.labels = match classes {
-            1000 => labels::imagenet1k().to_vec(),
-            n => (0..n)
+        manifest.labels = match (outputs, answers) {
+            (1000, _) => labels::imagenet1k().to_vec(),
+            (1, Answers::Binary) => vec![Label::named("positive")],
+            (n, _) => (0..n)
                 .map(|class| Label::named(format!("class {class}")))
                 .collect(),
         };

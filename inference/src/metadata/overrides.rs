@@ -86,8 +86,12 @@ pub struct Overrides {
     pub channels: Option<ChannelOrder>,
     /// What a full byte is divided by.
     pub pixel_max: Option<f32>,
+    /// Which of the network's outputs holds the answer.
+    pub output_name: Option<String>,
     /// What the network's output is.
     pub output: Option<Output>,
+    /// The least score at which a class of a binary or multi-label answer counts as present.
+    pub threshold: Option<f32>,
     /// Divides the logits.
     pub temperature: Option<f32>,
 }
@@ -111,6 +115,7 @@ impl Overrides {
         set(&mut p.pixel_max, self.pixel_max);
         set(&mut manifest.output, self.output);
         set(&mut manifest.temperature, self.temperature);
+        set(&mut manifest.threshold, self.threshold);
         if let Some(labels) = &self.labels {
             manifest.labels.clone_from(labels);
             // Groups name the classes that they were written for.

@@ -81,7 +81,7 @@ pub(super) fn from_value(config: &Value) -> Result<Told, String> {
             ..imagenet
         }),
         license: text("license"),
-        notes: Vec::new(),
+        ..Told::default()
     })
 }
 

@@ -2,17 +2,22 @@
 //! the engine then reads each of them straight into memory of its own, so that neither the
 //! file nor its decoded messages hold the weights a second and a third time.
 //!
+//! Tensors in other files (`model.onnx.data`) are found by [`external`] and read through the same door: their files
+//! follow the model's own bytes in one line of offsets.
+//!
 //! Not here: what the messages mean (`model_core::onnx`), and what is wrong with a graph (`graph`).
 
+mod external;
 mod scan;
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use model_core::onnx::{self, DataType, ModelProto};
 
 use crate::Error;
+use crate::error::ModelProblem;
 
 /// Where the bytes of a model are.
 #[derive(Debug)]
@@ -20,7 +25,22 @@ pub(crate) enum OnnxFile {
     /// In memory.
     Bytes(Cow<'static, [u8]>),
     /// On disk; opened once, so that it cannot become another file between two reads.
-    Disk(File, u64),
+    Disk(DiskFile),
+}
+
+/// A model file and the files that hold tensors for it.
+#[derive(Debug)]
+pub(crate) struct DiskFile {
+    path: PathBuf,
+    /// The model itself first; each part begins at the offset where the one before it ends.
+    parts: Vec<Part>,
+}
+
+/// One file of a model.
+#[derive(Debug)]
+struct Part {
+    file: File,
+    len: u64,
 }
 
 /// A model without its large tensors.
@@ -40,6 +60,8 @@ pub(crate) struct Blob {
     pub offset: u64,
     /// Bytes.
     pub len: u64,
+    /// What the bytes hold, whatever type the graph calls the tensor by now.
+    pub element: DataType,
 }
 
 impl OnnxFile {
@@ -50,7 +72,11 @@ impl OnnxFile {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let problem = |reason: String| Error::model(path.display().to_string(), reason);
         let io = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => problem("no such model file".to_owned()),
+            std::io::ErrorKind::NotFound => Error::model_problem(
+                path.display().to_string(),
+                ModelProblem::NotFound,
+                "no such model file",
+            ),
             _ => problem(format!("cannot read the model: {error}")),
         };
         let found = std::fs::metadata(path).map_err(io)?;
@@ -70,14 +96,33 @@ impl OnnxFile {
                 onnx::MAX_MODEL_BYTES
             )));
         }
-        Ok(Self::Disk(file, len))
+        Ok(Self::Disk(DiskFile {
+            path: path.to_owned(),
+            parts: vec![Part { file, len }],
+        }))
     }
 
-    /// Bytes.
+    /// Bytes of the model file itself.
     pub fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Disk(_, len) => *len,
+            Self::Disk(disk) => disk.parts[0].len,
+        }
+    }
+
+    /// Bytes of all its files.
+    pub fn total_len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Disk(disk) => disk.parts.iter().map(|part| part.len).sum(),
+        }
+    }
+
+    /// The path to hand to a reader that looks for the other files itself, where there are others.
+    pub fn path_of_several(&self) -> Option<&Path> {
+        match self {
+            Self::Disk(disk) if disk.parts.len() > 1 => Some(&disk.path),
+            _ => None,
         }
     }
 
@@ -85,8 +130,8 @@ impl OnnxFile {
     pub fn whole(&self) -> std::io::Result<Cow<'_, [u8]>> {
         match self {
             Self::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
-            Self::Disk(_, len) => {
-                let mut bytes = vec![0; *len as usize];
+            Self::Disk(disk) => {
+                let mut bytes = vec![0; disk.parts[0].len as usize];
                 self.read_at(0, &mut bytes)?;
                 Ok(Cow::Owned(bytes))
             }
@@ -104,21 +149,18 @@ impl OnnxFile {
                 to.copy_from_slice(part);
                 Ok(())
             }
-            #[cfg(unix)]
-            Self::Disk(file, _) => std::os::unix::fs::FileExt::read_exact_at(file, to, offset),
-            #[cfg(windows)]
-            Self::Disk(file, _) => {
-                let (mut to, mut offset) = (to, offset);
-                while !to.is_empty() {
-                    match std::os::windows::fs::FileExt::seek_read(file, to, offset)? {
-                        0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-                        n => {
-                            to = &mut to[n..];
-                            offset += n as u64;
-                        }
+            Self::Disk(disk) => {
+                let mut at = offset;
+                for part in &disk.parts {
+                    if at < part.len {
+                        return read_exact_at(&part.file, to, at);
                     }
+                    at -= part.len;
                 }
-                Ok(())
+                match to.len() {
+                    0 => Ok(()),
+                    _ => Err(std::io::ErrorKind::UnexpectedEof.into()),
+                }
             }
         }
     }
@@ -130,6 +172,40 @@ impl OnnxFile {
     pub fn skeleton(&self) -> Result<Skeleton, String> {
         scan::skeleton(self)
     }
+
+    /// Reads everything but the large tensors, opens the files of tensors that lie elsewhere, and checks all sizes.
+    ///
+    /// # Errors
+    /// [`Error::Model`]: no ONNX model, or a tensor whose file is missing, elsewhere, or too short.
+    pub fn read(&mut self, model: &str) -> Result<(Skeleton, ModelProto), Error> {
+        let problem = |reason: String| Error::model(model, reason);
+        let mut skeleton = self
+            .skeleton()
+            .map_err(|reason| problem(format!("not an ONNX model ({reason})")))?;
+        let mut proto = skeleton.parse(model)?;
+        external::attach(self, &mut skeleton, &mut proto).map_err(problem)?;
+        Ok((skeleton, proto))
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, to: &mut [u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, to, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, to: &mut [u8], offset: u64) -> std::io::Result<()> {
+    let (mut to, mut offset) = (to, offset);
+    while !to.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, to, offset)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                to = &mut to[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Skeleton {
@@ -139,7 +215,7 @@ impl Skeleton {
     /// [`Error::Model`].
     pub fn parse(&self, model: &str) -> Result<ModelProto, Error> {
         let problem = |reason: String| Error::model(model, reason);
-        let proto = onnx::parse(&self.bytes).map_err(|error| problem(error.to_string()))?;
+        let proto = onnx::parse_open(&self.bytes).map_err(|error| problem(error.to_string()))?;
         let initializers = proto
             .graph
             .as_ref()
@@ -208,7 +284,13 @@ mod tests {
         let whole = onnx::to_bytes(&model());
         let mut disk = tempfile::tempfile().unwrap();
         disk.write_all(&whole).unwrap();
-        let disk = OnnxFile::Disk(disk, whole.len() as u64);
+        let disk = OnnxFile::Disk(DiskFile {
+            path: PathBuf::new(),
+            parts: vec![Part {
+                file: disk,
+                len: whole.len() as u64,
+            }],
+        });
         for file in [OnnxFile::Bytes(whole.clone().into()), disk] {
             let skeleton = file.skeleton().unwrap();
             let mut proto = skeleton.parse("test").unwrap();

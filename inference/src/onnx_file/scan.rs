@@ -108,27 +108,26 @@ impl Scan<'_> {
             at = field.end;
         }
         if let Some((start, payload, end)) = raw {
-            let movable = i32::try_from(data_type)
-                .ok()
-                .and_then(DataType::from_i32)
-                .is_some_and(|element| {
-                    matches!(
-                        element,
-                        DataType::Float
-                            | DataType::Float16
-                            | DataType::Double
-                            | DataType::Int8
-                            | DataType::Uint8
-                    )
-                });
-            if movable && end - payload >= MIN_BLOB_BYTES {
-                self.blobs.push(Blob {
+            let element = i32::try_from(data_type).ok().and_then(DataType::from_i32);
+            let movable = element.filter(|element| {
+                matches!(
+                    element,
+                    DataType::Float
+                        | DataType::Float16
+                        | DataType::Bfloat16
+                        | DataType::Double
+                        | DataType::Int8
+                        | DataType::Uint8
+                )
+            });
+            match movable.filter(|_| end - payload >= MIN_BLOB_BYTES) {
+                Some(element) => self.blobs.push(Blob {
                     initializer: self.initializers,
                     offset: payload,
                     len: end - payload,
-                });
-            } else {
-                self.copy(start, end, out)?;
+                    element,
+                }),
+                None => self.copy(start, end, out)?,
             }
         }
         self.initializers += 1;

@@ -1,7 +1,9 @@
-//! EfficientNet-Lite0 as data: inverted residuals, ReLU6, no squeeze-and-excitation, TensorFlow's SAME padding.
+//! EfficientNet-Lite0 as data: inverted residuals, ReLU6, no squeeze-and-excitation.
 //!
-//! Module names are timm's `tf_efficientnet_lite0`, so its weights load unchanged (Tan & Le 2019; the Lite variants were
-//! published with TensorFlow's EfficientNet code in 2020).
+//! There are two of them with the same tensor names and shapes: `tf_efficientnet_lite0`, the published one, with
+//! TensorFlow's SAME borders and epsilon 1e-3, and timm's `efficientnet_lite0`, trained anew with symmetric borders and
+//! epsilon 1e-5. Weights of one give nonsense in the other. Module names are timm's (Tan & Le 2019; the Lite variants
+//! were published with TensorFlow's EfficientNet code in 2020).
 
 use super::graph::{Builder, ConvBn, Graph, Linear, Op, Padding, Style};
 
@@ -16,6 +18,17 @@ pub struct EfficientNetLite {
     pub head_channels: usize,
     /// Dropout before the classifier.
     pub dropout: f64,
+    /// Whose borders and epsilon.
+    pub origin: Origin,
+}
+
+/// Where a network's conventions come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// SAME borders (the odd pixel after), BatchNorm's epsilon 1e-3.
+    TensorFlow,
+    /// Symmetric borders, epsilon 1e-5.
+    Torch,
 }
 
 /// One stage of inverted residuals.
@@ -35,7 +48,7 @@ pub struct Stage {
 
 impl EfficientNetLite {
     /// Lite0: 224 x 224, width and depth 1.
-    pub(super) fn lite0() -> Self {
+    pub(super) fn lite0(origin: Origin) -> Self {
         let stage = |depth, kernel, stride, expansion, channels| Stage {
             depth,
             kernel,
@@ -56,18 +69,25 @@ impl EfficientNetLite {
             ],
             head_channels: 1280,
             dropout: 0.2,
+            origin,
         }
     }
 
     /// The graph with `num_classes` logits.
     pub fn graph(&self, num_classes: usize) -> Graph {
-        let style = Style {
-            // At stride 1 SAME is the symmetric border, whatever the size.
-            padding: |kernel, stride| match stride {
-                1 => Padding::Explicit(kernel / 2),
-                _ => Padding::SameUpper,
+        let style = match self.origin {
+            Origin::TensorFlow => Style {
+                // At stride 1 SAME is the symmetric border, whatever the size.
+                padding: |kernel, stride| match stride {
+                    1 => Padding::Explicit(kernel / 2),
+                    _ => Padding::SameUpper,
+                },
+                eps: 1e-3,
             },
-            eps: 1e-3,
+            Origin::Torch => Style {
+                padding: |kernel, _| Padding::Explicit(kernel / 2),
+                eps: 1e-5,
+            },
         };
         let (mut b, input) = Builder::new(3, style);
         let mut channels = self.stem_channels;

@@ -27,6 +27,12 @@ pub enum Op {
     Relu,
     /// `min(max(x, 0), 6)`
     Relu6,
+    /// A fixed 3 x 3 low-pass filter per channel, [`BLUR`], step 1, one zero on every side; it owns no tensor. In front of a
+    /// convolution with a step it makes the network less sensitive to shifts (Zhang 2019, arXiv 1904.11486).
+    Blur {
+        /// Channels.
+        channels: usize,
+    },
     /// Square max-pooling; padding counts as minus infinity.
     MaxPool {
         /// Window side.
@@ -50,6 +56,13 @@ pub enum Op {
     /// Sum of two equal shapes.
     Add,
 }
+
+/// The binomial filter of [`Op::Blur`], rows after one another; its sum is 1.
+pub const BLUR: [f32; 9] = [
+    0.0625, 0.125, 0.0625, //
+    0.125, 0.25, 0.125, //
+    0.0625, 0.125, 0.0625,
+];
 
 /// A convolution; weight `{name}.weight` of `[out, in / groups, kernel, kernel]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -275,7 +288,15 @@ impl Graph {
                         TensorKind::Bias,
                     );
                 }
-                _ => {}
+                Op::Input { .. }
+                | Op::Relu
+                | Op::Relu6
+                | Op::Blur { .. }
+                | Op::MaxPool { .. }
+                | Op::GlobalAvgPool
+                | Op::Flatten
+                | Op::Dropout { .. }
+                | Op::Add => {}
             }
         }
         tensors
@@ -344,8 +365,16 @@ impl Graph {
                 (Op::Linear(linear), _) => Shape::Vector {
                     features: linear.out_features,
                 },
-                (_, Some(input)) => input,
-                (_, None) => Shape::Vector { features: 0 },
+                (
+                    Op::BatchNorm(_)
+                    | Op::Relu
+                    | Op::Relu6
+                    | Op::Blur { .. }
+                    | Op::Dropout { .. }
+                    | Op::Add,
+                    Some(input),
+                ) => input,
+                (_, _) => Shape::Vector { features: 0 },
             };
             shapes.push(shape);
         }
@@ -362,7 +391,16 @@ impl Graph {
                     shape.numel() as u64 * (c.in_channels / c.groups * c.kernel * c.kernel) as u64
                 }
                 Op::Linear(l) => (l.in_features * l.out_features) as u64,
-                _ => 0,
+                Op::Blur { .. } => (shape.numel() * BLUR.len()) as u64,
+                Op::Input { .. }
+                | Op::BatchNorm(_)
+                | Op::Relu
+                | Op::Relu6
+                | Op::MaxPool { .. }
+                | Op::GlobalAvgPool
+                | Op::Flatten
+                | Op::Dropout { .. }
+                | Op::Add => 0,
             })
             .sum()
     }

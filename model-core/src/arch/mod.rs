@@ -7,9 +7,10 @@ mod efficientnet;
 mod graph;
 mod resnet;
 
-pub use efficientnet::EfficientNetLite;
+pub use efficientnet::{EfficientNetLite, Origin};
 pub use graph::{
-    BatchNorm, Conv, Graph, Linear, Node, Op, Padding, Shape, TensorKind, TensorSpec, window_count,
+    BLUR, BatchNorm, Conv, Graph, Linear, Node, Op, Padding, Shape, TensorKind, TensorSpec,
+    window_count,
 };
 pub use resnet::{Block, ResNet, Stage, Stem};
 
@@ -97,10 +98,22 @@ const ENTRIES: &[Entry] = &[
     ("cifar_resnet32", 32, || Family::ResNet(ResNet::cifar(5))),
     ("cifar_resnet44", 32, || Family::ResNet(ResNet::cifar(7))),
     ("cifar_resnet56", 32, || Family::ResNet(ResNet::cifar(9))),
+    ("resnet18_blurpool", 224, || {
+        Family::ResNet(ResNet::imagenet(Block::Basic, [2, 2, 2, 2]).with_blur())
+    }),
+    ("resnet50_blurpool", 224, || {
+        Family::ResNet(ResNet::imagenet(BOTTLENECK, [3, 4, 6, 3]).with_blur())
+    }),
+    ("tf_efficientnet_lite0", 224, || {
+        Family::EfficientNetLite(EfficientNetLite::lite0(Origin::TensorFlow))
+    }),
     ("efficientnet_lite0", 224, || {
-        Family::EfficientNetLite(EfficientNetLite::lite0())
+        Family::EfficientNetLite(EfficientNetLite::lite0(Origin::Torch))
     }),
     ("resnet_tiny", 32, || Family::ResNet(tiny())),
+    ("resnet_tiny_blurpool", 32, || {
+        Family::ResNet(tiny().with_blur())
+    }),
 ];
 
 /// Depths 1-1-1-1 and a few channels: the whole chain in a test's time. Bottlenecks, so that nothing of ResNet50 is missing.
@@ -118,6 +131,7 @@ fn tiny() -> ResNet {
         stem: Stem::ImageNet { channels: 8 },
         block: BOTTLENECK,
         stages,
+        blur: false,
     }
 }
 
@@ -265,6 +279,37 @@ mod tests {
                 width: 7
             }
         );
+    }
+
+    /// FFCV's `apply_blurpool` wraps every convolution with a stride and at least 16 channels in: the 3 x 3 and the
+    /// shortcut of the stages 2 to 4, not the stem. The state dict keeps torchvision's names.
+    #[test]
+    fn blur_stands_before_strided_convolutions() {
+        let plain = by_name("resnet50", 1000).unwrap().graph();
+        let blurred = by_name("resnet50_blurpool", 1000).unwrap().graph();
+        assert_eq!(plain.tensors(), blurred.tensors());
+        let before: Vec<&str> = blurred
+            .nodes
+            .iter()
+            .filter(|node| {
+                matches!(
+                    blurred.nodes[*node.inputs.first().unwrap_or(&0)].op,
+                    Op::Blur { .. }
+                )
+            })
+            .filter_map(|node| match &node.op {
+                Op::Conv(conv) => Some(conv.name.as_str()),
+                _ => None,
+            })
+            .collect();
+        let expected: Vec<String> = [2, 3, 4]
+            .iter()
+            .flat_map(|layer| {
+                ["conv2", "downsample.0"].map(|name| format!("layer{layer}.0.{name}"))
+            })
+            .collect();
+        assert_eq!(before, expected);
+        assert_eq!(BLUR.iter().sum::<f32>(), 1.0);
     }
 
     #[test]

@@ -14,7 +14,12 @@ pub struct ResNet {
     pub block: Block,
     /// The stages in order; module names `layer1`, `layer2`, ...
     pub stages: Vec<Stage>,
+    /// A low-pass filter before each convolution with a step and at least [`BLUR_CHANNELS`] channels in.
+    pub blur: bool,
 }
+
+/// Fewer channels in than this are not blurred: the stem reads the image as it is (FFCV's `apply_blurpool`).
+const BLUR_CHANNELS: usize = 16;
 
 /// What stands before the stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +78,13 @@ impl ResNet {
             stem: Stem::ImageNet { channels: 64 },
             block,
             stages,
+            blur: false,
         }
+    }
+
+    /// The same with BlurPool (Zhang 2019), where FFCV's recipes have it.
+    pub(super) fn with_blur(self) -> Self {
+        Self { blur: true, ..self }
     }
 
     /// The CIFAR form of depth `6n + 2`: widths 16, 32, 64, `n` blocks each.
@@ -87,6 +98,7 @@ impl ResNet {
             stem: Stem::Cifar { channels: 16 },
             block: Block::Basic,
             stages: vec![stage(16, 1), stage(32, 2), stage(64, 2)],
+            blur: false,
         }
     }
 
@@ -132,6 +144,14 @@ impl ResNet {
         b.finish()
     }
 
+    /// What a convolution of `channels` in and this step reads: the input, or its low-pass.
+    fn blurred(&self, b: &mut Builder, input: usize, channels: usize, stride: usize) -> usize {
+        if !self.blur || stride == 1 || channels < BLUR_CHANNELS {
+            return input;
+        }
+        b.push(Op::Blur { channels }, &[input])
+    }
+
     /// One residual block; gives its output node and channels.
     fn residual(
         &self,
@@ -152,7 +172,8 @@ impl ResNet {
         };
         let (main, out) = match self.block {
             Block::Basic => {
-                let x = b.conv_bn(input, layer(1, [channels, planes], 3).stride(stride));
+                let x = self.blurred(b, input, channels, stride);
+                let x = b.conv_bn(x, layer(1, [channels, planes], 3).stride(stride));
                 let x = b.push(Op::Relu, &[x]);
                 let last = layer(2, [planes, planes], 3).last_in_residual(true);
                 (b.conv_bn(x, last), planes)
@@ -165,6 +186,7 @@ impl ResNet {
                 let out = planes * 4;
                 let x = b.conv_bn(input, layer(1, [channels, width], 1));
                 let x = b.push(Op::Relu, &[x]);
+                let x = self.blurred(b, x, width, stride);
                 let middle = layer(2, [width, width], 3).stride(stride).groups(groups);
                 let x = b.conv_bn(x, middle);
                 let x = b.push(Op::Relu, &[x]);
@@ -175,7 +197,8 @@ impl ResNet {
         let shortcut = if stride != 1 || channels != out {
             let [conv, norm] = [0, 1].map(|i| format!("{path}.downsample.{i}"));
             let projection = ConvBn::new(conv, norm, [channels, out], 1);
-            b.conv_bn(input, projection.stride(stride))
+            let x = self.blurred(b, input, channels, stride);
+            b.conv_bn(x, projection.stride(stride))
         } else {
             input
         };

@@ -67,6 +67,19 @@ pub fn read(path: &Path) -> Result<ModelProto, OnnxError> {
 
 /// Reads an ONNX model from memory: it must have a graph with inputs, outputs and nodes, and all its data inside.
 pub fn parse(bytes: &[u8]) -> Result<ModelProto, OnnxError> {
+    let model = parse_open(bytes)?;
+    let initializers = model.graph.iter().flat_map(|graph| &graph.initializer);
+    match initializers.into_iter().find(|tensor| tensor.is_external()) {
+        None => Ok(model),
+        Some(tensor) => Err(OnnxError::Bytes(format!(
+            "tensor '{}' is stored in another file, which is not read",
+            tensor.name
+        ))),
+    }
+}
+
+/// [`parse`] for a model whose tensors may lie in other files: whoever calls it looks for them.
+pub fn parse_open(bytes: &[u8]) -> Result<ModelProto, OnnxError> {
     let model = ModelProto::decode(bytes).map_err(|error| OnnxError::Bytes(error.to_string()))?;
     let graph = model
         .graph
@@ -74,12 +87,6 @@ pub fn parse(bytes: &[u8]) -> Result<ModelProto, OnnxError> {
         .ok_or_else(|| OnnxError::Bytes("it has no graph".into()))?;
     if graph.node.is_empty() || graph.output.is_empty() {
         return Err(OnnxError::Bytes("its graph is empty".into()));
-    }
-    if let Some(tensor) = graph.initializer.iter().find(|t| t.is_external()) {
-        return Err(OnnxError::Bytes(format!(
-            "tensor '{}' is stored in another file, which is not read; save the model as one file",
-            tensor.name
-        )));
     }
     for tensor in &graph.initializer {
         tensor.check_size()?;

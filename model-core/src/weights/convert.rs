@@ -15,6 +15,8 @@ pub(super) enum Number {
     I8,
     U8,
     Bool,
+    /// Quantized, complex, float8 and what else no network of ours is made of.
+    Other,
 }
 
 impl Number {
@@ -24,7 +26,7 @@ impl Number {
             Self::F64 | Self::I64 => 8,
             Self::F32 | Self::I32 => 4,
             Self::F16 | Self::Bf16 | Self::I16 => 2,
-            Self::I8 | Self::U8 | Self::Bool => 1,
+            Self::I8 | Self::U8 | Self::Bool | Self::Other => 1,
         }
     }
 
@@ -43,6 +45,7 @@ impl Number {
             Self::I16 => bits as u16 as i16 as f32,
             Self::I8 => bits as u8 as i8 as f32,
             Self::U8 | Self::Bool => bits as f32,
+            Self::Other => f32::NAN,
         }
     }
 

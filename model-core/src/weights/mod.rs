@@ -4,18 +4,23 @@
 //! executed, and every size is bounded before memory is taken. Renaming of foreign tensor names is in `names.rs` only.
 //! Not here: writing checkpoints, devices, optimizer state.
 
+mod archive;
 mod convert;
 mod names;
 mod pickle;
 mod safetensor;
 mod torch;
+mod training;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::arch::{Architecture, Graph, TensorKind};
+use crate::arch::{self, Architecture, Graph, TensorKind};
+use crate::manifest::{MANIFEST_KEY, Manifest};
+
+pub use training::{TrainingState, read_training};
 
 /// Largest checkpoint file read.
 pub const MAX_FILE_BYTES: u64 = 8 << 30;
@@ -59,6 +64,13 @@ pub enum WeightsError {
     File { path: PathBuf, reason: String },
     #[error("{0}")]
     Mismatch(Box<Mismatch>),
+    /// Tensors of the right names and shapes that belong to another network all the same.
+    #[error("the weights belong to {theirs}, as {because}; expected weights of {ours}")]
+    OtherArchitecture {
+        theirs: String,
+        ours: &'static str,
+        because: &'static str,
+    },
     #[error(
         "tensor '{name}' holds {value} at element {index}; a checkpoint of a diverged run cannot be used"
     )]
@@ -198,16 +210,58 @@ pub fn read_plain(path: &Path) -> Result<Weights, WeightsError> {
 /// # Errors
 /// [`WeightsError::Mismatch`] with all differences at once, or a tensor with NaN, infinity or a negative variance.
 pub fn load_state(architecture: &Architecture, weights: Weights) -> Result<Weights, WeightsError> {
+    if let Some((theirs, because)) = weights.origin()
+        && theirs.name() != architecture.name()
+        && same_tensors(&theirs, architecture)
+    {
+        return Err(WeightsError::OtherArchitecture {
+            theirs: theirs.name().to_owned(),
+            ours: architecture.name(),
+            because,
+        });
+    }
     let graph = architecture.graph();
     let weights = names::rename(&graph, weights);
     weights.check(&graph)?;
     Ok(weights)
 }
 
+/// Whether names and shapes alone cannot tell two networks apart.
+fn same_tensors(a: &Architecture, b: &Architecture) -> bool {
+    arch::by_name(a.name(), b.num_classes())
+        .is_ok_and(|a| a.graph().tensors() == b.graph().tensors())
+}
+
 impl Weights {
-    /// Number of classes, by the rows of the classifier's weight under any name we know.
-    pub fn num_classes(&self) -> Option<usize> {
-        names::classifier_rows(self)
+    /// The architecture that the file itself names, by its manifest, by an `arch` beside the weights, or by names that
+    /// only one project gives; and which of these it was.
+    pub fn origin(&self) -> Option<(Architecture, &'static str)> {
+        let known = |name: &str| arch::by_name(name, 1).ok();
+        if let Some(text) = self.metadata.get(MANIFEST_KEY) {
+            let manifest = Manifest::from_json(text).ok()?;
+            return Some((known(&manifest.arch)?, "its manifest says"));
+        }
+        if let Some(name) = self
+            .metadata
+            .get("arch")
+            .or(self.metadata.get("architecture"))
+        {
+            return Some((known(name)?, "the file says beside the weights"));
+        }
+        // EfficientNet-PyTorch converted TensorFlow's weights and nothing else.
+        let lukemelas = self
+            .tensors
+            .keys()
+            .any(|name| name.ends_with("_conv_stem.weight"));
+        let lite = lukemelas && !self.tensors.keys().any(|name| name.contains("_se_reduce"));
+        lite.then(|| known("tf_efficientnet_lite0"))
+            .flatten()
+            .map(|found| (found, "the names of its tensors show"))
+    }
+
+    /// Number of classes, by the rows of the weight that is the classifier's in `architecture`, under any name we know.
+    pub fn num_classes(&self, architecture: &Architecture) -> Option<usize> {
+        names::classifier_rows(&architecture.graph(), self)
     }
 
     /// Compares names and shapes with `graph`, then looks for values no network can use.

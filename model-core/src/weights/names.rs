@@ -2,10 +2,10 @@
 //!
 //! Ours are torchvision's for ResNets and timm's for EfficientNet-Lite.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Found, WeightSet, Weights};
-use crate::arch::Graph;
+use crate::arch::{Graph, Op};
 
 /// Keys under which trainers nest their weights, most usual first; the empty one is no nesting.
 const MODEL_GROUPS: [&str; 7] = [
@@ -26,10 +26,39 @@ const EMA_GROUPS: [&str; 6] = [
     "params_ema",
     "ema.state_dict",
 ];
-/// Prefixes of wrappers: DataParallel, torch.compile, Lightning, averaged models.
-const WRAPPERS: [&str; 4] = ["module.", "_orig_mod.", "model.", "backbone."];
-/// Names that the final classifier has in other projects; ours are the first two.
-const CLASSIFIERS: [&str; 5] = ["fc", "classifier", "_fc", "linear", "head.fc"];
+/// Names that the final classifier has in other projects: lukemelas, mmpretrain, heads with a dropout before the layer,
+/// timm's other families.
+const CLASSIFIERS: [&str; 14] = [
+    "fc",
+    "classifier",
+    "_fc",
+    "linear",
+    "head.fc",
+    "head",
+    "fc.1",
+    "classifier.1",
+    "head.1",
+    "fc.0",
+    "classifier.0",
+    "last_linear",
+    "cls_head.fc",
+    "output",
+];
+/// Modules beside the network whose tensors are no part of it: losses, metrics, a second copy of the weights.
+const BESIDE: [&str; 12] = [
+    "criterion",
+    "loss",
+    "loss_fn",
+    "loss_func",
+    "loss_function",
+    "train_loss",
+    "val_loss",
+    "metrics",
+    "train_acc",
+    "val_acc",
+    "model_ema",
+    "data_preprocessor",
+];
 
 /// Splits the flat name of a safetensors tensor into its group and name.
 pub(super) fn split_group(name: &str) -> (String, String) {
@@ -44,7 +73,7 @@ pub(super) fn split_group(name: &str) -> (String, String) {
     (String::new(), name.into())
 }
 
-/// Takes the tensors of one weight set, without wrapper prefixes and bookkeeping.
+/// Takes the tensors of one weight set, without bookkeeping.
 pub(super) fn choose<T>(found: Found<T>, set: WeightSet) -> Result<Vec<(String, T)>, String> {
     let (wanted, what): (&[&str], _) = match set {
         WeightSet::Model => (&MODEL_GROUPS, "weights"),
@@ -72,64 +101,120 @@ pub(super) fn choose<T>(found: Found<T>, set: WeightSet) -> Result<Vec<(String, 
             "the checkpoint holds no {what} we recognize; it has {hint}"
         ));
     };
-    let mut chosen: Vec<(String, T)> = found
+    Ok(found
         .into_iter()
         .filter(|(g, name, _)| g == group && name != "n_averaged")
         .map(|(_, name, tensor)| (name, tensor))
-        .collect();
-    while let Some(wrapper) = WRAPPERS
-        .iter()
-        .find(|w| chosen.iter().all(|(name, _)| name.starts_with(**w)))
-    {
-        for (name, _) in &mut chosen {
-            name.drain(..wrapper.len());
-        }
-    }
-    Ok(chosen)
+        .collect())
 }
 
-/// Rows of the classifier's weight, whatever it is called.
-pub(super) fn classifier_rows(weights: &Weights) -> Option<usize> {
-    CLASSIFIERS
+/// Rows of the classifier's weight, whatever it is called and wherever it is wrapped.
+pub(super) fn classifier_rows(graph: &Graph, weights: &Weights) -> Option<usize> {
+    let name = format!("{}.weight", classifier(graph)?);
+    let renamed = rename_all(graph, weights.tensors.keys());
+    let (theirs, _) = renamed
         .iter()
-        .find_map(|name| weights.tensors.get(&format!("{name}.weight")))
-        .and_then(|tensor| tensor.shape.first().copied())
+        .find(|(_, ours)| ours.as_deref() == Some(&name))?;
+    weights.tensors.get(*theirs)?.shape.first().copied()
 }
 
-/// Renames foreign tensors to the names of `graph`; names that need no change stay.
+/// The module path of the last linear layer.
+fn classifier(graph: &Graph) -> Option<String> {
+    graph.nodes.iter().rev().find_map(|node| match &node.op {
+        Op::Linear(linear) => Some(linear.name.clone()),
+        _ => None,
+    })
+}
+
+/// Renames foreign tensors to the names of `graph`; names that need no change stay, and so do those that fit nowhere.
+/// What belongs to a loss or a metric beside the network is left out.
 pub(super) fn rename(graph: &Graph, weights: Weights) -> Weights {
-    let ours: Vec<String> = graph.tensors().into_iter().map(|spec| spec.name).collect();
-    let classifier = if ours.iter().any(|name| name == "fc.weight") {
-        "fc"
-    } else {
-        "classifier"
-    };
-    let blocks = block_prefixes(&ours);
-    let lukemelas = weights.tensors.contains_key("_conv_stem.weight");
-    let renamed = |name: String| {
-        if ours.binary_search(&name).is_ok() || ours.contains(&name) {
-            return name;
-        }
-        let Some((module, leaf)) = name.rsplit_once('.') else {
-            return name;
-        };
-        if lukemelas && let Some(module) = lukemelas_module(module, &blocks) {
-            return format!("{module}.{leaf}");
-        }
-        if CLASSIFIERS.contains(&module) {
-            return format!("{classifier}.{leaf}");
-        }
-        name
-    };
-    let tensors: BTreeMap<_, _> = weights
+    let names: BTreeMap<String, Option<String>> = rename_all(graph, weights.tensors.keys())
+        .into_iter()
+        .map(|(theirs, ours)| (theirs.clone(), ours))
+        .collect();
+    let tensors = weights
         .tensors
         .into_iter()
-        .map(|(name, tensor)| (renamed(name), tensor))
+        .filter_map(|(name, tensor)| Some((names.get(&name)?.clone()?, tensor)))
         .collect();
     Weights {
         tensors,
         metadata: weights.metadata,
     }
+}
+
+/// For each name the one it gets; none for what is left out.
+fn rename_all<'a>(
+    graph: &Graph,
+    theirs: impl Iterator<Item = &'a String> + Clone,
+) -> Vec<(&'a String, Option<String>)> {
+    let specs = graph.tensors();
+    let ours: HashSet<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+    let classifier = classifier(graph).unwrap_or_default();
+    let first = specs.first().map_or("", |spec| spec.name.as_str());
+    let prefix = wrapper(theirs.clone(), first, &ours);
+    let order: Vec<String> = specs.iter().map(|spec| spec.name.clone()).collect();
+    let blocks = block_prefixes(&order);
+    let lukemelas = format!("{prefix}_conv_stem.weight");
+    let is_lukemelas = theirs.clone().any(|name| *name == lukemelas);
+    theirs
+        .map(|full| {
+            let name = full.strip_prefix(prefix.as_str());
+            let beside = full.split('.').next().unwrap_or_default();
+            if name.is_none() && BESIDE.contains(&beside) {
+                return (full, None);
+            }
+            // mmpretrain's head lies beside the wrapped network.
+            let name = name.unwrap_or(full);
+            if ours.contains(name) {
+                return (full, Some(name.to_owned()));
+            }
+            if BESIDE.contains(&name.split('.').next().unwrap_or_default()) {
+                return (full, None);
+            }
+            let Some((module, leaf)) = name.rsplit_once('.') else {
+                return (full, Some(name.to_owned()));
+            };
+            if is_lukemelas && let Some(module) = lukemelas_module(module, &blocks) {
+                return (full, Some(format!("{module}.{leaf}")));
+            }
+            if CLASSIFIERS.contains(&module) {
+                return (full, Some(format!("{classifier}.{leaf}")));
+            }
+            (full, Some(name.to_owned()))
+        })
+        .collect()
+}
+
+/// What all of the network's tensors begin with in the file (`module.`, `model.net.`): taken from where the first
+/// convolution is found, and only where more names fit with it than without.
+fn wrapper<'a>(
+    theirs: impl Iterator<Item = &'a String> + Clone,
+    first: &str,
+    ours: &HashSet<&str>,
+) -> String {
+    let stems = [first, "_conv_stem.weight"];
+    let mut best = (0, String::new());
+    let mut prefixes: Vec<&str> = theirs
+        .clone()
+        .filter_map(|name| stems.iter().find_map(|stem| name.strip_suffix(stem)))
+        .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+        .collect();
+    prefixes.sort_unstable_by_key(|prefix| (prefix.len(), *prefix));
+    prefixes.dedup();
+    // Shorter ones are wrappers, longer ones blocks that hold a convolution of the same name.
+    for prefix in prefixes.into_iter().take(64) {
+        let fitting = |name: &&String| {
+            let rest = name.strip_prefix(prefix);
+            rest.is_some_and(|rest| ours.contains(rest) || rest.starts_with('_'))
+        };
+        let count = theirs.clone().filter(fitting).count();
+        if count > best.0 {
+            best = (count, prefix.to_owned());
+        }
+    }
+    best.1
 }
 
 /// `blocks.0.0`, `blocks.1.0`, ... in the order of the network.

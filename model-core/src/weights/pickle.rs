@@ -566,8 +566,7 @@ impl<'a> Machine<'a> {
         if tag != "storage" {
             return Err(unknown());
         }
-        let number =
-            storage_number(kind).ok_or_else(|| format!("tensors of {kind} are not supported"))?;
+        let number = storage_number(kind).unwrap_or(Number::Other);
         let view_offset = match view.first().map(|view| &self.values[*view]) {
             Some(Value::Tuple(view)) if view.len() == 3 => self.size(view[1])?,
             _ => 0,

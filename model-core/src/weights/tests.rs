@@ -176,7 +176,7 @@ fn values_no_network_can_use_are_refused() {
 
 #[test]
 fn lukemelas_names_become_timm_names() {
-    let arch = arch::by_name("efficientnet_lite0", 1000).unwrap();
+    let arch = arch::by_name("tf_efficientnet_lite0", 1000).unwrap();
     let mut foreign = Weights::default();
     for (name, tensor) in random_state(&arch).tensors {
         let (module, leaf) = name.rsplit_once('.').unwrap();
@@ -185,7 +185,7 @@ fn lukemelas_names_become_timm_names() {
             .insert(format!("{}.{leaf}", to_lukemelas(module)), tensor);
     }
     assert!(foreign.tensors.contains_key("_blocks.15._bn2.running_var"));
-    assert_eq!(foreign.num_classes(), Some(1000));
+    assert_eq!(foreign.num_classes(&arch), Some(1000));
     load_state(&arch, foreign).unwrap();
 }
 

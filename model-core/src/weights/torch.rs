@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
 
-use zip::{CompressionMethod, ZipArchive};
-
+use super::archive::Archive;
+use super::convert::Number;
 use super::names;
 use super::pickle::{self, Pickle, TensorRef, Value};
 use super::{Found, MAX_ELEMENTS, Tensor, WeightSet, Weights};
@@ -28,70 +27,60 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
 
 /// A checkpoint in a zip archive: `NAME/data.pkl`, `NAME/data/KEY`, `NAME/byteorder`.
 pub(super) fn read_zip(file: File, set: WeightSet) -> Result<Weights, String> {
-    let broken = |error| {
+    let (pickle, mut archive) = open_zip(file)?;
+    gather(&pickle, set, |tensor| archive.storage(tensor))
+}
+
+/// The storages of an opened checkpoint.
+pub(super) struct Storages {
+    zip: Archive,
+    folder: String,
+}
+
+impl Storages {
+    /// The bytes of the storage behind a tensor.
+    pub(super) fn storage(&mut self, tensor: &TensorRef) -> Result<Vec<u8>, String> {
+        let name = format!("{}data/{}", self.folder, tensor.storage.key);
+        let bytes = tensor
+            .storage
+            .numel
+            .checked_mul(tensor.storage.number.bytes())
+            .ok_or("an impossible storage")?;
+        self.zip.entry(&name, bytes as u64)
+    }
+}
+
+/// The pickle of an archive, read as data, and what it refers to.
+pub(super) fn open_zip(file: File) -> Result<(Pickle, Storages), String> {
+    let broken = |error: String| {
         format!(
             "not a complete PyTorch checkpoint, the zip archive is damaged or cut short ({error})"
         )
     };
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(broken)?;
+    let mut archive = Archive::open(file).map_err(broken)?;
     let pickle_name = archive
-        .file_names()
-        .filter_map(Result::ok)
-        .find(|name| name == "data.pkl" || name.ends_with("/data.pkl"))
-        .map(|name| name.into_owned())
+        .names()
+        .filter(|name| *name == "data.pkl" || name.ends_with("/data.pkl"))
+        .min()
+        .map(str::to_owned)
         .ok_or("a zip archive without data.pkl; expected what torch.save writes")?;
     let folder = pickle_name.trim_end_matches("data.pkl").to_string();
-    if archive
-        .index_for_name(&format!("{folder}constants.pkl"))
-        .is_some()
-    {
+    if archive.has(&format!("{folder}constants.pkl")) {
         return Err(
             "a TorchScript program, not a checkpoint; save model.state_dict() with torch.save"
                 .into(),
         );
     }
     let byteorder = format!("{folder}byteorder");
-    if archive.index_for_name(&byteorder).is_some()
-        && entry(&mut archive, &byteorder, 16)? != b"little"
-    {
+    if archive.has(&byteorder) && archive.entry(&byteorder, 16)? != b"little" {
         return Err("written on a big-endian machine, which is not supported".into());
     }
-    let pickle = pickle::read(&entry(&mut archive, &pickle_name, MAX_PICKLE_BYTES)?)?;
-    gather(&pickle, set, |tensor| {
-        let name = format!("{folder}data/{}", tensor.storage.key);
-        let bytes = tensor
-            .storage
-            .numel
-            .checked_mul(tensor.storage.number.bytes())
-            .ok_or("an impossible storage")?;
-        entry(&mut archive, &name, bytes as u64)
-    })
-}
-
-/// The bytes of one uncompressed zip entry of at most `limit` bytes.
-fn entry(
-    archive: &mut ZipArchive<BufReader<File>>,
-    name: &str,
-    limit: u64,
-) -> Result<Vec<u8>, String> {
-    let entry = archive
-        .by_name(name)
-        .map_err(|error| format!("damaged checkpoint, entry {name}: {error}"))?;
-    if entry.compression() != CompressionMethod::Stored {
-        return Err(format!(
-            "entry {name} is compressed, which torch.save never does"
-        ));
-    }
-    if entry.size() > limit {
-        return Err(format!(
-            "entry {name} has {} bytes, expected at most {limit}",
-            entry.size()
-        ));
-    }
-    let mut bytes = Vec::new();
-    let read = entry.take(limit).read_to_end(&mut bytes);
-    read.map_err(|error| format!("damaged checkpoint, entry {name}: {error}"))?;
-    Ok(bytes)
+    let pickle = pickle::read(&archive.entry(&pickle_name, MAX_PICKLE_BYTES)?)?;
+    let storages = Storages {
+        zip: archive,
+        folder,
+    };
+    Ok((pickle, storages))
 }
 
 /// A checkpoint as a stream of pickles followed by the storages.
@@ -115,21 +104,26 @@ pub(super) fn read_legacy(bytes: &[u8], set: WeightSet) -> Result<Weights, Strin
     let Value::List(keys_list) = keys.get(keys.root) else {
         return Err("a checkpoint without its list of storages".into());
     };
-    let widths: BTreeMap<&str, usize> = main
+    let numbers: BTreeMap<&str, Number> = main
         .storages()
-        .map(|storage| (storage.key.as_str(), storage.number.bytes()))
+        .map(|storage| (storage.key.as_str(), storage.number))
         .collect();
     let mut storages: BTreeMap<String, &[u8]> = BTreeMap::new();
     for key in keys_list {
         let key = keys.text(*key).ok_or("a storage key that is no text")?;
-        let Some(width) = widths.get(key) else {
+        let Some(number) = numbers.get(key) else {
             return Err(format!("storage {key} is listed but never described"));
         };
+        if *number == Number::Other {
+            return Err(format!(
+                "storage {key} holds numbers of a type whose size is not known"
+            ));
+        }
         let cut = || format!("the checkpoint is cut short inside storage {key}");
         let count = bytes.get(at..at + 8).ok_or_else(cut)?;
         let count = usize::from_le_bytes(count.try_into().map_err(|_| cut())?);
         let end = count
-            .checked_mul(*width)
+            .checked_mul(number.bytes())
             .and_then(|length| length.checked_add(at + 8));
         let data = end.and_then(|end| bytes.get(at + 8..end)).ok_or_else(cut)?;
         at += 8 + data.len();
@@ -202,6 +196,9 @@ fn gather(
         ));
     }
     let mut chosen = names::choose(tensors_of(pickle), set)?;
+    // A quantized, complex or float8 tensor beside the weights is nothing a network of ours holds. Where it stands in a
+    // weight's place, the weight is reported as missing.
+    chosen.retain(|(_, tensor)| tensor.storage.number != Number::Other);
     let elements = chosen.iter().try_fold(0usize, |total, (name, tensor)| {
         let count = tensor
             .shape
@@ -254,12 +251,18 @@ fn gather(
 }
 
 /// The numbers of a strided view, row major; `None` when it reaches outside `bytes`.
-fn view(tensor: &TensorRef, bytes: &[u8]) -> Option<Vec<f32>> {
+pub(super) fn view(tensor: &TensorRef, bytes: &[u8]) -> Option<Vec<f32>> {
     if tensor.shape.len() != tensor.stride.len() {
         return None;
     }
     let start = tensor.offset.checked_add(tensor.storage.view_offset)?;
-    let count = tensor.shape.iter().product::<usize>();
+    let count = tensor
+        .shape
+        .iter()
+        .try_fold(1usize, |count, size| count.checked_mul(*size))?;
+    if count == 0 {
+        return Some(Vec::new());
+    }
     let mut row_major = 1;
     let contiguous = tensor
         .shape

@@ -36,4 +36,5 @@ for name in ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide
     emit(name, getattr(torchvision.models, name)(weights=None))
 for depth in (20, 32, 44, 56):
     emit(f"cifar_resnet{depth}", CifarResNet((depth - 2) // 6))
-emit("efficientnet_lite0", timm.create_model("tf_efficientnet_lite0"))
+emit("tf_efficientnet_lite0", timm.create_model("tf_efficientnet_lite0"))
+emit("efficientnet_lite0", timm.create_model("efficientnet_lite0"))

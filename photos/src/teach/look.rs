@@ -163,7 +163,7 @@ impl Teacher {
         let options = StreamOptions {
             top_k: 1,
             keep_input: true,
-            decode: decode.clone(),
+            decode: Some(decode.clone()),
             cancel: cancel.clone(),
             ..StreamOptions::default()
         };

@@ -3,15 +3,15 @@
 //! The `safetensors` crate reads; writing is ours because its metadata has no order and its write no fsync.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use model_core::atomic_file;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Metadata key: SHA-256 of everything after the header, lower-case hex.
 pub const CHECKSUM_KEY: &str = "resnet50_toolkit.sha256";
@@ -31,8 +31,7 @@ impl TensorFile {
         self.tensors.insert(name.into(), tensor.shallow_clone());
     }
 
-    /// Writes to a temporary file beside `path`, syncs it to the disk, and renames it: whatever happens, `path` is the
-    /// old file or the new one.
+    /// Writes the file whole or not at all ([`model_core::atomic_file`]).
     ///
     /// # Errors
     /// The disk is full or not writable; `path` is then untouched.
@@ -42,7 +41,9 @@ impl TensorFile {
         let mut offset = 0;
         let mut entries = Map::new();
         let mut hasher = Sha256::new();
-        for (name, tensor) in &self.tensors {
+        // All tensors of a GPU come in one go: one wait, not one a tensor.
+        let on_host = torch_ext::device::to_host(&self.tensors.values().collect::<Vec<_>>())?;
+        for (name, tensor) in self.tensors.keys().zip(&on_host) {
             let (dtype, bytes) = to_bytes(tensor).with_context(|| format!("tensor {name}"))?;
             hasher.update(&bytes);
             let end = offset + bytes.len();
@@ -64,11 +65,12 @@ impl TensorFile {
         let mut text = serde_json::to_string(&header)?.into_bytes();
         text.resize(text.len().next_multiple_of(8), b' ');
 
-        write_atomically(path, |file| {
+        atomic_file::write_with(path, |file| {
             file.write_all(&(text.len() as u64).to_le_bytes())?;
             file.write_all(&text)?;
             contents.iter().try_for_each(|bytes| file.write_all(bytes))
-        })
+        })?;
+        Ok(())
     }
 
     /// Reads a file, on the CPU, and checks it against its checksum where it has one.
@@ -133,55 +135,15 @@ impl TensorFile {
     }
 }
 
-/// Writes `path` by way of a synced temporary file and a rename.
-///
-/// # Errors
-/// As the file system gives them; `path` is then untouched and the temporary file removed.
-pub fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> Result<()> {
-    let partial = path.with_file_name(format!(
-        "{}.partial",
-        path.file_name().unwrap_or_default().to_string_lossy()
-    ));
-    let attempt = || -> std::io::Result<()> {
-        let mut file = std::io::BufWriter::with_capacity(1 << 20, File::create(&partial)?);
-        write(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        fs::rename(&partial, path)?;
-        if let Some(dir) = path.parent() {
-            // The rename itself is on the disk once the directory is. Not every system can sync one.
-            if let Ok(dir) = File::open(if dir.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                dir
-            }) {
-                let _ = dir.sync_all();
-            }
-        }
-        Ok(())
-    };
-    attempt().map_err(|error| {
-        let _ = fs::remove_file(&partial);
-        anyhow::Error::new(error).context(format!(
-            "cannot write {} (the previous one is untouched)",
-            path.display()
-        ))
-    })
-}
-
 fn to_bytes(tensor: &Tensor) -> Result<(&'static str, Vec<u8>)> {
     let dtype = match tensor.kind() {
         Kind::Float => "F32",
         Kind::Int64 => "I64",
         other => bail!("expected f32 or i64, got {other:?}"),
     };
-    let flat = tch::no_grad(|| tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous())?;
-    let count = flat.numel();
+    let count = tensor.numel();
     let mut bytes = vec![0; count * tensor.kind().elt_size_in_bytes()];
-    flat.f_copy_data_u8(&mut bytes, count)?;
+    tensor.f_copy_data_u8(&mut bytes, count)?;
     Ok((dtype, bytes))
 }
 
@@ -225,17 +187,5 @@ mod tests {
         fs::write(&path, bytes).unwrap();
         let error = format!("{:#}", TensorFile::read(&path).unwrap_err());
         assert!(error.contains("damaged: expected checksum"), "{error}");
-    }
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        fs::write(&path, "old").unwrap();
-        let full = |_: &mut dyn Write| Err(std::io::Error::other("disk full"));
-        let error = format!("{:#}", write_atomically(&path, full).unwrap_err());
-        assert!(error.contains("previous one is untouched") && error.contains("disk full"));
-        assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

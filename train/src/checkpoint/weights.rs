@@ -72,7 +72,7 @@ pub fn manifest_of(path: &Path) -> Result<Option<Manifest>> {
 pub fn load(network: &mut Network, path: &Path) -> Result<Loaded> {
     let weights = model_core::weights::read(path)?;
     let wanted = network.architecture().clone();
-    let classes = weights.num_classes().unwrap_or(wanted.num_classes());
+    let classes = weights.num_classes(&wanted).unwrap_or(wanted.num_classes());
     let theirs = model_core::arch::by_name(wanted.name(), classes)?;
     let mut state = model_core::weights::load_state(&theirs, weights)
         .with_context(|| format!("{} does not fit {}", path.display(), wanted.name()))?;

@@ -1,22 +1,36 @@
 //! The flags of training, and which key of the recipe each of them sets.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 
 use crate::distributed::LaunchArgs;
-use crate::recipe::{BadImages, OptimizerKind, Override, Precision};
+use crate::recipe::{BadImages, OptimizerKind, Override, Precision, load};
 
 /// Flags of `train`; each overrides a key of the recipe.
 #[derive(Debug, Default, Args)]
 pub struct TrainArgs {
-    /// Directory with train/CLASS/*.jpg and val/CLASS/*.jpg (or test/), or ImageNet with its flat val/
+    /// Directory with train/CLASS/*.jpg and val/CLASS/*.jpg, ImageNet as it comes, tar shards, a CSV table
+    /// [default: the usual places are searched]
     #[arg(long, short, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Made-up images instead of files, for speed tests: how many
     #[arg(long, value_name = "IMAGES", conflicts_with = "data")]
     pub synthetic: Option<u64>,
+    /// Hold out this share of each class's images for validation, as 0.1
+    #[arg(long, value_name = "SHARE")]
+    pub val_split: Option<f64>,
+    /// Train without validating
+    #[arg(long, conflicts_with = "val_split")]
+    pub no_validation: bool,
+    /// File that names the classes to train on, a line each; a folder and a tab before a name rename and join
+    #[arg(long, value_name = "FILE")]
+    pub class_map: Option<PathBuf>,
+    /// Try the recipe out: epochs of this many steps, as many batches of validation
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<u64>,
     /// A recipe's name (see `train recipes`) or a YAML file
     #[arg(long, short, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
@@ -26,9 +40,13 @@ pub struct TrainArgs {
     /// Where the run goes [default: runs/RECIPE-TIME]
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Continue the run in --output, or the newest under runs/, exactly where it was saved
-    #[arg(long, conflicts_with = "overwrite")]
-    pub resume: bool,
+    /// Continue the run in --output, or the newest under runs/, exactly where it was saved; or go on from CHECKPOINT (best,
+    /// epoch-0010, a PyTorch .pth) in a directory of its own
+    #[arg(long, value_name = "CHECKPOINT", num_args = 0..=1, default_missing_value = "", conflicts_with = "overwrite")]
+    pub resume: Option<OsString>,
+    /// With --resume: the saved class OLD is the folder NEW now; may be given again
+    #[arg(long, value_name = "OLD=NEW", requires = "resume")]
+    pub map_class: Vec<String>,
     /// Replace the run in --output
     #[arg(long)]
     pub overwrite: bool,
@@ -57,7 +75,7 @@ pub struct TrainArgs {
     /// Label smoothing
     #[arg(long, value_name = "X")]
     pub label_smoothing: Option<f64>,
-    /// Side of the training images in pixels
+    /// Side of the training images in pixels; the evaluation size moves along
     #[arg(long, value_name = "PIXELS")]
     pub image_size: Option<u32>,
     /// Decides initial weights, order, augmentation, dropout
@@ -101,7 +119,7 @@ impl TrainArgs {
     pub fn overrides(&self) -> Result<Vec<Override>> {
         let mut all = Vec::new();
         macro_rules! set {
-            ($($flag:expr => $key:literal),* $(,)?) => {
+            ($($flag:expr => $key:expr),* $(,)?) => {
                 $(if let Some(value) = &$flag {
                     all.push(Override::new($key, value)?);
                 })*
@@ -110,6 +128,9 @@ impl TrainArgs {
         set! {
             self.data => "data",
             self.synthetic => "synthetic",
+            self.val_split => "val_split",
+            self.class_map => "class_map",
+            self.max_steps => "max_steps",
             self.arch => "arch",
             self.epochs => "epochs",
             self.batch_size => "batch_size",
@@ -119,7 +140,7 @@ impl TrainArgs {
             self.weight_decay => "optimizer.weight_decay",
             self.warmup_epochs => "schedule.warmup_epochs",
             self.label_smoothing => "loss.label_smoothing",
-            self.image_size => "augment.image_size",
+            self.image_size => load::IMAGE_SIZE,
             self.seed => "seed",
             self.init => "init",
             self.device => "device",
@@ -130,6 +151,9 @@ impl TrainArgs {
         }
         if !self.freeze.is_empty() {
             all.push(Override::new("freeze", &self.freeze)?);
+        }
+        if self.no_validation {
+            all.push(Override::new("evaluation.skip", true)?);
         }
         if self.deterministic {
             all.push(Override::new("deterministic", true)?);

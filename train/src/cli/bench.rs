@@ -6,20 +6,31 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, Subcommand};
 use tch::{Device, Kind, Tensor};
 
+use crate::collective::SingleProcess;
 use crate::data::Batch;
 use crate::device::{describe, memory, prepare};
 use crate::engine::Engine;
+use crate::failure;
 use crate::mix;
 use crate::model::Network;
 use crate::recipe::{OptimizerKind, Override, Precision, Recipe, catalog, load};
-use crate::world::Alone;
+
+/// What else `train bench` measures.
+#[derive(Debug, Subcommand)]
+pub enum BenchWhat {
+    /// Measure reading, decoding and augmentation of a data set: images a second by stage and by threads
+    Data(super::bench_data::BenchDataArgs),
+}
 
 /// Flags of `train bench`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    #[command(subcommand)]
+    what: Option<BenchWhat>,
     /// Architecture
     #[arg(long, short, default_value = "resnet50", value_name = "NAME")]
     arch: String,
@@ -67,11 +78,14 @@ pub struct BenchArgs {
 
 /// Runs `train bench`.
 pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
+    if let Some(BenchWhat::Data(args)) = &args.what {
+        return super::bench_data::bench_data(args);
+    }
     let recipe = recipe(args)?;
-    let device = prepare(&recipe, &recipe.device)?;
+    let device = prepare(&recipe)?.device;
     let mut network = Network::new(model_core::arch::by_name(&recipe.arch, args.classes)?)?;
     crate::init::initialize(&mut network, recipe.seed, recipe.zero_init_residual)?;
-    let engine = Engine::new(&recipe, network, device, &mut Alone)?;
+    let engine = Engine::new(&recipe, network, device, &mut SingleProcess)?;
     let mut stepper = Stepper {
         batch: batch(args, device)?,
         rate: recipe.optimizer.learning_rate,
@@ -107,9 +121,9 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
             "images_per_sec": images_per_sec,
             "peak_memory_bytes": peak_bytes,
         });
-        println!("{value}");
+        crate::answer!("{value}");
     } else {
-        println!(
+        crate::answer!(
             "{}: {} images of {} pixels a step, {}, {}",
             recipe.arch,
             args.batch_size,
@@ -117,7 +131,7 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
             stepper.engine.arithmetic.describe(),
             describe(device)
         );
-        println!(
+        crate::answer!(
             "step {median:.1} ms (median of {}; p95 {:.1}, least {:.1})  {images_per_sec:.1} img/s  peak memory {}",
             args.steps,
             quantile(&millis, 0.95),
@@ -171,13 +185,28 @@ impl Stepper {
             seed: 0,
             epoch: 0,
             step: self.step,
+            micro: 0,
             rank: 0,
         };
         self.step += 1;
         let start = Instant::now();
         self.engine.begin(key)?;
-        let _ = self.engine.accumulate(&mut Alone, &self.batch, key, true)?;
-        self.engine.update(self.rate)?;
+        let images = self.batch.labels.size1()? as usize;
+        let explain = |error| {
+            let side = self.batch.pixels.size().last().copied().unwrap_or(0) as u32;
+            let batch = failure::Batch {
+                images,
+                accumulate: 1,
+                side,
+            };
+            failure::explain_memory(error, batch)
+        };
+        let sums = self
+            .engine
+            .accumulate(&mut SingleProcess, &self.batch, key, true)
+            .map_err(explain);
+        let _ = sums?;
+        self.engine.update(self.rate).map_err(explain)?;
         if let Device::Cuda(index) = self.device {
             tch::Cuda::synchronize(index as i64);
         }

@@ -1,12 +1,13 @@
 //! The subcommands about data: `train check` looks for what is wrong with it, `train preview` shows what augmentation
 //! makes of it. The work is `image-data`'s.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use image_data::check::{CheckOptions, check as check_folders};
+use image_data::dataset::{self, Dataset};
 use image_data::decode::DecodeOptions;
 use image_data::folder::{Folder, same_classes};
 use image_data::preview::{PreviewOptions, contact_sheet, write_png};
@@ -44,12 +45,13 @@ pub struct CheckArgs {
 
 /// Runs `train check`: 0 clean, 1 something needs a person.
 pub fn check(args: &CheckArgs) -> Result<ExitCode> {
-    let folders: Vec<Folder> = splits(&args.data)
-        .iter()
-        .map(Folder::open)
-        .collect::<Result<_, _>>()?;
+    let Dataset { train, val } = dataset::open(&args.data)?;
+    let folders: Vec<Folder> = train.into_iter().chain(val).collect();
     for folder in &folders {
-        eprintln!("{}: {}", folder.root.display(), folder.description);
+        crate::say!("{}: {}", folder.root.display(), folder.description);
+        for note in &folder.notes {
+            crate::say!("damaged {note}");
+        }
     }
     if let [train, val] = folders.as_slice() {
         same_classes(train, val)?;
@@ -70,28 +72,16 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
         .map_err(anyhow::Error::msg)?;
     bar.finish_and_clear();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        crate::answer!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        println!("{}", report.to_text(args.show));
+        crate::answer!("{}", report.to_text(args.show));
     }
-    Ok(if report.is_clean() {
+    let is_whole = folders.iter().all(|folder| folder.notes.is_empty());
+    Ok(if report.is_clean() && is_whole {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// `dir/train` and its validation folder, or `dir` itself.
-fn splits(dir: &Path) -> Vec<PathBuf> {
-    let train = dir.join("train");
-    if !train.is_dir() {
-        return vec![dir.to_owned()];
-    }
-    let val = ["val", "validation", "test"]
-        .map(|name| dir.join(name))
-        .into_iter()
-        .find(|path| path.is_dir());
-    [Some(train), val].into_iter().flatten().collect()
 }
 
 /// Flags of `train preview`.
@@ -125,10 +115,15 @@ pub fn preview(args: &PreviewArgs) -> Result<ExitCode> {
         .map(|text| Override::parse(text))
         .collect::<Result<_>>()?;
     let recipe = load::resolve(&args.recipe, &overrides)?;
-    let train = args.data.join("train");
-    let folder = Folder::open(if train.is_dir() { &train } else { &args.data })?;
+    let Dataset { train, val } = dataset::open(&args.data)?;
+    let folder = train
+        .or(val)
+        .with_context(|| format!("{}: expected images, got none", args.data.display()))?;
     let description = folder.description.clone();
-    let source = FolderSource::new(folder, DecodeOptions::torchvision());
+    let source = FolderSource::new(
+        folder,
+        DecodeOptions::reading(&recipe.preprocessing.reading),
+    );
     let transform = train_transform(&recipe, recipe.augment.size_at(0))?;
     let options = PreviewOptions {
         rows: args.rows.clamp(1, 64),
@@ -139,7 +134,7 @@ pub fn preview(args: &PreviewArgs) -> Result<ExitCode> {
         .with_context(|| format!("no image of {} could be read", args.data.display()))?;
     write_png(&sheet, &args.output)
         .with_context(|| format!("cannot write {}", args.output.display()))?;
-    println!(
+    crate::answer!(
         "{}: {} rows of {description}; first column as validation sees it, then epochs 0 to {} of {}",
         args.output.display(),
         options.rows,

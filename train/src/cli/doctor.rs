@@ -21,7 +21,7 @@ pub struct DoctorArgs {
 
 /// Runs `train doctor`; fails when something that was asked about cannot be used.
 pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
-    let say = |name: &str, text: String| println!("{name:<12} {text}");
+    let say = |name: &str, text: String| crate::answer!("{name:<12} {text}");
     match torch_ext::cuda::libtorch_dir() {
         Ok(dir) => say("libtorch", dir.display().to_string()),
         Err(error) => say("libtorch", format!("loaded, folder unknown ({error})")),
@@ -86,16 +86,9 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
         "metal",
         if tch::utils::has_mps() { "yes" } else { "no" }.into(),
     );
-    let device = crate::device::choose("auto")?;
-    let arithmetic = Arithmetic::choose(&Recipe::default(), device)?;
-    say(
-        "auto picks",
-        format!(
-            "{}; {}",
-            crate::device::describe(device),
-            arithmetic.describe()
-        ),
-    );
+    let choice = crate::device::choose("auto")?;
+    let arithmetic = Arithmetic::choose(&Recipe::default(), choice.device)?;
+    say("auto picks", choice.describe(&arithmetic.describe()));
     if let Some(dir) = &args.data {
         let recipe = Recipe {
             data: Some(dir.clone()),

@@ -2,9 +2,12 @@
 
 mod args;
 mod bench;
+mod bench_data;
 mod data;
 mod doctor;
+mod evaluate;
 mod look;
+mod pack;
 mod plot;
 mod run;
 
@@ -33,13 +36,15 @@ struct Cli {
 enum Command {
     /// Measure a checkpoint on a folder of images
     #[command(visible_alias = "eval")]
-    Evaluate(look::EvaluateArgs),
+    Evaluate(evaluate::EvaluateArgs),
     /// Layers, output shapes, parameters and multiply-accumulates of an architecture
     Summary(look::SummaryArgs),
     /// Look for unreadable, truncated, mislabeled, duplicate images before training
     Check(data::CheckArgs),
     /// Write a contact sheet of augmented samples
     Preview(data::PreviewArgs),
+    /// Pack a data set into tar shards of resized JPEGs: fewer bytes to read, one file for thousands of images
+    Pack(pack::PackArgs),
     /// List the recipes that come with the program, or print one in full
     Recipes(look::RecipesArgs),
     /// What this machine offers (libtorch, CUDA and why not, cores, memory), and whether a data directory is usable
@@ -56,10 +61,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         None => run::train(&cli.train),
-        Some(Command::Evaluate(args)) => look::evaluate(&args),
+        Some(Command::Evaluate(args)) => evaluate::evaluate(&args),
         Some(Command::Summary(args)) => look::summary(&args),
         Some(Command::Check(args)) => data::check(&args),
         Some(Command::Preview(args)) => data::preview(&args),
+        Some(Command::Pack(args)) => pack::pack(&args),
         Some(Command::Recipes(args)) => look::recipes(&args),
         Some(Command::Doctor(args)) => doctor::doctor(&args),
         Some(Command::Plot(args)) => plot::plot(&args),
@@ -68,7 +74,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            crate::say!("error: {}", crate::failure::describe(&error));
             ExitCode::FAILURE
         }
     }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::answer;
 use crate::metrics::{self, EpochRecord};
 use crate::recipe::load;
 use crate::report::plots;
@@ -46,32 +47,34 @@ pub fn plot(args: &PlotArgs) -> Result<ExitCode> {
         .map(|(name, history)| (name.as_str(), history.as_slice()))
         .collect();
     plots::metrics(&runs, &dir)?;
-    println!("{}", dir.join("metrics.png").display());
-    if let (Some(run), [(_, history)]) = (single, &histories[..])
-        && let Some(schedule) = schedule(&run, history)?
-    {
-        let step = history.last().map_or(0, |record| record.step);
-        plots::learning_rate(&schedule, step, &dir)?;
-        println!("{}", dir.join("learning_rate.png").display());
+    answer!("{}", dir.join("metrics.png").display());
+    if let (Some(run), [(_, history)]) = (single, &histories[..]) {
+        let steps = metrics::read_steps(&run.steps())?;
+        let used = plots::rates_used(history, &steps);
+        let now = used.last().map_or(0.0, |(epoch, _)| *epoch);
+        let now = history
+            .last()
+            .map_or(now, |last| now.max(f64::from(last.epoch)));
+        plots::learning_rate(&used, schedule(&run, history)?.as_ref(), now, &dir)?;
+        answer!("{}", dir.join("learning_rate.png").display());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The schedule of a run, from its resolved recipe and what its history tells of the number of steps.
+/// The schedule of what is to come of a run, from its resolved recipe and the batch of its last epoch.
 fn schedule(run: &RunDir, history: &[EpochRecord]) -> Result<Option<Schedule>> {
     let (Ok(text), Some(last)) = (std::fs::read_to_string(run.config()), history.last()) else {
         return Ok(None);
     };
     let recipe = load::from_text(&text, &[])
         .with_context(|| format!("recipe {}", run.config().display()))?;
-    let steps_per_epoch = last.step / u64::from(last.epoch.max(1));
-    let (peak, _) = recipe.peak_learning_rate(1);
-    Ok(Some(Schedule::new(
-        &recipe.schedule,
-        peak,
-        recipe.epochs,
-        steps_per_epoch,
-    )))
+    let batch = match last.global_batch {
+        // A record of an older version.
+        0 => recipe.global_batch(1),
+        batch => batch,
+    };
+    let peak = recipe.peak_rate_of(batch);
+    Ok(Some(Schedule::new(&recipe.schedule, peak, recipe.epochs)))
 }
 
 fn name(path: &Path) -> String {

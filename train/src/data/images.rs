@@ -1,109 +1,198 @@
-//! Batches from image files: `image-data`'s folders, augmentation and worker threads behind the loop's [`Source`].
+//! Batches from image files: `image-data`'s data sets, augmentation and worker threads behind the loop's [`Source`].
 
-use std::path::{Path, PathBuf};
+use std::cell::RefCell;
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
-use image_data::augment::geometry::Sampling;
-use image_data::augment::{
-    self, Crop, Erasing, EvalTransform, Policy as PixelPolicy, TrainTransform,
-};
-use image_data::decode::{DecodeOptions, Exif};
+use anyhow::{Context, Result};
+use image_data::augment::{EvalTransform, TrainTransform};
+use image_data::dataset::{self, ClassMap, Dataset};
+use image_data::decode::DecodeOptions;
 use image_data::folder::{Folder, same_classes};
 use image_data::loader::{BadImages as OnBad, Loader, LoaderConfig};
 use image_data::sampler::Sampler;
 use image_data::source::FolderSource;
-use model_core::preprocessing::Resize;
+use model_core::labels::Label;
 
+use super::fingerprint::{DataFingerprint, ImageList};
+use super::hints::hints;
 use super::{Batch, Batches, Source};
-use crate::recipe::{BadImages, Policy, Recipe, TrainCrop};
+use crate::recipe::{BadImages, Recipe};
 
-/// Names a validation directory may have, in order of preference.
-const VAL_NAMES: [&str; 3] = ["val", "validation", "test"];
-
-/// A directory of training and validation images.
+/// Training and validation images in files.
 pub struct Images {
     name: String,
     classes: Vec<String>,
+    class_counts: Vec<usize>,
     description: String,
+    hints: Vec<String>,
+    /// What is wrong with whole files of images, a line each.
+    damaged: Vec<String>,
     recipe: Recipe,
     /// None where only validation was opened.
     train: Option<Loader>,
     train_images: u64,
-    val: Loader,
+    /// None where the run does not validate.
+    val: Option<Loader>,
     val_images: u64,
+    fingerprint: DataFingerprint,
+    /// The next epoch, begun while this one ends: its first batch waits for nothing.
+    ahead: RefCell<Option<Ahead>>,
+}
+
+/// An epoch whose first batches are being made.
+struct Ahead {
+    epoch: u32,
+    side: u32,
+    batches: image_data::loader::Batches,
 }
 
 impl Images {
-    /// Opens `dir/train` and `dir/val` (or `validation`, `test`) for process `rank` of `world_size`.
+    /// Opens the data set at `dir` for process `rank` of `world_size`.
     ///
     /// # Errors
-    /// A directory or class is missing or empty, or the two name different classes.
+    /// A class is missing or empty, training and validation name different classes, or there is nothing to validate on and
+    /// the recipe neither splits it off nor goes without.
     pub fn open(recipe: &Recipe, dir: &Path, rank: usize, world_size: usize) -> Result<Self> {
-        let train_dir = dir.join("train");
-        if !train_dir.is_dir() {
-            bail!(
-                "{}: expected train/CLASS/IMAGE and val/CLASS/IMAGE inside, got no train directory",
-                dir.display()
-            );
-        }
-        let val_dir = val_dir(dir).with_context(|| {
-            format!(
-                "{}: expected a directory val, validation or test beside train",
-                dir.display()
-            )
-        })?;
-        let (train, val) = (Folder::open(train_dir)?, Folder::open(val_dir)?);
-        same_classes(&train, &val)?;
-        let description = format!(
-            "train: {}; validation: {}",
-            train.description, val.description
-        );
-        let classes = train.classes.clone();
-        let (train_images, val_images) = (train.len(), val.len());
-        let batch = recipe.batch_size;
-        let sampler = Sampler {
-            repeats: recipe.augment.repeats.clamp(1, 16) as u8,
-            // A data set smaller than one batch is one batch.
-            drop_last: train_images >= batch * world_size,
-            ..Sampler::shuffled(train_images, batch, recipe.seed).sharded(rank, world_size)
+        let (train, val) = sets(recipe, dir)?;
+        let mut description = match &val {
+            Some(val) => format!(
+                "train: {}; validation: {}",
+                train.description, val.description
+            ),
+            None => format!("train: {}; no validation", train.description),
         };
-        let loader = Loader::new(
+        if recipe.balanced_sampling {
+            description.push_str("; every class equally often");
+        }
+        let hints = hints(recipe, &train, val.as_ref());
+        let damaged = damage(&[Some(&train), val.as_ref()]);
+        let classes = train.classes.clone();
+        let fingerprint = DataFingerprint {
+            classes: classes.clone(),
+            train: list(&train),
+            val: val.as_ref().map(list).unwrap_or_default(),
+        };
+        let class_counts = train.images_per_class();
+        let limit = |images: usize, batch: usize| match recipe.max_steps {
+            Some(steps) => (images as u64).min(steps.saturating_mul(batch as u64)),
+            None => images as u64,
+        };
+        let batch = recipe.batch_size;
+        let global = batch * recipe.accumulate_steps * world_size;
+        let train_images = limit(train.len(), global);
+        let sampler = Sampler {
+            repeats: recipe.augment.repeats as u8,
+            // A data set smaller than one batch is one batch.
+            drop_last: train.len() >= batch * world_size,
+            ..Sampler::shuffled(train.len(), batch, recipe.seed).sharded(rank, world_size)
+        };
+        let transform = train_transform(recipe, recipe.augment.size_at(0))?;
+        let labels: Vec<u32> = train
+            .samples
+            .iter()
+            .map(|sample| sample.class as u32)
+            .collect();
+        let mut loader = Loader::new(
             Arc::new(FolderSource::new(train, decode_options(recipe))),
-            Arc::new(train_transform(recipe, recipe.augment.size_at(0))?),
+            Arc::new(transform),
             sampler,
             config(recipe, true),
         );
+        if recipe.balanced_sampling {
+            loader = loader.balanced(labels);
+        }
+        let val_batch = recipe.evaluation.batch_size.unwrap_or(batch) * world_size;
+        let val_images = val.as_ref().map_or(0, |val| limit(val.len(), val_batch));
         Ok(Self {
             name: name_of(dir),
             classes,
+            class_counts,
             description,
+            hints,
+            damaged,
             recipe: recipe.clone(),
             train: Some(loader),
-            train_images: train_images as u64,
-            val: val_loader(recipe, val, rank, world_size),
-            val_images: val_images as u64,
+            fingerprint,
+            train_images,
+            val: val.map(|val| val_loader(recipe, val, rank, world_size)),
+            val_images,
+            ahead: RefCell::new(None),
         })
     }
 
-    /// Opens validation images alone: `dir/val` (or `validation`, `test`), or `dir` itself with a folder per class.
+    /// Opens validation images alone: the validation split at `dir`, or all it holds. Where `labels` are given, every class
+    /// must be one of them, by id or name; there may be fewer.
     ///
     /// # Errors
-    /// There are none.
-    pub fn open_val(recipe: &Recipe, dir: &Path) -> Result<Self> {
-        let val = Folder::open(val_dir(dir).unwrap_or_else(|| dir.to_owned()))?;
-        let val_images = val.len() as u64;
+    /// There are no images, or a class is none of the labels.
+    pub fn open_val(recipe: &Recipe, dir: &Path, labels: Option<&[Label]>) -> Result<Self> {
+        let mut val = dataset::open_val(dir)?;
+        if let Some(labels) = labels {
+            val = val.with_labels(labels)?;
+        }
+        let fingerprint = DataFingerprint {
+            classes: val.classes.clone(),
+            train: ImageList::default(),
+            val: list(&val),
+        };
         Ok(Self {
             name: name_of(dir),
             classes: val.classes.clone(),
+            class_counts: val.images_per_class(),
             description: val.description.clone(),
+            hints: Vec::new(),
+            damaged: damage(&[Some(&val)]),
             recipe: recipe.clone(),
             train: None,
             train_images: 0,
-            val: val_loader(recipe, val, 0, 1),
-            val_images,
+            fingerprint,
+            val_images: val.len() as u64,
+            val: Some(val_loader(recipe, val, 0, 1)),
+            ahead: RefCell::new(None),
         })
     }
+}
+
+/// The images to train on and those to validate on, as the recipe wants them.
+fn sets(recipe: &Recipe, dir: &Path) -> Result<(Folder, Option<Folder>)> {
+    let Dataset { train, val } = dataset::open(dir)?;
+    let mut train = train.with_context(|| {
+        format!(
+            "{}: expected training images (train/CLASS/IMAGE, class tars, shards or a table), got none",
+            dir.display()
+        )
+    })?;
+    let mut val = val.filter(|_| !recipe.evaluation.skip && recipe.val_split.is_none());
+    if let Some(path) = &recipe.class_map {
+        let map = ClassMap::read(path)?;
+        train = train.with_class_map(&map)?;
+        val = val.map(|val| val.with_class_map(&map)).transpose()?;
+    }
+    if recipe.evaluation.skip {
+        return Ok((train, None));
+    }
+    if let Some(share) = recipe.val_split {
+        let (train, val) = train.split(share, recipe.seed);
+        return Ok((train, Some(val)));
+    }
+    let val = val.with_context(|| {
+        format!(
+            "{}: expected validation images beside the training images ({}), got none; hold some out with --val-split 0.1, or \
+             train without with --no-validation",
+            dir.display(),
+            dataset::VAL_NAMES.join(", ")
+        )
+    })?;
+    same_classes(&train, &val)?;
+    Ok((train, Some(val)))
+}
+
+fn damage(sets: &[Option<&Folder>]) -> Vec<String> {
+    sets.iter()
+        .flatten()
+        .flat_map(|set| set.notes.clone())
+        .collect()
 }
 
 impl Source for Images {
@@ -111,8 +200,16 @@ impl Source for Images {
         &self.classes
     }
 
+    fn class_counts(&self) -> Option<&[usize]> {
+        Some(&self.class_counts)
+    }
+
     fn describe(&self) -> String {
         self.description.clone()
+    }
+
+    fn hints(&self) -> Vec<String> {
+        self.hints.clone()
     }
 
     fn name(&self) -> String {
@@ -127,48 +224,97 @@ impl Source for Images {
         self.val_images
     }
 
+    fn fingerprint(&self) -> DataFingerprint {
+        self.fingerprint.clone()
+    }
+
     fn train(&self, epoch: u32, first: u64, side: u32) -> Result<Batches<'_>> {
+        let begun = self
+            .ahead
+            .take()
+            .filter(|ahead| first == 0 && (ahead.epoch, ahead.side) == (epoch, side));
+        let mut loaded = match begun {
+            Some(ahead) => ahead.batches,
+            None => self.start(epoch, first, side)?,
+        };
+        let last = match self.recipe.max_steps {
+            Some(steps) => steps * self.recipe.accumulate_steps as u64,
+            None => u64::MAX,
+        };
+        let next = epoch + 1;
+        Ok(Box::new(std::iter::from_fn(move || {
+            let batch = next_batch(&mut loaded)?;
+            let is_last = loaded.remaining() == 0 || batch.0 + 1 >= last;
+            if is_last && next < self.recipe.epochs && self.ahead.borrow().is_none() {
+                let side = self.recipe.augment.size_at(next);
+                // Where threads cannot be had now, the epoch itself will say so.
+                let begun = self.start(next, 0, side).ok().map(|batches| Ahead {
+                    epoch: next,
+                    side,
+                    batches,
+                });
+                self.ahead.replace(begun);
+            }
+            Some(batch.1)
+        })))
+    }
+
+    fn val(&self) -> Result<Batches<'_>> {
+        let Some(loader) = &self.val else {
+            return Ok(Box::new(std::iter::empty()));
+        };
+        let all = batches(loader.epoch(0, 0)?);
+        Ok(match self.recipe.max_steps {
+            Some(steps) if self.train.is_some() => Box::new(all.take(steps as usize)),
+            _ => all,
+        })
+    }
+
+    fn unreadable(&self) -> Vec<String> {
+        let loaders = self.train.iter().chain(&self.val);
+        let images = loaders.flat_map(|loader| loader.report().images());
+        let images = images.map(|bad| format!("{}: {}", bad.name, bad.reason));
+        self.damaged.iter().cloned().chain(images).collect()
+    }
+}
+
+impl Images {
+    /// Starts the workers on an epoch, from batch `first` on.
+    fn start(&self, epoch: u32, first: u64, side: u32) -> Result<image_data::loader::Batches> {
         let loader = self
             .train
             .as_ref()
             .context("only validation images were opened")?;
         let transform = train_transform(&self.recipe, side)?;
         let loader = loader.with_transform(Arc::new(transform));
-        Ok(batches(loader.epoch(epoch, first as usize)?))
+        Ok(loader.epoch(epoch, first as usize)?)
     }
+}
 
-    fn val(&self) -> Result<Batches<'_>> {
-        Ok(batches(self.val.epoch(0, 0)?))
-    }
-
-    fn unreadable(&self) -> Vec<String> {
-        let loaders = self.train.iter().chain([&self.val]);
-        loaders
-            .flat_map(|loader| loader.report().images())
-            .map(|bad| format!("{}: {}", bad.name, bad.reason))
-            .collect()
-    }
+/// The fingerprint of a folder's images, by their paths within it.
+fn list(folder: &Folder) -> ImageList {
+    ImageList::of(folder.samples.iter().map(|sample| {
+        let path = sample.path.strip_prefix(&folder.root);
+        let path = path.unwrap_or(&sample.path);
+        (path.as_os_str().as_encoded_bytes(), sample.class)
+    }))
 }
 
 fn batches<'a>(loaded: image_data::loader::Batches) -> Batches<'a> {
     let mut loaded = loaded;
-    Box::new(std::iter::from_fn(move || {
-        let batch = match loaded.next()? {
-            Ok(batch) => batch,
-            Err(error) => return Some(Err(error.into())),
-        };
-        let converted =
-            Batch::from_interleaved(&batch.pixels, batch.height, batch.width, &batch.labels);
-        loaded.recycle(batch.pixels);
-        Some(converted)
-    }))
+    Box::new(std::iter::from_fn(move || Some(next_batch(&mut loaded)?.1)))
 }
 
-fn val_dir(dir: &Path) -> Option<PathBuf> {
-    VAL_NAMES
-        .iter()
-        .map(|name| dir.join(name))
-        .find(|path| path.is_dir())
+/// The next batch as tensors, with its number in the epoch.
+fn next_batch(loaded: &mut image_data::loader::Batches) -> Option<(u64, Result<Batch>)> {
+    let batch = match loaded.next()? {
+        Ok(batch) => batch,
+        Err(error) => return Some((u64::MAX - 1, Err(error.into()))),
+    };
+    let converted =
+        Batch::from_interleaved(&batch.pixels, batch.height, batch.width, &batch.labels);
+    loaded.recycle(batch.pixels);
+    Some((batch.number as u64, converted))
 }
 
 fn name_of(dir: &Path) -> String {
@@ -208,15 +354,7 @@ fn config(recipe: &Recipe, training: bool) -> LoaderConfig {
 }
 
 fn decode_options(recipe: &Recipe) -> DecodeOptions {
-    let exif = if recipe.apply_exif {
-        Exif::Apply
-    } else {
-        Exif::Ignore
-    };
-    DecodeOptions {
-        exif,
-        ..DecodeOptions::torchvision()
-    }
+    DecodeOptions::reading(&recipe.preprocessing.reading)
 }
 
 /// The recipe's augmentation for squares of `side` pixels.
@@ -224,52 +362,9 @@ fn decode_options(recipe: &Recipe) -> DecodeOptions {
 /// # Errors
 /// A value that makes no augmentation.
 pub fn train_transform(recipe: &Recipe, side: u32) -> Result<TrainTransform> {
-    let settings = &recipe.augment;
-    let crop = match settings.crop {
-        TrainCrop::RandomResized => Crop::RandomResized {
-            scale: settings.scale,
-            ratio: settings.ratio,
-        },
-        TrainCrop::Pad => Crop::Pad {
-            padding: settings.padding,
-        },
-        TrainCrop::Center => Crop::Center {
-            resize: center_resize(recipe, side),
-        },
-    };
-    let sampling = Sampling::Nearest;
-    let augment = augment::Augment {
-        crop,
-        interpolation: settings.interpolation,
-        flip_probability: settings.flip_probability,
-        policy: match settings.policy {
-            Policy::None => PixelPolicy::None,
-            Policy::RandAugment => PixelPolicy::RandAugment {
-                operations: settings.policy_ops,
-                magnitude: settings.policy_magnitude,
-                sampling,
-            },
-            Policy::TrivialAugmentWide => PixelPolicy::TrivialAugmentWide { sampling },
-        },
-        color_jitter: settings.color_jitter.map(|jitter| augment::ColorJitter {
-            brightness: jitter.brightness,
-            contrast: jitter.contrast,
-            saturation: jitter.saturation,
-            hue: jitter.hue,
-        }),
-        erasing: (settings.erasing_probability > 0.0)
-            .then(|| Erasing::to_mean(settings.erasing_probability, recipe.preprocessing.mean)),
-    };
-    Ok(TrainTransform::new(augment, side)?)
-}
-
-/// Validation's ratio of resize to crop, for another side.
-fn center_resize(recipe: &Recipe, side: u32) -> u32 {
-    match recipe.preprocessing.resize {
-        Resize::ShortSide(resize) => {
-            let crop = recipe.preprocessing.crop[0].max(1);
-            (u64::from(resize) * u64::from(side) / u64::from(crop)).max(u64::from(side)) as u32
-        }
-        _ => side,
-    }
+    Ok(TrainTransform::new(
+        &recipe.augment,
+        &recipe.preprocessing,
+        side,
+    )?)
 }

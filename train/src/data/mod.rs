@@ -1,14 +1,20 @@
 //! Where batches come from, as the training loop sees it; `synthetic` makes them up, `images` reads files.
 
+mod discovery;
+pub mod fingerprint;
+mod hints;
 pub mod images;
+pub mod relabeled;
 pub mod synthetic;
 
 use std::rc::Rc;
 
 use anyhow::{Result, bail};
 use tch::Tensor;
+use torch_ext::host_memory;
 
 use crate::recipe::Recipe;
+use fingerprint::DataFingerprint;
 
 /// Images as the network's square, and their classes, on the host.
 #[derive(Debug)]
@@ -28,12 +34,12 @@ impl Batch {
         labels: &[i64],
     ) -> Result<Self> {
         let shape = [labels.len() as i64, i64::from(height), i64::from(width), 3];
-        let pixels = Tensor::f_from_slice(pixels)?
+        let pixels = host_memory::tensor_of(pixels)?
             .f_view(shape)?
             .f_permute([0, 3, 1, 2])?;
         Ok(Self {
             pixels,
-            labels: Tensor::f_from_slice(labels)?,
+            labels: host_memory::tensor_of_i64(labels)?,
         })
     }
 }
@@ -46,8 +52,18 @@ pub trait Source {
     /// Class names, in the order of the labels.
     fn classes(&self) -> &[String];
 
+    /// Training images of each class, `[classes]`, where they are known.
+    fn class_counts(&self) -> Option<&[usize]> {
+        None
+    }
+
     /// What they are, in one line.
     fn describe(&self) -> String;
+
+    /// What is worth remarking about them, a line each.
+    fn hints(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// A short name, for the manifest.
     fn name(&self) -> String;
@@ -66,11 +82,16 @@ pub trait Source {
     /// The validation batches; each image comes exactly once, over all processes together.
     fn val(&self) -> Result<Batches<'_>>;
 
+    /// What a run that goes on compares with what it was trained on.
+    fn fingerprint(&self) -> DataFingerprint;
+
     /// Images met so far that could not be read, a line each.
     fn unreadable(&self) -> Vec<String> {
         Vec::new()
     }
 }
+
+pub use discovery::discover;
 
 /// The source a recipe names, as seen by process `rank` of `world_size`.
 ///
@@ -93,10 +114,6 @@ pub fn open(recipe: &Recipe, rank: usize, world_size: usize) -> Result<Rc<dyn So
         (Some(dir), None) => Ok(Rc::new(images::Images::open(
             recipe, dir, rank, world_size,
         )?)),
-        (None, None) => {
-            bail!(
-                "no data: expected --data DIR with train/CLASS/... and val/CLASS/..., or --synthetic IMAGES"
-            )
-        }
+        (None, None) => bail!("data: expected a directory, or synthetic images, got neither"),
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::fingerprint::{DataFingerprint, ImageList};
 use super::{Batch, Batches, Source};
 
 /// Noise whose brightness by channel tells the class, so that even a short run learns something.
@@ -100,6 +101,18 @@ impl Source for Synthetic {
 
     fn val_images(&self) -> u64 {
         (self.images / 4).max(1)
+    }
+
+    fn fingerprint(&self) -> DataFingerprint {
+        let list = |images: u64| ImageList {
+            images,
+            sha256: format!("made up from seed {}", self.seed),
+        };
+        DataFingerprint {
+            classes: self.classes.clone(),
+            train: list(self.images),
+            val: list(self.val_images()),
+        }
     }
 
     fn train(&self, epoch: u32, first: u64, side: u32) -> Result<Batches<'_>> {

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT};
 use signal_hook::iterator::Signals;
 use torch_ext::c10d::Store;
 
-use super::signs;
+use super::status;
+use crate::say;
 
 /// After the first failure the others have so long to notice and to say what they know.
 const GRACE: Duration = Duration::from_secs(5);
@@ -48,10 +49,10 @@ impl LaunchArgs {
         Duration::from_secs(self.rank_timeout_secs)
     }
 
-    /// Processes to start here; none: train in this one.
+    /// Processes to start here; none: train in this one. A number that is asked for, 1 too, also asks for a kind of device.
     pub fn processes(&self) -> Option<usize> {
-        let count = self.num_gpus.or(self.num_processes).unwrap_or(1);
-        (count != 1 || self.max_restarts > 0).then_some(count)
+        let count = self.num_gpus.or(self.num_processes);
+        count.or((self.max_restarts > 0).then_some(1))
     }
 }
 
@@ -76,19 +77,17 @@ pub fn launch(args: &LaunchArgs, count: usize) -> Result<ExitCode> {
         bail!("--num-gpus or --num-processes: expected at least 1, got 0");
     }
     if let Some(gpus) = args.num_gpus {
-        let opened = torch_ext::cuda::open();
-        let found = torch_ext::device::count().unwrap_or(0);
+        let (found, reason) = match crate::device::gpus() {
+            Ok(found) => (found, String::new()),
+            Err(why) => (0, format!(" ({why})")),
+        };
         if gpus > found {
-            let reason = opened
-                .err()
-                .map(|error| format!(" ({error})"))
-                .unwrap_or_default();
             bail!(
                 "--num-gpus {gpus}: {found} GPUs are usable here{reason}; `train doctor` tells more. For the CPU: --num-processes"
             );
         }
     }
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let mut signals = Signals::new(crate::signals::to_listen_to())?;
     let mut command_line: Vec<String> = own_arguments()?;
     for attempt in 0.. {
         match run(args, count, attempt, &command_line, &mut signals)? {
@@ -102,11 +101,11 @@ pub fn launch(args: &LaunchArgs, count: usize) -> Result<ExitCode> {
                     return Ok(ExitCode::from(code));
                 }
                 let (true, Some(run_dir)) = (has_begun, run_dir) else {
-                    eprintln!("not restarted: it failed before the first step, and would again");
+                    say!("not restarted: it failed before the first step, and would again");
                     return Ok(ExitCode::from(code));
                 };
                 command_line = resuming(&command_line, &run_dir);
-                eprintln!(
+                say!(
                     "restart {} of {} from the last saved state",
                     attempt + 1,
                     args.max_restarts
@@ -144,16 +143,22 @@ fn own_arguments() -> Result<Vec<String>> {
         .collect()
 }
 
-/// The same command line, going on in `run_dir`.
+/// The same command line, going on in `run_dir` from its last state.
 fn resuming(command_line: &[String], run_dir: &str) -> Vec<String> {
-    let mut all: Vec<String> = command_line
-        .iter()
-        .filter(|a| *a != "--overwrite")
-        .cloned()
-        .collect();
-    if !all.iter().any(|a| a == "--resume") {
-        all.push("--resume".into());
+    let mut all = Vec::new();
+    let mut rest = command_line.iter().peekable();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--overwrite" => {}
+            // What it began from: now it goes on with what it saved since.
+            "--resume" => {
+                rest.next_if(|next| !next.starts_with('-'));
+            }
+            other if other.starts_with("--resume=") => {}
+            _ => all.push(argument.clone()),
+        }
     }
+    all.push("--resume".into());
     let names_output =
         |a: &String| a == "--output" || a.starts_with("--output=") || a.starts_with("-o");
     if !all.iter().any(names_output) {
@@ -199,7 +204,8 @@ fn run(
             }
         }
     }
-    let outcome = supervise(&mut ranks, &keys, signals);
+    let mut stopped_by = None;
+    let outcome = supervise(&mut ranks, &keys, signals, &mut stopped_by);
     end_all(&mut ranks, Duration::ZERO);
     for rank in &mut ranks {
         for reader in rank.readers.drain(..) {
@@ -213,15 +219,25 @@ fn run(
         .map(|rank| rank.status.map_or(1, exit_code))
         .collect();
     Ok(match failure {
-        None => Attempt::Ended(codes.into_iter().max().unwrap_or(0)),
+        None => Attempt::Ended(ended_with(&codes, stopped_by)),
         Some(code) => Attempt::Failed {
             code,
-            has_begun: (0..count).any(|rank| signs::has_begun(&keys, rank)),
+            has_begun: (0..count).any(|rank| status::has_begun(&keys, rank)),
             run_dir: keys
                 .try_get("run_dir")?
                 .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
         },
     })
+}
+
+/// The run's code from its ranks': of a run that was stopped, the signal that the launcher received. A rank that heard of
+/// it from the others does not know which it was.
+fn ended_with(codes: &[u8], stopped_by: Option<i32>) -> u8 {
+    let most = codes.iter().copied().max().unwrap_or(0);
+    match stopped_by {
+        Some(signal) if most > 128 => 128 + u8::try_from(signal).unwrap_or(0),
+        _ => most,
+    }
 }
 
 fn start(
@@ -254,6 +270,8 @@ fn start(
     }
     if args.num_processes.is_some() {
         command.env("TRAIN_DEVICE_DEFAULT", "cpu");
+    } else if args.num_gpus.is_some() {
+        command.env("TRAIN_DEVICE_DEFAULT", "cuda");
     }
     // Rank 0's progress bar needs the terminal itself.
     let direct = number == 0 && std::io::stderr().is_terminal();
@@ -313,7 +331,12 @@ fn prefix(
 }
 
 /// Waits for the ranks; the exit code of the first that failed, if one did.
-fn supervise(ranks: &mut [Rank], keys: &Store, signals: &mut Signals) -> Result<Option<u8>> {
+fn supervise(
+    ranks: &mut [Rank],
+    keys: &Store,
+    signals: &mut Signals,
+    stopped_by: &mut Option<i32>,
+) -> Result<Option<u8>> {
     let mut asked_to_stop: Option<Instant> = None;
     let mut failed: Option<(u8, Instant)> = None;
     loop {
@@ -325,9 +348,9 @@ fn supervise(ranks: &mut [Rank], keys: &Store, signals: &mut Signals) -> Result<
             let code = exit_code(status);
             if is_failure(status, asked_to_stop.is_some()) {
                 let place =
-                    signs::place_of(keys, rank.number).unwrap_or_else(|| "before it began".into());
+                    status::place_of(keys, rank.number).unwrap_or_else(|| "before it began".into());
                 let what = describe(status);
-                eprintln!(
+                say!(
                     "rank {} (process {}) {what} {place}",
                     rank.number,
                     rank.child.id()
@@ -346,16 +369,17 @@ fn supervise(ranks: &mut [Rank], keys: &Store, signals: &mut Signals) -> Result<
         }
         for received in signals.pending() {
             asked_to_stop.get_or_insert_with(Instant::now);
+            stopped_by.get_or_insert(received);
             // A closed terminal, too, is a request to save and end.
-            let signal = if received == SIGINT {
-                Signal::INT
-            } else {
-                Signal::TERM
+            let signal = match received {
+                SIGINT => Signal::INT,
+                SIGHUP => Signal::HUP,
+                _ => Signal::TERM,
             };
             ranks.iter().for_each(|rank| rank.signal(signal));
         }
         if asked_to_stop.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
-            eprintln!(
+            say!(
                 "the ranks did not end {} s after they were asked to",
                 STOP_PATIENCE.as_secs()
             );
@@ -379,7 +403,7 @@ fn end_all(ranks: &mut [Rank], patience: Duration) {
         }
     }
     for rank in ranks.iter_mut().filter(|rank| rank.status.is_none()) {
-        eprintln!(
+        say!(
             "rank {} (process {}) is killed: it did not end with the others",
             rank.number,
             rank.child.id()
@@ -434,6 +458,11 @@ mod tests {
         );
         let named = words("--output=runs/y --resume");
         assert_eq!(resuming(&named, "runs/y"), named);
+        let from = words("--resume a/best.safetensors --epochs 3 --output runs/z");
+        assert_eq!(
+            resuming(&from, "runs/z"),
+            words("--epochs 3 --output runs/z --resume")
+        );
     }
 
     #[test]
@@ -452,14 +481,22 @@ mod tests {
     }
 
     #[test]
-    fn one_process_without_restarts_needs_no_launcher() {
+    fn a_stopped_run_ends_with_the_signal_that_stopped_it() {
+        assert_eq!(ended_with(&[129, 143], Some(SIGHUP)), 129);
+        assert_eq!(ended_with(&[0, 3], Some(SIGHUP)), 3);
+        assert_eq!(ended_with(&[0, 143], None), 143);
+    }
+
+    #[test]
+    fn what_is_asked_for_is_launched() {
+        assert_eq!(LaunchArgs::default().processes(), None);
         assert_eq!(
             LaunchArgs {
-                num_processes: Some(1),
+                num_gpus: Some(1),
                 ..Default::default()
             }
             .processes(),
-            None
+            Some(1)
         );
         assert_eq!(
             LaunchArgs {

@@ -1,26 +1,14 @@
 //! Training with several processes: who is who (`placement`), starting them (`launch`), working together (`ranks`), and
-//! noticing who is missing (`beacon`, `signs`). The training loop sees none of it but [`crate::world::World`].
+//! noticing who is missing (`heartbeat`, `status`). The training loop sees none of it but [`crate::collective::Collective`].
 
-mod beacon;
+mod heartbeat;
 mod launch;
+mod local;
 mod placement;
 mod ranks;
-mod signs;
+mod status;
 
 pub use launch::{LaunchArgs, end_with_launcher, launch};
+pub use local::{LocalPlace, cores_per_process, local_place, threads_of_share, wanted_device};
 pub use placement::Placement;
 pub use ranks::{Ranks, Session};
-
-/// Processes of this run on this machine, which share its cores.
-pub fn local_processes() -> usize {
-    let set = std::env::var("LOCAL_WORLD_SIZE")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    set.filter(|&count| count > 0).unwrap_or(1)
-}
-
-/// Cores for each process of this run on this machine, at least one.
-pub fn cores_per_process() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (cores / local_processes()).max(1)
-}

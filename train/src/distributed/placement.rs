@@ -13,8 +13,12 @@ pub struct Placement {
     pub rank: usize,
     /// Processes over all machines.
     pub size: usize,
-    /// From 0, on this machine: which GPU.
-    pub local_rank: usize,
+    /// From 0, on this machine; none where the launcher does not say.
+    pub local_rank: Option<usize>,
+    /// Processes on this machine; none where the launcher does not say.
+    pub local_size: Option<usize>,
+    /// torchrun and our own launcher show every process all GPUs; Slurm and MPI may show each its own only.
+    pub sees_all_gpus: bool,
     /// Where the store is.
     pub host: String,
     /// Its port.
@@ -51,18 +55,22 @@ impl Placement {
         let required = |name: &str, because: &str| -> Result<usize> {
             number(name)?.with_context(|| format!("{because} is set but {name} is not"))
         };
-        let (rank, size, local_rank) = if let Some(rank) = number("RANK")? {
+        let mut sees_all_gpus = false;
+        let (rank, size, local_rank, local_size) = if let Some(rank) = number("RANK")? {
+            sees_all_gpus = true;
             (
                 rank,
                 required("WORLD_SIZE", "RANK")?,
-                number("LOCAL_RANK")?.unwrap_or(0),
+                number("LOCAL_RANK")?,
+                number("LOCAL_WORLD_SIZE")?,
             )
         } else if let Some(size) = number("OMPI_COMM_WORLD_SIZE")? {
             let because = "OMPI_COMM_WORLD_SIZE";
             (
                 required("OMPI_COMM_WORLD_RANK", because)?,
                 size,
-                number("OMPI_COMM_WORLD_LOCAL_RANK")?.unwrap_or(0),
+                number("OMPI_COMM_WORLD_LOCAL_RANK")?,
+                number("OMPI_COMM_WORLD_LOCAL_SIZE")?,
             )
         } else if let Some(size) = number("SLURM_STEP_NUM_TASKS")? {
             // SLURM_NTASKS alone is also set in a batch script that starts this program once, without srun.
@@ -70,13 +78,13 @@ impl Placement {
             (
                 required("SLURM_PROCID", because)?,
                 size,
-                number("SLURM_LOCALID")?.unwrap_or(0),
+                number("SLURM_LOCALID")?,
+                None,
             )
         } else if let Some(size) = number("PMI_SIZE")? {
-            let local = number("MPI_LOCALRANKID")?
-                .or(number("PMI_LOCAL_RANK")?)
-                .unwrap_or(0);
-            (required("PMI_RANK", "PMI_SIZE")?, size, local)
+            let local = number("MPI_LOCALRANKID")?.or(number("PMI_LOCAL_RANK")?);
+            let local_size = number("MPI_LOCALNRANKS")?.or(number("PMI_LOCAL_SIZE")?);
+            (required("PMI_RANK", "PMI_SIZE")?, size, local, local_size)
         } else {
             return Ok(None);
         };
@@ -91,7 +99,7 @@ impl Placement {
             Some(host) => host,
             None => match get("SLURM_STEP_NODELIST").or_else(|| get("SLURM_NODELIST")) {
                 Some(list) => first_node(&list),
-                None if get("SLURM_JOB_ID").is_none() && local_rank == rank => {
+                None if get("SLURM_JOB_ID").is_none() && local_rank.unwrap_or(0) == rank => {
                     "127.0.0.1".to_owned()
                 }
                 None => {
@@ -111,6 +119,8 @@ impl Placement {
             rank,
             size,
             local_rank,
+            local_size: local_size.filter(|size| *size > 0),
+            sees_all_gpus,
             host,
             port,
             store_is_served: get("TORCHELASTIC_USE_AGENT_STORE")
@@ -161,8 +171,9 @@ mod tests {
         .unwrap();
         assert_eq!(
             (placement.rank, placement.size, placement.local_rank),
-            (5, 8, 1)
+            (5, 8, Some(1))
         );
+        assert!(placement.sees_all_gpus);
         assert_eq!((placement.host.as_str(), placement.port), ("node0", 1234));
         assert_eq!((placement.store_is_served, placement.attempt), (true, 2));
     }
@@ -178,7 +189,8 @@ mod tests {
         ])
         .unwrap()
         .unwrap();
-        assert_eq!((slurm.rank, slurm.size, slurm.local_rank), (3, 4, 1));
+        assert_eq!((slurm.rank, slurm.size, slurm.local_rank), (3, 4, Some(1)));
+        assert_eq!((slurm.sees_all_gpus, slurm.local_size), (false, None));
         assert_eq!((slurm.host.as_str(), slurm.port), ("gpu03", 23_456));
         let mpi = read(&[
             ("OMPI_COMM_WORLD_SIZE", "2"),

@@ -1,4 +1,4 @@
-//! Several processes as the training loop's [`World`]: gradients over libtorch's reducer, numbers over Gloo.
+//! Several processes as the training loop's [`Collective`]: gradients over libtorch's reducer, numbers over Gloo.
 
 use std::net::{ToSocketAddrs, UdpSocket};
 use std::rc::Rc;
@@ -10,18 +10,19 @@ use torch_ext::c10d::{
     GlooAddress, Overlap, PendingSum, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store,
 };
 
-use super::beacon::Beacon;
+use super::heartbeat::Heartbeat;
+use super::local::{LocalPlace, machine, place_among, set_local_place};
 use super::placement::Placement;
-use crate::world::World;
+use crate::collective::Collective;
 
 /// How long processes may take to find each other.
 const MEETING_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The meeting of the processes, before there is anything to train.
+/// The meeting point of the processes, before there is anything to train.
 pub struct Session {
     placement: Placement,
     store: Store,
-    beacon: Rc<Beacon>,
+    heartbeat: Rc<Heartbeat>,
     timeout: Duration,
 }
 
@@ -44,14 +45,18 @@ impl Session {
         } else {
             connect(host, port)?
         };
-        // Its own connection: the beacon must not wait behind the main thread.
+        // Its own connection: the heartbeat must not wait behind the main thread.
         let watching = connect(host, port)?;
         let prefix = format!("train/attempt-{}", placement.attempt);
-        let beacon = Beacon::new(watching.prefixed(&prefix)?, rank, size, timeout)?;
+        let store = store.prefixed(&prefix)?;
+        let watching = watching.prefixed(&prefix)?;
+        // A barrier waits on a third, so that nobody waits behind it.
+        let waiting = connect(host, port)?.prefixed(&prefix)?;
+        let heartbeat = Heartbeat::new(watching, waiting, (rank, size), timeout)?;
         Ok(Self {
-            store: store.prefixed(&prefix)?,
+            store,
             placement,
-            beacon: Rc::new(beacon),
+            heartbeat: Rc::new(heartbeat),
             timeout,
         })
     }
@@ -89,19 +94,21 @@ impl Session {
     /// The rank's own.
     pub fn fail_on_error<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         body().map_err(|error| {
-            let error = self.beacon.explain(error);
-            self.beacon.fail(&format!("{error:#}"));
+            let error = self.heartbeat.explain(error);
+            self.heartbeat.fail(&error);
             error
         })
     }
 
-    /// The world of the training loop.
+    /// The processes as the training loop sees them.
     ///
     /// # Errors
     /// The processes cannot connect to each other.
-    pub fn world(&self) -> Result<Ranks> {
+    pub fn collective(&self) -> Result<Ranks> {
         let Placement { rank, size, .. } = self.placement;
-        self.beacon.meet("begin")?;
+        self.store.set(&machine_key(rank), machine().as_bytes())?;
+        self.heartbeat.barrier("begin")?;
+        set_local_place(self.local_place()?);
         let address = own_address(&self.placement);
         let control = ProcessGroup::gloo(&self.store, rank, size, &address, self.timeout)
             .with_context(|| {
@@ -110,14 +117,43 @@ impl Session {
         Ok(Ranks {
             placement: self.placement.clone(),
             store: self.store.prefixed("gradients")?,
-            beacon: Rc::clone(&self.beacon),
+            heartbeat: Rc::clone(&self.heartbeat),
             timeout: self.timeout,
             reducer: None,
             question: None,
             data: None,
             control: Rc::new(control),
+            barriers: 0,
         })
     }
+
+    /// This process among those of its machine: as the launcher says, else as they found each other.
+    fn local_place(&self) -> Result<LocalPlace> {
+        let Placement {
+            rank,
+            size,
+            local_rank,
+            local_size,
+            sees_all_gpus,
+            ..
+        } = self.placement;
+        let machines = (0..size)
+            .map(|rank| {
+                let bytes = self.store.get(&machine_key(rank))?;
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
+            })
+            .collect::<Result<Vec<String>>>()?;
+        let (found_rank, found_size) = place_among(&machines, rank);
+        Ok(LocalPlace {
+            rank: local_rank.unwrap_or(found_rank),
+            size: local_size.unwrap_or(found_size),
+            sees_all_gpus,
+        })
+    }
+}
+
+fn machine_key(rank: usize) -> String {
+    format!("machine/{rank}")
 }
 
 fn connect(host: &str, port: u16) -> Result<Store> {
@@ -152,7 +188,7 @@ fn own_address(placement: &Placement) -> GlooAddress {
 pub struct Ranks {
     placement: Placement,
     store: Store,
-    beacon: Rc<Beacon>,
+    heartbeat: Rc<Heartbeat>,
     timeout: Duration,
     // In this order: the reducer and what is under way go before their group.
     reducer: Option<Reducer>,
@@ -161,6 +197,8 @@ pub struct Ranks {
     data: Option<Rc<ProcessGroup>>,
     /// Over the CPU, for numbers.
     control: Rc<ProcessGroup>,
+    /// Barriers so far: each has a name of its own.
+    barriers: u64,
 }
 
 impl Ranks {
@@ -169,7 +207,7 @@ impl Ranks {
     }
 }
 
-impl World for Ranks {
+impl Collective for Ranks {
     fn rank(&self) -> usize {
         self.placement.rank
     }
@@ -178,28 +216,10 @@ impl World for Ranks {
         self.placement.size
     }
 
-    fn device(&self, wanted: &str) -> String {
-        let local_rank = self.placement.local_rank;
-        let on_cpu = std::env::var("TRAIN_DEVICE_DEFAULT").is_ok_and(|device| device == "cpu");
-        match wanted {
-            "cuda" => format!("cuda:{local_rank}"),
-            "auto" if on_cpu => "cpu".into(),
-            // More processes than GPUs is an error, and is said when the device is opened.
-            "auto"
-                if torch_ext::cuda::open().is_ok()
-                    && torch_ext::device::count().unwrap_or(0) > 0 =>
-            {
-                format!("cuda:{local_rank}")
-            }
-            "auto" => "cpu".into(),
-            named => named.to_owned(),
-        }
-    }
-
     fn attach(&mut self, parameters: &[Tensor], buffers: &[Tensor]) -> Result<()> {
         let device = parameters.first().map_or(Device::Cpu, Tensor::device);
         // Reading a large data set takes the ranks different times, more than an exchange may.
-        self.beacon.meet("attach")?;
+        self.heartbeat.barrier("attach")?;
         let Placement { rank, size, .. } = self.placement;
         let cuda_device = match device {
             Device::Cuda(index) => Some(index),
@@ -213,7 +233,7 @@ impl World for Ranks {
             }
         };
         self.data = Some(Rc::clone(&group));
-        self.beacon.exchange(|| {
+        self.heartbeat.exchange(|| {
             group.broadcast(parameters, 0)?;
             Ok(group.broadcast(buffers, 0)?)
         })?;
@@ -222,7 +242,7 @@ impl World for Ranks {
             ..ReducerOptions::default()
         };
         self.reducer = Some(
-            self.beacon
+            self.heartbeat
                 .exchange(|| Ok(Reducer::new(&group, parameters, &options)?))?,
         );
         Ok(())
@@ -231,9 +251,9 @@ impl World for Ranks {
     fn backward(&mut self, loss: &Tensor, synchronize: bool) -> Result<()> {
         let Some(reducer) = self.reducer.as_mut().filter(|_| synchronize) else {
             // Synchronized batch norm exchanges in every backward, also of an accumulating micro-batch.
-            return self.beacon.exchange(|| Ok(loss.f_backward()?));
+            return self.heartbeat.exchange(|| Ok(loss.f_backward()?));
         };
-        self.beacon.exchange(|| {
+        self.heartbeat.exchange(|| {
             // Buckets are rebuilt between steps; nothing needs it to be before the forward pass.
             reducer.before_forward()?;
             reducer.before_backward(loss)?;
@@ -244,7 +264,7 @@ impl World for Ranks {
 
     fn sum(&mut self, values: &mut [f64]) -> Result<()> {
         let tensor = Tensor::from_slice(values);
-        self.beacon
+        self.heartbeat
             .exchange(|| Ok(self.control.all_reduce(&tensor, ReduceOp::Sum)?))?;
         tensor.f_copy_data(values, values.len())?;
         Ok(())
@@ -264,7 +284,7 @@ impl World for Ranks {
                 .map(|tensor| tensor.f_reshape([-1]))
                 .collect::<Result<_, _>>()?;
             let joined = Tensor::f_cat(&flat, 0)?;
-            self.beacon
+            self.heartbeat
                 .exchange(|| Ok(self.data().all_reduce(&joined, ReduceOp::Mean)?))?;
             let mut start = 0;
             for tensor in floats {
@@ -277,17 +297,50 @@ impl World for Ranks {
         })
     }
 
-    fn ask(&mut self, flags: [bool; 2]) -> Result<()> {
+    fn gather(&mut self, tensors: &[Tensor]) -> Result<Vec<Vec<Tensor>>> {
+        if tensors.is_empty() {
+            return Ok(Vec::new());
+        }
+        tch::no_grad(|| {
+            let flat: Vec<Tensor> = tensors
+                .iter()
+                .map(|tensor| tensor.f_reshape([-1]))
+                .collect::<Result<_, _>>()?;
+            let joined = Tensor::f_cat(&flat, 0)?;
+            let all = self
+                .heartbeat
+                .exchange(|| Ok(self.data().all_gather(&joined)?))?;
+            (1..self.placement.size as i64)
+                .map(|rank| {
+                    let (row, mut start) = (all.f_get(rank)?, 0);
+                    let part = |tensor: &Tensor| -> Result<Tensor> {
+                        let count = tensor.numel() as i64;
+                        let part = row.f_narrow(0, start, count)?.f_view_as(tensor)?;
+                        start += count;
+                        Ok(part)
+                    };
+                    tensors.iter().map(part).collect()
+                })
+                .collect()
+        })
+    }
+
+    fn barrier(&mut self) -> Result<()> {
+        self.barriers += 1;
+        self.heartbeat.barrier(&self.barriers.to_string())
+    }
+
+    fn begin_any(&mut self, flags: [bool; 2]) -> Result<()> {
         let flags = flags.map(|flag| f32::from(u8::from(flag)));
         self.question = Some(self.control.begin_sum(Tensor::from_slice(&flags))?);
         Ok(())
     }
 
-    fn answer(&mut self) -> Result<Option<[bool; 2]>> {
+    fn finish_any(&mut self) -> Result<Option<[bool; 2]>> {
         let Some(question) = self.question.take() else {
             return Ok(Some([false; 2]));
         };
-        let sums = self.beacon.exchange(|| Ok(question.wait()?))?;
+        let sums = self.heartbeat.exchange(|| Ok(question.wait()?))?;
         let flag = |index| Ok::<_, anyhow::Error>(sums.f_double_value(&[index])? > 0.0);
         Ok(Some([flag(0)?, flag(1)?]))
     }
@@ -296,20 +349,19 @@ impl World for Ranks {
         self.data.clone()
     }
 
-    fn at(&mut self, epoch: u64, step: u64) {
-        self.beacon.at(epoch, step);
+    fn set_step(&mut self, epoch: u64, step: u64) {
+        self.heartbeat.set_step(epoch, step);
     }
 
     fn overlap(&self) -> Option<Overlap> {
         self.reducer.as_ref()?.overlap().ok()
     }
 
-    fn finish(&mut self) -> Result<()> {
-        // Rank 0 may still be writing plots while the others are done.
-        self.beacon.meet("end")?;
+    fn shut_down(&mut self) -> Result<()> {
+        self.heartbeat.barrier("end")?;
         self.reducer = None;
         self.data().shutdown()?;
-        self.beacon.leave(self.placement.serves_the_store());
+        self.heartbeat.leave(self.placement.serves_the_store());
         Ok(())
     }
 }

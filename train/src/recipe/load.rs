@@ -6,12 +6,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use model_core::arch::edit_distance;
+use image_data::augment::{AugmentConfig, ColorJitter, ProgressiveConfig};
 use model_core::preprocessing::Preprocessing;
+use model_core::reading::{Exif, ReadingConfig};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Augment, ColorJitter, Ema, Recipe, Sizing, catalog};
+use super::{EmaConfig, Recipe, catalog};
 
 /// One key set from the command line: its dotted path and the new value.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,22 +79,33 @@ fn read(name_or_file: &str) -> Result<(String, String)> {
 /// As [`resolve`].
 pub fn from_text(text: &str, overrides: &[Override]) -> Result<Recipe> {
     let known = serde_json::to_value(known_keys())?;
-    let given = match yaml_to_json(text)? {
-        Value::Null => Value::Object(Map::new()),
-        value @ Value::Object(_) => value,
+    let mut given = match yaml_to_json(text)? {
+        Value::Null => Map::new(),
+        Value::Object(map) => map,
         other => bail!("expected keys and values, got {}", kind(&other)),
     };
+    replace_apply_exif(&mut given)?;
+    replace_stop_after_epochs(&mut given);
+    let given = Value::Object(given);
     let mut tree = serde_json::to_value(Recipe::default())?;
     merge(&mut tree, &given, &known, "")?;
     for change in overrides {
-        let mut nested = change.value.clone();
-        for key in change.path.rsplit('.') {
+        if change.path == IMAGE_SIZE {
+            scale_images(&mut tree, &change.value, overrides)?;
+            continue;
+        }
+        let (path, mut nested) = match change.path.as_str() {
+            APPLY_EXIF => ("preprocessing.reading.exif", exif(&change.value)?),
+            "evaluation.stop_after_epochs" => ("evaluation.patience", change.value.clone()),
+            path => (path, change.value.clone()),
+        };
+        for key in path.rsplit('.') {
             nested = Value::Object(Map::from_iter([(key.to_owned(), nested)]));
         }
         merge(&mut tree, &nested, &known, "")?;
     }
-    let recipe: Recipe =
-        serde_json::from_value(tree).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let recipe: Recipe = serde_path_to_error::deserialize(tree)
+        .map_err(|error| anyhow::anyhow!("{}: {}", error.path(), error.inner()))?;
     recipe.validate()?;
     Ok(recipe)
 }
@@ -142,27 +154,103 @@ fn is_choice(known: &Map<String, Value>) -> bool {
 /// A recipe in which every optional section is on, so that all keys show.
 fn known_keys() -> Recipe {
     Recipe {
-        ema: Some(Ema::default()),
-        augment: Augment {
+        ema: Some(EmaConfig::default()),
+        augment: AugmentConfig {
             color_jitter: Some(ColorJitter::default()),
-            progressive: Some(Sizing {
-                start_size: 128,
-                end_size: 224,
-                start_epoch: 0,
-                end_epoch: 1,
-                multiple: 32,
-            }),
-            ..Augment::default()
+            progressive: Some(ProgressiveConfig::default()),
+            ..AugmentConfig::default()
         },
         preprocessing: Preprocessing::imagenet(),
         ..Recipe::default()
     }
 }
 
+/// No key of a recipe, but of the command line: sets the training size and moves the evaluation size along.
+pub const IMAGE_SIZE: &str = "image_size";
+
+/// Trains on squares of `side` pixels: every other size of the recipe keeps its ratio to the training size, unless the
+/// command line sets it too.
+fn scale_images(tree: &mut Value, side: &Value, overrides: &[Override]) -> Result<()> {
+    let (Some(new), Some(old)) = (
+        side.as_u64().filter(|&side| side > 0),
+        tree["augment"]["image_size"]
+            .as_u64()
+            .filter(|&side| side > 0),
+    ) else {
+        bail!("{IMAGE_SIZE}: expected a number of pixels, got {side}");
+    };
+    tree["augment"]["image_size"] = side.clone();
+    let scaled = |value: &Value| {
+        let pixels = value.as_u64()?;
+        Some(Value::from(
+            ((pixels * new) as f64 / old as f64).round() as u64
+        ))
+    };
+    let is_set = |path: &str| overrides.iter().any(|other| other.path.starts_with(path));
+    let mut scale = |pointer: &str| {
+        let path = pointer.trim_start_matches('/').replace('/', ".");
+        let keys = path.split('.').take(2).collect::<Vec<_>>().join(".");
+        if !is_set(&keys)
+            && let Some(value) = tree.pointer_mut(pointer)
+            && let Some(new) = scaled(value)
+        {
+            *value = new;
+        }
+    };
+    for pointer in [
+        "/augment/progressive/start_size",
+        "/augment/progressive/end_size",
+        "/preprocessing/crop/0",
+        "/preprocessing/crop/1",
+        "/preprocessing/resize/short_side",
+        "/preprocessing/resize/exact/height",
+        "/preprocessing/resize/exact/width",
+    ] {
+        scale(pointer);
+    }
+    Ok(())
+}
+
+/// The key by which recipes said until format 2 of the manifest how photos are read.
+const APPLY_EXIF: &str = "apply_exif";
+
+/// A recipe file from before `preprocessing.reading` meant torchvision's reading, but for the orientation it names.
+fn replace_apply_exif(given: &mut Map<String, Value>) -> Result<()> {
+    let Some(value) = given.remove(APPLY_EXIF) else {
+        return Ok(());
+    };
+    let mut reading = serde_json::to_value(ReadingConfig::TORCHVISION)?;
+    reading["exif"] = exif(&value)?;
+    let preprocessing = given
+        .entry("preprocessing")
+        .or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(preprocessing) = preprocessing {
+        preprocessing.entry("reading").or_insert(reading);
+    }
+    Ok(())
+}
+
+/// Patience was counted in epochs once; it is counted in validations, which were the same unless `every_epochs` was set.
+fn replace_stop_after_epochs(given: &mut Map<String, Value>) {
+    if let Some(Value::Object(evaluation)) = given.get_mut("evaluation")
+        && let Some(patience) = evaluation.remove("stop_after_epochs")
+    {
+        evaluation.entry("patience").or_insert(patience);
+    }
+}
+
+fn exif(value: &Value) -> Result<Value> {
+    let Value::Bool(apply) = value else {
+        bail!("{APPLY_EXIF}: expected true or false, got {}", kind(value));
+    };
+    let exif = if *apply { Exif::Apply } else { Exif::Ignore };
+    Ok(serde_json::to_value(exif)?)
+}
+
 fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
     known
         .into_iter()
-        .min_by_key(|name| edit_distance(name, wanted))
+        .min_by_key(|name| strsim::damerau_levenshtein(name, wanted))
         .unwrap_or_default()
 }
 
@@ -186,6 +274,7 @@ fn yaml_to_json(text: &str) -> Result<Value> {
 mod tests {
     use super::*;
     use crate::recipe::OptimizerKind;
+    use model_core::preprocessing::Resize;
 
     fn error(text: &str) -> String {
         format!("{:#}", from_text(text, &[]).unwrap_err())
@@ -209,7 +298,9 @@ mod tests {
 
     #[test]
     fn wrong_types_are_errors() {
-        assert!(error("epochs: many").contains("expected u32"));
+        assert!(error("epochs: many").starts_with("epochs: "));
+        assert!(error("optimizer: {betas: [0.9]}").starts_with("optimizer.betas: "));
+        assert!(error("augment: {crop: middle}").starts_with("augment.crop: "));
         assert!(error("[1, 2]").contains("got a list"));
         assert!(error("optimizer: {kind: sdg}").contains("sgd"));
     }
@@ -228,10 +319,46 @@ mod tests {
         assert_eq!(recipe.optimizer.momentum, 0.9);
         assert_eq!(
             recipe.ema,
-            Some(Ema {
+            Some(EmaConfig {
+                warmup: true,
                 decay: 0.5,
                 every_steps: 1
             })
+        );
+    }
+
+    #[test]
+    fn the_image_size_of_the_command_line_moves_the_evaluation_size() {
+        let size = |side: u32| Override::new(IMAGE_SIZE, side).unwrap();
+        let recipe = from_text("", &[size(112)]).unwrap();
+        assert_eq!(recipe.augment.image_size, 112);
+        assert_eq!(recipe.preprocessing.crop, [112, 112]);
+        assert_eq!(recipe.preprocessing.resize, Resize::ShortSide(128));
+        // torchvision's second recipe trains on 176 and validates on 224 pixels: the ratio stays.
+        let v2 = resolve("resnet50-torchvision-v2", &[size(88)]).unwrap();
+        assert_eq!(v2.preprocessing.crop, [112, 112]);
+        let kept = Override::parse("preprocessing.crop=[64, 64]").unwrap();
+        let recipe = from_text("", &[size(112), kept]).unwrap();
+        assert_eq!(recipe.preprocessing.crop, [64, 64]);
+        assert_eq!(recipe.preprocessing.resize, Resize::ShortSide(128));
+    }
+
+    #[test]
+    fn the_key_of_older_runs_says_how_their_photos_were_read() {
+        let old = from_text("apply_exif: true", &[]).unwrap();
+        let expected = ReadingConfig {
+            exif: Exif::Apply,
+            ..ReadingConfig::TORCHVISION
+        };
+        assert_eq!(old.preprocessing.reading, expected);
+        let old = from_text("apply_exif: false\npreprocessing: {crop: [32, 32]}", &[]).unwrap();
+        assert_eq!(old.preprocessing.reading, ReadingConfig::TORCHVISION);
+        let flag = Override::parse("apply_exif=false").unwrap();
+        let changed = from_text("", &[flag]).unwrap();
+        assert_eq!(changed.preprocessing.reading.exif, Exif::Ignore);
+        assert_eq!(
+            from_text("apply_exif: 3", &[]).unwrap_err().to_string(),
+            "apply_exif: expected true or false, got a number"
         );
     }
 

@@ -3,17 +3,19 @@
 //! Here is what a recipe holds and its defaults; `load` reads files, applies overrides and rejects unknown keys;
 //! `validate` checks the values; `catalog` holds the recipes that ship with the program.
 
-mod augment;
 pub mod catalog;
 pub mod load;
 mod validate;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use image_data::augment::AugmentConfig;
 use model_core::preprocessing::Preprocessing;
 use serde::{Deserialize, Serialize};
 
-pub use augment::{Augment, ColorJitter, Policy, Sizing, TrainCrop};
+use crate::metrics::EpochRecord;
+
 pub use load::{Override, resolve};
 
 /// Everything that decides what a run computes. Unknown keys are errors; missing keys take the defaults below.
@@ -31,12 +33,19 @@ pub struct Recipe {
     /// What this project has seen of it.
     pub tested: String,
 
-    /// Directory with `train/` and `val/` (or `test/`); none only with `synthetic`.
+    /// Where the images are: a directory, see `train/README.md` for what it may hold. None: the usual places are searched.
     pub data: Option<PathBuf>,
+    /// The share of each class's training images that is held out for validation, where the data has no validation images.
+    pub val_split: Option<f64>,
+    /// Names the classes to train on, one a line, in the order of the labels; a folder name behind a tab stands for another
+    /// name, and several folders may share one. None: every class folder, sorted.
+    pub class_map: Option<PathBuf>,
+    /// An epoch ends after so many optimizer steps, and validation after as many batches: for trying a recipe out.
+    pub max_steps: Option<u64>,
+    /// Every class comes equally often in an epoch; images of small classes are repeated, of large ones left out in turn.
+    pub balanced_sampling: bool,
     /// Random images instead of files: number of training images, for speed tests.
     pub synthetic: Option<u64>,
-    /// Turn photos upright as their EXIF says. torchvision does not, so published accuracies are without; `infer-cli` does.
-    pub apply_exif: bool,
     /// An unreadable image is reported and counted; then it is skipped, or ends the run.
     pub bad_images: BadImages,
     /// Decoding threads; none: one per core.
@@ -50,6 +59,11 @@ pub struct Recipe {
 
     /// A name from `train summary --list`.
     pub arch: String,
+    /// Probability that the classifier's input loses a feature in training; none: the architecture's own.
+    pub dropout: Option<f64>,
+    /// Probability that an image skips the last residual branch in training, growing linearly from 0 at the first (Huang
+    /// et al. 2016).
+    pub stochastic_depth: f64,
     /// Start with zero in the last BatchNorm weight of each residual branch (He et al. 2019, "Bag of tricks").
     pub zero_init_residual: bool,
     /// Weights to start from (`.safetensors` or `.pth`), class count may differ.
@@ -74,23 +88,23 @@ pub struct Recipe {
     pub sync_batch_norm: bool,
 
     /// What is minimized.
-    pub loss: Loss,
+    pub loss: LossConfig,
     /// How the weights move.
-    pub optimizer: Optimizer,
+    pub optimizer: OptimizerConfig,
     /// The learning rate over time.
-    pub schedule: Schedule,
+    pub schedule: ScheduleConfig,
     /// An average of the weights over time, evaluated and saved in their place.
-    pub ema: Option<Ema>,
+    pub ema: Option<EmaConfig>,
     /// What happens to the training pixels.
-    pub augment: Augment,
+    pub augment: AugmentConfig,
     /// What happens to pixels in validation and ever after; written into the model's manifest.
     pub preprocessing: Preprocessing,
     /// Validation.
-    pub evaluation: Evaluation,
+    pub evaluation: EvaluationConfig,
     /// What is written, and when.
-    pub checkpoints: Checkpoints,
+    pub checkpoints: CheckpointConfig,
     /// What happens when a gradient is not finite.
-    pub non_finite: NonFinite,
+    pub non_finite: NonFiniteConfig,
 }
 
 /// What to do with an image that cannot be read.
@@ -111,6 +125,8 @@ pub enum Precision {
     Auto,
     /// 32-bit floats throughout.
     Fp32,
+    /// 32-bit floats; in training CUDA's convolutions and matrix products round their factors to 10 bits (TF32).
+    Tf32,
     /// Autocast to bfloat16; needs no loss scaling.
     Bf16,
     /// Autocast to half precision with dynamic loss scaling.
@@ -120,13 +136,38 @@ pub enum Precision {
 /// The loss, averaged over the batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Loss {
+pub struct LossConfig {
     /// Softmax cross-entropy, or one sigmoid a class.
     pub kind: LossKind,
     /// Probability moved from the target to all classes evenly (Szegedy et al. 2016).
     pub label_smoothing: f64,
     /// Binary only: targets above it become 1, others 0 (timm `--bce-target-thresh`).
     pub target_threshold: Option<f64>,
+    /// How much an image of a class counts: `balanced` (inversely to how many there are), or a weight for each class by name
+    /// (1 where none is given). None: all alike.
+    pub class_weights: Option<ClassWeights>,
+}
+
+/// How much an image of a class counts in the loss. Balanced weights are `images / (classes * images of the class)`, as
+/// scikit-learn's `class_weight="balanced"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected balanced, or a weight for each class by name"
+)]
+pub enum ClassWeights {
+    /// By rule.
+    Rule(WeightRule),
+    /// By class name.
+    Each(BTreeMap<String, f64>),
+}
+
+/// Rules for [`ClassWeights`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightRule {
+    /// Inversely to the number of images.
+    Balanced,
 }
 
 /// Kinds of loss.
@@ -142,7 +183,7 @@ pub enum LossKind {
 /// The optimizer and its constants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Optimizer {
+pub struct OptimizerConfig {
     /// Which one.
     pub kind: OptimizerKind,
     /// The peak learning rate.
@@ -166,6 +207,9 @@ pub struct Optimizer {
     pub clip_norm: Option<f64>,
     /// Factor on the learning rate of everything but the classifier.
     pub body_lr_factor: f64,
+    /// Factor on the learning rate from each block to the one before it, counted from the classifier (layer-wise decay, Clark
+    /// et al. 2020; timm `--layer-decay`); 1 is off.
+    pub layer_decay: f64,
 }
 
 /// Kinds of optimizer.
@@ -183,7 +227,7 @@ pub enum OptimizerKind {
 /// Learning rate as a function of time: linear warm-up, then a decay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Schedule {
+pub struct ScheduleConfig {
     /// The decay after the warm-up.
     pub kind: ScheduleKind,
     /// Epochs of linear rise.
@@ -194,7 +238,9 @@ pub struct Schedule {
     pub final_learning_rate: f64,
     /// Step decay: multiply by `step_factor` every so many epochs, counted from the start of the run.
     pub step_epochs: f64,
-    /// Step decay: the factor.
+    /// Multi-step decay: the epochs at which the rate is multiplied by `step_factor`, rising.
+    pub milestones: Vec<f64>,
+    /// Step and multi-step decay: the factor.
     pub step_factor: f64,
     /// Whether the rate changes at each optimizer step or once an epoch.
     pub granularity: Granularity,
@@ -206,10 +252,12 @@ pub struct Schedule {
 pub enum ScheduleKind {
     /// Half a cosine from the peak to the final rate (Loshchilov & Hutter 2017).
     Cosine,
-    /// A straight line from the peak to the final rate.
+    /// A straight line from the peak to the final rate; with a warm-up, FFCV's triangle.
     Linear,
-    /// Stairs.
+    /// Stairs of equal length.
     Step,
+    /// Stairs at given epochs.
+    MultiStep,
     /// None.
     Constant,
 }
@@ -227,9 +275,12 @@ pub enum Granularity {
 /// Exponential moving average of weights and BatchNorm statistics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Ema {
+pub struct EmaConfig {
     /// Weight of the past, per update.
     pub decay: f64,
+    /// Early on the weight of the past is smaller, `(1 + updates) / (10 + updates)`, so that a short run is not the average of
+    /// its beginning (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
+    pub warmup: bool,
     /// Optimizer steps between updates.
     pub every_steps: u64,
 }
@@ -237,33 +288,55 @@ pub struct Ema {
 /// Validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Evaluation {
+pub struct EvaluationConfig {
     /// Images at a time; none: the training batch size.
     pub batch_size: Option<usize>,
     /// Epochs between validations; the last epoch is always validated.
     pub every_epochs: u32,
     /// Average the logits of each image and its mirror image.
     pub flip: bool,
-    /// Stop when validation top-1 has not improved for so many epochs.
-    pub stop_after_epochs: Option<u32>,
+    /// None at all: train to the last epoch, the newest weights are the best.
+    pub skip: bool,
+    /// What makes an epoch the best.
+    pub metric: BestMetric,
+    /// Stop when so many validations in a row brought nothing better.
+    pub patience: Option<u32>,
+}
+
+/// What makes an epoch the best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum BestMetric {
+    /// The share of images whose best class is right.
+    Top1,
+    /// The share of images with the right class among the best five.
+    Top5,
+    /// The lowest mean cross-entropy.
+    Loss,
 }
 
 /// What is written, and when. `last` and `best` are always kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Checkpoints {
+pub struct CheckpointConfig {
     /// Keep `epoch-0010`, `epoch-0020`, ...; 0 keeps none.
     pub keep_every_epochs: u32,
     /// Minutes between saves inside an epoch; 0 saves at epoch ends only.
     pub save_every_minutes: f64,
-    /// Optimizer steps between saves inside an epoch; 0 goes by the minutes alone.
+    /// Optimizer steps between saves inside an epoch, counted from its beginning; 0 goes by the minutes alone.
     pub save_every_steps: u64,
+    /// Of the checkpoints kept every so many epochs, only so many of the last stay; 0 keeps all.
+    pub keep_last: u32,
+    /// Beside `best` and `epoch-0010` also their states, so that a run can go on from them.
+    pub keep_states: bool,
+    /// Optimizer steps between records in `steps.jsonl` and TensorBoard; 0 records the ends of epochs.
+    pub record_every_steps: u64,
 }
 
 /// What happens when a gradient is not finite: the step is skipped, then the run rolled back, then stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct NonFinite {
+pub struct NonFiniteConfig {
     /// Skipped steps in a row before the last saved state is restored.
     pub skip_budget: u32,
     /// Restorations before the run ends with an error.
@@ -282,13 +355,18 @@ impl Default for Recipe {
             tested: String::new(),
             data: None,
             synthetic: None,
-            apply_exif: false,
+            val_split: None,
+            class_map: None,
+            max_steps: None,
+            balanced_sampling: false,
             bad_images: BadImages::Skip,
             workers: None,
             threads: None,
             device: "auto".into(),
             deterministic: false,
             arch: "resnet50".into(),
+            dropout: None,
+            stochastic_depth: 0.0,
             zero_init_residual: false,
             init: None,
             freeze: Vec::new(),
@@ -299,30 +377,31 @@ impl Default for Recipe {
             sync_batch_norm: false,
             precision: Precision::Auto,
             channels_last: None,
-            loss: Loss::default(),
-            optimizer: Optimizer::default(),
-            schedule: Schedule::default(),
+            loss: LossConfig::default(),
+            optimizer: OptimizerConfig::default(),
+            schedule: ScheduleConfig::default(),
             ema: None,
-            augment: Augment::default(),
+            augment: AugmentConfig::default(),
             preprocessing: Preprocessing::imagenet(),
-            evaluation: Evaluation::default(),
-            checkpoints: Checkpoints::default(),
-            non_finite: NonFinite::default(),
+            evaluation: EvaluationConfig::default(),
+            checkpoints: CheckpointConfig::default(),
+            non_finite: NonFiniteConfig::default(),
         }
     }
 }
 
-impl Default for Loss {
+impl Default for LossConfig {
     fn default() -> Self {
         Self {
             kind: LossKind::CrossEntropy,
             label_smoothing: 0.0,
             target_threshold: None,
+            class_weights: None,
         }
     }
 }
 
-impl Default for Optimizer {
+impl Default for OptimizerConfig {
     fn default() -> Self {
         Self {
             kind: OptimizerKind::Sgd,
@@ -336,11 +415,12 @@ impl Default for Optimizer {
             decay_norm_and_bias: true,
             clip_norm: None,
             body_lr_factor: 1.0,
+            layer_decay: 1.0,
         }
     }
 }
 
-impl Default for Schedule {
+impl Default for ScheduleConfig {
     fn default() -> Self {
         Self {
             kind: ScheduleKind::Cosine,
@@ -348,43 +428,50 @@ impl Default for Schedule {
             warmup_start_factor: 0.1,
             final_learning_rate: 1e-6,
             step_epochs: 30.0,
+            milestones: Vec::new(),
             step_factor: 0.1,
             granularity: Granularity::Step,
         }
     }
 }
 
-impl Default for Ema {
+impl Default for EmaConfig {
     fn default() -> Self {
         Self {
             decay: 0.9999,
+            warmup: true,
             every_steps: 1,
         }
     }
 }
 
-impl Default for Evaluation {
+impl Default for EvaluationConfig {
     fn default() -> Self {
         Self {
             batch_size: None,
             every_epochs: 1,
             flip: false,
-            stop_after_epochs: None,
+            skip: false,
+            metric: BestMetric::Top1,
+            patience: None,
         }
     }
 }
 
-impl Default for Checkpoints {
+impl Default for CheckpointConfig {
     fn default() -> Self {
         Self {
             keep_every_epochs: 10,
             save_every_minutes: 10.0,
             save_every_steps: 0,
+            keep_last: 0,
+            keep_states: true,
+            record_every_steps: 50,
         }
     }
 }
 
-impl Default for NonFinite {
+impl Default for NonFiniteConfig {
     fn default() -> Self {
         Self {
             skip_budget: 10,
@@ -433,18 +520,53 @@ impl Recipe {
     pub fn peak_learning_rate(&self, world_size: usize) -> (f64, String) {
         let rate = self.optimizer.learning_rate;
         let batch = self.global_batch(world_size);
+        let scaled = self.peak_rate_of(batch);
         match self.optimizer.reference_batch {
             None => (
                 rate,
                 format!("{rate} as given (no linear scaling; global batch {batch})"),
             ),
-            Some(reference) => {
-                let scaled = rate * batch as f64 / reference as f64;
-                (
-                    scaled,
-                    format!("{rate} x {batch} / {reference} = {scaled:.6} (linear scaling)"),
-                )
-            }
+            Some(reference) => (
+                scaled,
+                format!("{rate} x {batch} / {reference} = {scaled:.6} (linear scaling)"),
+            ),
+        }
+    }
+
+    /// The peak learning rate for steps of `global_batch` images, linear scaling included.
+    pub fn peak_rate_of(&self, global_batch: u64) -> f64 {
+        let rate = self.optimizer.learning_rate;
+        match self.optimizer.reference_batch {
+            None => rate,
+            Some(reference) => rate * global_batch as f64 / reference as f64,
+        }
+    }
+}
+
+impl BestMetric {
+    /// The metric's value in an epoch; none where the epoch was not validated.
+    pub fn of(self, record: &EpochRecord) -> Option<f64> {
+        match self {
+            Self::Top1 => record.val_top1_percent,
+            Self::Top5 => record.val_top5_percent,
+            Self::Loss => record.val_loss,
+        }
+    }
+
+    /// Whether `value` is better than `other`.
+    pub fn is_better(self, value: f64, other: f64) -> bool {
+        match self {
+            Self::Top1 | Self::Top5 => value > other,
+            Self::Loss => value < other,
+        }
+    }
+
+    /// A value in words: `92.10 % top-1`.
+    pub fn describe(self, value: f64) -> String {
+        match self {
+            Self::Top1 => format!("{value:.2} % top-1"),
+            Self::Top5 => format!("{value:.2} % top-5"),
+            Self::Loss => format!("validation loss {value:.4}"),
         }
     }
 }

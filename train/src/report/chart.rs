@@ -40,24 +40,35 @@ const LEFT: f64 = 78.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 52.0;
 const BOTTOM: f64 = 58.0;
+/// Between rows of the legend.
+const LEGEND_ROW: f64 = 20.0;
+/// Most characters of a name in the legend.
+const NAME_CHARS: usize = 60;
 /// The family of the font that the rasteriser brings along, first.
 const FONTS: &str = "Ubuntu, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif";
 
 /// Panels side by side, as an SVG document.
 pub fn svg(panels: &[Panel]) -> String {
     let width = PANEL_WIDTH * panels.len() as f64;
+    // Where names do not fit beside the title they get rows of their own, and all axes move down.
+    let rows = panels.iter().map(|panel| legend_rows(panel).len()).max();
+    let down = LEGEND_ROW * rows.unwrap_or(0).saturating_sub(1) as f64;
+    let height = PANEL_HEIGHT + down;
     let mut out = String::new();
     let _ = write!(
         out,
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {PANEL_HEIGHT}" width="{width}" height="{PANEL_HEIGHT}" font-family="{FONTS}">
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="{FONTS}">
 <rect width="100%" height="100%" fill="#ffffff"/>
 "##
     );
     for (index, panel) in panels.iter().enumerate() {
         let x = PANEL_WIDTH * index as f64;
         let _ = writeln!(out, r#"<g transform="translate({x} 0)">"#);
+        text(&mut out, LEFT, 30.0, 17.0, "start", "#222222", &panel.title);
+        legend(&mut out, panel);
+        let _ = writeln!(out, r#"<g transform="translate(0 {down})">"#);
         draw(&mut out, panel);
-        out.push_str("</g>\n");
+        out.push_str("</g>\n</g>\n");
     }
     out.push_str("</svg>\n");
     out
@@ -70,7 +81,6 @@ fn draw(out: &mut String, panel: &Panel) {
     };
     let xs = Axis::fit(points().map(|p| p.0), LEFT, PANEL_WIDTH - RIGHT);
     let ys = Axis::fit(points().map(|p| p.1), PANEL_HEIGHT - BOTTOM, TOP);
-    text(out, LEFT, 30.0, 17.0, "start", "#222222", &panel.title);
     for tick in ys.ticks() {
         let y = ys.place(tick);
         line(out, (LEFT, y), (PANEL_WIDTH - RIGHT, y), "#e6e6e6");
@@ -144,7 +154,6 @@ fn draw(out: &mut String, panel: &Panel) {
         let dy = if is_below { 22.0 } else { -10.0 };
         text(out, px + dx, py + dy, 13.0, anchor, "#222222", words);
     }
-    legend(out, panel);
 }
 
 fn curve(out: &mut String, series: &Series, xs: &Axis, ys: &Axis) {
@@ -178,28 +187,61 @@ fn curve(out: &mut String, series: &Series, xs: &Axis, ys: &Axis) {
     );
 }
 
-/// Names at the top right, in one row.
-fn legend(out: &mut String, panel: &Panel) {
+/// A name as the legend shows it, and the width of its entry.
+fn entry(series: &Series) -> (String, f64) {
+    let count = series.name.chars().count();
+    let name = if count > NAME_CHARS {
+        let tail: String = series.name.chars().skip(count - NAME_CHARS + 1).collect();
+        format!("…{tail}")
+    } else {
+        series.name.clone()
+    };
+    let width = 44.0 + 7.2 * name.chars().count() as f64;
+    (name, width)
+}
+
+/// The names of a panel in rows: the first beside the title, if all fit there; otherwise it is empty and all follow below.
+fn legend_rows(panel: &Panel) -> Vec<Vec<&Series>> {
     let named: Vec<&Series> = panel.series.iter().filter(|s| !s.name.is_empty()).collect();
-    let widths: Vec<f64> = named
-        .iter()
-        .map(|s| 44.0 + 7.2 * s.name.chars().count() as f64)
-        .collect();
-    let mut x = PANEL_WIDTH - RIGHT - widths.iter().sum::<f64>();
-    for (series, width) in named.into_iter().zip(widths) {
-        let color = PALETTE[series.color % PALETTE.len()];
-        let dash = if series.dashed {
-            r#" stroke-dasharray="4 3""#
-        } else {
-            ""
-        };
-        let _ = writeln!(
-            out,
-            r#"<line x1="{x:.1}" y1="25" x2="{:.1}" y2="25" stroke="{color}" stroke-width="2.6"{dash}/>"#,
-            x + 22.0
-        );
-        text(out, x + 28.0, 29.5, 13.0, "start", "#333333", &series.name);
-        x += width;
+    let width = |row: &[&Series]| row.iter().map(|series| entry(series).1).sum::<f64>();
+    let title = 9.5 * panel.title.chars().count() as f64;
+    let room = PANEL_WIDTH - LEFT - RIGHT;
+    if width(&named) <= room - title {
+        return vec![named];
+    }
+    let mut rows = vec![Vec::new()];
+    for series in named {
+        match rows.last_mut() {
+            Some(row) if !row.is_empty() && width(row) + entry(series).1 <= room => {
+                row.push(series)
+            }
+            _ => rows.push(vec![series]),
+        }
+    }
+    rows
+}
+
+/// Names at the right, beside the title or in rows below it.
+fn legend(out: &mut String, panel: &Panel) {
+    for (index, row) in legend_rows(panel).into_iter().enumerate() {
+        let y = 25.0 + LEGEND_ROW * index as f64;
+        let mut x = PANEL_WIDTH - RIGHT - row.iter().map(|series| entry(series).1).sum::<f64>();
+        for series in row {
+            let (name, width) = entry(series);
+            let color = PALETTE[series.color % PALETTE.len()];
+            let dash = if series.dashed {
+                r#" stroke-dasharray="4 3""#
+            } else {
+                ""
+            };
+            let _ = writeln!(
+                out,
+                r#"<line x1="{x:.1}" y1="{y}" x2="{:.1}" y2="{y}" stroke="{color}" stroke-width="2.6"{dash}/>"#,
+                x + 22.0
+            );
+            text(out, x + 28.0, y + 4.5, 13.0, "start", "#333333", &name);
+            x += width;
+        }
     }
 }
 
@@ -332,6 +374,42 @@ mod tests {
         };
         let document = svg(&[panel]);
         assert!(document.contains("a &lt; b") && !document.contains("NaN"));
+    }
+
+    #[test]
+    fn long_names_get_rows_of_their_own_inside_the_picture() {
+        let named = |name: &str| Series {
+            name: name.into(),
+            points: vec![(0.0, 0.0), (1.0, 1.0)],
+            color: 0,
+            dashed: false,
+        };
+        let panel = |names: &[&str]| Panel {
+            title: "Top-1 accuracy".into(),
+            x_label: "x".into(),
+            y_label: "y".into(),
+            series: names.iter().map(|name| named(name)).collect(),
+            mark: None,
+        };
+        assert_eq!(legend_rows(&panel(&["training", "validation"])).len(), 1);
+        let run = "resnet50-imagenet-20261126-075958";
+        let rows = legend_rows(&panel(&[run; 7]));
+        assert!(
+            rows[0].is_empty() && rows.len() > 3,
+            "beside the title stands nothing"
+        );
+        let longest = "x".repeat(200);
+        let document = svg(&[panel(&[&longest, run])]);
+        for line in document.lines().filter(|line| line.starts_with("<line")) {
+            let x = line
+                .split("x1=\"")
+                .nth(1)
+                .unwrap()
+                .split('"')
+                .next()
+                .unwrap();
+            assert!(x.parse::<f64>().unwrap() >= 0.0, "{line}");
+        }
     }
 
     #[test]

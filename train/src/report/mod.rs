@@ -1,4 +1,5 @@
-//! What a run leaves for people and other programs after each epoch: metrics files, plots, TensorBoard events.
+//! What a run leaves for people and other programs: metrics files and plots after each epoch, TensorBoard events and step
+//! records as it goes.
 
 pub mod chart;
 pub mod plots;
@@ -10,14 +11,13 @@ use crate::metrics::{self, EpochRecord};
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;
 
-/// Writes every report anew from the whole history.
+/// Draws the plots anew from what the run recorded.
 ///
 /// # Errors
-/// A file cannot be written.
-pub fn write(history: &[EpochRecord], schedule: &Schedule, run: &RunDir) -> Result<()> {
-    metrics::write(history, &run.jsonl(), &run.npz())?;
-    tensorboard::write(history, &run.tensorboard())?;
-    let step = history.last().map_or(0, |record| record.step);
+/// A file cannot be read or written.
+pub fn draw(history: &[EpochRecord], schedule: &Schedule, now: f64, run: &RunDir) -> Result<()> {
     plots::metrics(&[("run", history)], &run.plots())?;
-    plots::learning_rate(schedule, step, &run.plots())
+    let steps = metrics::read_steps(&run.steps())?;
+    let used = plots::rates_used(history, &steps);
+    plots::learning_rate(&used, Some(schedule), now, &run.plots())
 }

@@ -1,112 +1,132 @@
-//! The plots of a run, as SVG and PNG: loss and accuracy by epoch, learning rate by step.
+//! The plots of a run, as SVG and PNG: loss and accuracy by epoch, learning rate by epoch as it was used.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use model_core::atomic_file;
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};
 
 use super::chart::{Panel, Series, svg};
-use crate::checkpoint::file::write_atomically;
-use crate::metrics::EpochRecord;
+use crate::metrics::table::{Chart, Curve, METRICS};
+use crate::metrics::{EpochRecord, StepRecord};
 use crate::schedule::Schedule;
 
 /// PNG pixels per SVG unit.
 const SCALE: f32 = 2.0;
-/// Points on the curve of a schedule.
-const SCHEDULE_POINTS: u64 = 600;
+/// Points on the part of the schedule that is to come.
+const SCHEDULE_POINTS: u32 = 300;
 
 /// A run's name and history.
 pub type Run<'a> = (&'a str, &'a [EpochRecord]);
 
 /// Writes `metrics.svg` and `metrics.png`: one run with training and validation, or several runs to compare.
+///
+/// # Errors
+/// A file cannot be written.
 pub fn metrics(runs: &[Run<'_>], dir: &Path) -> Result<()> {
     let several = runs.len() > 1;
-    let curve =
-        |(name, history): Run<'_>, index: usize, part: &str, value: fn(&EpochRecord) -> f64| {
-            let validation = part == "validation";
-            Series {
-                name: match (several, validation) {
-                    (false, _) => part.to_owned(),
-                    (true, true) => name.to_owned(),
-                    (true, false) => String::new(),
-                },
-                points: history
-                    .iter()
-                    .map(|r| (f64::from(r.epoch), value(r)))
-                    .collect(),
-                color: if several {
-                    index
-                } else {
-                    usize::from(validation)
-                },
-                dashed: several && !validation,
+    let panels = Chart::ALL.map(|chart| {
+        let mut series = Vec::new();
+        for (index, run) in runs.iter().enumerate() {
+            for metric in METRICS {
+                if let Some(curve) = metric.curve.filter(|curve| curve.chart == chart) {
+                    series.push(line(run, index, several, curve, metric.value));
+                }
             }
-        };
-    let both = |train: fn(&EpochRecord) -> f64, val: fn(&EpochRecord) -> f64| {
-        let each = runs.iter().enumerate();
-        each.flat_map(|(i, run)| {
-            [
-                curve(*run, i, "training", train),
-                curve(*run, i, "validation", val),
-            ]
-        })
-        .collect()
-    };
-    let best = runs
-        .iter()
-        .flat_map(|(_, history)| history.iter())
-        .filter_map(|r| Some((f64::from(r.epoch), r.val_top1_percent?)))
-        .fold(None::<(f64, f64)>, |best, point| match best {
-            Some(b) if b.1 >= point.1 => Some(b),
-            _ => Some(point),
-        });
-    let x_label = if several {
-        "epoch (dashed: training)"
-    } else {
-        "epoch"
-    };
-    let panels = [
+        }
+        let best = (chart == Chart::Accuracy).then(|| best(runs)).flatten();
         Panel {
-            title: "Loss".into(),
-            x_label: x_label.into(),
-            y_label: "cross-entropy".into(),
-            series: both(|r| r.train_loss, |r| r.val_loss.unwrap_or(f64::NAN)),
-            mark: None,
-        },
-        Panel {
-            title: "Top-1 accuracy".into(),
-            x_label: x_label.into(),
-            y_label: "percent".into(),
-            series: both(
-                |r| r.train_top1_percent,
-                |r| r.val_top1_percent.unwrap_or(f64::NAN),
-            ),
+            title: chart.title().into(),
+            x_label: if several {
+                "epoch (dashed: training)".into()
+            } else {
+                "epoch".into()
+            },
+            y_label: chart.y_label().into(),
+            series,
             mark: best.map(|point| (point, format!("best {:.2} %", point.1))),
-        },
-    ];
+        }
+    });
     write(&panels, &dir.join("metrics"))
 }
 
-/// Writes `learning_rate.svg` and `.png`: the whole schedule, and how far the run is.
-pub fn learning_rate(schedule: &Schedule, step: u64, dir: &Path) -> Result<()> {
-    let (total, per_epoch) = (schedule.total_steps(), schedule.steps_per_epoch());
-    let point = |i: u64| {
-        let at = i * total.saturating_sub(1) / SCHEDULE_POINTS;
-        (at as f64 / per_epoch as f64, schedule.rate(at))
+fn line(
+    (name, history): &Run<'_>,
+    index: usize,
+    several: bool,
+    curve: Curve,
+    value: fn(&EpochRecord) -> Option<f64>,
+) -> Series {
+    let part = if curve.is_validation {
+        "validation"
+    } else {
+        "training"
     };
-    let all: Vec<(f64, f64)> = (0..=SCHEDULE_POINTS).map(point).collect();
-    let done = step as f64 / per_epoch as f64;
+    let point = |r: &EpochRecord| (f64::from(r.epoch), value(r).unwrap_or(f64::NAN));
+    Series {
+        name: match (several, curve.is_validation) {
+            (false, _) => part.to_owned(),
+            (true, true) => (*name).to_owned(),
+            (true, false) => String::new(),
+        },
+        points: history.iter().map(point).collect(),
+        color: if several {
+            index
+        } else {
+            usize::from(curve.is_validation)
+        },
+        dashed: several && !curve.is_validation,
+    }
+}
+
+/// The first of the best validations of all runs: its epoch and top-1.
+fn best(runs: &[Run<'_>]) -> Option<(f64, f64)> {
+    let all = runs.iter().flat_map(|(_, history)| history.iter());
+    all.filter_map(|r| Some((f64::from(r.epoch), r.val_top1_percent?)))
+        .fold(None, |best: Option<(f64, f64)>, point| match best {
+            Some(b) if b.1 >= point.1 => Some(b),
+            _ => Some(point),
+        })
+}
+
+/// Epochs and rates that a run was trained at: by step where steps were recorded, by epoch where they were not (runs of
+/// older versions).
+pub fn rates_used(history: &[EpochRecord], steps: &[StepRecord]) -> Vec<(f64, f64)> {
+    let first_step = steps.first().map_or(f64::INFINITY, |step| step.epoch);
+    let before = history.iter().filter(|r| f64::from(r.epoch) <= first_step);
+    let mut all: Vec<(f64, f64)> = before
+        .map(|r| (f64::from(r.epoch), r.learning_rate))
+        .collect();
+    all.extend(steps.iter().map(|step| (step.epoch, step.learning_rate)));
+    all
+}
+
+/// Writes `learning_rate.svg` and `.png`: the rates that were used, and from `now` (in epochs) on what the schedule will
+/// use.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn learning_rate(
+    used: &[(f64, f64)],
+    to_come: Option<&Schedule>,
+    now: f64,
+    dir: &Path,
+) -> Result<()> {
     let series = |name: &str, points, dashed| Series {
         name: name.into(),
         points,
         color: 0,
         dashed,
     };
-    let (past, future): (Vec<_>, Vec<_>) = all.into_iter().partition(|(epoch, _)| *epoch <= done);
-    let mut lines = vec![series("", past.clone(), false)];
-    if !future.is_empty() {
-        let ahead = past.last().copied().into_iter().chain(future).collect();
+    let mut lines = vec![series("", used.to_vec(), false)];
+    if let Some(schedule) = to_come.filter(|schedule| now < schedule.epochs()) {
+        let length = schedule.epochs() - now;
+        let point = |i: u32| {
+            let at = now + length * f64::from(i) / f64::from(SCHEDULE_POINTS);
+            (at, schedule.rate(at))
+        };
+        let ahead = (0..=SCHEDULE_POINTS).map(point).collect();
         lines.push(series("to come", ahead, true));
     }
     let panel = Panel {
@@ -122,9 +142,9 @@ pub fn learning_rate(schedule: &Schedule, step: u64, dir: &Path) -> Result<()> {
 fn write(panels: &[Panel], stem: &Path) -> Result<()> {
     let text = svg(panels);
     let svg_path = stem.with_extension("svg");
-    write_atomically(&svg_path, |file| file.write_all(text.as_bytes()))?;
+    atomic_file::write(&svg_path, text.as_bytes())?;
     let png = png(&text)?;
-    write_atomically(&stem.with_extension("png"), |file| file.write_all(&png))
+    Ok(atomic_file::write(&stem.with_extension("png"), &png)?)
 }
 
 /// Rasterises with a font of our own, so that no system font is needed.
@@ -153,4 +173,32 @@ fn png(text: &str) -> Result<Vec<u8>> {
     let transform = Transform::from_scale(SCALE, SCALE);
     resvg::render(&tree, transform, &mut pixmap.as_mut());
     pixmap.encode_png().context("plot as PNG")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rates_are_those_of_the_records() {
+        let epoch = |epoch, learning_rate| EpochRecord {
+            epoch,
+            learning_rate,
+            ..EpochRecord::default()
+        };
+        let step = |epoch, learning_rate| StepRecord {
+            epoch,
+            step: 1,
+            learning_rate,
+            ..StepRecord::default()
+        };
+        // Two epochs of a version that recorded no steps, then one that did.
+        let history = [epoch(1, 0.3), epoch(2, 0.2), epoch(3, 0.1)];
+        let steps = [step(2.0, 0.2), step(2.5, 0.15)];
+        assert_eq!(
+            rates_used(&history, &steps),
+            [(1.0, 0.3), (2.0, 0.2), (2.0, 0.2), (2.5, 0.15)]
+        );
+        assert_eq!(rates_used(&history, &[]).len(), 3);
+    }
 }

@@ -1,64 +1,122 @@
 //! TensorBoard event files: TFRecord framing around a handful of protobuf fields, written by hand.
 //!
-//! Format: `tensorflow/core/util/event.proto`, `framework/summary.proto` and `lib/io/record_writer`. Scalars only.
+//! Format: `tensorflow/core/util/event.proto`, `framework/summary.proto` and `lib/io/record_writer`. Scalars only. A file
+//! is only ever appended to, so that a TensorBoard that is open follows it; each start of a run begins a file of its own.
 
-use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::checkpoint::file::write_atomically;
-use crate::metrics::EpochRecord;
+use crate::metrics::table::METRICS;
+use crate::metrics::{EpochRecord, StepRecord, unix_secs};
 
-/// Writes the whole history anew as one event file: a resumed run leaves no doubled points.
-pub fn write(history: &[EpochRecord], dir: &Path) -> Result<()> {
-    std::fs::create_dir_all(dir)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |d| d.as_secs_f64());
-    let mut bytes = Vec::new();
-    // Event { wall_time = 1, file_version = 3 }
-    let mut first = Vec::new();
-    double(&mut first, 1, now);
-    field(&mut first, 3, b"brain.Event:2");
-    record(&mut bytes, &first);
-    for epoch in history {
-        for (tag, value) in scalars(epoch) {
-            record(
-                &mut bytes,
-                &scalar_event(now, u64::from(epoch.epoch), tag, value as f32),
-            );
-        }
-    }
-    // TensorBoard takes any file with `tfevents` in its name.
-    let path = dir.join("events.out.tfevents.0.train");
-    write_atomically(&path, |file| file.write_all(&bytes))
+/// `SessionLog.START`: what earlier files say of this step and later ones no longer holds.
+const SESSION_START: u64 = 1;
+
+/// The event file of this start of the run.
+pub struct EventFile {
+    path: PathBuf,
+    file: File,
 }
 
-fn scalars(r: &EpochRecord) -> Vec<(&'static str, f64)> {
-    let mut all = vec![
-        ("loss/train", r.train_loss),
-        ("top1_percent/train", r.train_top1_percent),
-        ("top5_percent/train", r.train_top5_percent),
-        ("learning_rate", r.learning_rate),
-        ("speed/images_per_sec", r.images_per_sec),
-        ("speed/data_wait_percent", r.data_wait_percent),
-    ];
-    let optional = [
-        ("loss/val", r.val_loss),
-        ("top1_percent/val", r.val_top1_percent),
-        ("top5_percent/val", r.val_top5_percent),
-        (
-            "memory/peak_bytes",
-            r.peak_memory_bytes.map(|bytes| bytes as f64),
-        ),
-    ];
-    all.extend(
-        optional
+impl EventFile {
+    /// Begins a file in `dir`. The run goes on after optimizer step `step`: later steps of earlier files are dropped.
+    ///
+    /// # Errors
+    /// The directory or file cannot be made.
+    pub fn begin(dir: &Path, step: u64) -> Result<Self> {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        let now = unix_secs();
+        // TensorBoard takes any file with `tfevents` in its name, and orders them by name.
+        let name = format!(
+            "events.out.tfevents.{:010}.{}.train",
+            now as u64,
+            std::process::id()
+        );
+        let path = dir.join(name);
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        let mut events = Self { path, file };
+        let mut version = Vec::new();
+        double(&mut version, 1, now);
+        field(&mut version, 3, b"brain.Event:2");
+        let mut bytes = Vec::new();
+        record(&mut bytes, &version);
+        if step > 0 {
+            record(&mut bytes, &session_event(now, step + 1));
+        }
+        events.write(&bytes)?;
+        Ok(events)
+    }
+
+    /// Adds an epoch; the axis is the epoch.
+    ///
+    /// # Errors
+    /// The disk is full or not writable.
+    pub fn add_epoch(&mut self, epoch: &EpochRecord) -> Result<()> {
+        let values = METRICS
+            .iter()
+            .filter_map(|metric| Some((metric.tag?, (metric.value)(epoch)?)));
+        self.add(epoch.unix_secs, u64::from(epoch.epoch), values)
+    }
+
+    /// Adds a step; the axis is the optimizer step.
+    ///
+    /// # Errors
+    /// The disk is full or not writable.
+    pub fn add_step(&mut self, step: &StepRecord) -> Result<()> {
+        let values = [
+            ("step/loss", step.loss),
+            ("step/top1_percent", step.top1_percent),
+            ("step/learning_rate", Some(step.learning_rate)),
+            ("step/images_per_sec", Some(step.images_per_sec)),
+            ("step/data_wait_percent", Some(step.data_wait_percent)),
+            (
+                "step/memory_bytes",
+                step.memory_bytes.map(|bytes| bytes as f64),
+            ),
+        ];
+        let values = values
             .into_iter()
-            .filter_map(|(tag, value)| Some((tag, value?))),
-    );
-    all
+            .filter_map(|(tag, value)| Some((tag, value?)));
+        self.add(step.unix_secs, step.step, values)
+    }
+
+    fn add(
+        &mut self,
+        unix_secs: f64,
+        step: u64,
+        values: impl Iterator<Item = (&'static str, f64)>,
+    ) -> Result<()> {
+        let mut bytes = Vec::new();
+        for (tag, value) in values {
+            record(
+                &mut bytes,
+                &scalar_event(unix_secs, step, tag, value as f32),
+            );
+        }
+        self.write(&bytes)
+    }
+
+    /// In one write: a reader sees whole records, or none.
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file.write_all(bytes);
+        written.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+/// `Event { wall_time = 1, step = 2, session_log = 7 { status = 1 } }`
+fn session_event(wall_time: f64, step: u64) -> Vec<u8> {
+    let mut log = vec![1 << 3];
+    varint(&mut log, SESSION_START);
+    let mut event = Vec::new();
+    double(&mut event, 1, wall_time);
+    event.push(2 << 3);
+    varint(&mut event, step);
+    field(&mut event, 7, &log);
+    event
 }
 
 /// `Event { wall_time = 1, step = 2, summary = 5 { value = 1 { tag = 1, simple_value = 2 } } }`
@@ -130,6 +188,62 @@ mod tests {
         // RFC 3720, appendix B.4: the check value of "123456789", and 32 bytes of zero
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+    }
+
+    #[test]
+    fn a_session_begins_with_the_bytes_that_protobuf_gives() {
+        // Event(wall_time=1.0, step=5, session_log=SessionLog(status=SessionLog.START)).SerializeToString().hex()
+        let hex: String = session_event(1.0, 5)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        assert_eq!(hex, "09000000000000f03f10053a020801");
+    }
+
+    /// Tags, steps and times of a file's scalars.
+    fn scalars(path: &Path) -> Vec<(String, u64, f64)> {
+        let bytes = std::fs::read(path).unwrap();
+        let (mut at, mut found) = (0, Vec::new());
+        while at < bytes.len() {
+            let length = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+            let data = &bytes[at + 12..at + 12 + length];
+            let crc = u32::from_le_bytes(
+                bytes[at + 12 + length..at + 16 + length]
+                    .try_into()
+                    .unwrap(),
+            );
+            assert_eq!(crc, masked_crc(data));
+            at += 16 + length;
+            // wall_time, then the step (below 128), then field 5.
+            if data.get(9) == Some(&(2 << 3)) && data[11] == (5 << 3 | 2) {
+                let time = f64::from_le_bytes(data[1..9].try_into().unwrap());
+                let tag = data[17..17 + data[16] as usize].to_vec();
+                found.push((String::from_utf8(tag).unwrap(), u64::from(data[10]), time));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_file_grows_and_keeps_the_time_of_each_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut events = EventFile::begin(dir.path(), 0).unwrap();
+        for epoch in 1..=2 {
+            let record = EpochRecord {
+                epoch,
+                unix_secs: 100.0 * f64::from(epoch),
+                ..EpochRecord::default()
+            };
+            let before = std::fs::metadata(&events.path).unwrap().len();
+            events.add_epoch(&record).unwrap();
+            assert!(std::fs::metadata(&events.path).unwrap().len() > before);
+        }
+        let all = scalars(&events.path);
+        let loss = |(tag, ..): &&(String, u64, f64)| tag == "loss/train";
+        let places: Vec<(u64, f64)> = all.iter().filter(loss).map(|(_, s, t)| (*s, *t)).collect();
+        assert_eq!(places, [(1, 100.0), (2, 200.0)]);
+        // What was not measured is not drawn as a zero.
+        assert!(all.iter().all(|(tag, ..)| tag != "loss/val"));
     }
 
     #[test]

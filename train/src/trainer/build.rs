@@ -1,96 +1,95 @@
-//! From a recipe to a trainer: device, data, network, optimizer, and a saved state where the run goes on.
+//! From a recipe to a trainer: device, data, network, optimizer, and a saved state where the run goes on. Nothing is
+//! written before all of it stands.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use model_core::arch::{Op, Shape};
+use model_core::atomic_file;
 use tch::Tensor;
 
-use super::Trainer;
-use crate::checkpoint::file::TensorFile;
+use super::reports::Reports;
+use super::resume::follow_classes;
+use super::{Resume, Trainer};
 use crate::checkpoint::state::Progress;
 use crate::checkpoint::weights;
+use crate::collective::Collective;
 use crate::data::{self, Source};
 use crate::engine::Engine;
 use crate::evaluate::sum_kind;
+use crate::loss::class_weights;
 use crate::model::Network;
 use crate::progress::Reporter;
 use crate::recipe::{Recipe, load};
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, RunLock};
 use crate::schedule::Schedule;
 use crate::signals::StopRequest;
-use crate::world::World;
 
 /// What a trainer is made from.
 pub struct Start {
     /// Resolved.
     pub recipe: Recipe,
-    /// Where it writes; already created.
+    /// Where it writes.
     pub run: RunDir,
-    /// The saved state to go on from.
-    pub resume: Option<(Progress, TensorFile)>,
-    /// Where `recipe` is a saved one dealt to another number of processes: as it was, and for how many. The run keeps it,
-    /// so that going back and forth does not make batches smaller and smaller.
-    pub dealt_from: Option<(String, usize)>,
+    /// The directory's lock, on the process that writes.
+    pub lock: Option<RunLock>,
+    /// A run that is in the directory goes.
+    pub overwrite: bool,
+    /// The saved run to go on with.
+    pub resume: Option<Resume>,
     /// Who trains along.
-    pub world: Box<dyn World>,
+    pub world: Box<dyn Collective>,
 }
 
 impl Start {
     /// Builds everything and says what it came to.
     ///
     /// # Errors
-    /// A device, data set, checkpoint or value that does not fit, in one line.
+    /// A device, data set, checkpoint or value that does not fit, in one line. No file is changed then.
     pub fn build(self) -> Result<Trainer> {
         let Start {
             recipe,
             run,
+            lock,
+            overwrite,
             resume,
-            dealt_from,
             mut world,
         } = self;
         let is_first = world.rank() == 0;
-        let mut reporter = Reporter::new(is_first.then(|| run.log()).as_deref(), !is_first)?;
-        let device = crate::device::prepare(&recipe, &world.device(&recipe.device))?;
-        let source = data::open(&recipe, world.rank(), world.size())?;
+        let mut reporter = Reporter::new(!is_first);
+        let choice = crate::device::prepare(&recipe)?;
+        let device = choice.device;
+        let mut source = data::open(&recipe, world.rank(), world.size())?;
+        let mut relabeling = None;
+        if let Some(resume) = &resume {
+            (source, relabeling) = follow_classes(source, resume)?;
+        }
         let network = network(&recipe, source.as_ref(), resume.is_none(), &mut reporter)?;
-        let engine = Engine::new(&recipe, network, device, world.as_mut())?;
+        let mut engine = Engine::new(&recipe, network, device, world.as_mut())?;
+        check_norm_batch(&recipe, &engine.network, world.size())?;
+        let counts = source.class_counts();
+        if let Some(weights) = class_weights(&recipe.loss, source.classes(), counts)? {
+            engine.weigh_classes(&weights)?;
+        }
         let steps_per_epoch = steps_per_epoch(&recipe, source.train_images(), world.size())?;
         let (peak, rule) = recipe.peak_learning_rate(world.size());
-        let schedule = Schedule::new(&recipe.schedule, peak, recipe.epochs, steps_per_epoch);
-        let sums = Tensor::f_zeros([3], (sum_kind(&engine.network), device))?;
+        let schedule = Schedule::new(&recipe.schedule, peak, recipe.epochs);
+        let sums = Tensor::f_zeros([4], (sum_kind(&engine.network), device))?;
         let recipe_text = load::to_yaml(&recipe)?;
-        let world_size = world.size();
-        let parameters = engine.network.graph().parameter_count();
-
+        let fingerprint = source.fingerprint();
+        say_what_it_is(
+            &mut reporter,
+            &recipe,
+            source.as_ref(),
+            &engine,
+            world.as_ref(),
+        );
         reporter.line(format!(
-            "recipe     {}: {}",
-            recipe.name, recipe.description
+            "device     {}",
+            choice.describe(&engine.arithmetic.describe())
         ));
-        reporter.line(format!("data       {}", source.describe()));
-        reporter.line(format!(
-            "network    {} ({parameters} parameters, {} tensors frozen)",
-            engine.network.architecture().name(),
-            engine.network.frozen()
-        ));
-        let device_text = crate::device::describe(device);
-        reporter.line(format!(
-            "device     {device_text}; {}",
-            engine.arithmetic.describe()
-        ));
-        if world.size() > 1 {
-            reporter.line(format!(
-                "processes  {} x {} images x {} batches = {} images a step; BatchNorm {}",
-                world.size(),
-                recipe.batch_size,
-                recipe.accumulate_steps,
-                recipe.global_batch(world.size()),
-                if recipe.sync_batch_norm {
-                    "over all"
-                } else {
-                    "within each"
-                }
-            ));
-        }
         reporter.line(format!("optimizer  {}", engine.optimizer.describe()));
         reporter.line(format!("rate       {rule}"));
         if let Some(epochs) = schedule.shortened_warmup() {
@@ -104,70 +103,127 @@ impl Start {
             recipe.epochs
         ));
         let mut trainer = Trainer {
+            // What another directory holds is saved here first.
+            is_new: resume.as_ref().is_none_or(|resume| resume.is_copy),
+            progress: Progress {
+                recipe: recipe_text.clone(),
+                processes: world.size(),
+                data: Some(fingerprint.clone()),
+                ema_steps_per_epoch: steps_per_epoch,
+                ..Progress::default()
+            },
             run,
+            _lock: lock,
             source,
             world,
             engine,
             schedule,
-            progress: Progress {
-                recipe: recipe_text.clone(),
-                processes: world_size,
-                ..Progress::default()
-            },
             recipe,
             sums,
             steps_per_epoch,
             reporter,
+            reports: Reports::default(),
             stop: StopRequest::listen()?,
             last_save: Instant::now(),
-            unreadable: 0,
+            named_unreadable: BTreeSet::new(),
         };
-        if is_first {
-            let config = trainer.run.config();
-            std::fs::write(&config, &recipe_text)
-                .with_context(|| format!("cannot write {}", config.display()))?;
+        let mut best_beside = None;
+        if let Some(resume) = resume {
+            if let Some(line) = relabeling {
+                trainer.reporter.line(format!("resumed    {line}"));
+            }
+            best_beside = resume.is_copy.then(|| resume.from.clone());
+            trainer.take_up(resume, &recipe_text, fingerprint)?;
         }
-        trainer.reporter.note(&recipe_text);
-        if let Some((progress, file)) = resume {
-            let processes = trainer.world.size();
-            let (recipe_text, processes) = dealt_from.unwrap_or((recipe_text, processes));
-            trainer.take_up(progress, &file, recipe_text, processes)?;
+        if is_first {
+            trainer.begin_to_write(overwrite, &recipe_text)?;
+            if let Some(state_file) = best_beside {
+                trainer.copy_best(&state_file)?;
+            }
         }
         Ok(trainer)
     }
 }
 
 impl Trainer {
-    fn take_up(
-        &mut self,
-        progress: Progress,
-        file: &TensorFile,
-        recipe_text: String,
-        processes: usize,
-    ) -> Result<()> {
-        if progress.step_in_epoch >= self.steps_per_epoch && progress.step_in_epoch > 0 {
-            bail!(
-                "the saved state is at step {} of an epoch of {}: the data or the batch size changed; resume with the old ones",
-                progress.step_in_epoch,
-                self.steps_per_epoch
-            );
+    /// All that could fail without a word to the disk has not failed.
+    fn begin_to_write(&mut self, overwrite: bool, recipe_text: &str) -> Result<()> {
+        if overwrite {
+            self.run.clear()?;
         }
-        let changed = progress.recipe != recipe_text;
-        self.resume(progress, file)?;
-        self.progress.recipe = recipe_text;
-        self.progress.processes = processes;
-        self.reporter.line(format!(
-            "resumed    after epoch {} and {} steps, from {}",
-            self.progress.epoch,
-            self.progress.step_in_epoch,
-            self.run.state().display()
-        ));
-        if changed {
-            self.reporter.line(
-                "resumed    with a changed recipe: the result is not that of an uninterrupted run",
-            );
+        self.run.create()?;
+        atomic_file::write(&self.run.config(), recipe_text.as_bytes())?;
+        self.reporter.open_log(&self.run.log())?;
+        self.reporter.note(recipe_text);
+        self.reports = Reports::open(&self.run, self.progress.step)?;
+        Ok(())
+    }
+}
+
+impl Trainer {
+    /// The best checkpoint so far, where the run went on from the directory that has it.
+    fn copy_best(&self, state_file: &Path) -> Result<()> {
+        let Some((_, epoch)) = self.progress.best else {
+            return Ok(());
+        };
+        let best = state_file.with_file_name("best.safetensors");
+        let is_it = best.is_file()
+            && weights::manifest_of(&best)?
+                .and_then(|manifest| manifest.provenance)
+                .is_some_and(|provenance| provenance.epoch == Some(epoch));
+        if is_it {
+            for to in [
+                self.run.weights("best"),
+                self.run.state_of("best"),
+                self.run.best_logits(),
+            ] {
+                let from = best.with_file_name(to.file_name().unwrap_or_default());
+                if from.is_file() {
+                    std::fs::copy(&from, &to).with_context(|| {
+                        format!("cannot copy {} to {}", from.display(), to.display())
+                    })?;
+                }
+            }
         }
         Ok(())
+    }
+}
+
+fn say_what_it_is(
+    reporter: &mut Reporter,
+    recipe: &Recipe,
+    source: &dyn Source,
+    engine: &Engine,
+    world: &dyn Collective,
+) {
+    let network = &engine.network;
+    reporter.line(format!(
+        "recipe     {}: {}",
+        recipe.name, recipe.description
+    ));
+    reporter.line(format!("data       {}", source.describe()));
+    for hint in source.hints() {
+        reporter.line(format!("note       {hint}"));
+    }
+    reporter.line(format!(
+        "network    {} ({} parameters, {} tensors frozen)",
+        network.architecture().name(),
+        network.graph().parameter_count(),
+        network.frozen()
+    ));
+    if world.size() > 1 {
+        reporter.line(format!(
+            "processes  {} x {} images x {} batches = {} images a step; BatchNorm {}",
+            world.size(),
+            recipe.batch_size,
+            recipe.accumulate_steps,
+            recipe.global_batch(world.size()),
+            if recipe.sync_batch_norm {
+                "over all"
+            } else {
+                "within each"
+            }
+        ));
     }
 }
 
@@ -185,6 +241,35 @@ fn steps_per_epoch(recipe: &Recipe, images: u64, world_size: usize) -> Result<u6
     }
     debug_assert!(images < per_pass);
     Ok(1)
+}
+
+/// BatchNorm cannot learn from one value a channel: its variance divides by the number of values less one.
+fn check_norm_batch(recipe: &Recipe, network: &Network, world_size: usize) -> Result<()> {
+    let smallest = match recipe.augment.progressive {
+        Some(sizing) => sizing.start_size.min(sizing.end_size),
+        None => recipe.augment.image_size,
+    };
+    let side = smallest as usize;
+    let images = recipe.norm_batch(world_size);
+    let graph = network.graph();
+    let frozen = |name: &str| {
+        let mean = format!("{name}.running_mean");
+        let mut tensors = network.tensors().iter();
+        tensors.any(|named| named.name == mean && named.frozen)
+    };
+    for (node, shape) in graph.nodes.iter().zip(graph.shapes([side, side])) {
+        if let (Op::BatchNorm(norm), Shape::Map { height, width, .. }) = (&node.op, shape)
+            && height * width * images <= 1
+            && !frozen(&norm.name)
+        {
+            bail!(
+                "batch_size {images}: {} sees a map of {height} x {width} of images of {side} pixels, one value a \
+                 channel, and BatchNorm needs at least two: use --batch-size 2 or larger images",
+                norm.name
+            );
+        }
+    }
+    Ok(())
 }
 
 fn network(

@@ -1,29 +1,36 @@
-//! The training run: epochs, validation, checkpoints. `step` is one optimizer step, `save` what is kept and taken up
-//! again, `build` how a trainer is made from a recipe.
+//! The training run: epochs, validation, checkpoints. `epoch` trains one and closes it, `step` is one optimizer step,
+//! `health` what happens when numbers are not finite, `save` what is kept, `resume` how a run goes on, `build` how a
+//! trainer is made from a recipe.
 
 mod build;
+mod epoch;
+mod health;
+mod reports;
+mod resume;
 mod save;
 mod step;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use tch::Tensor;
 
 use crate::checkpoint::state::Progress;
+use crate::collective::Collective;
 use crate::data::Source;
-use crate::engine::{Engine, buffers};
-use crate::evaluate::{Evaluation, Evaluator};
-use crate::metrics::{EpochRecord, Running};
-use crate::progress::{Moment, Reporter};
+use crate::engine::Engine;
+use crate::progress::Reporter;
 use crate::recipe::Recipe;
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, RunLock};
 use crate::schedule::Schedule;
 use crate::signals::StopRequest;
-use crate::world::World;
 
 pub use build::Start;
+pub use resume::Resume;
+
+use reports::Reports;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,19 +45,24 @@ pub enum Outcome {
 pub struct Trainer {
     recipe: Recipe,
     run: RunDir,
+    /// Held by the process that writes.
+    _lock: Option<RunLock>,
     source: Rc<dyn Source>,
-    world: Box<dyn World>,
+    world: Box<dyn Collective>,
     engine: Engine,
     schedule: Schedule,
     progress: Progress,
-    /// Loss times images, top-1 and top-5 hits of the epoch so far, on the device: `[3]`.
+    /// Loss times images, top-1 and top-5 hits and images of the epoch so far, on the device: `[4]`.
     sums: Tensor,
     steps_per_epoch: u64,
     reporter: Reporter,
+    reports: Reports,
     stop: StopRequest,
     last_save: Instant,
+    /// Nothing of this run is saved yet.
+    is_new: bool,
     /// Unreadable images already named.
-    unreadable: usize,
+    named_unreadable: BTreeSet<String>,
 }
 
 impl Trainer {
@@ -59,7 +71,7 @@ impl Trainer {
     /// # Errors
     /// Unreadable data, a full disk, out of memory, or numbers that stay non-finite. What was saved stays usable.
     pub fn run(&mut self) -> Result<Outcome> {
-        if self.is_first() && !self.run.state().exists() {
+        if self.is_new {
             self.save_state()?;
         }
         self.reporter.table_head();
@@ -72,29 +84,34 @@ impl Trainer {
                 .table_row(&record, self.recipe.epochs, is_best);
         }
         while self.progress.epoch < self.recipe.epochs {
+            if let Some(line) = self.stopped_early() {
+                self.reporter.line(line);
+                break;
+            }
             if let Some(signal) = self.train_epoch()? {
                 return Ok(Outcome::Interrupted(signal));
             }
-            self.finish_epoch()?;
-            if let Some(signal) = self.agreed_stop()?
-                && self.progress.epoch < self.recipe.epochs
-            {
+            if let Some(signal) = self.finish_epoch()? {
                 return Ok(Outcome::Interrupted(signal));
             }
-            if self.is_stale() {
-                self.reporter.line(format!(
-                    "stopped early: validation top-1 has not improved for {} epochs",
-                    self.recipe.evaluation.stop_after_epochs.unwrap_or_default()
-                ));
-                break;
+            if self.progress.epoch < self.recipe.epochs
+                && let Some(signal) = self.agreed_stop()?
+            {
+                self.say_saved(signal);
+                return Ok(Outcome::Interrupted(signal));
             }
         }
         self.reporter.end();
-        if let Some((top1, epoch)) = self.progress.best {
+        if let Some((value, epoch)) = self.progress.best {
             let path = self.run.weights("best");
+            let place = if path.is_file() {
+                path.display().to_string()
+            } else {
+                "where the run came from".to_owned()
+            };
             self.reporter.line(format!(
-                "best: {top1:.2} % top-1 at epoch {epoch}, {}",
-                path.display()
+                "best: {} at epoch {epoch}, {place}",
+                self.recipe.evaluation.metric.describe(value)
             ));
         }
         let secs = self.progress.elapsed_secs;
@@ -110,6 +127,12 @@ impl Trainer {
         self.world.rank() == 0
     }
 
+    /// Time of the run in epochs, at the beginning of the step that comes next.
+    fn now_epochs(&self) -> f64 {
+        let share = self.progress.step_in_epoch as f64 / self.steps_per_epoch as f64;
+        f64::from(self.progress.epoch) + share
+    }
+
     /// The signal to stop for, if any process received one.
     fn agreed_stop(&mut self) -> Result<Option<i32>> {
         let is_stop = self.world.any(self.stop.received().is_some())?;
@@ -121,97 +144,39 @@ impl Trainer {
         self.stop.received().unwrap_or(signal_hook::consts::SIGTERM)
     }
 
-    /// Trains the rest of the present epoch; the signal that ended it early, if one did.
-    fn train_epoch(&mut self) -> Result<Option<i32>> {
-        let epoch = self.progress.epoch;
-        let side = self.recipe.augment.size_at(epoch);
-        if self.progress.step_in_epoch == 0 {
-            self.progress.running = Running::default();
-            let _ = tch::no_grad(|| self.sums.f_zero_())?;
-        }
-        let done = self.progress.step_in_epoch;
-        let label = format!("epoch {}/{}", epoch + 1, self.recipe.epochs);
-        self.reporter.begin(label, self.steps_per_epoch, done);
-        let source = Rc::clone(&self.source);
-        let result = self.train_steps(source.as_ref(), epoch, side);
+    /// Says where a run that was asked to stop can be taken up again.
+    fn say_saved(&mut self, signal: i32) {
         self.reporter.end();
-        result
+        let place = match self.progress.step_in_epoch {
+            0 => format!("after epoch {}", self.progress.epoch),
+            step if step < self.steps_per_epoch => format!(
+                "at epoch {} step {step} of {}",
+                self.progress.epoch + 1,
+                self.steps_per_epoch
+            ),
+            _ => format!(
+                "at epoch {}, trained and not yet validated",
+                self.progress.epoch + 1
+            ),
+        };
+        self.reporter.line(format!(
+            "{} received: saved {place}; continue with --resume --output {}",
+            crate::signals::name(signal),
+            self.run.root().display()
+        ));
     }
 
-    fn train_steps(&mut self, source: &dyn Source, epoch: u32, side: u32) -> Result<Option<i32>> {
-        let accumulate = self.recipe.accumulate_steps as u64;
-        let first = self.progress.step_in_epoch * accumulate;
-        let mut batches = source.train(epoch, first, side)?;
-        while self.progress.step_in_epoch < self.steps_per_epoch {
-            let started = Instant::now();
-            let wishes = self.wishes();
-            // Answered while the step computes.
-            self.world.ask(wishes)?;
-            self.step(&mut batches)?;
-            let [stop, save] = match self.world.answer()? {
-                Some(agreed) => agreed,
-                None => self.wishes(),
-            };
-            let secs = started.elapsed().as_secs_f64();
-            self.progress.running.secs += secs;
-            self.progress.elapsed_secs += secs;
-            self.reporter.advance();
-            if self.reporter.is_due() {
-                let moment = self.moment()?;
-                self.reporter.show(&moment);
-            }
-            let unfinished = self.progress.step_in_epoch < self.steps_per_epoch;
-            if unfinished && (stop || save || self.is_save_step()) {
-                self.save_within_epoch()?;
-            }
-            let stop = stop.then(|| self.signal());
-            if let Some(signal) = stop
-                && unfinished
-            {
-                self.reporter.end();
-                self.reporter.line(format!(
-                    "{} received: saved at epoch {} step {} of {}; continue with --resume --output {}",
-                    crate::signals::name(signal),
-                    epoch + 1,
-                    self.progress.step_in_epoch,
-                    self.steps_per_epoch,
-                    self.run.root().display()
-                ));
-                return Ok(Some(signal));
-            }
-        }
-        Ok(None)
-    }
-
-    /// What this process wants: to stop, because a signal came; to save, because it is time. Clocks and signals differ
-    /// between processes, so the others are asked.
-    fn wishes(&self) -> [bool; 2] {
-        let interval = self.recipe.checkpoints.save_every_minutes;
-        let minutes = self.last_save.elapsed().as_secs_f64() / 60.0;
-        let is_time = interval > 0.0 && minutes >= interval;
-        [self.stop.received().is_some(), is_time]
-    }
-
-    fn is_save_step(&self) -> bool {
-        let every = self.recipe.checkpoints.save_every_steps;
-        every > 0 && self.progress.step.is_multiple_of(every)
-    }
-
-    /// Saves in the middle of an epoch, with the epoch's sums over all processes.
-    fn save_within_epoch(&mut self) -> Result<()> {
-        self.collect_sums()?;
-        let local = self.progress.running;
-        let mut sums = [local.loss, local.top1, local.top5, local.images];
-        self.world.sum(&mut sums)?;
-        [
-            self.progress.running.loss,
-            self.progress.running.top1,
-            self.progress.running.top5,
-            self.progress.running.images,
-        ] = sums;
-        let saved = self.save_state();
-        self.progress.running = local;
-        saved
+    /// Whether as many validations in a row as the recipe allows brought nothing better, in words.
+    fn stopped_early(&self) -> Option<String> {
+        let patience = self.recipe.evaluation.patience?;
+        let (_, best) = self.progress.best?;
+        let since = self.progress.history.iter();
+        let since = since.filter(|r| r.epoch > best && r.val_top1_percent.is_some());
+        (since.count() as u32 >= patience).then(|| {
+            format!(
+                "stopped early: {patience} validations since epoch {best} have brought nothing better"
+            )
+        })
     }
 
     /// Waits for the other processes at the end of a run that went well.
@@ -229,171 +194,7 @@ impl Trainer {
                 times.backward_ms, times.communication_ms, times.buckets, times.overlap_ms
             ));
         }
-        self.world.finish()
-    }
-
-    /// BatchNorm's running statistics of each process become the mean over all (timm's `--dist-bn reduce`): what is
-    /// validated and saved must be one network.
-    fn average_statistics(&mut self) -> Result<()> {
-        self.world.average(&buffers(&self.engine.network))
-    }
-
-    fn moment(&mut self) -> Result<Moment> {
-        self.collect_sums()?;
-        let running = &self.progress.running;
-        let (loss, top1, _) = running.means();
-        Ok(Moment {
-            step: self.progress.step_in_epoch,
-            loss,
-            top1,
-            images_per_sec: running.images * self.world.size() as f64 / running.secs.max(1e-9),
-            data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
-            learning_rate: self.schedule.rate(self.progress.step.saturating_sub(1)),
-            memory: crate::device::memory(self.engine.network.device()),
-        })
-    }
-
-    /// Reads the device's sums; waits for the device.
-    fn collect_sums(&mut self) -> Result<()> {
-        let values = self.sums.f_to_kind(tch::Kind::Double)?;
-        let value = |index| values.f_double_value(&[index]);
-        let running = &mut self.progress.running;
-        (running.loss, running.top1, running.top5) = (value(0)?, value(1)?, value(2)?);
-        Ok(())
-    }
-
-    /// Validation, record, checkpoints, plots: all that closes an epoch.
-    fn finish_epoch(&mut self) -> Result<()> {
-        self.collect_sums()?;
-        let finished = self.progress.epoch + 1;
-        let is_last = finished == self.recipe.epochs;
-        let every = self.recipe.evaluation.every_epochs;
-        // The network holds the averages from here to the end of this function, where there are averages.
-        self.average_statistics()?;
-        self.swap_averages()?;
-        if self.engine.ema.is_some() {
-            self.average_statistics()?;
-        }
-        let evaluated = if is_last || finished.is_multiple_of(every) {
-            Some(self.evaluate()?)
-        } else {
-            None
-        };
-        let record = self.record(finished, evaluated)?;
-        let best_so_far = self
-            .progress
-            .best
-            .map_or(f64::NEG_INFINITY, |(top1, _)| top1);
-        let is_best = record
-            .val_top1_percent
-            .is_some_and(|top1| top1 > best_so_far);
-        if let (true, Some(top1)) = (is_best, record.val_top1_percent) {
-            self.progress.best = Some((top1, finished));
-        }
-        self.progress.history.push(record.clone());
-        self.progress.elapsed_secs += record.val_secs;
-        let written = self.write_epoch_weights(finished, &record, is_best);
-        self.swap_averages()?;
-        written?;
-
-        self.progress.epoch = finished;
-        self.progress.step_in_epoch = 0;
-        if self.is_first() {
-            crate::report::write(&self.progress.history, &self.schedule, &self.run)?;
-            self.save_state()?;
-        }
-        self.reporter
-            .table_row(&record, self.recipe.epochs, is_best);
-        Ok(())
-    }
-
-    fn swap_averages(&mut self) -> Result<()> {
-        match &mut self.engine.ema {
-            Some(ema) => ema.swap(&self.engine.network),
-            None => Ok(()),
-        }
-    }
-
-    fn evaluate(&mut self) -> Result<Evaluation> {
-        let batch = self
-            .recipe
-            .evaluation
-            .batch_size
-            .unwrap_or(self.recipe.batch_size) as u64;
-        let batches = self
-            .source
-            .val_images()
-            .div_ceil(batch * self.world.size() as u64);
-        self.reporter.begin("validation".into(), batches, 0);
-        let evaluator = Evaluator {
-            normalizer: &self.engine.normalizer,
-            arithmetic: self.engine.arithmetic,
-            flip: self.recipe.evaluation.flip,
-        };
-        let result = evaluator.run(
-            &self.engine.network,
-            self.source.as_ref(),
-            self.world.as_mut(),
-            &mut self.reporter,
-        );
-        self.reporter.end();
-        result
-    }
-
-    fn record(&mut self, epoch: u32, evaluated: Option<Evaluation>) -> Result<EpochRecord> {
-        let running = self.progress.running;
-        let mut sums = [
-            running.loss,
-            running.top1,
-            running.top5,
-            running.images,
-            self.report_unreadable() as f64,
-        ];
-        self.world.sum(&mut sums)?;
-        let [loss, top1, top5, images, bad] = sums;
-        if images == 0.0 {
-            bail!("epoch {epoch}: no readable training image");
-        }
-        Ok(EpochRecord {
-            epoch,
-            step: self.progress.step,
-            learning_rate: self.schedule.rate(self.progress.step.saturating_sub(1)),
-            train_loss: loss / images,
-            train_top1_percent: 100.0 * top1 / images,
-            train_top5_percent: 100.0 * top5 / images,
-            val_loss: evaluated.map(|e| e.loss),
-            val_top1_percent: evaluated.map(|e| e.top1_percent),
-            val_top5_percent: evaluated.map(|e| e.top5_percent),
-            train_images: images.round() as u64,
-            val_images: evaluated.map_or(0, |e| e.images),
-            bad_images: bad as u64,
-            train_secs: running.secs,
-            val_secs: evaluated.map_or(0.0, |e| e.secs),
-            images_per_sec: images / running.secs.max(1e-9),
-            data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
-            skipped_steps: running.skipped as u64,
-            peak_memory_bytes: crate::device::memory(self.engine.network.device())
-                .map(|memory| memory.peak_bytes),
-        })
-    }
-
-    /// Names images that could not be read, each once; how many were new.
-    fn report_unreadable(&mut self) -> usize {
-        let known = self.unreadable;
-        let lines = self.source.unreadable();
-        for line in lines.iter().skip(known) {
-            self.reporter.line(format!("unreadable {line}"));
-        }
-        self.unreadable = lines.len();
-        lines.len() - known
-    }
-
-    fn is_stale(&self) -> bool {
-        let Some(patience) = self.recipe.evaluation.stop_after_epochs else {
-            return false;
-        };
-        let best = self.progress.best.map_or(0, |(_, epoch)| epoch);
-        self.progress.epoch.saturating_sub(best) >= patience
+        self.world.shut_down()
     }
 
     /// Images that could not be read, over the whole run.

@@ -1,16 +1,16 @@
-//! What a trainer keeps and takes up again: weights for others, the state for itself.
+//! What a trainer keeps: weights for others, the state for itself.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use model_core::labels::from_folder_names;
 use model_core::manifest::{Accuracy, Manifest, Provenance};
-use tch::{Tensor, no_grad};
+use tch::Tensor;
 
 use super::Trainer;
-use super::step::all_finite;
 use crate::checkpoint::file::TensorFile;
-use crate::checkpoint::state::{self, Parts, Progress};
+use crate::checkpoint::state::{self, Parts};
 use crate::checkpoint::weights;
 use crate::evaluate::Evaluator;
 use crate::metrics::EpochRecord;
@@ -20,73 +20,111 @@ use crate::recipe::{Recipe, load};
 const SAMPLE_IMAGES: i64 = 4;
 
 impl Trainer {
-    /// Saves everything a resume needs; only the first process writes. The network must hold its own weights, not the
-    /// averages.
+    /// Saves everything a resume needs, with the epoch's sums over all processes. All processes call it, only the first
+    /// writes, and the others wait for it. The network must hold its own weights, not the averages.
     pub(super) fn save_state(&mut self) -> Result<()> {
         self.last_save = Instant::now();
-        if !self.is_first() {
-            return Ok(());
+        self.collect_sums()?;
+        let local = self.progress.running;
+        let mut sums = [local.loss, local.top1, local.top5, local.images];
+        self.world.sum(&mut sums)?;
+        let others = self.gather_statistics()?;
+        if self.is_first() {
+            [
+                self.progress.running.loss,
+                self.progress.running.top1,
+                self.progress.running.top5,
+                self.progress.running.images,
+            ] = sums;
+            let saved = self.write_state(&others);
+            self.progress.running = local;
+            saved?;
         }
-        self.check_finite()?;
-        self.progress.batches_tracked = self.engine.network.batches_tracked();
-        self.progress.optimizer_steps = self.engine.optimizer.steps();
-        self.progress.scaler = self.engine.scaler.state()?;
+        self.world.barrier()
+    }
+
+    /// Each process's own BatchNorm statistics, from rank 1 on: a resumed run goes on as if it had not been stopped.
+    fn gather_statistics(&mut self) -> Result<Vec<Vec<Tensor>>> {
         let parts = Parts {
             network: &mut self.engine.network,
             optimizer: &mut self.engine.optimizer,
             ema: self.engine.ema.as_ref(),
         };
-        state::write(&parts, &self.progress, &self.run.state())
+        let own: Vec<Tensor> = state::statistics(&parts)
+            .into_iter()
+            .map(|(_, t)| t)
+            .collect();
+        self.world.gather(&own)
     }
 
-    /// Takes up a saved state, position included.
-    pub(super) fn resume(&mut self, progress: Progress, file: &TensorFile) -> Result<()> {
-        self.restore(&progress, file)?;
-        self.progress = progress;
-        // The saved sums are over all processes: each takes its share, and their sum is the same again.
-        let share = 1.0 / self.world.size() as f64;
-        let running = &mut self.progress.running;
-        for sum in [
-            &mut running.loss,
-            &mut running.top1,
-            &mut running.top5,
-            &mut running.images,
-        ] {
-            *sum *= share;
-        }
-        let sums = Tensor::from_slice(&[running.loss, running.top1, running.top5]);
-        no_grad(|| self.sums.f_copy_(&sums))?;
-        Ok(())
-    }
-
-    /// Takes up the tensors of the last saved state; the position stays.
-    pub(super) fn roll_back(&mut self) -> Result<()> {
-        let (progress, file) = state::read_progress(&self.run.state())?;
-        self.restore(&progress, &file)?;
-        self.progress.rollbacks += 1;
-        self.progress.skipped_in_row = 0;
-        Ok(())
-    }
-
-    fn restore(&mut self, progress: &Progress, file: &TensorFile) -> Result<()> {
-        let mut parts = Parts {
+    fn write_state(&mut self, others: &[Vec<Tensor>]) -> Result<()> {
+        self.check_finite()?;
+        let progress = &mut self.progress;
+        progress.batches_tracked = self.engine.network.batches_tracked();
+        progress.optimizer_steps = self.engine.optimizer.steps();
+        progress.scaler = self.engine.scaler.state()?;
+        progress.steps_per_epoch = self.steps_per_epoch;
+        progress.global_batch = self.recipe.global_batch(self.world.size());
+        progress.statistics_of = self.world.size();
+        let parts = Parts {
             network: &mut self.engine.network,
             optimizer: &mut self.engine.optimizer,
             ema: self.engine.ema.as_ref(),
         };
-        state::restore(&mut parts, progress, file)?;
-        self.engine.scaler.restore(progress.scaler)
+        state::write(&parts, others, progress, &self.run.state())
+    }
+
+    /// Saves the state at the end of an epoch, and keeps it beside the checkpoints that are kept.
+    pub(super) fn save_epoch_state(&mut self, epoch: u32, is_best: bool) -> Result<()> {
+        self.save_state()?;
+        if !self.is_first() {
+            return Ok(());
+        }
+        if self.recipe.checkpoints.keep_states {
+            if is_best {
+                share_file(&self.run.state(), &self.run.state_of("best"))?;
+            }
+            if let Some(name) = self.kept_name(epoch) {
+                share_file(&self.run.state(), &self.run.state_of(&name))?;
+            }
+        }
+        self.remove_old_checkpoints(epoch)
+    }
+
+    /// The name under which the checkpoint of an epoch is kept for good, if it is.
+    fn kept_name(&self, epoch: u32) -> Option<String> {
+        let every = self.recipe.checkpoints.keep_every_epochs;
+        (every > 0 && epoch.is_multiple_of(every)).then(|| name_of(epoch))
+    }
+
+    /// Of the checkpoints kept every so many epochs, all but the last few, where the recipe says so.
+    fn remove_old_checkpoints(&self, epoch: u32) -> Result<()> {
+        let every = self.recipe.checkpoints.keep_every_epochs;
+        let keep = self.recipe.checkpoints.keep_last;
+        if every == 0 || keep == 0 {
+            return Ok(());
+        }
+        let kept = (1..=epoch).filter(|epoch| epoch.is_multiple_of(every));
+        let all: Vec<u32> = kept.collect();
+        for old in all.iter().rev().skip(keep as usize) {
+            let name = name_of(*old);
+            for path in [self.run.weights(&name), self.run.state_of(&name)] {
+                match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(error)
+                            .with_context(|| format!("cannot remove {}", path.display()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A checkpoint with a NaN in it would spread: it is never written.
     fn check_finite(&self) -> Result<()> {
-        for named in self.engine.network.tensors() {
-            if !all_finite(&named.tensor)? {
-                bail!(
-                    "{} is not finite; nothing was saved, and the previous state is untouched",
-                    named.name
-                );
-            }
+        if let Some(name) = self.first_non_finite_tensor()? {
+            bail!("{name} is not finite; nothing was saved, and the previous state is untouched");
         }
         Ok(())
     }
@@ -103,15 +141,12 @@ impl Trainer {
         }
         self.check_finite()?;
         let manifest = self.manifest(epoch, record)?;
-        let keep = self.recipe.checkpoints.keep_every_epochs;
         let mut names = vec!["last".to_owned()];
         if is_best {
             names.push("best".into());
             self.write_sample_logits()?;
         }
-        if keep > 0 && epoch.is_multiple_of(keep) {
-            names.push(format!("epoch-{epoch:04}"));
-        }
+        names.extend(self.kept_name(epoch));
         for name in names {
             weights::write(&self.engine.network, &manifest, &self.run.weights(&name))?;
         }
@@ -169,6 +204,32 @@ impl Trainer {
     }
 }
 
+fn name_of(epoch: u32) -> String {
+    format!("epoch-{epoch:04}")
+}
+
+/// A second name for a file that is never changed in place; a copy where the file system has no second names.
+fn share_file(from: &Path, to: &Path) -> Result<()> {
+    let context = || format!("cannot write {}", to.display());
+    // A name that the next start of the run removes.
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let next = to.with_file_name(format!(".{name}.link.partial"));
+    let link = || -> std::io::Result<()> {
+        match std::fs::remove_file(&next) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        if std::fs::hard_link(from, &next).is_err() {
+            std::fs::copy(from, &next)?;
+        }
+        std::fs::rename(&next, to)?;
+        // Two names of one file: then `rename` leaves both.
+        let _ = std::fs::remove_file(&next);
+        Ok(())
+    };
+    link().with_context(context)
+}
+
 /// The recipe without what belongs to this machine only.
 fn portable(recipe: &Recipe) -> Recipe {
     Recipe {
@@ -178,5 +239,24 @@ fn portable(recipe: &Recipe) -> Recipe {
         threads: None,
         device: "auto".into(),
         ..recipe.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_file_keeps_its_contents_when_the_first_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let [last, best] = ["last.state", "best.state"].map(|name| dir.path().join(name));
+        for text in ["one", "two"] {
+            model_core::atomic_file::write(&last, text.as_bytes()).unwrap();
+            share_file(&last, &best).unwrap();
+            share_file(&last, &best).unwrap();
+        }
+        model_core::atomic_file::write(&last, b"three").unwrap();
+        assert_eq!(std::fs::read(&best).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 }

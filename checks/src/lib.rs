@@ -1,0 +1,46 @@
+//! Where the repository lies, for the tests over all of it (`checks/tests`). Nothing depends on this crate.
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// Every file of the sources whose name ends in one of `extensions`, sorted: what builds and tools leave behind is left out.
+pub fn files(extensions: &[&str]) -> Vec<PathBuf> {
+    let root = root();
+    let mut found = Vec::new();
+    let mut open = vec![root.clone()];
+    while let Some(folder) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let name = name.to_string_lossy();
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            if kind.is_dir() {
+                let left_out = ["target", "runs", "data", "book", "node_modules", "packages"];
+                let at_root = folder == root;
+                if !name.starts_with(".libtorch")
+                    && name != ".git"
+                    && !(at_root && left_out.contains(&name.as_ref()))
+                {
+                    open.push(path);
+                }
+            } else if kind.is_file()
+                && path
+                    .extension()
+                    .is_some_and(|e| extensions.iter().any(|wanted| e == *wanted))
+            {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,262 @@
+//! Looks through dropped, pasted or opened files and folders for photos and models.
+//!
+//! It decides what is a photo to try, what is a model and what is passed over, and says so; it decodes nothing and
+//! knows no window. What the clipboard or a drag holds becomes paths in [`crate::paths`].
+
+use std::cmp::Ordering;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use image_data::formats::looks_like_picture;
+
+use crate::content::FileStamp;
+use crate::problem;
+
+/// A file to look at, and what the file system says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size and time; `None` when it cannot be asked for.
+    pub stamp: Option<FileStamp>,
+}
+
+impl FoundFile {
+    /// The file at `path` as it is now.
+    pub fn at(path: PathBuf) -> Self {
+        let stamp = FileStamp::of(&path);
+        Self { path, stamp }
+    }
+}
+
+/// What [`scan`] found, apart from the photos it handed out on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScanReport {
+    /// Photos handed out.
+    pub photos: usize,
+    /// `.onnx` files.
+    pub models: Vec<PathBuf>,
+    /// Files inside folders that are no pictures.
+    pub passed_over: usize,
+    /// Folders and entries that could not be read, one sentence each.
+    pub unreadable: Vec<String>,
+    /// Folders looked through.
+    pub folders: usize,
+    /// True when it was stopped before the end.
+    pub stopped: bool,
+}
+
+/// Files handed out at once.
+const CHUNK: usize = 256;
+
+/// Looks through `paths`: a file is handed to `found` whatever it is (if it is no picture, its tile will say so), a
+/// folder is searched for pictures in the natural order of their names (2 before 10). `go_on` is asked often.
+pub fn scan(
+    paths: &[PathBuf],
+    go_on: &dyn Fn() -> bool,
+    found: &mut dyn FnMut(Vec<FoundFile>),
+) -> ScanReport {
+    let mut report = ScanReport::default();
+    let mut chunk = Vec::new();
+    'paths: for path in paths {
+        if !path.is_dir() {
+            if is_model(path) {
+                report.models.push(path.clone());
+            } else {
+                chunk.push(FoundFile::at(path.clone()));
+            }
+            continue;
+        }
+        report.folders += 1;
+        for entry in
+            walkdir::WalkDir::new(path).sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
+        {
+            if !go_on() {
+                report.stopped = true;
+                break 'paths;
+            }
+            match entry {
+                // Links to files are photos like others; links to folders are not followed, so that no circle is
+                // walked.
+                Ok(entry)
+                    if entry.file_type().is_file()
+                        || (entry.path_is_symlink() && !entry.path().is_dir()) =>
+                {
+                    if is_hidden(entry.path()) || !looks_like_picture(entry.path()) {
+                        report.passed_over += 1;
+                    } else {
+                        chunk.push(FoundFile::at(entry.into_path()));
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let place = error.path().unwrap_or(path).to_owned();
+                    report.unreadable.push(match error.io_error() {
+                        Some(reason) => problem::of_scanning(&place, reason),
+                        None => format!("{} leads back to itself.", place.display()),
+                    });
+                }
+            }
+            if chunk.len() >= CHUNK {
+                report.photos += chunk.len();
+                found(std::mem::take(&mut chunk));
+            }
+        }
+    }
+    if !chunk.is_empty() && !report.stopped {
+        report.photos += chunk.len();
+        found(chunk);
+    }
+    report
+}
+
+/// True for a file that is a model by its name.
+pub fn is_model(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
+}
+
+/// `.DS_Store`, `._photo.jpg` and the like: leftovers no one means.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// The order a person expects of file names: without regard to case, and numbers by their value (`IMG_2` before
+/// `IMG_10`).
+pub fn natural_order(a: &OsStr, b: &OsStr) -> Ordering {
+    let (first, second) = (a.to_string_lossy(), b.to_string_lossy());
+    natural_order_of_text(&first, &second).then_with(|| a.cmp(b))
+}
+
+fn natural_order_of_text(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        let (Some(first), Some(second)) = (a.chars().next(), b.chars().next()) else {
+            return a.len().cmp(&b.len());
+        };
+        let order = if first.is_ascii_digit() && second.is_ascii_digit() {
+            let (one, two) = (take_digits(&mut a), take_digits(&mut b));
+            one.len().cmp(&two.len()).then_with(|| one.cmp(two))
+        } else {
+            a = &a[first.len_utf8()..];
+            b = &b[second.len_utf8()..];
+            first.to_lowercase().cmp(second.to_lowercase())
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+/// The digits `text` begins with, without leading zeros; `text` goes on after them.
+fn take_digits<'a>(text: &mut &'a str) -> &'a str {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    *text = rest;
+    digits.trim_start_matches('0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n0000";
+
+    #[cfg(unix)]
+    #[test]
+    fn folders_are_searched_for_pictures_and_the_rest_is_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("deep")).unwrap();
+        std::fs::write(at("b.jpg"), b"not really").unwrap();
+        std::fs::write(at("a.png"), PNG).unwrap();
+        std::fs::write(at("deep/no-extension"), PNG).unwrap();
+        std::fs::write(at("notes.txt"), b"hello").unwrap();
+        std::fs::write(at("._b.jpg"), b"leftover").unwrap();
+        let mut found = Vec::new();
+        let paths = [
+            dir.path().to_owned(),
+            at("notes.txt"),
+            PathBuf::from("/m/net.ONNX"),
+        ];
+        let report = scan(&paths, &|| true, &mut |chunk| {
+            found.extend(chunk.into_iter().map(|file| file.path))
+        });
+        assert_eq!(
+            found,
+            [
+                at("a.png"),
+                at("b.jpg"),
+                at("deep/no-extension"),
+                at("notes.txt")
+            ]
+        );
+        assert_eq!(report.passed_over, 2);
+        assert_eq!(report.models, [PathBuf::from("/m/net.ONNX")]);
+        assert_eq!((report.photos, report.folders), (4, 1));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_photos_are_photos_and_circles_are_not_walked() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let inside = dir.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(dir.path().join("real"), PNG).unwrap();
+        symlink(dir.path().join("real"), inside.join("link.png")).unwrap();
+        symlink(dir.path(), inside.join("circle")).unwrap();
+        let mut found = Vec::new();
+        scan(std::slice::from_ref(&inside), &|| true, &mut |chunk| {
+            found.extend(chunk.into_iter().map(|file| file.path))
+        });
+        assert_eq!(found, [inside.join("link.png")]);
+    }
+
+    #[test]
+    fn a_search_can_be_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.png"), PNG).unwrap();
+        let report = scan(&[dir.path().to_owned()], &|| false, &mut |_| {
+            panic!("nothing was asked for")
+        });
+        assert!(report.stopped);
+    }
+
+    #[test]
+    fn numbers_in_names_count_by_their_value() {
+        let mut names = [
+            "IMG_100.jpg",
+            "img_9.jpg",
+            "IMG_10.jpg",
+            "IMG_1.jpg",
+            "IMG_02.jpg",
+            "b.jpg",
+            "a10b2.jpg",
+            "a10b10.jpg",
+            "IMG_99999999999999999999998.jpg",
+            "IMG_99999999999999999999997.jpg",
+            "",
+        ];
+        names.sort_by(|a, b| natural_order(OsStr::new(a), OsStr::new(b)));
+        assert_eq!(
+            names,
+            [
+                "",
+                "a10b2.jpg",
+                "a10b10.jpg",
+                "b.jpg",
+                "IMG_1.jpg",
+                "IMG_02.jpg",
+                "img_9.jpg",
+                "IMG_10.jpg",
+                "IMG_100.jpg",
+                "IMG_99999999999999999999997.jpg",
+                "IMG_99999999999999999999998.jpg",
+            ]
+        );
+    }
+}

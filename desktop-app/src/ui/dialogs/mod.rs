@@ -1,0 +1,183 @@
+//! The dialogs over the window, one module each. A dialog has its own size and scroll place, takes the keyboard when
+//! it opens and gives it back when it closes; what lies behind it is out of reach meanwhile.
+
+mod input_methods;
+mod models;
+mod path;
+mod settings;
+mod shortcuts;
+
+use egui::accesskit;
+use egui::{Align2, Context, Id, Modal, Role, ScrollArea, Sense, TextStyle, Ui, UiKind};
+
+use super::action::{Action, Actions};
+use super::icons::Icon;
+use super::model_slot::ModelSlot;
+use super::{Environment, widgets};
+use crate::desktop::FileRequest;
+use crate::settings::Settings;
+use crate::theme::{self, space};
+
+/// A dialog.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Dialog {
+    Models,
+    Settings,
+    Shortcuts,
+    /// Which ways of bringing photos in work here.
+    InputMethods,
+    TypePath(path::TypePath),
+}
+
+impl Dialog {
+    /// Asks for a path to type: for what, and why if no file dialog came.
+    pub(super) fn type_path(request: FileRequest, why: Option<String>) -> Self {
+        Self::TypePath(path::TypePath::new(request, why))
+    }
+
+    fn title(&self) -> &'static str {
+        match self {
+            Self::Models => "Models",
+            Self::Settings => "Settings",
+            Self::Shortcuts => "Keyboard",
+            Self::InputMethods => "Ways in",
+            Self::TypePath(typing) => typing.title(),
+        }
+    }
+}
+
+/// What the dialogs show.
+pub(super) struct DialogContent<'a> {
+    pub(super) model: &'a ModelSlot,
+    pub(super) environment: &'a Environment,
+}
+
+/// The dialog that is open.
+#[derive(Default)]
+pub(super) struct Dialogs {
+    open: Option<Dialog>,
+    /// It has just opened and wants the keyboard.
+    fresh: bool,
+    /// What had the keyboard before.
+    focused_before: Option<Id>,
+}
+
+impl Dialogs {
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Shows a dialog in place of what is open.
+    pub(super) fn open(&mut self, context: &Context, dialog: Dialog) {
+        if self.open.is_none() {
+            self.focused_before = context.memory(|memory| memory.focused());
+        }
+        egui::Popup::close_all(context);
+        self.open = Some(dialog);
+        self.fresh = true;
+    }
+
+    /// Closes the dialog; the keyboard goes back to where it was.
+    pub(super) fn close(&mut self, context: &Context) {
+        if self.open.take().is_none() {
+            return;
+        }
+        match self.focused_before.take() {
+            Some(id) => context.memory_mut(|memory| memory.request_focus(id)),
+            None => context.memory_mut(|memory| {
+                if let Some(id) = memory.focused() {
+                    memory.surrender_focus(id);
+                }
+            }),
+        }
+    }
+
+    /// Draws the dialog that is open.
+    pub(super) fn show(
+        &mut self,
+        ui: &mut Ui,
+        content: &DialogContent<'_>,
+        settings: &mut Settings,
+        actions: &mut Actions,
+    ) {
+        let Some(dialog) = &mut self.open else {
+            return;
+        };
+        let p = theme::palette(ui);
+        let title = dialog.title();
+        let id = Id::unique(("dialog", title));
+        let screen = ui.ctx().content_rect().size();
+        let margin = if screen.x < 520.0 { 16.0 } else { 24.0 };
+        let width = (screen.x - 2.0 * margin - 32.0).clamp(240.0, 520.0);
+        let height = (screen.y - 2.0 * margin - 96.0).max(160.0);
+        let fresh = std::mem::take(&mut self.fresh);
+        let area = Modal::default_area(id)
+            .role(Role::Dialog)
+            .accessible_name(title)
+            .anchor(Align2::CENTER_CENTER, egui::Vec2::ZERO);
+        let shown = Modal::new(id)
+            .area(area)
+            .backdrop_color(p.veil)
+            .frame(egui::Frame::window(ui.style()).inner_margin(margin))
+            .show(ui.ctx(), |ui| {
+                // Not the height it had the last time: as high as its content, as far as the window goes.
+                ui.set_width(width);
+                ui.set_max_height(height + 56.0);
+                let close = widgets::title_row(
+                    ui,
+                    |ui| {
+                        // It can have the keyboard, so that a screen reader begins with it.
+                        let words = egui::RichText::new(title).text_style(TextStyle::Heading);
+                        let label =
+                            egui::Label::new(words).sense(Sense::focusable_noninteractive());
+                        let heading = ui.add(label);
+                        heading
+                            .widget_info(|| egui::WidgetInfo::labeled(Role::Heading, true, title));
+                        if fresh && !matches!(dialog, Dialog::TypePath(_)) {
+                            heading.request_focus();
+                        }
+                    },
+                    |ui| widgets::icon_button(ui, Icon::Close, "Close"),
+                );
+                ui.add_space(space::S);
+                ScrollArea::vertical()
+                    .id_salt(title)
+                    .max_height(height)
+                    .auto_shrink([false, true])
+                    .show(ui, |ui| match dialog {
+                        Dialog::Models => models::show(ui, content.model, settings, actions),
+                        Dialog::Settings => settings::show(ui, settings, actions),
+                        Dialog::Shortcuts => shortcuts::show(ui, actions),
+                        Dialog::InputMethods => {
+                            input_methods::show(ui, content, settings);
+                        }
+                        Dialog::TypePath(typing) => typing.show(ui, fresh, actions),
+                    });
+                mark_modal(ui, margin);
+                close.clicked()
+            });
+        if shown.inner || shown.should_close() {
+            actions.push(Action::CloseDialog);
+        }
+    }
+}
+
+/// Says to screen readers that what lies behind this dialog is out of reach, and where the dialog lies.
+fn mark_modal(ui: &Ui, margin: f32) {
+    let dialog = ui
+        .stack()
+        .iter()
+        .find(|outer| outer.kind() == Some(UiKind::Modal));
+    if let Some(dialog) = dialog {
+        let place = ui.min_rect().expand(margin);
+        ui.ctx().accesskit_node_builder(dialog.unique_id, |node| {
+            node.set_modal();
+            node.set_bounds(accesskit::Rect {
+                x0: place.left().into(),
+                y0: place.top().into(),
+                x1: place.right().into(),
+                y1: place.bottom().into(),
+            });
+        });
+    }
+}

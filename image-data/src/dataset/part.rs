@@ -1,0 +1,87 @@
+//! Where the bytes of an image lie: a file of their own, or a stretch of a larger file.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::decode::{DecodeError, DecodeLimits, read_file};
+
+/// One labeled image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The file, or the path of the container with the image's name inside behind it.
+    pub path: PathBuf,
+    /// Index into the classes of its set.
+    pub class: usize,
+    /// Where in a container the image lies; none where it is a file.
+    pub part: Option<Part>,
+}
+
+/// A place inside a larger file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Plain bytes: a member of a tar file.
+    Bytes {
+        /// The tar file.
+        container: Arc<Path>,
+        /// Where the image begins.
+        offset: u64,
+        /// Its length in bytes.
+        length: u64,
+    },
+}
+
+impl Sample {
+    /// An image that is a file of its own.
+    pub fn file(path: PathBuf, class: usize) -> Self {
+        Self {
+            path,
+            class,
+            part: None,
+        }
+    }
+
+    /// The encoded image.
+    ///
+    /// # Errors
+    /// [`DecodeError::Io`] when it cannot be read, [`DecodeError::TooManyBytes`] when it is larger than the limit.
+    pub fn read(&self, limits: &DecodeLimits) -> Result<Vec<u8>, DecodeError> {
+        match &self.part {
+            None => read_file(&self.path, limits),
+            Some(Part::Bytes {
+                container,
+                offset,
+                length,
+            }) => {
+                if *length > limits.max_bytes {
+                    return Err(DecodeError::TooManyBytes {
+                        bytes: *length,
+                        limit: limits.max_bytes,
+                    });
+                }
+                Ok(read_stretch(container, *offset, *length)?)
+            }
+        }
+    }
+}
+
+/// `length` bytes of a file from `offset` on.
+pub(super) fn read_stretch(path: &Path, offset: u64, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == length {
+        return Ok(bytes);
+    }
+    let name = path.display();
+    let reason = format!(
+        "{name} ends {} bytes too early",
+        length - bytes.len() as u64
+    );
+    Err(std::io::Error::new(
+        std::io::ErrorKind::UnexpectedEof,
+        reason,
+    ))
+}

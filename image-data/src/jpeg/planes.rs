@@ -1,0 +1,79 @@
+//! The samples of one component, for the part of the picture that is wanted.
+
+use super::frame::{Component, McuArea};
+use super::idct::Target;
+
+/// Bytes left and right of every row: room for one copied edge sample, and for vector loads beyond it.
+pub(super) const MARGIN: usize = 64;
+
+/// Rows of samples. Columns and rows are counted in the whole component, whatever part of it is here.
+#[derive(Default)]
+pub(super) struct Plane {
+    samples: Vec<u8>,
+    stride: usize,
+    /// First column and row that are here, multiples of 8.
+    x0: u32,
+    y0: u32,
+    /// Blocks that are here.
+    blocks_x: u32,
+    blocks_y: u32,
+    /// Last column and row of the component that hold picture.
+    last_x: u32,
+    last_y: u32,
+}
+
+impl Plane {
+    /// Makes room for `area`; what the samples are is not said.
+    pub fn reset(&mut self, component: &Component, area: McuArea) {
+        self.x0 = area.x0 * component.h * 8;
+        self.y0 = area.y0 * component.v * 8;
+        self.blocks_x = (area.x1 - area.x0) * component.h;
+        self.blocks_y = (area.y1 - area.y0) * component.v;
+        self.last_x = component.width - 1;
+        self.last_y = component.height - 1;
+        self.stride = self.blocks_x as usize * 8 + 2 * MARGIN;
+        let bytes = self.stride * self.blocks_y as usize * 8;
+        if self.samples.len() < bytes {
+            self.samples.resize(bytes, 0);
+        }
+    }
+
+    /// Gray everywhere: what libjpeg shows of a component without data.
+    pub fn blank(&mut self) {
+        self.samples.fill(128);
+    }
+
+    /// Whether block (`x`, `y`) of the component is here.
+    pub fn holds(&self, x: u32, y: u32) -> bool {
+        (self.x0 / 8..self.x0 / 8 + self.blocks_x).contains(&x)
+            && (self.y0 / 8..self.y0 / 8 + self.blocks_y).contains(&y)
+    }
+
+    /// Where block (`x`, `y`) of the component goes. It must be here.
+    #[inline(always)]
+    pub fn block(&mut self, x: u32, y: u32) -> Target<'_> {
+        let column = (x * 8 - self.x0) as usize + MARGIN;
+        let row = (y * 8 - self.y0) as usize;
+        Target::new(&mut self.samples[row * self.stride + column..], self.stride)
+    }
+
+    /// Copies the outermost samples of every row one step outward, where interpolation will look for a neighbor.
+    pub fn extend_edges(&mut self) {
+        let rows = self.blocks_y as usize * 8;
+        let right = (self.last_x - self.x0).min(self.blocks_x * 8 - 1) as usize + MARGIN;
+        for row in self.samples.chunks_exact_mut(self.stride).take(rows) {
+            row[MARGIN - 1] = row[MARGIN];
+            row[right + 1] = row[right];
+        }
+    }
+
+    /// Row `y` of the component (the nearest one that holds picture) and the index in it of column 0, which may be negative.
+    pub fn row(&self, y: i64) -> (&[u8], isize) {
+        let y = y.clamp(0, i64::from(self.last_y)) - i64::from(self.y0);
+        let start = y as usize * self.stride;
+        (
+            &self.samples[start..start + self.stride],
+            MARGIN as isize - self.x0 as isize,
+        )
+    }
+}

@@ -1,0 +1,118 @@
+//! Every layout of scans and every sampling, against Pillow's pixels (`tests/data/make_jpeg.py`); damaged files show what libjpeg shows, and
+//! say so.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use image_data::decode::{DamageKind, DecodeError, DecodeOptions, Decoded, decode_full};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/jpeg")
+}
+
+fn read(name: &str) -> Vec<u8> {
+    std::fs::read(folder().join(name)).expect(name)
+}
+
+fn decoded(name: &str) -> Decoded {
+    decode_full(&read(name), &DecodeOptions::torchvision())
+        .unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+#[test]
+fn pixels_are_pils_and_damage_is_said() {
+    let packed = read("expected.bin");
+    let mut expected = Vec::new();
+    flate2::read::ZlibDecoder::new(packed.as_slice())
+        .read_to_end(&mut expected)
+        .unwrap();
+    let list = String::from_utf8(read("expected.txt")).unwrap();
+    let (mut at, mut checked) = (0, 0);
+    for line in list.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (name, width, height) = (words[0], words[1], words[2]);
+        let picture = decoded(name);
+        let size = (
+            picture.image.width.to_string(),
+            picture.image.height.to_string(),
+        );
+        assert_eq!(size, (width.to_owned(), height.to_owned()), "{name}");
+        let pixels = &expected[at..at + picture.image.data.len()];
+        at += pixels.len();
+        assert!(
+            picture.image.data == pixels,
+            "{name} differs from PIL's pixels"
+        );
+        assert_eq!(
+            picture.damage.is_some(),
+            name.starts_with("damaged"),
+            "{name}: {:?}",
+            picture.damage
+        );
+        checked += 1;
+    }
+    assert_eq!((checked, at), (27, expected.len()));
+}
+
+#[test]
+fn damage_says_what_and_where() {
+    let half = decoded("damaged-half.jpg").damage.unwrap();
+    assert_eq!(half.kind, DamageKind::MissingData);
+    assert!((0.2..0.8).contains(&half.missing_rows), "{half:?}");
+    let row = half.first_bad_row.unwrap();
+    assert!((1..43).contains(&row), "{half:?}");
+
+    let half = decoded("damaged-half-restarts.jpg").damage.unwrap();
+    assert_eq!(half.kind, DamageKind::MissingData);
+    assert!(half.missing_rows > 0.1, "{half:?}");
+
+    let lost = decoded("damaged-lost-restart.jpg").damage.unwrap();
+    assert!(lost.first_bad_row.is_some(), "{lost:?}");
+    let again = decoded("damaged-repeated-restart.jpg").damage.unwrap();
+    assert_eq!(again.kind, DamageKind::LostRestart);
+
+    let strict = DecodeOptions {
+        strict: true,
+        ..DecodeOptions::default()
+    };
+    assert!(matches!(
+        decode_full(&read("damaged-half.jpg"), &strict),
+        Err(DecodeError::Malformed { .. })
+    ));
+}
+
+/// The height may follow the first scan (DNL), which libjpeg does not read.
+#[test]
+fn the_height_may_come_late() {
+    let mut bytes = read("fill-bytes.jpg");
+    let plain = decoded("fill-bytes.jpg");
+    let frame = bytes.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
+    let height = [bytes[frame + 5], bytes[frame + 6]];
+    bytes[frame + 5..frame + 7].fill(0);
+    // Behind the first scan: in front of the header of the second.
+    let scans: Vec<usize> = (0..bytes.len() - 1)
+        .filter(|&i| bytes[i..i + 2] == [0xFF, 0xDA])
+        .collect();
+    let mut second = scans[1];
+    while bytes[second - 1] == 0xFF {
+        second -= 1;
+    }
+    let dnl = [0xFF, 0xDC, 0, 4, height[0], height[1]];
+    bytes.splice(second..second, dnl);
+    let late = decode_full(&bytes, &DecodeOptions::torchvision()).unwrap();
+    assert_eq!(late.image, plain.image);
+}
+
+#[test]
+fn twelve_bits_are_refused_by_name() {
+    let mut bytes = read("420-apart.jpg");
+    let frame = bytes.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
+    bytes[frame + 4] = 12;
+    let error = decode_full(&bytes, &DecodeOptions::default()).unwrap_err();
+    assert!(
+        matches!(&error, DecodeError::Unsupported { name } if name == "12-bit JPEG"),
+        "{error}"
+    );
+}

@@ -1,0 +1,120 @@
+//! Every storage of TIFF that we claim to read, against Pillow's pixels (`tests/data/make_tiff.py`).
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use image_data::decode::{Alpha, DecodeError, DecodeOptions, Exif, decode, decode_full};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiff")
+}
+
+fn bytes(name: &str) -> Vec<u8> {
+    std::fs::read(folder().join(name)).expect(name)
+}
+
+#[test]
+fn pixels_are_pillows() {
+    let mut all = Vec::new();
+    flate2::read::ZlibDecoder::new(bytes("expected.bin").as_slice())
+        .read_to_end(&mut all)
+        .unwrap();
+    let list = std::fs::read_to_string(folder().join("expected.txt")).unwrap();
+    let mut rest = all.as_slice();
+    let mut checked = 0;
+    for line in list.lines() {
+        let [name, width, height] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}");
+        };
+        let (width, height): (u32, u32) = (width.parse().unwrap(), height.parse().unwrap());
+        let expected;
+        (expected, rest) = rest.split_at((width * height * 3) as usize);
+        // The orientation is the picture's own, whatever is asked of EXIF.
+        let decoded = decode_full(&bytes(name), &DecodeOptions::torchvision())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let image = decoded.image;
+        assert_eq!(decoded.damage, None, "{name}");
+        assert_eq!((image.width, image.height), (width, height), "{name}");
+        let worst = image
+            .data
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
+        // Pillow divides by a table, and libjpeg rounds otherwise than the fixed-point rules.
+        let limit = match name {
+            "ycbcr.tif" | "ycbcr-420.tif" => 1,
+            name if name.starts_with("jpeg") => 3,
+            _ => 0,
+        };
+        assert!(
+            worst <= Some(limit),
+            "{name}: {worst:?} levels from Pillow's"
+        );
+        checked += 1;
+    }
+    assert_eq!((checked, rest.len()), (list.lines().count(), 0));
+    assert!(checked >= 45);
+}
+
+#[test]
+fn associated_and_straight_alpha_look_alike_on_white() {
+    let options = DecodeOptions::default();
+    assert_eq!(options.alpha, Alpha::OnWhite);
+    let straight = decode(&bytes("straight.tif"), &options).unwrap();
+    let associated = decode(&bytes("associated.tif"), &options).unwrap();
+    let pairs = straight.data.iter().zip(&associated.data);
+    assert!(pairs.map(|(a, b)| a.abs_diff(*b)).max() <= Some(1));
+}
+
+#[test]
+fn turned_whatever_is_asked_of_exif() {
+    let upright = decode(&bytes("turned-1.tif"), &DecodeOptions::default()).unwrap();
+    for exif in [Exif::Apply, Exif::Ignore] {
+        let options = DecodeOptions {
+            exif,
+            ..DecodeOptions::default()
+        };
+        let turned = decode(&bytes("turned-6.tif"), &options).unwrap();
+        assert_eq!(
+            (turned.width, turned.height),
+            (upright.height, upright.width)
+        );
+        assert_eq!(turned.pixel(turned.width - 1, 0), upright.pixel(0, 0));
+    }
+}
+
+#[test]
+fn broken_strips_are_shown_and_noted_and_cut_files_refused() {
+    let whole = bytes("tiles.tif");
+    let mut broken = whole.clone();
+    // The first tile's data begins behind the header: spoil its middle.
+    for byte in &mut broken[60..90] {
+        *byte ^= 0x5A;
+    }
+    let decoded = decode_full(&broken, &DecodeOptions::default()).unwrap();
+    assert!(decoded.damage.is_some());
+    let uncompressed = bytes("planes.tif");
+    for end in [9, 200, uncompressed.len() / 2] {
+        let error = decode(&uncompressed[..end], &DecodeOptions::default()).unwrap_err();
+        assert!(matches!(error, DecodeError::Truncated { .. }), "{error}");
+    }
+}
+
+#[test]
+fn what_is_not_read_is_said_by_name() {
+    let mut bytes = bytes("deflate.tif");
+    // Compression (tag 259) becomes LZMA's number.
+    let at = bytes
+        .windows(8)
+        .position(|w| w == [3, 1, 3, 0, 1, 0, 0, 0])
+        .unwrap();
+    bytes[at + 8..at + 10].copy_from_slice(&34925_u16.to_le_bytes());
+    let error = decode(&bytes, &DecodeOptions::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a TIFF with compression LZMA is not read"
+    );
+}

@@ -1,0 +1,165 @@
+//! `multipart/form-data` (RFC 7578) as browsers and `curl -F` send it. The body is in memory already, so parts are
+//! slices of it; own code, because the kept crates parse streams and bring a table of character sets along.
+
+/// One part of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part<'a> {
+    /// The field's name.
+    pub field: String,
+    /// The file's name, when the part is a file.
+    pub file: Option<String>,
+    pub content: &'a [u8],
+}
+
+/// More parts than anybody sends by hand.
+const MAX_PARTS: usize = 4096;
+
+/// The boundary in a `Content-Type`, when that says `multipart/form-data`.
+pub(super) fn boundary(content_type: &str) -> Option<Result<String, String>> {
+    let (kind, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+    if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
+        return None;
+    }
+    let boundary = parameter(parameters, "boundary").filter(|b| !b.is_empty() && b.len() <= 70);
+    Some(boundary.ok_or_else(|| "expected a boundary in the form's Content-Type".to_owned()))
+}
+
+/// Splits a body into its parts.
+pub(super) fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, String> {
+    let delimiter = [b"\r\n--", boundary.as_bytes()].concat();
+    // The first delimiter has no line before it.
+    let mut rest = match body.strip_prefix(&delimiter[2..]) {
+        Some(rest) => rest,
+        None => after(body, &delimiter).ok_or("expected the form's boundary in its body")?,
+    };
+    let mut parts = Vec::new();
+    loop {
+        if rest.starts_with(b"--") {
+            return Ok(parts);
+        }
+        if parts.len() == MAX_PARTS {
+            return Err(format!("expected at most {MAX_PARTS} parts in a form"));
+        }
+        let cut_off = "the form breaks off";
+        // Spaces may follow the boundary on its line.
+        let head_and_content = after(rest, b"\r\n").ok_or(cut_off)?;
+        let end = position(head_and_content, &delimiter).ok_or(cut_off)?;
+        let part = &head_and_content[..end];
+        rest = &head_and_content[end + delimiter.len()..];
+        let (head, content) = match part.strip_prefix(b"\r\n") {
+            Some(content) => (&b""[..], content),
+            None => {
+                let at = position(part, b"\r\n\r\n")
+                    .ok_or("a part of the form has no end of headers")?;
+                (&part[..at], &part[at + 4..])
+            }
+        };
+        let (field, file) = disposition(&String::from_utf8_lossy(head));
+        parts.push(Part {
+            field,
+            file,
+            content,
+        });
+    }
+}
+
+/// The field's and the file's name among a part's headers.
+fn disposition(head: &str) -> (String, Option<String>) {
+    for line in head.split("\r\n") {
+        let Some((name, value)) = line.split_once(':') else {
+            continue;
+        };
+        if name.trim().eq_ignore_ascii_case("content-disposition") {
+            let (_, parameters) = value.split_once(';').unwrap_or((value, ""));
+            return (
+                parameter(parameters, "name").unwrap_or_default(),
+                parameter(parameters, "filename"),
+            );
+        }
+    }
+    (String::new(), None)
+}
+
+/// One of `; name="value"; other=value`. In quotes, a backslash keeps the next quote or backslash.
+fn parameter(mut text: &str, wanted: &str) -> Option<String> {
+    loop {
+        let (key, value) = text.split_once('=')?;
+        let key = key.trim().trim_start_matches(';').trim();
+        let (found, rest) = match value.strip_prefix('"') {
+            Some(quoted) => {
+                let (mut found, mut end) = (String::new(), quoted.len());
+                let mut characters = quoted.char_indices().peekable();
+                while let Some((at, c)) = characters.next() {
+                    match (c, characters.peek()) {
+                        ('\\', Some((_, next @ ('"' | '\\')))) => {
+                            found.push(*next);
+                            characters.next();
+                        }
+                        ('"', _) => {
+                            end = at + 1;
+                            break;
+                        }
+                        (c, _) => found.push(c),
+                    }
+                }
+                (found, &quoted[end..])
+            }
+            None => {
+                let end = value.find(';').unwrap_or(value.len());
+                (value[..end].trim().to_owned(), &value[end..])
+            }
+        };
+        if key.eq_ignore_ascii_case(wanted) {
+            return Some(found);
+        }
+        text = rest;
+    }
+}
+
+fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    memchr::memmem::find(bytes, wanted)
+}
+
+fn after<'a>(bytes: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
+    position(bytes, wanted).map(|at| &bytes[at + wanted.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_as_curl_sends_it() {
+        let kind = "multipart/form-data; boundary=------------------------d74496d66958873e";
+        let boundary = boundary(kind).unwrap().unwrap();
+        let body = b"--------------------------d74496d66958873e\r\nContent-Disposition: form-data; name=\"topk\"\r\n\r\n\
+                     2\r\n--------------------------d74496d66958873e\r\nContent-Disposition: form-data; name=\"file\"; \
+                     filename=\"a \\\"b\\\".jpg\"\r\nContent-Type: image/jpeg\r\n\r\n\xFF\xD8\r\n--x\r\n\
+                     --------------------------d74496d66958873e--\r\n";
+        let parts = parse(body, &boundary).unwrap();
+        assert_eq!(parts.len(), 2);
+        assert_eq!(
+            (parts[0].field.as_str(), parts[0].content),
+            ("topk", &b"2"[..])
+        );
+        assert_eq!(parts[1].file.as_deref(), Some("a \"b\".jpg"));
+        assert_eq!(parts[1].content, b"\xFF\xD8\r\n--x");
+        for end in 0..body.len() {
+            let _ = parse(&body[..end], &boundary);
+        }
+    }
+
+    #[test]
+    fn other_bodies_are_no_forms() {
+        assert!(boundary("image/jpeg").is_none());
+        assert!(boundary("multipart/form-data").unwrap().is_err());
+        assert_eq!(
+            boundary("Multipart/Form-Data; charset=x; boundary=\"a;b\"")
+                .unwrap()
+                .unwrap(),
+            "a;b"
+        );
+        assert!(parse(b"nothing", "x").is_err());
+        assert_eq!(parse(b"--x--\r\n", "x").unwrap(), []);
+    }
+}

@@ -1,0 +1,137 @@
+//! From the engine that was asked for to the one that runs: our kernels, tract, ONNX Runtime, in this order where the
+//! caller leaves the choice to us.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use model_core::onnx::ModelProto;
+
+use super::{Engine, EngineError, EngineKind, KernelEngine, OnnxRuntimeEngine, TractEngine};
+use crate::graph::{Element, InputShape};
+use crate::onnx_file::{OnnxFile, Skeleton};
+
+/// A network on its way into an engine.
+#[derive(Clone, Copy)]
+pub(crate) struct NetworkSource<'a> {
+    /// The model's file or name, for messages.
+    pub model: &'a str,
+    pub file: &'a OnnxFile,
+    pub skeleton: &'a Skeleton,
+    /// The graph as in the file, without its large tensors.
+    pub proto: &'a ModelProto,
+    /// The graph as our own engines take it ([`crate::graph::prepare`]).
+    pub prepared: &'a ModelProto,
+    pub input: &'a InputShape,
+    pub threads: usize,
+}
+
+/// An engine that has loaded a network.
+pub(crate) struct Opened {
+    pub engine: Arc<dyn Engine>,
+    pub kind: EngineKind,
+    /// Which kernels run it, or why ours do not.
+    pub detail: Option<String>,
+    /// What every user should know.
+    pub notes: Vec<String>,
+}
+
+/// Opens the engine that was asked for.
+///
+/// # Errors
+/// What the engine says; where the choice is ours, what every engine says.
+pub(crate) fn open(
+    kind: EngineKind,
+    source: &NetworkSource<'_>,
+    library: Option<&Path>,
+) -> Result<Opened, EngineError> {
+    match kind {
+        EngineKind::Kernels => kernels(source).map_err(|reason| EngineError::Load {
+            engine: EngineKind::Kernels,
+            model: source.model.to_owned(),
+            reason,
+        }),
+        EngineKind::Tract => tract(source, None),
+        EngineKind::OnnxRuntime => onnxruntime(source, library),
+        EngineKind::Auto => match kernels(source) {
+            Ok(opened) => Ok(opened),
+            Err(reason) => {
+                let detail = format!("our kernels do not run it: {reason}");
+                tract(source, Some(detail)).or_else(|error| fall_back(source, library, error))
+            }
+        },
+        EngineKind::Custom => Err(EngineError::Load {
+            engine: EngineKind::Custom,
+            model: source.model.to_owned(),
+            reason: "a custom engine is handed in with Classifier::with_engine".to_owned(),
+        }),
+    }
+}
+
+/// ONNX Runtime in the place of an engine of ours that has failed with `error`.
+///
+/// # Errors
+/// Both engines' words where ONNX Runtime is missing, else its own.
+pub(crate) fn fall_back(
+    source: &NetworkSource<'_>,
+    library: Option<&Path>,
+    error: EngineError,
+) -> Result<Opened, EngineError> {
+    match onnxruntime(source, library) {
+        Ok(mut opened) => {
+            opened.detail = Some(error.to_string());
+            opened
+                .notes
+                .push(format!("run by ONNX Runtime, because {error}"));
+            Ok(opened)
+        }
+        Err(EngineError::Unavailable { .. }) => Err(EngineError::NoneFits {
+            error: Box::new(error),
+        }),
+        // What ONNX Runtime says is closer to the truth of a file: it knows every operator.
+        Err(other) => Err(other),
+    }
+}
+
+fn kernels(source: &NetworkSource<'_>) -> Result<Opened, String> {
+    // float16 weights are widened while they are read.
+    let element = match source.input.element {
+        Element::F32 | Element::F16 | Element::F64 => Element::F32,
+        Element::U8 => Element::U8,
+    };
+    let input = InputShape {
+        element,
+        ..source.input.clone()
+    };
+    let engine = KernelEngine::load(
+        source.prepared,
+        source.file,
+        source.skeleton,
+        &input,
+        source.threads,
+    )?;
+    Ok(Opened {
+        kind: EngineKind::Kernels,
+        detail: Some(format!("{} kernels", engine.isa())),
+        engine: Arc::new(engine),
+        notes: Vec::new(),
+    })
+}
+
+fn tract(source: &NetworkSource<'_>, detail: Option<String>) -> Result<Opened, EngineError> {
+    let (engine, note) = TractEngine::load(source)?;
+    Ok(Opened {
+        engine: Arc::new(engine),
+        kind: EngineKind::Tract,
+        detail,
+        notes: note.into_iter().collect(),
+    })
+}
+
+fn onnxruntime(source: &NetworkSource<'_>, library: Option<&Path>) -> Result<Opened, EngineError> {
+    Ok(Opened {
+        engine: Arc::new(OnnxRuntimeEngine::load(source, library)?),
+        kind: EngineKind::OnnxRuntime,
+        detail: None,
+        notes: Vec::new(),
+    })
+}

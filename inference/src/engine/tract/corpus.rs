@@ -1,0 +1,205 @@
+//! Holds tract, as this crate uses it, against the corpus of `tests/trust/`: small networks by operator and attribute with
+//! ONNX Runtime's answers. The table `trust.tsv` is what came out; a wrong answer must be refused by it.
+//!
+//! `TRUST_WRITE=1 cargo test -p inference trust` writes the table anew, after a change of tract, of the corpus or of what
+//! is rewritten. Read the difference before you commit it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use model_core::onnx::DataType;
+use serde::Deserialize;
+
+use super::TractEngine;
+use super::trust::{self, features_of};
+use crate::engine::{Engine, EngineError, NetworkSource};
+use crate::graph::{GraphFacts, Wanted, prepare};
+use crate::onnx_file::OnnxFile;
+
+#[derive(Deserialize)]
+struct Index {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    height: usize,
+    width: usize,
+    tolerance: f32,
+}
+
+/// The numbers that `inputs()` in generate.py makes.
+fn input(count: usize) -> Vec<f32> {
+    let mut state = 12345u64;
+    let next = || {
+        state = (state * 1_103_515_245 + 12345) % (1 << 31);
+        (state as f64 / f64::from(1u32 << 30) - 1.0) as f32
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Right,
+    /// The largest difference.
+    Wrong(f32),
+    /// tract does not load or run it.
+    Refused(String),
+}
+
+fn read(archive: &mut zip::ZipArchive<std::fs::File>, name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut entry = archive.by_name(name).unwrap();
+    entry.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn run(case: &Case, bytes: Vec<u8>, expected: &[f32]) -> (BTreeSet<String>, Outcome) {
+    let mut file = OnnxFile::Bytes(bytes.into());
+    let (skeleton, proto) = file.read(&case.name).unwrap();
+    let facts = GraphFacts::read(&proto, &case.name, Wanted::default()).unwrap();
+    let preprocessing = model_core::Preprocessing {
+        crop: [case.height as u32, case.width as u32],
+        ..model_core::Preprocessing::imagenet()
+    };
+    let shape = facts.input(&preprocessing);
+    let prepared = prepare::prepare(&proto, &facts.output);
+    let features = features_of(&prepared);
+    let source = NetworkSource {
+        model: &case.name,
+        file: &file,
+        skeleton: &skeleton,
+        proto: &proto,
+        prepared: &prepared,
+        input: &shape,
+        threads: 1,
+    };
+    let engine = match TractEngine::load_part(&source, None) {
+        Ok(engine) => engine,
+        Err(error) => return (features, Outcome::Refused(reason(&error))),
+    };
+    let image = input(3 * case.height * case.width);
+    let got = match engine.run(&image, 1) {
+        Ok(got) => got,
+        Err(error) => return (features, Outcome::Refused(reason(&error))),
+    };
+    if got.len() != expected.len() {
+        return (features, Outcome::Wrong(f32::INFINITY));
+    }
+    let far = got
+        .iter()
+        .zip(expected)
+        .map(|(got, want)| {
+            let off = (got - want).abs();
+            // NaN is as far as can be.
+            if off <= case.tolerance * want.abs().max(1.0) {
+                0.0
+            } else if off.is_nan() {
+                f32::INFINITY
+            } else {
+                off
+            }
+        })
+        .fold(0.0, f32::max);
+    let outcome = if far == 0.0 {
+        Outcome::Right
+    } else {
+        Outcome::Wrong(far)
+    };
+    (features, outcome)
+}
+
+fn reason(error: &EngineError) -> String {
+    error.to_string().chars().take(160).collect()
+}
+
+#[test]
+fn tract_answers_as_onnx_runtime_or_is_refused() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/trust");
+    let file = std::fs::File::open(format!("{folder}/corpus.zip")).unwrap();
+    let mut archive = zip::ZipArchive::new(file).unwrap();
+    let index: Index = serde_json::from_slice(&read(&mut archive, "index.json")).unwrap();
+    assert!(index.cases.len() > 800);
+    let mut verdicts: BTreeMap<String, bool> = BTreeMap::new();
+    let (mut wrong, mut refused, mut right) = (Vec::new(), Vec::new(), 0);
+    for case in &index.cases {
+        let model = read(&mut archive, &format!("{}.onnx", case.name));
+        let answer = read(&mut archive, &format!("{}.f32", case.name));
+        let expected: Vec<f32> = answer
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|four| f32::from_le_bytes(*four))
+            .collect();
+        let (features, outcome) = run(case, model, &expected);
+        match outcome {
+            Outcome::Right => {
+                right += 1;
+                verdicts.extend(features.into_iter().map(|feature| (feature, true)));
+            }
+            Outcome::Wrong(far) => {
+                for feature in &features {
+                    verdicts.entry(feature.clone()).or_insert(false);
+                }
+                wrong.push((&case.name, far, features));
+            }
+            Outcome::Refused(reason) => refused.push((&case.name, reason)),
+        }
+    }
+    println!(
+        "{right} right, {} wrong, {} refused",
+        wrong.len(),
+        refused.len()
+    );
+    for (name, reason) in &refused {
+        println!("refused {name}: {reason}");
+    }
+    for (name, far, _) in &wrong {
+        println!("wrong {name}: {far}");
+    }
+    let table: String = verdicts
+        .iter()
+        .map(|(feature, right)| format!("{feature}\t{}\n", if *right { "right" } else { "wrong" }))
+        .collect();
+    if std::env::var_os("TRUST_WRITE").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/tract/trust.tsv");
+        std::fs::write(path, &table).unwrap();
+    }
+    let unrefused: Vec<_> = wrong
+        .iter()
+        .filter(|(_, _, features)| features.iter().all(|feature| verdicts[feature]))
+        .map(|(name, far, _)| format!("{name} ({far})"))
+        .collect();
+    assert!(
+        unrefused.is_empty(),
+        "wrong answers that no feature tells: {unrefused:?}"
+    );
+    assert_eq!(
+        table,
+        include_str!("trust.tsv"),
+        "trust.tsv is not what the corpus shows"
+    );
+}
+
+#[test]
+fn an_untried_feature_is_said_and_a_wrong_one_refused() {
+    use model_core::onnx::{Dim, GraphProto, ModelProto, NodeProto, ValueInfoProto};
+    let value = |name: &str| ValueInfoProto::tensor(name, DataType::Float, &[Dim::Size(1)]);
+    let model = ModelProto {
+        graph: Some(GraphProto {
+            node: vec![
+                NodeProto::new("Relu", "a", &["x"], &["y"], vec![]),
+                NodeProto::new("Hardly", "b", &["y"], &["z"], vec![]),
+            ],
+            input: vec![value("x")],
+            output: vec![value("z")],
+            ..GraphProto::default()
+        }),
+        ..ModelProto::default()
+    };
+    let verdict = trust::judge(&model);
+    assert_eq!(verdict.unseen, ["Hardly"]);
+    assert!(verdict.wrong.is_empty());
+    assert_eq!(trust::lacking(&model), ["Hardly"]);
+}

@@ -1,0 +1,312 @@
+//! One epoch: its steps, its validation, its record.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use super::Trainer;
+use crate::data::Source;
+use crate::engine::buffers;
+use crate::evaluate::{Evaluation, Evaluator};
+use crate::metrics::{EpochRecord, Running, unix_secs};
+use crate::progress::Moment;
+
+impl Trainer {
+    /// Trains the rest of the present epoch and saves it; the signal that ended it early, if one did.
+    pub(super) fn train_epoch(&mut self) -> Result<Option<i32>> {
+        let epoch = self.progress.epoch;
+        if self.progress.step_in_epoch == self.steps_per_epoch {
+            // A resumed run that was stopped between training and validation.
+            return Ok(None);
+        }
+        if self.progress.step_in_epoch == 0 {
+            self.progress.running = Running::default();
+            let _ = tch::no_grad(|| self.sums.f_zero_())?;
+        }
+        let side = self.recipe.augment.size_at(epoch);
+        let done = self.progress.step_in_epoch;
+        let label = format!("epoch {}/{}", epoch + 1, self.recipe.epochs);
+        self.reporter.begin(label, self.steps_per_epoch, done);
+        let source = Rc::clone(&self.source);
+        let result = self.train_steps(source.as_ref(), epoch, side);
+        self.reporter.end();
+        let stopped = result?;
+        if stopped.is_none() {
+            // Before the validation, which may be long: a trained epoch is never lost.
+            self.look()?;
+            self.save_state()?;
+            if let Some(signal) = self.agreed_stop()? {
+                self.say_saved(signal);
+                return Ok(Some(signal));
+            }
+        }
+        Ok(stopped)
+    }
+
+    fn train_steps(&mut self, source: &dyn Source, epoch: u32, side: u32) -> Result<Option<i32>> {
+        let accumulate = self.recipe.accumulate_steps as u64;
+        let first = self.progress.step_in_epoch * accumulate;
+        let mut batches = source.train(epoch, first, side)?;
+        self.reports.begin_part(&self.progress.running);
+        while self.progress.step_in_epoch < self.steps_per_epoch {
+            let started = Instant::now();
+            let wishes = self.wishes();
+            // Answered while the step computes.
+            self.world.begin_any(wishes)?;
+            let at = self.now_epochs();
+            self.step(&mut batches)?;
+            let [stop, save] = match self.world.finish_any()? {
+                Some(agreed) => agreed,
+                None => self.wishes(),
+            };
+            let secs = started.elapsed().as_secs_f64();
+            self.progress.running.secs += secs;
+            self.progress.elapsed_secs += secs;
+            self.reporter.advance();
+            let is_last = self.progress.step_in_epoch == self.steps_per_epoch;
+            if is_last || self.progress.step_in_epoch == 1 || self.is_look_step() {
+                self.look()?;
+                self.record_step(at)?;
+            }
+            if self.reporter.is_due() {
+                let moment = self.moment()?;
+                self.reporter.show(&moment);
+            }
+            if is_last {
+                break;
+            }
+            if stop || save || self.is_save_step() {
+                self.look()?;
+                self.save_state()?;
+            }
+            if stop {
+                let signal = self.signal();
+                self.say_saved(signal);
+                return Ok(Some(signal));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What this process wants: to stop, because a signal came; to save, because it is time. Clocks and signals differ
+    /// between processes, so the others are asked.
+    fn wishes(&self) -> [bool; 2] {
+        let interval = self.recipe.checkpoints.save_every_minutes;
+        let minutes = self.last_save.elapsed().as_secs_f64() / 60.0;
+        let is_time = interval > 0.0 && minutes >= interval;
+        [self.stop.received().is_some(), is_time]
+    }
+
+    /// Places within the epoch, so that they are the same whatever was trained before.
+    fn is_save_step(&self) -> bool {
+        let every = self.recipe.checkpoints.save_every_steps;
+        every > 0 && self.progress.step_in_epoch.is_multiple_of(every)
+    }
+
+    fn is_look_step(&self) -> bool {
+        let every = self.recipe.checkpoints.record_every_steps;
+        every > 0 && self.progress.step_in_epoch.is_multiple_of(every)
+    }
+
+    fn record_step(&mut self, at_epochs: f64) -> Result<()> {
+        if !self.is_first() {
+            return Ok(());
+        }
+        self.collect_sums()?;
+        let memory = crate::device::memory(self.engine.network.device());
+        let warning = self.reports.add_step(
+            at_epochs,
+            &self.progress,
+            self.world.size(),
+            memory.map(|memory| memory.used_bytes),
+        );
+        self.say_once(warning);
+        Ok(())
+    }
+
+    /// A report that cannot be written does not end a run: it is said once.
+    pub(super) fn say_once(&mut self, warning: Option<String>) {
+        if let Some(text) = warning {
+            self.reporter
+                .line(format!("warning: {text}; training goes on without it"));
+        }
+    }
+
+    fn moment(&mut self) -> Result<Moment> {
+        self.collect_sums()?;
+        let running = &self.progress.running;
+        let (loss, top1, _) = running.means();
+        Ok(Moment {
+            step: self.progress.step_in_epoch,
+            loss,
+            top1,
+            images_per_sec: running.images * self.world.size() as f64 / running.secs.max(1e-9),
+            data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
+            learning_rate: self.progress.learning_rate,
+            memory: crate::device::memory(self.engine.network.device()),
+        })
+    }
+
+    /// Reads the device's sums; waits for the device, once.
+    pub(super) fn collect_sums(&mut self) -> Result<()> {
+        let values = self.sums.f_to_device(tch::Device::Cpu)?;
+        let values: Vec<f64> = (&values.f_to_kind(tch::Kind::Double)?).try_into()?;
+        if let [loss, top1, top5, images] = values[..] {
+            let running = &mut self.progress.running;
+            (running.loss, running.top1, running.top5) = (loss, top1, top5);
+            running.images = images;
+        }
+        Ok(())
+    }
+
+    /// Validation, record, checkpoints, plots: all that closes an epoch; the signal that came in between, if one did.
+    pub(super) fn finish_epoch(&mut self) -> Result<Option<i32>> {
+        self.collect_sums()?;
+        let finished = self.progress.epoch + 1;
+        let is_last = finished == self.recipe.epochs;
+        let every = self.recipe.evaluation.every_epochs;
+        // The network holds the averages from here to the end of this function, where there are averages.
+        self.average_statistics()?;
+        self.swap_averages()?;
+        if self.engine.ema.is_some() {
+            self.average_statistics()?;
+        }
+        let is_validated = !self.recipe.evaluation.skip;
+        let mut evaluated = None;
+        if is_validated && (is_last || finished.is_multiple_of(every)) {
+            evaluated = self.evaluate()?;
+            if evaluated.is_none() {
+                let signal = self.signal();
+                self.say_saved(signal);
+                return Ok(Some(signal));
+            }
+        }
+        let record = self.record(finished, evaluated)?;
+        let metric = self.recipe.evaluation.metric;
+        let value = metric.of(&record);
+        let best_so_far = self.progress.best.map(|(best, _)| best);
+        let is_better = |value: f64| best_so_far.is_none_or(|best| metric.is_better(value, best));
+        // Without validation the newest weights are the best there are.
+        let is_best = !is_validated || value.is_some_and(is_better);
+        if let (true, Some(value)) = (is_best, value) {
+            self.progress.best = Some((value, finished));
+        }
+        self.progress.history.push(record.clone());
+        self.progress.elapsed_secs += record.val_secs;
+        let written = self.write_epoch_weights(finished, &record, is_best);
+        self.swap_averages()?;
+        written?;
+
+        self.progress.epoch = finished;
+        self.progress.step_in_epoch = 0;
+        self.save_epoch_state(finished, is_best)?;
+        if self.is_first() {
+            let now = self.now_epochs();
+            let warning =
+                self.reports
+                    .add_epoch(&self.progress.history, &self.schedule, now, &self.run);
+            self.say_once(warning);
+        }
+        self.reporter
+            .table_row(&record, self.recipe.epochs, is_best);
+        // Rank 0 may have drawn for longer than an exchange may take.
+        self.world.barrier()?;
+        Ok(None)
+    }
+
+    /// BatchNorm's running statistics of each process become the mean over all (timm's `--dist-bn reduce`): what is
+    /// validated and saved must be one network.
+    fn average_statistics(&mut self) -> Result<()> {
+        self.world.average(&buffers(&self.engine.network))
+    }
+
+    fn swap_averages(&mut self) -> Result<()> {
+        match &mut self.engine.ema {
+            Some(ema) => ema.swap(&self.engine.network),
+            None => Ok(()),
+        }
+    }
+
+    /// None: a signal came before all images were counted.
+    fn evaluate(&mut self) -> Result<Option<Evaluation>> {
+        let batch = self
+            .recipe
+            .evaluation
+            .batch_size
+            .unwrap_or(self.recipe.batch_size)
+            .max(1) as u64;
+        let batches = self
+            .source
+            .val_images()
+            .div_ceil(batch * self.world.size() as u64);
+        self.reporter.begin("validation".into(), batches, 0);
+        let evaluator = Evaluator {
+            normalizer: &self.engine.normalizer,
+            arithmetic: self.engine.arithmetic,
+            flip: self.recipe.evaluation.flip,
+        };
+        let stop = &self.stop;
+        let result = evaluator.run(
+            &self.engine.network,
+            self.source.as_ref(),
+            batches,
+            self.world.as_mut(),
+            &mut self.reporter,
+            &|| stop.received().is_some(),
+        );
+        self.reporter.end();
+        result.map_err(|error| self.explain(error))
+    }
+
+    fn record(&mut self, epoch: u32, evaluated: Option<Evaluation>) -> Result<EpochRecord> {
+        let running = self.progress.running;
+        let mut sums = [
+            running.loss,
+            running.top1,
+            running.top5,
+            running.images,
+            self.report_unreadable() as f64,
+        ];
+        self.world.sum(&mut sums)?;
+        let [loss, top1, top5, images, bad] = sums;
+        if images == 0.0 {
+            bail!("epoch {epoch}: no readable training image");
+        }
+        Ok(EpochRecord {
+            epoch,
+            step: self.progress.step,
+            learning_rate: self.progress.learning_rate,
+            train_loss: loss / images,
+            train_top1_percent: 100.0 * top1 / images,
+            train_top5_percent: 100.0 * top5 / images,
+            val_loss: evaluated.map(|e| e.loss),
+            val_top1_percent: evaluated.map(|e| e.top1_percent),
+            val_top5_percent: evaluated.map(|e| e.top5_percent),
+            train_images: images.round() as u64,
+            val_images: evaluated.map_or(0, |e| e.images),
+            bad_images: bad as u64,
+            train_secs: running.secs,
+            val_secs: evaluated.map_or(0.0, |e| e.secs),
+            images_per_sec: images / running.secs.max(1e-9),
+            data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
+            skipped_steps: running.skipped as u64,
+            peak_memory_bytes: crate::device::memory(self.engine.network.device())
+                .map(|memory| memory.peak_bytes),
+            global_batch: self.recipe.global_batch(self.world.size()),
+            unix_secs: unix_secs(),
+        })
+    }
+
+    /// Names images that could not be read, each once; how many were new.
+    fn report_unreadable(&mut self) -> usize {
+        let mut new = 0;
+        for line in self.source.unreadable() {
+            if self.named_unreadable.insert(line.clone()) {
+                new += 1;
+                self.reporter.line(format!("unreadable {line}"));
+            }
+        }
+        new
+    }
+}
