@@ -8,7 +8,7 @@ use std::sync::Arc;
 use model_core::RgbImage;
 use serde::{Deserialize, Serialize};
 
-pub use inference::{Cancel, Prediction};
+pub use inference::{Answers, Cancel, Prediction};
 
 use crate::heat_map::HeatMap;
 use crate::problem::Problem;
@@ -129,18 +129,6 @@ impl Region {
     }
 }
 
-/// How the scores of an answer are to be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AnswerKind {
-    /// Exactly one class is right: the best one is the answer.
-    #[default]
-    OneOf,
-    /// One question, yes or no.
-    YesNo,
-    /// Any number of classes may be there, each with a score of its own.
-    AnyOf,
-}
-
 /// What a loaded model says of itself, in words for the window.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelCard {
@@ -163,7 +151,7 @@ pub struct ModelCard {
     /// The engine that runs it.
     pub engine: String,
     /// How its answers are to be read.
-    pub answers: AnswerKind,
+    pub answers: Answers,
     /// Where classes are independent: the least score at which one counts as present.
     pub threshold: f32,
 }

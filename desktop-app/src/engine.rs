@@ -8,7 +8,7 @@ use inference::{Cancel, Classifier, Options, Prediction};
 use model_core::RgbImage;
 
 use crate::classify::{
-    AnswerKind, Classify, EVERYDAY_THINGS, ModelCard, ModelChoice, OpenModel, Region,
+    Answers, Classify, EVERYDAY_THINGS, ModelCard, ModelChoice, OpenModel, Region,
 };
 use crate::heat_map::HeatMap;
 use crate::problem::{self, Problem};
@@ -85,8 +85,8 @@ impl NetworkClassifier {
             }),
             license: manifest.license.clone(),
             engine: info.engine.to_string(),
-            answers: AnswerKind::OneOf,
-            threshold: 0.5,
+            answers: info.answers,
+            threshold: manifest.threshold,
         };
         Self { classifier, card }
     }

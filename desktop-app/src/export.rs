@@ -161,7 +161,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::classify::AnswerKind;
+    use crate::classify::Answers;
     use crate::content::ContentId;
     use crate::photo::{PhotoAnswer, PhotoId, PhotoSource};
     use crate::problem::Problem;
@@ -181,7 +181,7 @@ mod tests {
         };
         let answer = PhotoAnswer {
             predictions: vec![p(1, "tabby, \"tabby cat\"", 0.75), p(2, "tiger cat", 0.25)],
-            kind: AnswerKind::OneOf,
+            kind: Answers::SingleLabel,
             threshold: 0.5,
             model: "lite0".to_owned(),
             took: Duration::ZERO,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::classify::{AnswerKind, Prediction};
+use crate::classify::{Answers, Prediction};
 use crate::content::ContentId;
 use crate::problem::Problem;
 
@@ -63,7 +63,7 @@ pub struct PhotoAnswer {
     /// Best first.
     pub predictions: Vec<Prediction>,
     /// How they are to be read.
-    pub kind: AnswerKind,
+    pub kind: Answers,
     /// Where classes are independent: the least score at which one counts as present.
     pub threshold: f32,
     /// The model's name.
@@ -89,10 +89,10 @@ impl PhotoAnswer {
     /// Whether a class counts as present. Of classes that exclude each other, only the best one does.
     pub fn is_present(&self, prediction: &Prediction) -> bool {
         match self.kind {
-            AnswerKind::OneOf => self
+            Answers::SingleLabel => self
                 .best()
                 .is_some_and(|best| best.index == prediction.index),
-            AnswerKind::YesNo | AnswerKind::AnyOf => prediction.probability >= self.threshold,
+            Answers::Binary | Answers::MultiLabel => prediction.probability >= self.threshold,
         }
     }
 
@@ -102,13 +102,13 @@ impl PhotoAnswer {
             return "No answer".to_owned();
         };
         match self.kind {
-            AnswerKind::OneOf => best.label.clone(),
-            AnswerKind::YesNo if self.predictions.len() == 1 => {
+            Answers::SingleLabel => best.label.clone(),
+            Answers::Binary if self.predictions.len() == 1 => {
                 let word = if self.is_present(best) { "Yes" } else { "No" };
                 format!("{word}: {}", best.label)
             }
-            AnswerKind::YesNo => best.label.clone(),
-            AnswerKind::AnyOf => {
+            Answers::Binary => best.label.clone(),
+            Answers::MultiLabel => {
                 let there: Vec<_> = self
                     .predictions
                     .iter()
@@ -128,12 +128,12 @@ impl PhotoAnswer {
     pub fn certainty(&self) -> Option<f32> {
         let best = self.best()?;
         match self.kind {
-            AnswerKind::OneOf => Some(best.probability),
-            AnswerKind::YesNo if self.predictions.len() == 1 && !self.is_present(best) => {
+            Answers::SingleLabel => Some(best.probability),
+            Answers::Binary if self.predictions.len() == 1 && !self.is_present(best) => {
                 Some(1.0 - best.probability)
             }
-            AnswerKind::YesNo => Some(best.probability),
-            AnswerKind::AnyOf => None,
+            Answers::Binary => Some(best.probability),
+            Answers::MultiLabel => None,
         }
     }
 
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(name("caf\u{e9} 1.jpg"), "caf\u{e9} 1.jpg");
     }
 
-    fn answer(kind: AnswerKind, scores: &[(&str, f32)]) -> PhotoAnswer {
+    fn answer(kind: Answers, scores: &[(&str, f32)]) -> PhotoAnswer {
         PhotoAnswer {
             predictions: scores
                 .iter()
@@ -289,6 +289,7 @@ mod tests {
                     id: None,
                     label: (*label).to_owned(),
                     probability: *probability,
+                    present: None,
                 })
                 .collect(),
             kind,
@@ -304,28 +305,28 @@ mod tests {
 
     #[test]
     fn every_kind_of_answer_is_put_in_words() {
-        let one = answer(AnswerKind::OneOf, &[("cat", 0.3), ("dog", 0.2)]);
+        let one = answer(Answers::SingleLabel, &[("cat", 0.3), ("dog", 0.2)]);
         assert_eq!(
             (one.headline().as_str(), one.certainty()),
             ("cat", Some(0.3))
         );
-        let yes = answer(AnswerKind::YesNo, &[("cat", 0.75)]);
+        let yes = answer(Answers::Binary, &[("cat", 0.75)]);
         assert_eq!(
             (yes.headline().as_str(), yes.certainty()),
             ("Yes: cat", Some(0.75))
         );
-        let no = answer(AnswerKind::YesNo, &[("cat", 0.25)]);
+        let no = answer(Answers::Binary, &[("cat", 0.25)]);
         assert_eq!(
             (no.headline().as_str(), no.certainty()),
             ("No: cat", Some(0.75))
         );
-        let two = answer(AnswerKind::YesNo, &[("dog", 0.9), ("cat", 0.1)]);
+        let two = answer(Answers::Binary, &[("dog", 0.9), ("cat", 0.1)]);
         assert_eq!(
             (two.headline().as_str(), two.certainty()),
             ("dog", Some(0.9))
         );
         let many = answer(
-            AnswerKind::AnyOf,
+            Answers::MultiLabel,
             &[("ball", 0.9), ("dog", 0.6), ("sea", 0.1)],
         );
         assert_eq!(
@@ -333,7 +334,7 @@ mod tests {
             ("ball, dog", None)
         );
         assert_eq!(many.confidence(0.4), None);
-        let none = answer(AnswerKind::AnyOf, &[("ball", 0.4), ("dog", 0.1)]);
+        let none = answer(Answers::MultiLabel, &[("ball", 0.4), ("dog", 0.1)]);
         assert_eq!(none.headline(), "None of them");
     }
 

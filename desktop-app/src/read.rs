@@ -89,7 +89,7 @@ fn decode_bytes(
     Ok(LoadedPhoto {
         image: decoded.image,
         content: ContentId::of(bytes, stamp),
-        damage: decoded.damage,
+        damage: decoded.damage.map(|damage| damage.to_string()),
     })
 }
 

@@ -233,7 +233,7 @@ mod tests {
             ..Sampler::shuffled(100, 10, 4)
         };
         let mut seen = HashSet::new();
-        for epoch in 0..12 {
+        for epoch in 0..40 {
             let items = sampler.balanced_epoch(epoch, &labels);
             assert_eq!(items.len(), 100);
             for class in 0..3 {

@@ -276,16 +276,16 @@ impl Classifier {
             waiting: BTreeMap::new(),
             next: 0,
         };
-        thread::scope(|scope| {
-            let work = |sender: mpsc::Sender<(usize, Item)>| {
-                while let Some((index, source)) = shared.take(&options.cancel) {
-                    let item = self.item(source, options);
-                    if sender.send((index, item)).is_err() {
-                        break;
-                    }
+        let work = |sender: mpsc::Sender<(usize, Item)>| {
+            while let Some((index, source)) = shared.take(&options.cancel) {
+                let item = self.item(source, options);
+                if sender.send((index, item)).is_err() {
+                    break;
                 }
-            };
-            let work = &work;
+            }
+        };
+        let work = &work;
+        thread::scope(|scope| {
             // A thread that cannot be had makes this slower, not wrong.
             let started = (0..workers)
                 .map_while(|_| {

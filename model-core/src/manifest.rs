@@ -130,10 +130,11 @@ impl std::fmt::Display for Output {
 }
 
 /// How the scores of one answer are to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answers {
     /// Exactly one class is right: scores are probabilities that sum to 1, and the best one is the answer.
+    #[default]
     SingleLabel,
     /// One question, yes or no: the score of the positive class, present where it reaches [`Manifest::threshold`]. With
     /// two labels the first names the negative class, whose score is 1 minus the other.

@@ -186,6 +186,7 @@ mod tests {
             kind: LossKind::BinaryCrossEntropy,
             label_smoothing: 0.1,
             target_threshold,
+            class_weights: None,
         };
         for (got, expected) in [
             (value(&softmax(0.0), &classes()), GOLDEN[0]),

@@ -62,7 +62,7 @@ fn forward_and_gradients_are_torchvisions() {
             ..LossConfig::default()
         };
         let targets = Targets::Classes(golden.tensors["labels.0"].shallow_clone());
-        let loss = loss(&logits, &targets, &settings).unwrap();
+        let loss = loss(&logits, &targets, &settings, None).unwrap();
         assert_close("loss", &loss, &golden.tensors["loss"], 1e-6);
         loss.backward();
         let gradients = golden
@@ -95,7 +95,8 @@ fn curve(golden: &TensorFile, settings: &OptimizerConfig) -> (Tensor, Tensor) {
             .forward_train(&golden.tensors[&format!("images.{}", step % 2)])
             .unwrap();
         let labels = golden.tensors[&format!("labels.{}", step % 2)].shallow_clone();
-        let loss = loss(&logits, &Targets::Classes(labels), &LossConfig::default()).unwrap();
+        let targets = Targets::Classes(labels);
+        let loss = loss(&logits, &targets, &LossConfig::default(), None).unwrap();
         loss.backward();
         if let Some(norm) = settings.clip_norm {
             let gradients = torch_ext::grad::grads(&optimizer.parameters()).unwrap();

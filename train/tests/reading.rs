@@ -226,7 +226,7 @@ fn evaluate_reads_photos_as_training_read_them() {
     half_upside_down(&data);
     for flag in ["apply_exif=true", "preprocessing.channels=bgr"] {
         common::train()
-            .args(["--epochs", "4", "--overwrite", "--set", flag, "--data"])
+            .args(["--epochs", "8", "--overwrite", "--set", flag, "--data"])
             .arg(&data)
             .arg("--output")
             .arg(&out)

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::classify::{AnswerKind, Prediction};
+use crate::classify::{Answers, Prediction};
 use crate::content::{ContentId, FileStamp};
 use crate::view::PhotoGroup;
 
@@ -28,8 +28,9 @@ fn answer(label: &str, probability: f32) -> PhotoAnswer {
             id: None,
             label: label.to_owned(),
             probability,
+            present: None,
         }],
-        kind: AnswerKind::OneOf,
+        kind: Answers::SingleLabel,
         threshold: 0.5,
         model: "m".to_owned(),
         took: Duration::from_millis(5),

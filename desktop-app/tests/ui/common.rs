@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use desktop_app::classify::{
-    AnswerKind, Cancel, Classify, ModelCard, ModelChoice, OpenModel, Prediction, Region,
+    Answers, Cancel, Classify, ModelCard, ModelChoice, OpenModel, Prediction, Region,
 };
 use desktop_app::desktop::{
     ClipboardContent, ClipboardProblem, Desktop, FileRequest, FileResponse, ParentWindow, Reply,
@@ -138,9 +138,9 @@ impl OpenModel for Opener {
             input: [32, 32],
             engine: "fake".to_owned(),
             answers: if name_says(choice, "any") {
-                AnswerKind::AnyOf
+                Answers::MultiLabel
             } else {
-                AnswerKind::OneOf
+                Answers::SingleLabel
             },
             threshold: 0.3,
             ..ModelCard::default()

@@ -18,8 +18,10 @@ use crate::recipe::{BestMetric, OptimizerKind, Recipe};
 pub fn read(path: &Path, recipe: &Recipe) -> Result<(Progress, TensorFile)> {
     let saved = weights::read_training(path)?;
     let read = weights::read(path)?;
+    // Its number of classes is not known before the file tells.
+    let any = model_core::arch::by_name(&recipe.arch, 1)?;
     let classes = read
-        .num_classes()
+        .num_classes(&any)
         .with_context(|| format!("{}: no classifier among the weights", path.display()))?;
     let architecture = model_core::arch::by_name(&recipe.arch, classes)?;
     let loaded = weights::load_state(&architecture, read)

@@ -67,7 +67,7 @@ pub struct EvaluateArgs {
 pub fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let manifest = weights::manifest_of(&args.checkpoint)?;
     let recipe = recipe(args, manifest.as_ref())?;
-    let labels = labels(args, manifest)?;
+    let labels = labels(args, &recipe.arch, manifest)?;
     let source = Images::open_val(&recipe, &args.data, labels.as_deref())?;
     let labels = labels.unwrap_or_else(|| {
         crate::say!(
@@ -201,12 +201,17 @@ fn recipe(args: &EvaluateArgs, manifest: Option<&Manifest>) -> Result<Recipe> {
 }
 
 /// The manifest's labels; for other people's weights of 1,000 classes ImageNet's; else none.
-fn labels(args: &EvaluateArgs, manifest: Option<Manifest>) -> Result<Option<Vec<Label>>> {
+fn labels(
+    args: &EvaluateArgs,
+    arch_name: &str,
+    manifest: Option<Manifest>,
+) -> Result<Option<Vec<Label>>> {
     if let Some(manifest) = manifest {
         return Ok(Some(manifest.labels));
     }
     let weights = model_core::weights::read(&args.checkpoint)?;
-    Ok((weights.num_classes() == Some(1000)).then(|| imagenet1k().to_vec()))
+    let architecture = arch::by_name(arch_name, 1000)?;
+    Ok((weights.num_classes(&architecture) == Some(1000)).then(|| imagenet1k().to_vec()))
 }
 
 fn json(

@@ -393,7 +393,8 @@ mod tests {
         };
         assert_eq!(legend_rows(&panel(&["training", "validation"])).len(), 1);
         let run = "resnet50-imagenet-20261126-075958";
-        let rows = legend_rows(&panel(&[run; 7]));
+        let seven = panel(&[run; 7]);
+        let rows = legend_rows(&seven);
         assert!(
             rows[0].is_empty() && rows.len() > 3,
             "beside the title stands nothing"

@@ -3,7 +3,7 @@
 use egui::{Button, RichText, TextStyle, Ui};
 
 use super::PhotoViewContent;
-use crate::classify::AnswerKind;
+use crate::classify::Answers;
 use crate::desktop::FileRequest;
 use crate::photo::{Confidence, Photo, PhotoAnswer, PhotoState, percent};
 use crate::theme::{self, space};
@@ -113,7 +113,7 @@ fn answered(ui: &mut Ui, answer: &PhotoAnswer, content: &PhotoViewContent<'_>) {
         answer.headline()
     };
     widgets::text(ui, &words, theme::display(), p.text);
-    if doubt && answer.kind == AnswerKind::OneOf {
+    if doubt && answer.kind == Answers::SingleLabel {
         widgets::muted(ui, &doubt_words(answer));
     }
     if answer.damage.is_some() {
@@ -144,7 +144,7 @@ fn answered(ui: &mut Ui, answer: &PhotoAnswer, content: &PhotoViewContent<'_>) {
             answer.is_present(found),
         );
     }
-    if answer.kind != AnswerKind::OneOf {
+    if answer.kind != Answers::SingleLabel {
         let least = percent(answer.threshold);
         widgets::small(ui, &format!("From {least} on, a thing counts as there."));
     }
