@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::UsageError;
 use crate::args::fraction;
-use crate::metrics::{Bin, BINS};
+use crate::metrics::{BINS, Bin};
 
 /// In which words a photo is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,11 +60,7 @@ impl WordsArgs {
     }
 
     /// The everyday answer, unless only classes are asked for or the model knows no words.
-    pub fn answer(
-        &self,
-        classifier: &Classifier,
-        probabilities: &[f32],
-    ) -> Option<EverydayAnswer> {
+    pub fn answer(&self, classifier: &Classifier, probabilities: &[f32]) -> Option<EverydayAnswer> {
         match self.labels_as {
             Some(LabelsAs::Leaf) => None,
             _ => classifier.everyday(probabilities, self.at_least),
@@ -115,7 +111,10 @@ pub fn report(at_least: f32, leaf: &[Held], everyday: &[Held]) -> Option<WordsRe
         at_least,
         leaf: answered(leaf)?,
         everyday: answered(everyday)?,
-        reliability: Bin::of(everyday.iter().map(|one| (one.probability, one.right)), BINS),
+        reliability: Bin::of(
+            everyday.iter().map(|one| (one.probability, one.right)),
+            BINS,
+        ),
     })
 }
 
@@ -156,7 +155,14 @@ mod tests {
             (report.everyday.right_percent, report.everyday.error_percent),
             (50.0, 50.0)
         );
-        assert_eq!(report.reliability.iter().map(|bin| bin.images).sum::<usize>(), 2);
+        assert_eq!(
+            report
+                .reliability
+                .iter()
+                .map(|bin| bin.images)
+                .sum::<usize>(),
+            2
+        );
         assert!(super::report(0.8, &[], &[]).is_none());
     }
 }

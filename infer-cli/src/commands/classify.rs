@@ -144,12 +144,7 @@ impl Session<'_> {
             self.progress
                 .suspend(|| report::about_image(&answer.name, outcome));
         }
-        let shown = Shown::new(
-            named(answer),
-            self.classifier,
-            outcome,
-            &self.args.answer,
-        );
+        let shown = Shown::new(named(answer), self.classifier, outcome, &self.args.answer);
         let writer = &mut self.writer;
         Ok(self.progress.suspend(|| writer.answer(&shown))?)
     }

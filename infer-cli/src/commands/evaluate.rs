@@ -285,7 +285,10 @@ fn text(document: &Document<'_>, show: usize) -> Result<String> {
             out,
             "\nat least {least:.0} % sure   answered     right  wrong of the answered"
         )?;
-        for (name, kind) in [("classes", &words.leaf), ("everyday words", &words.everyday)] {
+        for (name, kind) in [
+            ("classes", &words.leaf),
+            ("everyday words", &words.everyday),
+        ] {
             writeln!(
                 out,
                 "{name:20}  {:6.1} %  {:6.1} %  {:6.1} %",

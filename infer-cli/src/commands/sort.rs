@@ -104,7 +104,9 @@ fn find(photos: &[PathBuf], into: &Path) -> (Vec<PathBuf>, usize) {
 }
 
 fn one(error: &walkdir::Error) -> String {
-    let path = error.path().map_or_else(String::new, |path| path.display().to_string());
+    let path = error
+        .path()
+        .map_or_else(String::new, |path| path.display().to_string());
     match error.io_error() {
         Some(reason) => format!("{path}: {reason}"),
         None => format!("{path}: a circle of links"),
@@ -169,7 +171,12 @@ fn lines(plan: &Plan) -> Result<String> {
         writeln!(out, "{} -> {}", text(&step.from), text(&step.to))?;
     }
     for same in &plan.same {
-        writeln!(out, "{} stays: the same file is {}", text(&same.from), text(&same.to))?;
+        writeln!(
+            out,
+            "{} stays: the same file is {}",
+            text(&same.from),
+            text(&same.to)
+        )?;
     }
     Ok(out)
 }

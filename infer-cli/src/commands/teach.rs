@@ -15,6 +15,7 @@ use photos::teach::{
 use serde::Serialize;
 
 use super::{decode_options, print};
+use crate::advice::Told;
 use crate::args::TeachArgs;
 use crate::output::SCHEMA;
 use crate::report::printable;
@@ -52,12 +53,12 @@ pub fn run(args: &TeachArgs, cancel: &Cancel) -> Result<Exit> {
     let (mut photos, failed) = look(&teacher, &classifier, &folders, args, cancel)?;
     if adding {
         let bytes = match &classifier.model().source {
-            ModelSource::File(path) => std::fs::read(path).map_err(|source| {
-                inference::Error::Read {
+            ModelSource::File(path) => {
+                std::fs::read(path).map_err(|source| inference::Error::Read {
                     path: path.clone(),
                     source,
-                }
-            })?,
+                })?
+            }
             _ => inference::embedded::MODEL.to_vec(),
         };
         photos.extend(kept_photos(&bytes, &teacher)?);
@@ -117,7 +118,10 @@ pub fn run(args: &TeachArgs, cancel: &Cancel) -> Result<Exit> {
 fn name(args: &TeachArgs) -> String {
     let stem = args.output.as_ref().and_then(|path| path.file_stem());
     args.name.clone().unwrap_or_else(|| {
-        stem.map_or_else(|| "taught".to_owned(), |stem| stem.to_string_lossy().into_owned())
+        stem.map_or_else(
+            || "taught".to_owned(),
+            |stem| stem.to_string_lossy().into_owned(),
+        )
     })
 }
 
@@ -134,13 +138,20 @@ fn look(
         false => indicatif::ProgressBar::new(count as u64),
     };
     let mut failed = 0;
-    let photos = teacher.look(folders, &decode_options(&args.decode, classifier), cancel, |one| {
-        progress.inc(1);
-        if let Some(why) = &one.failure {
-            failed += 1;
-            progress.suspend(|| report::failed_image(&one.path.display().to_string(), why));
-        }
-    })?;
+    let photos = teacher.look(
+        folders,
+        &decode_options(&args.decode, classifier),
+        cancel,
+        |one| {
+            progress.inc(1);
+            if let Some(why) = &one.failure {
+                failed += 1;
+                progress.suspend(|| {
+                    report::failed_image(&one.path.display().to_string(), &Told::failure(why))
+                });
+            }
+        },
+    )?;
     progress.finish_and_clear();
     Ok((photos, failed))
 }
@@ -186,19 +197,43 @@ fn text(findings: &Findings, failed: usize, args: &TeachArgs) -> Result<String> 
         )?;
     }
     if findings.classes.iter().any(|class| class.few) {
-        writeln!(out, "Fewer than {FEW_PHOTOS} photos of a class: its figures are a matter of luck.")?;
+        writeln!(
+            out,
+            "Fewer than {FEW_PHOTOS} photos of a class: its figures are a matter of luck."
+        )?;
     }
-    list(&mut out, "mixed up", args.show, &findings.confusions, |one| {
-        let (class, taken) = (printable(&one.class), printable(&one.taken_for));
-        format!("{:6}  {class} taken for {taken}", one.photos)
-    })?;
-    list(&mut out, "perhaps in the wrong folder", args.show, &findings.suspects, |one| {
-        let (class, looks) = (printable(&one.class), printable(&one.looks_like));
-        let percent = one.probability * 100.0;
-        format!("  {} in {class} looks like {looks}, {percent:.0} %", printable(&one.photo))
-    })?;
+    list(
+        &mut out,
+        "mixed up",
+        args.show,
+        &findings.confusions,
+        |one| {
+            let (class, taken) = (printable(&one.class), printable(&one.taken_for));
+            format!("{:6}  {class} taken for {taken}", one.photos)
+        },
+    )?;
+    list(
+        &mut out,
+        "perhaps in the wrong folder",
+        args.show,
+        &findings.suspects,
+        |one| {
+            let (class, looks) = (printable(&one.class), printable(&one.looks_like));
+            let percent = one.probability * 100.0;
+            format!(
+                "  {} in {class} looks like {looks}, {percent:.0} %",
+                printable(&one.photo)
+            )
+        },
+    )?;
     let group = |group: &Vec<String>| format!("  {}", printable(&group.join(", ")));
-    list(&mut out, "look alike, so each was judged without the others", args.show, &findings.alike, group)?;
+    list(
+        &mut out,
+        "look alike, so each was judged without the others",
+        args.show,
+        &findings.alike,
+        group,
+    )?;
     list(
         &mut out,
         "the same file in several classes, left out",

@@ -67,48 +67,53 @@ impl<W: Write> Writer for CsvRows<W> {
         let probability = word.map_or(String::new(), |word| word.probability.to_string());
         let answer = [
             word.map_or("", |word| &word.label),
-            word.and_then(|word| word.id.as_deref())
-                .unwrap_or_default(),
+            word.and_then(|word| word.id.as_deref()).unwrap_or_default(),
             &probability,
             word.map_or("", |word| if word.sure { "true" } else { "false" }),
         ];
         if shown.predictions.is_empty() {
-            self.row([
-                path,
-                model,
-                "",
-                "",
-                "",
-                "",
-                "",
-                sure,
-                "",
-                damaged,
-                &damage,
-                &path_bytes,
-                "",
-            ], answer)?;
+            self.row(
+                [
+                    path,
+                    model,
+                    "",
+                    "",
+                    "",
+                    "",
+                    "",
+                    sure,
+                    "",
+                    damaged,
+                    &damage,
+                    &path_bytes,
+                    "",
+                ],
+                answer,
+            )?;
         }
         for (place, prediction) in shown.predictions.iter().enumerate() {
-            self.row([
-                path,
-                model,
-                &(place + 1).to_string(),
-                &prediction.index.to_string(),
-                prediction.id.as_deref().unwrap_or_default(),
-                &prediction.label,
-                &prediction.probability.to_string(),
-                sure,
-                "",
-                damaged,
-                &damage,
-                &path_bytes,
-                match prediction.present {
-                    None => "",
-                    Some(true) => "true",
-                    Some(false) => "false",
-                },
-            ], answer)?;
+            self.row(
+                [
+                    path,
+                    model,
+                    &(place + 1).to_string(),
+                    &prediction.index.to_string(),
+                    prediction.id.as_deref().unwrap_or_default(),
+                    &prediction.label,
+                    &prediction.probability.to_string(),
+                    sure,
+                    "",
+                    damaged,
+                    &damage,
+                    &path_bytes,
+                    match prediction.present {
+                        None => "",
+                        Some(true) => "true",
+                        Some(false) => "false",
+                    },
+                ],
+                answer,
+            )?;
         }
         self.out.flush()
     }
@@ -116,21 +121,24 @@ impl<W: Write> Writer for CsvRows<W> {
     fn failure(&mut self, image: Named<'_>, problem: Problem<'_>) -> io::Result<()> {
         let path_bytes = image.path_bytes().unwrap_or_default();
         let error = problem.error;
-        self.row([
-            image.path,
-            "",
-            "",
-            "",
-            "",
-            "",
-            "",
-            "",
-            error,
-            "",
-            "",
-            &path_bytes,
-            "",
-        ], [""; 4])?;
+        self.row(
+            [
+                image.path,
+                "",
+                "",
+                "",
+                "",
+                "",
+                "",
+                "",
+                error,
+                "",
+                "",
+                &path_bytes,
+                "",
+            ],
+            [""; 4],
+        )?;
         self.out.flush()
     }
 }

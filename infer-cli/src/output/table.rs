@@ -224,11 +224,14 @@ mod tests {
         let (mut a, mut b) = (prediction("cat", 0.9), prediction("dog", 0.25));
         (a.present, b.present) = (Some(true), Some(false));
         let shown = Shown {
-            path: "p",
+            image: Named::text("p"),
             model: "m",
+            damage: None,
             predictions: vec![&a, &b],
             best: Some(&a),
             sure: None,
+            everyday: None,
+            parts: Vec::new(),
             independent: Some((inference::Answers::MultiLabel, 0.5)),
         };
         let mut out = Vec::new();

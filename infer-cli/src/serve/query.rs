@@ -53,7 +53,11 @@ impl Query {
                 })?);
             }
             "name" => self.name = Some(value.to_owned()),
-            other => return Err(format!("expected topk, abstain, at_least or name, got '{other}'")),
+            other => {
+                return Err(format!(
+                    "expected topk, abstain, at_least or name, got '{other}'"
+                ));
+            }
         }
         Ok(())
     }

@@ -21,7 +21,12 @@ fn shelf(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
 
 fn bench() -> Bench {
     let bench = Bench::new();
-    for (name, color) in [("a", RED), ("sub/a", GREEN), ("b", BLUE), ("gray", [99, 98, 97])] {
+    for (name, color) in [
+        ("a", RED),
+        ("sub/a", GREEN),
+        ("b", BLUE),
+        ("gray", [99, 98, 97]),
+    ] {
         bench.write(&format!("in/{name}.ppm"), &ppm(color));
     }
     bench.write("in/broken.jpg", b"\xff\xd8\xff\xe0 no more");
@@ -39,13 +44,21 @@ fn photos_are_copied_into_one_folder_a_label() {
     let (code, _, err) = bench.outcome(&["sort", "in", "--into", "out", "-q"]);
     assert_eq!(code, 1);
     assert!(err.contains("broken.jpg"), "{err}");
-    for name in ["red/a.ppm", "green/a.ppm", "blue/b.ppm", "not sure/gray.ppm"] {
+    for name in [
+        "red/a.ppm",
+        "green/a.ppm",
+        "blue/b.ppm",
+        "not sure/gray.ppm",
+    ] {
         assert!(bench.path().join("out").join(name).is_file(), "{name}");
     }
     assert!(bench.path().join("in/a.ppm").is_file());
     // Again: nothing new. The target folder may lie in what is sorted.
     let (_, out, _) = bench.outcome(&["sort", ".", "--into", "out", "--dry-run", "-q"]);
-    assert!(out.contains("in/a.ppm stays") && !out.contains("out/red/a.ppm ->"), "{out}");
+    assert!(
+        out.contains("in/a.ppm stays") && !out.contains("out/red/a.ppm ->"),
+        "{out}"
+    );
     let (code, out, _) = bench.outcome(&["sort", "--undo", "--into", "out"]);
     assert_eq!((code, out.as_str()), (0, "4 files taken back\n"));
     assert_eq!(shelf(bench.path()), before);

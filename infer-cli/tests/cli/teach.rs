@@ -26,14 +26,23 @@ fn a_taught_model_is_a_model_like_any_other() {
     photos(&bench, "mine", 0, 12);
     let (code, report, err) = teach(&bench, &["mine", "--output", "mine.onnx"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    assert_eq!((&report["photos"], &report["failed"]), (&36.into(), &0.into()));
-    assert!(report["accuracy_percent"].as_f64().unwrap() > 90.0, "{report}");
+    assert_eq!(
+        (&report["photos"], &report["failed"]),
+        (&36.into(), &0.into())
+    );
+    assert!(
+        report["accuracy_percent"].as_f64().unwrap() > 90.0,
+        "{report}"
+    );
     assert!(report["kept_bytes"].as_u64().unwrap() > 0);
 
     let (_, out, _) = bench.outcome(&["info", "mine.onnx", "--json"]);
     let info: Value = serde_json::from_str(&out).unwrap();
     let labels = info["manifest"]["labels"].as_array().unwrap();
-    let names: Vec<&str> = labels.iter().map(|label| label["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = labels
+        .iter()
+        .map(|label| label["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["blue", "green", "red", "none of these"]);
     assert_eq!(labels[3]["id"], "none");
     assert_eq!(info["manifest"]["accuracy"]["images"], 36);
@@ -45,10 +54,14 @@ fn a_taught_model_is_a_model_like_any_other() {
     let best = bench.best(&["gray.ppm", "--model", "mine.onnx"]);
     assert_eq!(best[0].1, "none of these");
     photos(&bench, "more", 20, 25);
-    let (code, out, _) = bench.outcome(&["evaluate", "more", "--model", "mine.onnx", "--json", "-q"]);
+    let (code, out, _) =
+        bench.outcome(&["evaluate", "more", "--model", "mine.onnx", "--json", "-q"]);
     let evaluated: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(code, 0);
-    assert!(evaluated["top1_percent"].as_f64().unwrap() > 80.0, "{evaluated}");
+    assert!(
+        evaluated["top1_percent"].as_f64().unwrap() > 80.0,
+        "{evaluated}"
+    );
 }
 
 #[test]
@@ -58,10 +71,21 @@ fn the_same_photos_give_the_same_bytes_and_adding_is_teaching_together() {
     photos(&bench, "first", 0, 7);
     photos(&bench, "second", 7, 12);
     let name = ["--name", "colors"];
-    for (dir, model) in [("all", "a.onnx"), ("all", "b.onnx"), ("first", "first.onnx")] {
+    for (dir, model) in [
+        ("all", "a.onnx"),
+        ("all", "b.onnx"),
+        ("first", "first.onnx"),
+    ] {
         teach(&bench, &[&[dir, "--output", model], &name[..]].concat());
     }
-    let added = ["--add", "second", "--model", "first.onnx", "--output", "c.onnx"];
+    let added = [
+        "--add",
+        "second",
+        "--model",
+        "first.onnx",
+        "--output",
+        "c.onnx",
+    ];
     let (code, report, err) = teach(&bench, &[&added[..], &name].concat());
     assert_eq!((code, err.as_str()), (0, ""));
     assert_eq!(report["photos"], 36);
@@ -76,12 +100,18 @@ fn the_same_photos_give_the_same_bytes_and_adding_is_teaching_together() {
     for n in 0..4 {
         bench.write(&format!("white/white/{n}.ppm"), &ppm([250 - n, 250, 251]));
     }
-    let (code, report, _) =
-        teach(&bench, &["--add", "white", "--model", "c.onnx", "--output", "d.onnx", "--forget"]);
+    let (code, report, _) = teach(
+        &bench,
+        &[
+            "--add", "white", "--model", "c.onnx", "--output", "d.onnx", "--forget",
+        ],
+    );
     assert_eq!((code, report["classes"].as_array().unwrap().len()), (0, 4));
     assert_eq!(report["kept_bytes"], 0);
-    let (code, _, err) =
-        teach(&bench, &["--add", "second", "--model", "d.onnx", "--output", "e.onnx"]);
+    let (code, _, err) = teach(
+        &bench,
+        &["--add", "second", "--model", "d.onnx", "--output", "e.onnx"],
+    );
     assert_eq!(code, 3);
     assert!(err.contains("keeps no photos' features"), "{err}");
 }
@@ -98,9 +128,15 @@ fn the_report_comes_before_the_file_and_bad_photos_are_named() {
     let (code, out, err) = bench.outcome(&["teach", "mine", "--dry-run", "-q"]);
     assert_eq!(code, 1, "{err}");
     assert!(err.contains("broken.jpg"), "{err}");
-    assert!(out.contains("95 % interval") && out.contains("none of these"), "{out}");
+    assert!(
+        out.contains("95 % interval") && out.contains("none of these"),
+        "{out}"
+    );
     assert!(out.contains("odd.ppm in red looks like green"), "{out}");
-    assert!(out.contains("the same file in several classes") && out.contains("twice.ppm"), "{out}");
+    assert!(
+        out.contains("the same file in several classes") && out.contains("twice.ppm"),
+        "{out}"
+    );
     assert!(!bench.path().join("taught.onnx").exists());
 }
 
@@ -115,7 +151,10 @@ fn too_little_and_unfit_models_are_refused_with_the_reason() {
     bench.write("one/dog/a.ppm", &ppm([9, 200, 3]));
     let (code, _, err) = teach(&bench, &["one", "--output", "m.onnx"]);
     assert_eq!(code, 2);
-    assert!(err.contains("class 'dog'") && err.contains("got 1"), "{err}");
+    assert!(
+        err.contains("class 'dog'") && err.contains("got 1"),
+        "{err}"
+    );
     let (code, _, err) = teach(&bench, &["missing", "--output", "m.onnx"]);
     assert_eq!(code, 2);
     assert!(err.contains("missing"), "{err}");

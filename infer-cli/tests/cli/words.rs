@@ -24,7 +24,10 @@ fn the_sample_cat_is_a_cat() {
     let (code, out, _) = outcome(&mut bench.bare(&[CAT, "--model", "embedded"]));
     assert_eq!(code, 0);
     let first = out.lines().next().unwrap();
-    assert!(first.starts_with("cat, ") && first.contains("Egyptian cat"), "{first}");
+    assert!(
+        first.starts_with("cat, ") && first.contains("Egyptian cat"),
+        "{first}"
+    );
     let (_, out, _) = outcome(&mut bench.bare(&[CAT, "--model", "embedded", "-k", "1"]));
     assert_eq!(out.lines().count(), 1, "one answer: {out}");
     let leaf = ["--labels-as", "leaf"];
@@ -44,12 +47,21 @@ fn json_and_csv_carry_the_word_and_keep_their_old_keys() {
     assert_eq!(line["schema"], 1);
     assert_eq!(line["predictions"][0]["label"], "red");
     let answer = &line["answer"];
-    assert_eq!((&answer["label"], &answer["sure"]), (&"warm".into(), &true.into()));
-    assert_eq!((&answer["id"], &answer["classes"]), (&Value::Null, &2.into()));
+    assert_eq!(
+        (&answer["label"], &answer["sure"]),
+        (&"warm".into(), &true.into())
+    );
+    assert_eq!(
+        (&answer["id"], &answer["classes"]),
+        (&Value::Null, &2.into())
+    );
     assert!(answer["probability"].as_f64().unwrap() > 0.99);
     let (_, out, _) = bench.outcome(&[&arguments[..], &["--csv"]].concat());
     let row = out.lines().nth(1).unwrap();
-    assert!(row.contains(",,warm,,0.99") && row.ends_with(",true"), "{row}");
+    assert!(
+        row.contains(",,warm,,0.99") && row.ends_with(",true"),
+        "{row}"
+    );
     let leaf = [&arguments[..], &["--json", "--labels-as", "leaf"]].concat();
     let line: Value = serde_json::from_str(&bench.outcome(&leaf).1).unwrap();
     assert!(line.get("answer").is_none());
@@ -61,7 +73,13 @@ fn how_sure_is_sure_can_be_chosen() {
     with_words(&bench);
     let of = |image: &str, at_least: &str| {
         let arguments = [image, "--manifest", "words.yaml", "--at-least", at_least];
-        bench.outcome(&arguments).1.lines().next().unwrap().to_owned()
+        bench
+            .outcome(&arguments)
+            .1
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned()
     };
     assert_snapshot!(of("yellow.ppm", "0.8"), @"warm, 100 % (red 50 %, green 50 %)");
     // Half is enough for red alone, so red's own row comes first.
@@ -79,7 +97,10 @@ fn words_that_a_model_does_not_have_are_refused() {
     bench.write("bad.yaml", b"");
     with_words(&bench);
     let text = std::fs::read_to_string(bench.path().join("words.yaml")).unwrap();
-    bench.write("bad.yaml", text.replace("\"green\"]", "\"purple\"]").as_bytes());
+    bench.write(
+        "bad.yaml",
+        text.replace("\"green\"]", "\"purple\"]").as_bytes(),
+    );
     let (code, _, err) = bench.outcome(&["red.ppm", "--manifest", "bad.yaml"]);
     assert_eq!(code, 3);
     assert!(err.contains("'warm'") && err.contains("'purple'"), "{err}");
@@ -101,5 +122,8 @@ fn evaluate_reports_classes_and_everyday_words() {
     assert_eq!(words["everyday"]["right_percent"], 100.0);
     assert_eq!(words["everyday"]["error_percent"], 0.0);
     let (_, out, _) = bench.outcome(&arguments);
-    assert!(out.contains("at least 80 % sure") && out.contains("everyday words"), "{out}");
+    assert!(
+        out.contains("at least 80 % sure") && out.contains("everyday words"),
+        "{out}"
+    );
 }

@@ -80,10 +80,7 @@ impl Hierarchy {
     ///
     /// # Errors
     /// When the manifest's groups name classes that are not there.
-    pub fn of(
-        labels: &[Label],
-        own: Option<&[GroupSpec]>,
-    ) -> Result<Option<Self>, HierarchyError> {
+    pub fn of(labels: &[Label], own: Option<&[GroupSpec]>) -> Result<Option<Self>, HierarchyError> {
         let found = match own {
             Some(groups) => Self::from_specs(groups, labels)?,
             None => Self::above_imagenet_ids(labels),

@@ -34,7 +34,10 @@ fn the_finest_word_that_is_likely_enough_answers() {
     let cats = [("Egyptian cat", 0.37), ("tiger cat", 0.37), ("tabby", 0.18)];
     assert_eq!(word(&cats), ("cat".to_owned(), true));
     // A class that is sure alone needs no word above it.
-    assert_eq!(word(&[("Egyptian cat", 0.9)]), ("Egyptian cat".into(), true));
+    assert_eq!(
+        word(&[("Egyptian cat", 0.9)]),
+        ("Egyptian cat".into(), true)
+    );
     assert_eq!(
         word(&[("oboe", 0.3), ("violin", 0.3), ("drum", 0.25)]),
         ("musical instrument".into(), true)
@@ -53,9 +56,18 @@ fn a_person_is_answered_in_her_words() {
         .answer(&imagenet(&[("sorrel", 0.95)]), imagenet1k(), 0.8)
         .unwrap();
     assert!(answer.is_group(imagenet1k()));
-    for stopped in ["entity", "artifact", "whole", "instrumentality", "placental"] {
+    for stopped in [
+        "entity",
+        "artifact",
+        "whole",
+        "instrumentality",
+        "placental",
+    ] {
         let groups = Hierarchy::imagenet1k().groups();
-        assert!(groups.iter().all(|group| group.name != stopped), "{stopped}");
+        assert!(
+            groups.iter().all(|group| group.name != stopped),
+            "{stopped}"
+        );
     }
 }
 
@@ -102,9 +114,13 @@ fn a_manifest_brings_its_own_groups() {
         spec("animal", &["cat", "0"]),
     ];
     let hierarchy = Hierarchy::of(&labels, Some(&groups)).unwrap().unwrap();
-    let answer = hierarchy.answer(&[0.3, 0.3, 0.3, 0.1], &labels, 0.8).unwrap();
+    let answer = hierarchy
+        .answer(&[0.3, 0.3, 0.3, 0.1], &labels, 0.8)
+        .unwrap();
     assert_eq!(answer.label, "animal");
-    let answer = hierarchy.answer(&[0.0, 0.5, 0.4, 0.1], &labels, 0.8).unwrap();
+    let answer = hierarchy
+        .answer(&[0.0, 0.5, 0.4, 0.1], &labels, 0.8)
+        .unwrap();
     assert_eq!(answer.label, "cat");
     assert!((answer.probability - 0.9).abs() < 1e-6);
 }

@@ -4,7 +4,6 @@
 //! text. A journal has its name once it is whole and on the disk; it goes away when all of it is undone.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Mode, Plan, SortError, Step, problem};
@@ -89,7 +88,9 @@ fn numbers(folder: &Path) -> Result<Vec<u64>, SortError> {
     for entry in fs::read_dir(folder).map_err(problem("read", folder))? {
         let name = entry.map_err(problem("read", folder))?.file_name();
         let name = name.to_string_lossy();
-        let number = name.strip_prefix("sort-").and_then(|n| n.strip_suffix(".journal"));
+        let number = name
+            .strip_prefix("sort-")
+            .and_then(|n| n.strip_suffix(".journal"));
         numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
     }
     Ok(numbers)
@@ -100,7 +101,10 @@ type Parsed = (Mode, Vec<PathBuf>, Vec<Step>);
 /// The number of the line at fault, counted from 1, is the error.
 fn parse(text: &str) -> Result<Parsed, usize> {
     let mut lines = text.lines().enumerate();
-    let header = lines.next().and_then(|(_, line)| line.strip_prefix(HEADER)).ok_or(1usize)?;
+    let header = lines
+        .next()
+        .and_then(|(_, line)| line.strip_prefix(HEADER))
+        .ok_or(1usize)?;
     let mode = match header.trim() {
         "copy" => Mode::Copy,
         "move" => Mode::Move,
@@ -123,7 +127,11 @@ fn parse(text: &str) -> Result<Parsed, usize> {
             _ => return Err(count),
         }
     }
-    if ended { Ok((mode, folders, steps)) } else { Err(count) }
+    if ended {
+        Ok((mode, folders, steps))
+    } else {
+        Err(count)
+    }
 }
 
 fn encode(path: &Path) -> String {

@@ -97,7 +97,9 @@ impl Plan {
 /// The path without anything that would lead out of the target folder.
 fn below(folder: &Path) -> PathBuf {
     let parts = folder.components();
-    parts.filter(|part| matches!(part, Component::Normal(_))).collect()
+    parts
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .collect()
 }
 
 /// `photo.jpg`, `photo (2).jpg`, ...
@@ -118,7 +120,9 @@ fn missing_folders(steps: &[Step]) -> Vec<PathBuf> {
     let mut folders = BTreeSet::new();
     for step in steps {
         for folder in step.to.ancestors().skip(1) {
-            if folder.as_os_str().is_empty() || folder.is_dir() || !folders.insert(folder.to_owned())
+            if folder.as_os_str().is_empty()
+                || folder.is_dir()
+                || !folders.insert(folder.to_owned())
             {
                 break;
             }

@@ -17,12 +17,22 @@ impl Desk {
         let desk = Self {
             dir: tempfile::tempdir().unwrap(),
         };
-        for (number, name) in ["in/a.jpg", "in/b.jpg", "in/sub/a.jpg", "in/same.jpg"].iter().enumerate() {
-            let content = if *name == "in/same.jpg" { 0 } else { number as u8 };
+        for (number, name) in ["in/a.jpg", "in/b.jpg", "in/sub/a.jpg", "in/same.jpg"]
+            .iter()
+            .enumerate()
+        {
+            let content = if *name == "in/same.jpg" {
+                0
+            } else {
+                number as u8
+            };
             desk.put(name, &[content; 3000]);
         }
         let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        let file = fs::File::options().write(true).open(desk.path("in/a.jpg")).unwrap();
+        let file = fs::File::options()
+            .write(true)
+            .open(desk.path("in/a.jpg"))
+            .unwrap();
         file.set_modified(old).unwrap();
         desk
     }
@@ -62,7 +72,11 @@ fn shelf(dir: &Path) -> Shelf {
         if entry.file_type().is_file() {
             let facts = entry.metadata().unwrap();
             let content = fs::read(entry.path()).unwrap();
-            let fact = (content, facts.permissions().readonly(), facts.modified().unwrap());
+            let fact = (
+                content,
+                facts.permissions().readonly(),
+                facts.modified().unwrap(),
+            );
             all.insert(entry.into_path(), fact);
         }
     }
@@ -76,12 +90,24 @@ fn names_that_collide_are_numbered() {
     let names: Vec<String> = plan
         .steps
         .iter()
-        .map(|step| step.to.strip_prefix(desk.path("out")).unwrap().display().to_string())
+        .map(|step| {
+            step.to
+                .strip_prefix(desk.path("out"))
+                .unwrap()
+                .display()
+                .to_string()
+        })
         .collect();
     // `same.jpg` has the bytes of `a.jpg` but another name: it is a file of its own.
-    assert_eq!(names, ["cat/a.jpg", "dog/b.jpg", "cat/a (2).jpg", "cat/same.jpg"]);
+    assert_eq!(
+        names,
+        ["cat/a.jpg", "dog/b.jpg", "cat/a (2).jpg", "cat/same.jpg"]
+    );
     assert_eq!((plan.renamed, plan.same.len()), (1, 0));
-    assert_eq!(plan.folders, [desk.path("out"), desk.path("out/cat"), desk.path("out/dog")]);
+    assert_eq!(
+        plan.folders,
+        [desk.path("out"), desk.path("out/cat"), desk.path("out/dog")]
+    );
     assert!(!desk.path("out").exists(), "a plan changes nothing");
 }
 
@@ -96,12 +122,19 @@ fn each_way_is_undone_exactly() {
         assert_eq!(done, 4);
         assert_eq!(desk.path("in/a.jpg").exists(), mode != Mode::Move);
         let sorted = fs::metadata(desk.path("out/cat/a.jpg")).unwrap();
-        assert_eq!(sorted.modified().unwrap(), before[&desk.path("in/a.jpg")].2, "{mode:?}");
+        assert_eq!(
+            sorted.modified().unwrap(),
+            before[&desk.path("in/a.jpg")].2,
+            "{mode:?}"
+        );
         let undone = undo(&desk.path("out")).unwrap();
         assert_eq!((undone.files, undone.left.len()), (4, 0), "{mode:?}");
         assert_eq!(desk.shelf(), before, "{mode:?}");
         assert!(!desk.path("out").exists(), "{mode:?}");
-        assert!(matches!(undo(&desk.path("out")), Err(SortError::NothingToUndo { .. })));
+        assert!(matches!(
+            undo(&desk.path("out")),
+            Err(SortError::NothingToUndo { .. })
+        ));
     }
 }
 

@@ -63,9 +63,11 @@ impl Backbone {
         model.graph = Some(cut(graph, &features, width));
         model.metadata_props.clear();
         model.doc_string.clear();
-        let quantized = model.graph.iter().flat_map(|graph| &graph.node).any(|node| {
-            node.op_type.contains("Quantize") || node.op_type.contains("Integer")
-        });
+        let quantized = model
+            .graph
+            .iter()
+            .flat_map(|graph| &graph.node)
+            .any(|node| node.op_type.contains("Quantize") || node.op_type.contains("Integer"));
         Ok(Self {
             sha256: super::hex(&onnx::to_bytes(&model)),
             model,
@@ -132,7 +134,9 @@ impl Backbone {
             let shape = [classes, self.width];
             let weights = TensorProto::floats(HEAD_WEIGHT, &shape, weights);
             graph.initializer.push(weights);
-            graph.initializer.push(TensorProto::floats(HEAD_BIAS, &[classes], bias));
+            graph
+                .initializer
+                .push(TensorProto::floats(HEAD_BIAS, &[classes], bias));
             let dims = [Dim::Symbol("batch"), Dim::Size(classes)];
             graph.output = vec![ValueInfoProto::tensor(LOGITS, DataType::Float, &dims)];
         }
@@ -185,12 +189,21 @@ fn linear_end(graph: &GraphProto) -> Result<(String, usize), String> {
                 let width = weights(node.int("transB", 0) != 0);
                 return Ok((first.clone(), width.ok_or("its weights are computed")?));
             }
-            "MatMul" => return Ok((first.clone(), weights(false).ok_or("its weights are computed")?)),
+            "MatMul" => {
+                return Ok((
+                    first.clone(),
+                    weights(false).ok_or("its weights are computed")?,
+                ));
+            }
             // The bias after a MatMul.
             "Add" if !added => {
                 added = true;
                 let made = |name: &&String| producer(graph, name).is_some();
-                name = node.input.iter().find(made).ok_or("an addition of constants")?;
+                name = node
+                    .input
+                    .iter()
+                    .find(made)
+                    .ok_or("an addition of constants")?;
             }
             op if PLAIN.contains(&op) => name = first,
             other => return Err(format!("its last layer is {other}")),

@@ -176,7 +176,8 @@ fn wilson(right: usize, of: usize) -> [f64; 2] {
     let (n, z2) = (of.max(1) as f64, NORMAL_95 * NORMAL_95);
     let share = right as f64 / n;
     let middle = (share + z2 / (2.0 * n)) / (1.0 + z2 / n);
-    let spread = NORMAL_95 / (1.0 + z2 / n) * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
+    let spread =
+        NORMAL_95 / (1.0 + z2 / n) * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
     [
         100.0 * (middle - spread).max(0.0),
         100.0 * (middle + spread).min(1.0),
@@ -270,7 +271,10 @@ mod tests {
     fn the_interval_is_wilsons() {
         // Wilson's interval of 8 in 10 is 0.4902 to 0.9433.
         let [low, high] = wilson(8, 10);
-        assert!((low - 49.02).abs() < 0.01 && (high - 94.33).abs() < 0.01, "{low} {high}");
+        assert!(
+            (low - 49.02).abs() < 0.01 && (high - 94.33).abs() < 0.01,
+            "{low} {high}"
+        );
         assert_eq!(wilson(10, 10)[1], 100.0);
         assert!(wilson(10, 10)[0] < 75.0);
     }

@@ -65,9 +65,7 @@ pub fn fit(samples: &Samples<'_>) -> Option<Head> {
     let total: f64 = weights.iter().sum();
     let root: Vec<f64> = weights.iter().map(|weight| weight.sqrt()).collect();
     let at = |i: usize, j: usize| f64::from(samples.features[i * width + j]);
-    let mean = |of: &dyn Fn(usize) -> f64| {
-        (0..n).map(|i| weights[i] * of(i)).sum::<f64>() / total
-    };
+    let mean = |of: &dyn Fn(usize) -> f64| (0..n).map(|i| weights[i] * of(i)).sum::<f64>() / total;
     let center: Vec<f64> = (0..width).map(|j| mean(&|i| at(i, j))).collect();
     let scale: Vec<f64> = (0..width)
         .map(|j| mean(&|i| (at(i, j) - center[j]).powi(2)).sqrt())
@@ -151,7 +149,11 @@ fn basis(a: &Matrix) -> Option<Basis> {
         let length = value.sqrt();
         other.row_mut(r).iter_mut().for_each(|one| *one /= length);
     }
-    let (left, right) = if wide { (vectors, other) } else { (other, vectors) };
+    let (left, right) = if wide {
+        (vectors, other)
+    } else {
+        (other, vectors)
+    };
     Some(Basis {
         left,
         right,

@@ -49,12 +49,21 @@ fn scores_without(samples: &Samples<'_>, out: &[usize], strength: f64) -> Vec<Ve
         false => (at(i, j) - center[j]) * scale[j],
     };
     let left = Matrix::new(width + 1, width + 1, |p, q| {
-        let shrink = if p == q && p < width { strength * unit } else { 0.0 };
-        kept.iter().map(|i| weights[*i] * x(*i, p) * x(*i, q)).sum::<f64>() + shrink
+        let shrink = if p == q && p < width {
+            strength * unit
+        } else {
+            0.0
+        };
+        kept.iter()
+            .map(|i| weights[*i] * x(*i, p) * x(*i, q))
+            .sum::<f64>()
+            + shrink
     });
     let mut right = Matrix::new(width + 1, count, |p, k| {
         let target = |i: usize| f64::from(u8::from(samples.classes[i] == Some(k)));
-        kept.iter().map(|i| weights[*i] * x(*i, p) * target(*i)).sum::<f64>()
+        kept.iter()
+            .map(|i| weights[*i] * x(*i, p) * target(*i))
+            .sum::<f64>()
     });
     assert!(solve(left, &mut right));
     out.iter()
@@ -86,7 +95,10 @@ fn left_out_scores_are_those_of_solving_anew_without_the_photo() {
             for (photo, expected) in out.iter().zip(expected) {
                 for (k, expected) in expected.iter().enumerate() {
                     let got = head.left_out[photo * 3 + k];
-                    assert!((got - expected).abs() < 1e-8, "{photo} {k}: {got} {expected}");
+                    assert!(
+                        (got - expected).abs() < 1e-8,
+                        "{photo} {k}: {got} {expected}"
+                    );
                 }
             }
         }
@@ -111,13 +123,21 @@ fn classes_that_differ_are_told_apart_and_the_layer_says_so() {
             .map(|k| {
                 let row = &head.weights[k * 20..][..20];
                 let photo = &features[i * 20..][..20];
-                head.bias[k] + row.iter().zip(photo).map(|(w, x)| w * f64::from(*x)).sum::<f64>()
+                head.bias[k]
+                    + row
+                        .iter()
+                        .zip(photo)
+                        .map(|(w, x)| w * f64::from(*x))
+                        .sum::<f64>()
             })
             .collect();
         seen += usize::from(best(&scores) == *class);
         unseen += usize::from(best(&head.left_out[i * 3..][..3]) == *class);
     }
-    assert!(seen >= 55 && unseen >= 45 && unseen <= seen, "{seen} {unseen}");
+    assert!(
+        seen >= 55 && unseen >= 45 && unseen <= seen,
+        "{seen} {unseen}"
+    );
 }
 
 #[test]

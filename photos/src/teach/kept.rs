@@ -89,7 +89,11 @@ pub(super) fn read(model: &ModelProto, backbone_sha256: &str) -> Result<Vec<Phot
     }
     let damaged = || "what it keeps is damaged".to_owned();
     let bytes = STANDARD.decode(&kept.features).map_err(|_| damaged())?;
-    let row = kept.width.checked_mul(2).filter(|row| *row > 0).ok_or_else(damaged)?;
+    let row = kept
+        .width
+        .checked_mul(2)
+        .filter(|row| *row > 0)
+        .ok_or_else(damaged)?;
     if kept.photos.len().checked_mul(row) != Some(bytes.len()) {
         return Err(damaged());
     }
@@ -143,7 +147,11 @@ mod tests {
         assert!(read(&model, "backbone").is_err());
         model.set_metadata(KEPT_KEY, text.clone());
         assert_eq!(read(&model, "backbone").unwrap(), photos);
-        assert!(read(&model, "other").unwrap_err().contains("another network"));
+        assert!(
+            read(&model, "other")
+                .unwrap_err()
+                .contains("another network")
+        );
         model.set_metadata(KEPT_KEY, text.replace("\"width\":2", "\"width\":3"));
         assert!(read(&model, "backbone").unwrap_err().contains("damaged"));
     }

@@ -80,7 +80,10 @@ impl Lesson {
             }
         }
         let width = photos.first().map_or(0, |photo| photo.features.len());
-        let features: Vec<f32> = photos.iter().flat_map(|p| p.features.iter().copied()).collect();
+        let features: Vec<f32> = photos
+            .iter()
+            .flat_map(|p| p.features.iter().copied())
+            .collect();
         let alike = alike(&photos);
         let samples = Samples {
             features: &features,
@@ -217,7 +220,11 @@ fn stored_answers(
     bias: &[f64],
 ) -> Result<StoredAnswers, TeachError> {
     let backbone = teacher.backbone();
-    let [height, width] = backbone.manifest.preprocessing.crop.map(|side| side as usize);
+    let [height, width] = backbone
+        .manifest
+        .preprocessing
+        .crop
+        .map(|side| side as usize);
     let mut answers = Vec::new();
     for index in 0..SYNTHETIC_INPUTS {
         let features = teacher.features(&synthetic_input(index, height, width))?;
@@ -240,7 +247,10 @@ fn stored_answers(
 fn without_copies(photos: Vec<Photo>) -> (Vec<Photo>, usize, Vec<Vec<String>>) {
     let mut by_content: BTreeMap<String, Vec<Photo>> = BTreeMap::new();
     for photo in photos {
-        by_content.entry(photo.sha256.clone()).or_default().push(photo);
+        by_content
+            .entry(photo.sha256.clone())
+            .or_default()
+            .push(photo);
     }
     let (mut kept, mut copies, mut contradictions) = (Vec::new(), 0, Vec::new());
     for mut same in by_content.into_values() {
@@ -250,7 +260,12 @@ fn without_copies(photos: Vec<Photo>) -> (Vec<Photo>, usize, Vec<Vec<String>>) {
         } else {
             copies += same.len() - 1;
             // The one that still has a file can be named.
-            same.sort_by(|a, b| b.path.is_some().cmp(&a.path.is_some()).then(a.path.cmp(&b.path)));
+            same.sort_by(|a, b| {
+                b.path
+                    .is_some()
+                    .cmp(&a.path.is_some())
+                    .then(a.path.cmp(&b.path))
+            });
             kept.extend(same.into_iter().next());
         }
     }
@@ -293,7 +308,10 @@ fn alike(photos: &[Photo]) -> Vec<Vec<usize>> {
     for (photo, first) in first.into_iter().enumerate() {
         groups.entry(first).or_default().push(photo);
     }
-    groups.into_values().filter(|group| group.len() > 1).collect()
+    groups
+        .into_values()
+        .filter(|group| group.len() > 1)
+        .collect()
 }
 
 fn dot(a: &Photo, b: &Photo) -> f64 {

@@ -50,7 +50,11 @@ fn the_order_of_the_photos_does_not_matter() {
 fn as_many_photos_are_refused_as_was_promised_and_strangers_more_often() {
     let lesson = learn(photos());
     assert_eq!(lesson.findings.false_refusals_percent, 5.0);
-    assert!(lesson.findings.accuracy_percent >= 85.0, "{:?}", lesson.findings);
+    assert!(
+        lesson.findings.accuracy_percent >= 85.0,
+        "{:?}",
+        lesson.findings
+    );
     let mut with_others = photos();
     with_others.extend((100..120).map(|n| photo(None, 8, n)));
     let findings = learn(with_others).findings;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use half::f16;
 use image_data::decode::DecodeOptions;
 use image_data::formats::looks_like_picture;
-use inference::stream::{Source, StreamOptions};
+use inference::stream::{Failure, Source, StreamOptions};
 use inference::{Cancel, Classifier, Options};
 use model_core::RgbImage;
 use model_core::resample::{Filter, resize};
@@ -40,12 +40,12 @@ pub struct Photo {
 }
 
 /// What is told of each photo while it is looked at.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Look<'a> {
     /// The photo.
     pub path: &'a Path,
     /// Why it could not be used, if it could not.
-    pub failure: Option<String>,
+    pub failure: Option<Failure>,
 }
 
 /// The folders of `dir` with photos in them, sorted by name. Hidden folders and files are left out.
@@ -142,7 +142,12 @@ impl Teacher {
     ) -> Result<Vec<Photo>, TeachError> {
         let list: Vec<(&ClassFolder, &Path)> = classes
             .iter()
-            .flat_map(|folder| folder.photos.iter().map(move |path| (folder, path.as_path())))
+            .flat_map(|folder| {
+                folder
+                    .photos
+                    .iter()
+                    .map(move |path| (folder, path.as_path()))
+            })
             .collect();
         // Files are hashed where they are read; the answers come later, in the same order.
         let hashes = Mutex::new(vec![String::new(); list.len()]);
@@ -182,7 +187,7 @@ impl Teacher {
                     });
                     None
                 }
-                Err(failure) => Some(failure.to_string()),
+                Err(failure) => Some(failure),
             };
             each(&Look { path, failure });
             ControlFlow::Continue(())
@@ -221,7 +226,13 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "only a name").unwrap();
         };
-        for name in ["dog/b.jpg", "dog/sub/a.png", "dog/notes.txt", "cat/x.jpg", ".git/y.jpg"] {
+        for name in [
+            "dog/b.jpg",
+            "dog/sub/a.png",
+            "dog/notes.txt",
+            "cat/x.jpg",
+            ".git/y.jpg",
+        ] {
             put(name);
         }
         put("none/z.jpg");

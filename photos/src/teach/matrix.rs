@@ -220,7 +220,9 @@ pub fn solve(mut a: Matrix, b: &mut Matrix) -> bool {
         for matrix in [&mut a, &mut *b] {
             let columns = matrix.columns;
             for column in 0..columns {
-                matrix.data.swap(k * columns + column, pivot * columns + column);
+                matrix
+                    .data
+                    .swap(k * columns + column, pivot * columns + column);
             }
         }
         for i in k + 1..n {
@@ -247,20 +249,29 @@ mod tests {
     use super::*;
 
     fn made(rows: usize, columns: usize) -> Matrix {
-        Matrix::new(rows, columns, |i, j| ((i * 31 + j * 17 + i * j) % 23) as f64 / 7.0 - 1.5)
+        Matrix::new(rows, columns, |i, j| {
+            ((i * 31 + j * 17 + i * j) % 23) as f64 / 7.0 - 1.5
+        })
     }
 
     #[test]
     fn eigenvectors_give_the_matrix_back() {
         // Full rank, rank 3 (many equal eigenvalues of zero), a diagonal one, one element.
         let diagonal = Matrix::new(6, 6, |i, j| if i == j { (i % 2) as f64 } else { 0.0 });
-        for matrix in [made(40, 60).gram(), made(50, 3).gram(), diagonal, made(1, 2).gram()] {
+        for matrix in [
+            made(40, 60).gram(),
+            made(50, 3).gram(),
+            diagonal,
+            made(1, 2).gram(),
+        ] {
             let n = matrix.rows;
             let (values, vectors) = eigen(matrix.clone()).unwrap();
             let scaled = Matrix::new(n, n, |r, i| values[r] * vectors.at(r, i));
             let back = vectors.transposed().times(&scaled);
             let one = vectors.gram();
-            let size = values.iter().fold(1.0, |most: f64, value| most.max(value.abs()));
+            let size = values
+                .iter()
+                .fold(1.0, |most: f64, value| most.max(value.abs()));
             for i in 0..n {
                 for j in 0..n {
                     assert!((back.at(i, j) - matrix.at(i, j)).abs() < 1e-12 * size);
@@ -274,7 +285,11 @@ mod tests {
 
     #[test]
     fn a_system_is_solved() {
-        let a = Matrix::new(5, 5, |i, j| if i == j { 0.0 } else { (i * j + i + 1) as f64 });
+        let a = Matrix::new(
+            5,
+            5,
+            |i, j| if i == j { 0.0 } else { (i * j + i + 1) as f64 },
+        );
         let x = made(5, 2);
         let mut b = a.times(&x);
         assert!(solve(a, &mut b));

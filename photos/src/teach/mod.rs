@@ -81,7 +81,9 @@ pub enum TeachError {
         reason: String,
     },
     /// The network's numbers for these photos cannot be told apart or are no numbers.
-    #[error("the features of these photos cannot be learned from: they are all alike or not finite")]
+    #[error(
+        "the features of these photos cannot be learned from: they are all alike or not finite"
+    )]
     Features,
     /// The model cannot be read or run, or somebody asked to stop.
     #[error(transparent)]
