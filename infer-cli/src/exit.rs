@@ -55,26 +55,28 @@ impl Exit {
             if cause.is::<ModelFileError>() {
                 return Self::Model;
             }
-            // What a folder of photos lacks is the command line's; the rest of teaching is the model's, further down.
             if let Some(error) = cause.downcast_ref::<TeachError>() {
-                match error {
-                    TeachError::Model(_) => {}
-                    TeachError::NoLinearEnd { .. } | TeachError::NotTaught { .. } => {
-                        return Self::Model;
-                    }
-                    TeachError::Write(_) => return Self::SomeFailed,
-                    _ => return Self::Usage,
-                }
+                return match error {
+                    TeachError::Model(error) => Self::of_inference(error),
+                    TeachError::NoLinearEnd { .. } | TeachError::NotTaught { .. } => Self::Model,
+                    TeachError::Write(_) => Self::SomeFailed,
+                    // What a folder of photos lacks is the command line's.
+                    _ => Self::Usage,
+                };
             }
             if let Some(error) = cause.downcast_ref::<inference::Error>() {
-                return match error {
-                    inference::Error::Cancelled => Self::Interrupted,
-                    error if error.is_model() => Self::Model,
-                    _ => Self::SomeFailed,
-                };
+                return Self::of_inference(error);
             }
         }
         Self::SomeFailed
+    }
+
+    fn of_inference(error: &inference::Error) -> Self {
+        match error {
+            inference::Error::Cancelled => Self::Interrupted,
+            error if error.is_model() => Self::Model,
+            _ => Self::SomeFailed,
+        }
     }
 }
 
@@ -87,6 +89,7 @@ pub fn line(error: &anyhow::Error) -> String {
         if cause.is::<inference::Error>()
             || cause.is::<DecodeError>()
             || cause.is::<WriteFileError>()
+            || cause.is::<TeachError>()
         {
             break;
         }

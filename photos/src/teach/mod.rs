@@ -112,6 +112,7 @@ impl Diagnose for TeachError {
         match self {
             Self::Folder { path, .. } => Some(Remedy::CheckReadable(path.clone())),
             Self::NoLinearEnd { .. } | Self::NotTaught { .. } => Some(Remedy::ChooseAnotherModel),
+            Self::Model(error) => error.remedy(),
             _ => None,
         }
     }
