@@ -4,6 +4,7 @@
 use image::metadata::Orientation;
 use model_core::RgbImage;
 
+use super::metadata::{exif_orientation, xmp_orientation};
 use super::{Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Icc, Notes};
 use crate::jpeg::{Decoder, JpegColor, Markers, Part, memory_bytes, walk};
 
@@ -22,7 +23,20 @@ pub(super) fn decode(
     bytes: &[u8],
     options: &DecodeOptions,
 ) -> Result<(Decoded, Notes), DecodeError> {
-    let markers = walk(bytes, true)?;
+    decode_as(bytes, options, None)
+}
+
+/// [`decode`], with `color` in place of what the file says of its components, when it has as many.
+pub(super) fn decode_as(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    color: Option<JpegColor>,
+) -> Result<(Decoded, Notes), DecodeError> {
+    let mut markers = walk(bytes, true)?;
+    let four = matches!(markers.color, JpegColor::Cmyk | JpegColor::Ycck);
+    if let Some(color) = color.filter(|_| four) {
+        markers.color = color;
+    }
     check(&markers, &options.limits)?;
     if !markers.complete {
         return Err(DecodeError::Truncated {
@@ -54,7 +68,8 @@ pub(super) fn decode(
     let notes = Notes {
         orientation: markers
             .exif
-            .and_then(Orientation::from_exif_chunk)
+            .and_then(exif_orientation)
+            .or_else(|| markers.xmp.and_then(xmp_orientation))
             .unwrap_or(Orientation::NoTransforms),
         icc_profile: (options.icc == Icc::ToSrgb)
             .then(|| markers.icc_profile())
@@ -83,7 +98,7 @@ fn reported(color: JpegColor) -> Color {
     match color {
         JpegColor::Gray => Color::Gray,
         JpegColor::YCbCr | JpegColor::Rgb => Color::Rgb,
-        JpegColor::Cmyk => Color::Cmyk,
+        JpegColor::Cmyk | JpegColor::Inks => Color::Cmyk,
         JpegColor::Ycck => Color::Ycck,
     }
 }

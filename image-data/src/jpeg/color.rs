@@ -25,6 +25,12 @@ pub(super) fn row(convert: impl Convert, color: JpegColor, rows: [&[u8]; 4], out
                 *pixel = [r, g, b];
             }
         }
+        JpegColor::Inks => {
+            let inks = a.iter().zip(b).zip(c).zip(k);
+            for (pixel, (((&a, &b), &c), &k)) in pixels.iter_mut().zip(inks) {
+                *pixel = over_black([a, b, c], 255 - k);
+            }
+        }
         JpegColor::Cmyk | JpegColor::Ycck => {
             let inks = a.iter().zip(b).zip(c).zip(k);
             for (pixel, (((&a, &b), &c), &k)) in pixels.iter_mut().zip(inks) {

@@ -13,6 +13,8 @@ pub(crate) enum JpegColor {
     Cmyk,
     /// Luma, two chromas and black (Adobe).
     Ycck,
+    /// Four amounts of ink as a TIFF stores them: 255 is full. No JPEG file says so; its reader does.
+    Inks,
 }
 
 /// One component of the frame.

@@ -13,6 +13,8 @@ pub(crate) struct Markers<'a> {
     pub buffered: bool,
     /// TIFF-structured EXIF, without the `Exif\0\0` in front.
     pub exif: Option<&'a [u8]>,
+    /// The XMP packet, without the name in front.
+    pub xmp: Option<&'a [u8]>,
     /// Pieces of the color profile, numbered from 1.
     pub icc: Vec<(u8, &'a [u8])>,
     /// The end-of-image marker was found.
@@ -66,7 +68,7 @@ pub(crate) fn walk(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
     let mut jfif = false;
     let mut adobe: Option<u8> = None;
     let mut color = None;
-    let mut exif = None;
+    let (mut exif, mut xmp) = (None, None);
     let mut icc = Vec::new();
     let mut scans = 0_u32;
     let mut complete = false;
@@ -108,7 +110,10 @@ pub(crate) fn walk(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
             }
             // libjpeg asks for the whole of JFIF's 14 bytes.
             0xE0 => jfif |= body.starts_with(b"JFIF\0") && body.len() >= 14,
-            0xE1 if exif.is_none() => exif = body.strip_prefix(b"Exif\0\0"),
+            0xE1 => {
+                exif = exif.or_else(|| body.strip_prefix(b"Exif\0\0"));
+                xmp = xmp.or_else(|| body.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0"));
+            }
             0xE2 => {
                 if let Some([number, _count, piece @ ..]) = body.strip_prefix(b"ICC_PROFILE\0") {
                     icc.push((*number, piece));
@@ -137,6 +142,7 @@ pub(crate) fn walk(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
         frame,
         color,
         exif,
+        xmp,
         icc,
         complete,
     })

@@ -9,11 +9,12 @@ use super::compression::Compression;
 use super::directory::{Directory, tag};
 use super::layout::Layout;
 use super::refused;
+use crate::jpeg::JpegColor;
 
 const START: [u8; 2] = [0xFF, 0xD8];
 const END: [u8; 2] = [0xFF, 0xD9];
 
-/// Decodes one strip or tile of compression 7 or WebP to `samples` bytes a pixel.
+/// Decodes one strip or tile of compression 7 or WebP to `samples` bytes a pixel, four inks to RGB.
 pub(super) fn chunk(
     packed: &[u8],
     directory: &Directory<'_>,
@@ -25,7 +26,7 @@ pub(super) fn chunk(
     if layout.bits != 8 {
         return Err(refused(&format!("JPEG of {} bits", layout.bits)));
     }
-    if samples == 2 || samples > 3 {
+    if (samples == 2 || samples > 3) && !layout.inks_in_jpeg {
         return Err(refused(&format!("JPEG of {samples} channels")));
     }
     let decoded = if layout.compression == Compression::WebP {
@@ -36,7 +37,8 @@ pub(super) fn chunk(
             packed,
             layout.ycbcr_in_jpeg,
         );
-        jpeg::decode(&stream, &plain(options))?.0
+        let inks = layout.inks_in_jpeg.then_some(JpegColor::Inks);
+        jpeg::decode_as(&stream, &plain(options), inks)?.0
     };
     let mut pixels = fit(&decoded, size)?;
     if samples == 1 {

@@ -67,6 +67,8 @@ pub(super) struct Layout {
     pub subsampling: [usize; 2],
     /// The JPEG reader turns YCbCr into RGB, and `photometric` says what it gives.
     pub ycbcr_in_jpeg: bool,
+    /// The JPEG reader turns four inks into RGB, and `photometric` says what it gives.
+    pub inks_in_jpeg: bool,
 }
 
 impl Layout {
@@ -102,7 +104,11 @@ impl Layout {
                 compression,
                 Compression::Jpeg | Compression::OldJpeg | Compression::WebP
             );
-        if ycbcr_in_jpeg {
+        let inks_in_jpeg = photometric == Photometric::Cmyk
+            && !planar
+            && samples == 4
+            && compression == Compression::Jpeg;
+        if ycbcr_in_jpeg || inks_in_jpeg {
             photometric = Photometric::Rgb;
         }
         let color = photometric.samples();
@@ -121,7 +127,7 @@ impl Layout {
             return Err(refused("ThunderScan compression of other than four bits"));
         }
         let extra = match directory.integer(tag::EXTRA_SAMPLES) {
-            _ if samples <= color => Extra::None,
+            _ if samples <= color || inks_in_jpeg => Extra::None,
             Some(1) => Extra::Associated,
             Some(2 | 999) => Extra::Unassociated,
             // Writers that forget the tag mean RGB with transparency.
@@ -168,6 +174,7 @@ impl Layout {
             chunk,
             subsampling,
             ycbcr_in_jpeg,
+            inks_in_jpeg,
         })
     }
 

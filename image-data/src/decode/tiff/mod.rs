@@ -116,6 +116,7 @@ fn open<'a>(
 
 fn stored_color(layout: &Layout) -> Color {
     match (layout.photometric, layout.extra) {
+        _ if layout.inks_in_jpeg => Color::Cmyk,
         (Photometric::Cmyk, _) => Color::Cmyk,
         _ if layout.ranged() || (layout.bits > 8 && layout.numbers != Numbers::Indices) => {
             Color::Deep
@@ -274,7 +275,8 @@ impl Block<'_> {
             let size = [width, self.rows];
             let (bytes, damage) =
                 jpeg::chunk(packed, self.directory, layout, size, samples, self.options)?;
-            return Ok((Unpacked::Bytes(bytes, samples), damage));
+            let channels = if layout.inks_in_jpeg { 3 } else { samples };
+            return Ok((Unpacked::Bytes(bytes, channels), damage));
         }
         if layout.blocks() {
             return self.chroma_blocks(packed);
