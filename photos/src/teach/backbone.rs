@@ -63,6 +63,9 @@ impl Backbone {
         model.graph = Some(cut(graph, &features, width));
         model.metadata_props.clear();
         model.doc_string.clear();
+        // Whoever wrote the file, the network is the same.
+        model.producer_name = "resnet50-toolkit".to_owned();
+        model.producer_version = env!("CARGO_PKG_VERSION").to_owned();
         let quantized = model
             .graph
             .iter()
@@ -118,8 +121,6 @@ impl Backbone {
         extra: &[(&str, String)],
     ) -> Result<Vec<u8>, TeachError> {
         let mut model = self.model.clone();
-        model.producer_name = "resnet50-toolkit".to_owned();
-        model.producer_version = env!("CARGO_PKG_VERSION").to_owned();
         model.doc_string = format!(
             "{} image classifier ({} classes)",
             manifest.arch,
