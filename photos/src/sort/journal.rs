@@ -60,7 +60,14 @@ pub(super) fn newest(into: &Path) -> Result<Journal, SortError> {
     if !folder.is_dir() {
         return Err(none());
     }
-    let number = numbers(&folder)?.into_iter().max().ok_or_else(none)?;
+    let Some(number) = numbers(&folder)?.into_iter().max() else {
+        // Broken off before the plan was on the disk, so before anything was done.
+        atomic_file::remove_leftovers(&folder).map_err(problem("clear", &folder))?;
+        for empty in [folder.as_path(), into] {
+            let _ = fs::remove_dir(empty);
+        }
+        return Err(none());
+    };
     let path = folder.join(format!("sort-{number:06}.journal"));
     let text = fs::read_to_string(&path).map_err(problem("read", &path))?;
     parse(&text)

@@ -207,6 +207,17 @@ fn a_work_broken_off_anywhere_is_undone() {
 }
 
 #[test]
+fn a_work_broken_off_before_its_plan_was_written_leaves_nothing() {
+    let desk = Desk::new();
+    let before = desk.shelf();
+    desk.put("out/.infer-cli/.sort-000001.journal.x.partial", b"half a pl");
+    let error = undo(&desk.path("out")).unwrap_err();
+    assert!(matches!(error, SortError::NothingToUndo { .. }), "{error}");
+    assert_eq!(desk.shelf(), before);
+    assert!(!desk.path("out").exists());
+}
+
+#[test]
 fn labels_become_names_of_folders_and_nothing_leads_out() {
     for (label, name) in [
         ("cat", "cat"),
