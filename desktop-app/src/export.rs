@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::classify::Prediction;
+use crate::classify::{Answers, Prediction};
 use crate::photo::{Photo, PhotoState};
 
 /// The version of the lines: `infer-cli`'s. A test holds them together.
@@ -15,7 +15,17 @@ const SCHEMA: u32 = 1;
 struct Answered<'a> {
     schema: u32,
     path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
     model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<Answers>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f32>,
     predictions: &'a [Prediction],
 }
 
@@ -23,6 +33,8 @@ struct Answered<'a> {
 struct NotAnswered<'a> {
     schema: u32,
     path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
     error: &'a str,
 }
 
@@ -71,45 +83,84 @@ pub fn write<'a>(
         }
         ExportFormat::Csv => {
             let mut rows = csv::Writer::from_writer(Vec::new());
-            rows.write_record([
-                "path",
-                "model",
-                "rank",
-                "index",
-                "id",
-                "label",
-                "probability",
-                "error",
-            ])?;
+            rows.write_record(COLUMNS)?;
             for photo in photos {
-                let path = photo.source.location();
-                match &photo.state {
-                    PhotoState::Done(answer) => {
-                        for (rank, p) in answer.predictions.iter().take(k).enumerate() {
-                            let (rank, index) = ((rank + 1).to_string(), p.index.to_string());
-                            let (id, probability) =
-                                (p.id.as_deref().unwrap_or(""), p.probability.to_string());
-                            rows.write_record([
-                                path.as_str(),
-                                &answer.model,
-                                &rank,
-                                &index,
-                                id,
-                                &p.label,
-                                &probability,
-                                "",
-                            ])?;
-                        }
-                    }
-                    PhotoState::Failed(problem) => {
-                        rows.write_record([path.as_str(), "", "", "", "", "", "", &problem.what])?;
-                    }
-                    PhotoState::Waiting | PhotoState::Working | PhotoState::Stopped => {}
-                }
+                write_rows(&mut rows, photo, k)?;
             }
             Ok(rows.into_inner()?)
         }
     }
+}
+
+/// The columns of the CSV file: `infer-cli`'s but for `sure`, which is asked for there by a threshold of its own.
+const COLUMNS: [&str; 12] = [
+    "path",
+    "model",
+    "rank",
+    "index",
+    "id",
+    "label",
+    "probability",
+    "error",
+    "damaged",
+    "damage",
+    "path_bytes",
+    "present",
+];
+
+fn write_rows(rows: &mut csv::Writer<Vec<u8>>, photo: &Photo, k: usize) -> csv::Result<()> {
+    let path = photo.source.location();
+    let path_bytes = path_bytes(photo).unwrap_or_default();
+    match &photo.state {
+        PhotoState::Done(answer) => {
+            let damage = answer.damage.as_deref().unwrap_or_default();
+            let damaged = if answer.damage.is_some() { "true" } else { "" };
+            for (rank, p) in answer.predictions.iter().take(k).enumerate() {
+                rows.write_record([
+                    path.as_str(),
+                    &answer.model,
+                    &(rank + 1).to_string(),
+                    &p.index.to_string(),
+                    p.id.as_deref().unwrap_or_default(),
+                    &p.label,
+                    &p.probability.to_string(),
+                    "",
+                    damaged,
+                    damage,
+                    &path_bytes,
+                    p.present
+                        .map_or("", |present| if present { "true" } else { "false" }),
+                ])?;
+            }
+        }
+        PhotoState::Failed(problem) => {
+            let error = problem.what.as_str();
+            rows.write_record([
+                path.as_str(),
+                "",
+                "",
+                "",
+                "",
+                "",
+                "",
+                error,
+                "",
+                "",
+                &path_bytes,
+                "",
+            ])?;
+        }
+        PhotoState::Waiting | PhotoState::Working | PhotoState::Stopped => {}
+    }
+    Ok(())
+}
+
+/// The bytes of a path that is no UTF-8, in base64, so that it can be found again.
+fn path_bytes(photo: &Photo) -> Option<String> {
+    use base64::Engine as _;
+    let path = photo.source.path().filter(|path| path.to_str().is_none())?;
+    let bytes = path.as_os_str().as_encoded_bytes();
+    Some(base64::engine::general_purpose::STANDARD.encode(bytes))
 }
 
 /// One photo as one JSON object, `None` when it was not looked at yet.
@@ -122,13 +173,19 @@ pub fn json_line(photo: &Photo, k: usize) -> Result<Option<String>, serde_json::
         PhotoState::Done(answer) => serde_json::to_string(&Answered {
             schema: SCHEMA,
             path: &path,
+            path_bytes: path_bytes(photo),
             model: &answer.model,
+            damaged: answer.damage.as_ref().map(|_| true),
+            damage: answer.damage.as_deref(),
+            answers: (answer.kind != Answers::SingleLabel).then_some(answer.kind),
+            threshold: (answer.kind != Answers::SingleLabel).then_some(answer.threshold),
             predictions: &answer.predictions[..k.min(answer.predictions.len())],
         })
         .map(Some),
         PhotoState::Failed(problem) => serde_json::to_string(&NotAnswered {
             schema: SCHEMA,
             path: &path,
+            path_bytes: path_bytes(photo),
             error: &problem.what,
         })
         .map(Some),
@@ -161,7 +218,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::classify::Answers;
     use crate::content::ContentId;
     use crate::photo::{PhotoAnswer, PhotoId, PhotoSource};
     use crate::problem::Problem;

@@ -92,8 +92,15 @@ impl PhotoAnswer {
             Answers::SingleLabel => self
                 .best()
                 .is_some_and(|best| best.index == prediction.index),
-            Answers::Binary | Answers::MultiLabel => prediction.probability >= self.threshold,
+            Answers::Binary | Answers::MultiLabel => prediction
+                .present
+                .unwrap_or(prediction.probability >= self.threshold),
         }
+    }
+
+    /// Of two classes of which one is there, that one: where the threshold is not a half, it need not be the more probable.
+    fn stated(&self) -> Option<&Prediction> {
+        self.predictions.iter().find(|found| self.is_present(found))
     }
 
     /// What the photo shows, in words: the best class, every class that is there, or yes or no.
@@ -107,7 +114,7 @@ impl PhotoAnswer {
                 let word = if self.is_present(best) { "Yes" } else { "No" };
                 format!("{word}: {}", best.label)
             }
-            Answers::Binary => best.label.clone(),
+            Answers::Binary => self.stated().unwrap_or(best).label.clone(),
             Answers::MultiLabel => {
                 let there: Vec<_> = self
                     .predictions
@@ -132,7 +139,7 @@ impl PhotoAnswer {
             Answers::Binary if self.predictions.len() == 1 && !self.is_present(best) => {
                 Some(1.0 - best.probability)
             }
-            Answers::Binary => Some(best.probability),
+            Answers::Binary => Some(self.stated().unwrap_or(best).probability),
             Answers::MultiLabel => None,
         }
     }

@@ -38,7 +38,9 @@ pub struct LoadedPhoto {
 /// # Errors
 /// A [`Problem`] in words for the window.
 pub fn load(source: &PhotoSource, large: &Mutex<()>) -> Result<LoadedPhoto, Problem> {
-    let options = DecodeOptions::default();
+    let mut options = DecodeOptions::default();
+    // `infer-cli` counts its limit in whole megapixels, and both refuse the same photos.
+    options.limits.max_pixels -= options.limits.max_pixels % 1_000_000;
     let (bytes, stamp) = match source {
         PhotoSource::Memory { bytes, .. } => return decode_bytes(bytes, None, &options, large),
         PhotoSource::File(path) => read_file(path, &options)?,

@@ -141,6 +141,8 @@ impl Start {
                 trainer.copy_best(&state_file)?;
             }
         }
+        // Rank 0 may have written for longer than an exchange may take.
+        trainer.world.barrier()?;
         Ok(trainer)
     }
 }

@@ -197,6 +197,8 @@ impl Trainer {
         let written = self.write_epoch_weights(finished, &record, is_best);
         self.swap_averages()?;
         written?;
+        // The others wait for rank 0's files here, where no exchange counts the seconds.
+        self.world.barrier()?;
 
         self.progress.epoch = finished;
         self.progress.step_in_epoch = 0;
