@@ -210,7 +210,10 @@ fn a_work_broken_off_anywhere_is_undone() {
 fn a_work_broken_off_before_its_plan_was_written_leaves_nothing() {
     let desk = Desk::new();
     let before = desk.shelf();
-    desk.put("out/.infer-cli/.sort-000001.journal.x.partial", b"half a pl");
+    desk.put(
+        "out/.infer-cli/.sort-000001.journal.x.partial",
+        b"half a pl",
+    );
     let error = undo(&desk.path("out")).unwrap_err();
     assert!(matches!(error, SortError::NothingToUndo { .. }), "{error}");
     assert_eq!(desk.shelf(), before);
