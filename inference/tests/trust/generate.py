@@ -5,7 +5,7 @@
     v/bin/python inference/tests/trust/generate.py
 
 The seed is fixed, so the same versions write the same networks. Every network takes `x` [1, 3, H, W] of float32 and
-gives `y` [1, K]. The input is not stored: `inputs()` below and `input()` in tests/trust.rs compute the same numbers.
+gives `y` [1, K]. The input is not stored: `inputs()` below and `input()` in src/engine/tract/corpus.rs compute the same numbers.
 ONNX Runtime runs with its graph optimizations off: each operator computes what the specification says of it.
 """
 
@@ -384,11 +384,15 @@ def resizes():
     for mode in ("nearest", "linear", "cubic"):
         for transform in ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"):
             for scale in (2.0, 0.5, 1.7):
-                case(f"resize_{mode}_{transform}_{scale}", tolerance=2e-4, height=8, width=10)(lambda n, x, m=mode, t=transform, s=scale: n.op(
+                # Odd sides, where half of them is no whole number.
+                height, width = (9, 11) if transform == "align_corners" else (8, 10)
+                case(f"resize_{mode}_{transform}_{scale}", tolerance=2e-4, height=height, width=width)(lambda n, x, m=mode, t=transform, s=scale: n.op(
                     "Resize", x, "", n.const([1, 1, s, s]), mode=m, coordinate_transformation_mode=t))
     for nearest in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"):
         case(f"resize_nearest_{nearest}")(lambda n, x, r=nearest: n.op(
             "Resize", x, "", n.const([1, 1, 2, 2]), mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode=r))
+    case("resize_sizes_align_corners")(lambda n, x: n.op(
+        "Resize", x, "", "", n.const([1, 3, 5, 6], np.int64), mode="linear", coordinate_transformation_mode="align_corners"))
     case("resize_sizes")(lambda n, x: n.op("Resize", x, "", "", n.const([1, 3, 5, 6], np.int64), mode="linear"))
 
 

@@ -1,4 +1,4 @@
-//! What tract has been seen to compute as ONNX Runtime does: a table of graph features, made by `tests/trust.rs` from a
+//! What tract has been seen to compute as ONNX Runtime does: a table of graph features, made by the test `corpus` from a
 //! corpus of small networks whose answers in ONNX Runtime are stored.
 //!
 //! A feature is an operator, or an operator with what matters of one attribute (`Conv auto_pad=SAME_UPPER`). `right`: a
@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use model_core::onnx::{AttributeProto, ModelProto, NodeProto};
+
+use crate::graph::index::GraphIndex;
 
 const TABLE: &str = include_str!("trust.tsv");
 
@@ -65,8 +67,13 @@ pub(super) fn lacking(model: &ModelProto) -> Vec<String> {
 fn features(model: &ModelProto) -> BTreeSet<String> {
     let opset = model.opset();
     let mut all = BTreeSet::new();
-    for node in model.graph.iter().flat_map(|graph| &graph.node) {
+    let Some(graph) = &model.graph else {
+        return all;
+    };
+    let index = GraphIndex::new(graph);
+    for node in &graph.node {
         let op = node_name(node);
+        all.extend(corners(&index, node));
         for attribute in &node.attribute {
             if let Some(value) = what_matters(node, attribute) {
                 all.insert(format!("{op} {}={value}", attribute.name));
@@ -79,6 +86,26 @@ fn features(model: &ModelProto) -> BTreeSet<String> {
         all.insert(op);
     }
     all
+}
+
+/// Where corners are aligned, it matters whether the output's size is a whole multiple of the input's.
+fn corners(index: &GraphIndex<'_>, node: &NodeProto) -> Option<String> {
+    let mode = node.attribute("coordinate_transformation_mode")?;
+    if node.op_type != "Resize" || mode.s.as_deref() != Some(&b"align_corners"[..]) {
+        return None;
+    }
+    let by = match node.input.get(2).filter(|name| !name.is_empty()) {
+        None => "sizes",
+        Some(scales) => {
+            let scales = index.tensor(scales).and_then(|tensor| tensor.to_f32().ok());
+            let whole = |scale: &f32| scale.fract() == 0.0;
+            match scales.is_some_and(|scales| scales.iter().all(whole)) {
+                true => "whole scales",
+                false => "other scales",
+            }
+        }
+    };
+    Some(format!("Resize align_corners by {by}"))
 }
 
 fn node_name(node: &NodeProto) -> String {
