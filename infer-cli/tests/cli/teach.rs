@@ -15,7 +15,7 @@ fn photos(bench: &Bench, dir: &str, from: u8, to: u8) {
 }
 
 fn teach(bench: &Bench, arguments: &[&str]) -> (i32, Value, String) {
-    let (code, out, err) = bench.outcome(&[&["teach"], arguments, &["--json", "-q"]].concat());
+    let (code, out, err) = bench.outcome(&[&["teach"][..], arguments, &["--json", "-q"]].concat());
     let value = serde_json::from_str(&out).unwrap_or(Value::Null);
     (code, value, err)
 }
@@ -76,7 +76,7 @@ fn the_same_photos_give_the_same_bytes_and_adding_is_teaching_together() {
         ("all", "b.onnx"),
         ("first", "first.onnx"),
     ] {
-        teach(&bench, &[&[dir, "--output", model], &name[..]].concat());
+        teach(&bench, &[&[dir, "--output", model][..], &name].concat());
     }
     let added = [
         "--add",
