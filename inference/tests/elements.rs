@@ -4,6 +4,7 @@
 mod support;
 
 use inference::{Classifier, EngineKind, Options, RgbImage};
+use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{
     self, AttributeProto, DataType, Dim, ModelProto, NodeProto, ValueInfoProto,
 };
@@ -87,8 +88,13 @@ fn bytes_and_halves_are_answered() {
 #[test]
 fn a_network_that_takes_pictures_needs_onnx_runtime_and_says_so() {
     let model = taking(DataType::Uint8, true);
-    let error = open(&model, &Options::default()).unwrap_err().to_string();
-    assert!(error.contains("--engine onnxruntime"), "{error}");
+    let tract = Options {
+        engine: EngineKind::Tract,
+        ..Options::default()
+    };
+    let error = open(&model, &tract).unwrap_err();
+    assert!(error.to_string().contains("by itself"), "{error}");
+    assert_eq!(error.remedy(), Some(Remedy::UseEngine(&["onnxruntime"])));
     for options in engines().into_iter().skip(1) {
         let classifier = open(&model, &options).unwrap();
         assert!(classifier.takes_pictures());
@@ -105,7 +111,7 @@ fn other_types_are_refused_in_words() {
     let error = open(&taking(DataType::Int32, false), &Options::default()).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("expected a float32, float16 or uint8 input, got int32"),
+        text.contains("expected a float32, float16, float64 or uint8 input, got int32"),
         "{text}"
     );
 }

@@ -44,6 +44,9 @@ const CLASSIFIERS: [&str; 14] = [
     "cls_head.fc",
     "output",
 ];
+/// Prefixes of wrappers that all tensors may share: DataParallel, torch.compile, Lightning. [`wrapper`] finds others, once
+/// the network is known.
+const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
 /// Modules beside the network whose tensors are no part of it: losses, metrics, a second copy of the weights.
 const BESIDE: [&str; 12] = [
     "criterion",
@@ -73,7 +76,7 @@ pub(super) fn split_group(name: &str) -> (String, String) {
     (String::new(), name.into())
 }
 
-/// Takes the tensors of one weight set, without bookkeeping.
+/// Takes the tensors of one weight set, without bookkeeping and the usual wrappers.
 pub(super) fn choose<T>(found: Found<T>, set: WeightSet) -> Result<Vec<(String, T)>, String> {
     let (wanted, what): (&[&str], _) = match set {
         WeightSet::Model => (&MODEL_GROUPS, "weights"),
@@ -101,11 +104,20 @@ pub(super) fn choose<T>(found: Found<T>, set: WeightSet) -> Result<Vec<(String, 
             "the checkpoint holds no {what} we recognize; it has {hint}"
         ));
     };
-    Ok(found
+    let mut chosen: Vec<(String, T)> = found
         .into_iter()
         .filter(|(g, name, _)| g == group && name != "n_averaged")
         .map(|(_, name, tensor)| (name, tensor))
-        .collect())
+        .collect();
+    while let Some(wrapper) = WRAPPERS
+        .iter()
+        .find(|w| !chosen.is_empty() && chosen.iter().all(|(name, _)| name.starts_with(**w)))
+    {
+        for (name, _) in &mut chosen {
+            name.drain(..wrapper.len());
+        }
+    }
+    Ok(chosen)
 }
 
 /// Rows of the classifier's weight, whatever it is called and wherever it is wrapped.
@@ -198,7 +210,11 @@ fn wrapper<'a>(
     let mut best = (0, String::new());
     let mut prefixes: Vec<&str> = theirs
         .clone()
-        .filter_map(|name| stems.iter().find_map(|stem| name.strip_suffix(stem)))
+        .flat_map(|name| {
+            stems
+                .iter()
+                .filter_map(move |stem| name.strip_suffix(*stem))
+        })
         .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
         .collect();
     prefixes.sort_unstable_by_key(|prefix| (prefix.len(), *prefix));

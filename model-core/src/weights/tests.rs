@@ -157,6 +157,53 @@ fn differences_are_listed_together() {
 }
 
 #[test]
+fn wrappers_losses_and_other_heads_are_understood() {
+    let arch = arch::by_name("resnet_tiny", 10).unwrap();
+    let in_front = |prefix: &'static str| move |name: &str| format!("{prefix}{name}");
+    let mmpretrain = |name: &str| match name.strip_prefix("fc.") {
+        Some(leaf) => format!("head.fc.{leaf}"),
+        None => format!("backbone.{name}"),
+    };
+    let sequential = |name: &str| match name.strip_prefix("fc.") {
+        Some(leaf) => format!("fc.1.{leaf}"),
+        None => name.to_owned(),
+    };
+    type Rename<'a> = &'a dyn Fn(&str) -> String;
+    let cases: [Rename<'_>; 5] = [
+        &in_front("net."),
+        &in_front("model.net."),
+        &in_front("module.encoder."),
+        &mmpretrain,
+        &sequential,
+    ];
+    for rename in cases {
+        let mut foreign = Weights::default();
+        for (name, tensor) in random_state(&arch).tensors {
+            foreign.tensors.insert(rename(&name), tensor);
+        }
+        let loss = Tensor {
+            shape: vec![10],
+            data: vec![1.0; 10],
+        };
+        foreign.tensors.insert("criterion.weight".into(), loss);
+        assert_eq!(foreign.num_classes(&arch), Some(10));
+        load_state(&arch, foreign).unwrap();
+    }
+}
+
+#[test]
+fn weights_that_name_another_network_of_the_same_tensors_are_refused() {
+    let arch = arch::by_name("efficientnet_lite0", 10).unwrap();
+    let mut weights = random_state(&arch);
+    load_state(&arch, weights.clone()).unwrap();
+    weights
+        .metadata
+        .insert("arch".into(), "tf_efficientnet_lite0".into());
+    let error = load_state(&arch, weights).unwrap_err();
+    assert!(matches!(error, WeightsError::OtherArchitecture { .. }), "{error}");
+}
+
+#[test]
 fn values_no_network_can_use_are_refused() {
     let arch = arch::by_name("resnet_tiny", 10).unwrap();
     let mut weights = random_state(&arch);
