@@ -200,7 +200,10 @@ fn weights_that_name_another_network_of_the_same_tensors_are_refused() {
         .metadata
         .insert("arch".into(), "tf_efficientnet_lite0".into());
     let error = load_state(&arch, weights).unwrap_err();
-    assert!(matches!(error, WeightsError::OtherArchitecture { .. }), "{error}");
+    assert!(
+        matches!(error, WeightsError::OtherArchitecture { .. }),
+        "{error}"
+    );
 }
 
 #[test]
