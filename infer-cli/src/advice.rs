@@ -5,6 +5,9 @@ use inference::stream::Failure;
 use inference::{EngineError, Error};
 use model_core::diagnostic::{Diagnose, Limit, Remedy};
 
+use photos::sort::SortError;
+use photos::teach::TeachError;
+
 use crate::output::Problem;
 
 /// A failure as it is told: the text, its stable name, and what to do.
@@ -58,6 +61,10 @@ impl Told {
 pub fn of(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         let remedy = if let Some(error) = cause.downcast_ref::<Error>() {
+            error.remedy()
+        } else if let Some(error) = cause.downcast_ref::<TeachError>() {
+            error.remedy()
+        } else if let Some(error) = cause.downcast_ref::<SortError>() {
             error.remedy()
         } else {
             cause.downcast_ref::<EngineError>()?.remedy()

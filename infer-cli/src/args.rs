@@ -9,9 +9,12 @@ use image_data::decode::DecodeLimits;
 use inference::EngineKind;
 use inference::explain::Method;
 use inference::metadata::Preset;
+use model_core::hierarchy::DEFAULT_AT_LEAST;
 use model_core::manifest::Output;
 use model_core::preprocessing::{ChannelOrder, Layout, Resize};
 use model_core::resample::Filter;
+
+use crate::words::WordsArgs;
 use model_core::scores::DEFAULT_TOP_K;
 
 /// Classify photos, offline.
@@ -66,6 +69,10 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Fit the temperature that makes probabilities honest, and write it into the model
     Calibrate(CalibrateArgs),
+    /// Make a model of your own classes from folders of photos, in seconds
+    Teach(Box<TeachArgs>),
+    /// Sort photos into one folder a label, with a way back
+    Sort(Box<SortArgs>),
     /// Measure time per stage, images a second by thread count, and memory
     Bench(BenchArgs),
     /// Serve a drag-and-drop page and a JSON endpoint over HTTP
@@ -95,6 +102,8 @@ pub struct ClassifyArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Answer")]
 pub struct AnswerArgs {
+    #[command(flatten)]
+    pub words: WordsArgs,
     /// Classes shown for an image
     #[arg(short = 'k', long = "topk", value_name = "K", default_value_t = DEFAULT_TOP_K, value_parser = positive)]
     pub top_k: usize,
@@ -357,6 +366,9 @@ pub struct EvaluateArgs {
     /// Write wrongly classified images, worst first, to a PNG contact sheet
     #[arg(long, value_name = "PNG", value_hint = ValueHint::FilePath)]
     pub save_errors: Option<PathBuf>,
+    /// How likely an answer must be to count as given, in classes and in everyday words
+    #[arg(long, value_name = "P", default_value_t = DEFAULT_AT_LEAST, value_parser = fraction)]
+    pub at_least: f32,
     #[command(flatten)]
     pub decode: DecodeArgs,
     #[command(flatten)]
@@ -379,6 +391,74 @@ pub struct CalibrateArgs {
     /// The report as one JSON object
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub decode: DecodeArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct TeachArgs {
+    /// A folder with one folder of photos a class, 2 photos a class at least; a folder called 'none' holds photos of
+    /// nothing that is taught
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "add")]
+    pub dir: Option<PathBuf>,
+    /// Where the model goes
+    #[arg(short, long, value_name = "ONNX", value_hint = ValueHint::FilePath, required_unless_present = "dry_run")]
+    pub output: Option<PathBuf>,
+    /// Add the photos of this folder to those that the model given with --model was taught from
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "dir", requires = "model")]
+    pub add: Option<PathBuf>,
+    /// Share of photos of your classes that may be answered with 'none of these'; 0 leaves that answer out
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = refusals)]
+    pub refuse: f64,
+    /// Do not keep the photos' features in the model: it is smaller, and nothing can be added to it
+    #[arg(long)]
+    pub forget: bool,
+    /// The model's name [default: the file's]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Only report; write nothing
+    #[arg(long, conflicts_with = "output")]
+    pub dry_run: bool,
+    /// The report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Confusion pairs, suspects and groups of alike photos shown in the text report
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub show: usize,
+    #[command(flatten)]
+    pub decode: DecodeArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SortArgs {
+    /// Folders of photos, searched through, and single photos
+    #[arg(value_name = "PHOTOS", value_hint = ValueHint::AnyPath, required_unless_present = "undo")]
+    pub photos: Vec<PathBuf>,
+    /// The folder that gets one folder a label
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub into: PathBuf,
+    /// Move the photos instead of copying them
+    #[arg(long = "move", conflicts_with = "link")]
+    pub move_photos: bool,
+    /// Make links to the photos instead of copying them
+    #[arg(long)]
+    pub link: bool,
+    /// Only print what would go where
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take back the last sorting into this folder, also one that was broken off
+    #[arg(long, conflicts_with_all = ["photos", "move_photos", "link", "dry_run"])]
+    pub undo: bool,
+    #[command(flatten)]
+    pub words: WordsArgs,
     #[command(flatten)]
     pub decode: DecodeArgs,
     #[command(flatten)]
@@ -434,6 +514,8 @@ pub struct ServeArgs {
     #[arg(long)]
     pub log: bool,
     #[command(flatten)]
+    pub words: WordsArgs,
+    #[command(flatten)]
     pub decode: DecodeArgs,
     #[command(flatten)]
     pub model: ModelArgs,
@@ -478,7 +560,14 @@ fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
-fn fraction(text: &str) -> Result<f32, String> {
+fn refusals(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=0.5).contains(&share) => Ok(share),
+        _ => Err(format!("expected a share from 0 to 0.5, got '{text}'")),
+    }
+}
+
+pub(crate) fn fraction(text: &str) -> Result<f32, String> {
     text.parse::<f32>()
         .ok()
         .filter(|p| (0.0..=1.0).contains(p))

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use image_data::decode::DecodeError;
 use model_core::atomic_file::WriteFileError;
+use photos::teach::TeachError;
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,15 +55,28 @@ impl Exit {
             if cause.is::<ModelFileError>() {
                 return Self::Model;
             }
-            if let Some(error) = cause.downcast_ref::<inference::Error>() {
+            if let Some(error) = cause.downcast_ref::<TeachError>() {
                 return match error {
-                    inference::Error::Cancelled => Self::Interrupted,
-                    error if error.is_model() => Self::Model,
-                    _ => Self::SomeFailed,
+                    TeachError::Model(error) => Self::of_inference(error),
+                    TeachError::NoLinearEnd { .. } | TeachError::NotTaught { .. } => Self::Model,
+                    TeachError::Write(_) => Self::SomeFailed,
+                    // What a folder of photos lacks is the command line's.
+                    _ => Self::Usage,
                 };
+            }
+            if let Some(error) = cause.downcast_ref::<inference::Error>() {
+                return Self::of_inference(error);
             }
         }
         Self::SomeFailed
+    }
+
+    fn of_inference(error: &inference::Error) -> Self {
+        match error {
+            inference::Error::Cancelled => Self::Interrupted,
+            error if error.is_model() => Self::Model,
+            _ => Self::SomeFailed,
+        }
     }
 }
 
@@ -75,6 +89,7 @@ pub fn line(error: &anyhow::Error) -> String {
         if cause.is::<inference::Error>()
             || cause.is::<DecodeError>()
             || cause.is::<WriteFileError>()
+            || cause.is::<TeachError>()
         {
             break;
         }

@@ -9,6 +9,7 @@
 //! | [`sources`] | arguments, folders, globs, lists and stdin become images to classify |
 //! | [`output`] | answers as table, JSON lines or CSV |
 //! | [`metrics`] | accuracy, confusion, calibration: numbers only, no files |
+//! | [`words`] | everyday words: which are asked for, and how often they hold |
 //! | [`serve`] | the HTTP service |
 
 pub mod advice;
@@ -23,5 +24,6 @@ pub mod picture;
 pub mod report;
 pub mod serve;
 pub mod sources;
+pub mod words;
 
 pub use exit::{Exit, ModelFileError, UsageError};

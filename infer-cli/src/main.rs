@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         Some(Command::Info(command)) => commands::info::run(&command),
         Some(Command::Evaluate(command)) => commands::evaluate::run(&command, &cancel),
         Some(Command::Calibrate(command)) => commands::calibrate::run(&command, &cancel),
+        Some(Command::Teach(command)) => commands::teach::run(&command, &cancel),
+        Some(Command::Sort(command)) => commands::sort::run(&command, &cancel),
         Some(Command::Bench(command)) => commands::bench::run(&command, &cancel),
         Some(Command::Serve(command)) => commands::serve::run(&command, &cancel),
         Some(Command::Completions(command)) => commands::docs::completions(&command),

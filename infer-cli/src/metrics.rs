@@ -137,7 +137,10 @@ pub fn report(judged: &[Judged], labels: &[Label]) -> Option<Report> {
     let percent = |count: usize, of: usize| 100.0 * count as f64 / of as f64;
     let count = |what: fn(&Judged) -> bool| judged.iter().filter(|j| what(j)).count();
     let mean = |value: fn(&Judged) -> f64| judged.iter().map(value).sum::<f64>() / images as f64;
-    let reliability = reliability(judged);
+    let reliability = Bin::of(
+        judged.iter().map(|one| (one.confidence, one.is_right())),
+        BINS,
+    );
     let ece_percent = reliability
         .iter()
         .map(|bin| {
@@ -208,27 +211,30 @@ fn confusions(judged: &[Judged], labels: &[Label]) -> Vec<Confusion> {
     pairs
 }
 
-fn reliability(judged: &[Judged]) -> Vec<Bin> {
-    let mut sums = [(0usize, 0f64, 0usize); BINS];
-    for one in judged {
-        let confidence = f64::from(one.confidence);
-        // Intervals are open below and closed above, as in the paper; NaN counts as no confidence.
-        let bin = ((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1;
-        sums[bin].0 += 1;
-        sums[bin].1 += confidence;
-        sums[bin].2 += usize::from(one.is_right());
+impl Bin {
+    /// Answers by how likely they said they are, in `bins` intervals of one width; empty ones are left out.
+    pub fn of(answers: impl Iterator<Item = (f32, bool)>, bins: usize) -> Vec<Self> {
+        let mut sums = vec![(0usize, 0f64, 0usize); bins];
+        for (confidence, right) in answers {
+            let confidence = f64::from(confidence);
+            // Intervals are open below and closed above, as in the paper; NaN counts as no confidence.
+            let bin = ((confidence * bins as f64).ceil() as usize).clamp(1, bins) - 1;
+            sums[bin].0 += 1;
+            sums[bin].1 += confidence;
+            sums[bin].2 += usize::from(right);
+        }
+        sums.iter()
+            .enumerate()
+            .filter(|(_, (images, ..))| *images > 0)
+            .map(|(bin, (images, confidence, right))| Self {
+                from: bin as f64 / bins as f64,
+                to: (bin + 1) as f64 / bins as f64,
+                images: *images,
+                confidence_percent: 100.0 * confidence / *images as f64,
+                accuracy_percent: 100.0 * *right as f64 / *images as f64,
+            })
+            .collect()
     }
-    sums.iter()
-        .enumerate()
-        .filter(|(_, (images, ..))| *images > 0)
-        .map(|(bin, (images, confidence, right))| Bin {
-            from: bin as f64 / BINS as f64,
-            to: (bin + 1) as f64 / BINS as f64,
-            images: *images,
-            confidence_percent: 100.0 * confidence / *images as f64,
-            accuracy_percent: 100.0 * *right as f64 / *images as f64,
-        })
-        .collect()
 }
 
 /// The temperature's search range; a fit at its end is no fit.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use image_data::decode::{DecodeOptions, decode};
 use model_core::manifest::{Answers, Manifest};
 use model_core::onnx::ModelProto;
-use model_core::{Label, RgbImage, scores};
+use model_core::{EverydayAnswer, Hierarchy, Label, RgbImage, scores};
 use serde::Serialize;
 
 use crate::cam::Features;
@@ -57,6 +57,7 @@ pub struct Prediction {
 pub struct Classifier {
     engine: Arc<dyn Engine>,
     pub(crate) info: Arc<ModelInfo>,
+    hierarchy: Option<Arc<Hierarchy>>,
     input_len: usize,
     pub(crate) takes_pictures: bool,
     pub(crate) network: Option<Arc<Network>>,
@@ -111,6 +112,8 @@ impl Classifier {
         Self {
             engine,
             input_len: 3 * height as usize * width as usize,
+            // Whoever made the manifest has validated it, its groups with it.
+            hierarchy: info.manifest.hierarchy().ok().flatten().map(Arc::new),
             info: Arc::new(info),
             takes_pictures: false,
             network: None,
@@ -125,6 +128,22 @@ impl Classifier {
     /// One label a class, in the order of the output.
     pub fn labels(&self) -> &[Label] {
         &self.info.manifest.labels
+    }
+
+    /// The words above the classes; none where no word covers two of them, and where classes do not exclude each other:
+    /// independent scores cannot be summed.
+    pub fn hierarchy(&self) -> Option<&Hierarchy> {
+        match self.info.answers {
+            Answers::SingleLabel => self.hierarchy.as_deref(),
+            Answers::Binary | Answers::MultiLabel => None,
+        }
+    }
+
+    /// The finest word that is at least this likely, from one image's probabilities; none for a model without words
+    /// above its classes ([`Classifier::hierarchy`]).
+    pub fn everyday(&self, probabilities: &[f32], at_least: f32) -> Option<EverydayAnswer> {
+        self.hierarchy()?
+            .answer(probabilities, self.labels(), at_least)
     }
 
     /// Numbers in one preprocessed image: 3 * height * width.
@@ -290,17 +309,21 @@ impl Classifier {
     pub fn predictions(&self, probabilities: &[f32], k: usize) -> Vec<Prediction> {
         scores::top_k(probabilities, k)
             .into_iter()
-            .filter_map(|index| {
-                let label = self.labels().get(index)?;
-                Some(Prediction {
-                    index,
-                    id: label.id.clone(),
-                    label: label.name.clone(),
-                    probability: probabilities[index],
-                    present: self.present(index, probabilities[index]),
-                })
-            })
+            .filter_map(|class| self.prediction(probabilities, class))
             .collect()
+    }
+
+    /// One class with its label; none where there is no such class.
+    pub fn prediction(&self, probabilities: &[f32], class: usize) -> Option<Prediction> {
+        let label = self.labels().get(class)?;
+        let probability = *probabilities.get(class)?;
+        Some(Prediction {
+            index: class,
+            id: label.id.clone(),
+            label: label.name.clone(),
+            probability,
+            present: self.present(class, probability),
+        })
     }
 }
 

@@ -47,6 +47,6 @@ pub use image_data::decode::DecodeOptions;
 pub use load::Options;
 pub use metadata::Overrides;
 pub use model_core::manifest::{Answers, Output};
-pub use model_core::{Label, Manifest, Preprocessing, RgbImage};
+pub use model_core::{EverydayAnswer, Hierarchy, Label, Manifest, Preprocessing, RgbImage};
 pub use model_info::{ModelInfo, ModelSource};
 pub use stream::Cancel;

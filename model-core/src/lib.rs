@@ -13,6 +13,8 @@
 //! | [`pixels`] | a plain RGB image |
 //! | [`weights`] | checkpoints as named tensors: safetensors, `.pth` without running its code |
 //! | [`onnx`] | ONNX files as data |
+//! | [`proof`] | answers that travel in a model file |
+//! | [`hierarchy`] | words above the classes: five breeds are "cat" |
 //! | [`labels`], [`scores`] | class names and their matching; softmax and top-k |
 //! | [`atomic_file`] | files that appear whole or not at all |
 //! | [`diagnostic`] | what errors tell programs and people beside their text |
@@ -20,17 +22,20 @@
 pub mod arch;
 pub mod atomic_file;
 pub mod diagnostic;
+pub mod hierarchy;
 pub mod labels;
 pub mod manifest;
 pub mod onnx;
 pub mod pixels;
 pub mod preprocessing;
+pub mod proof;
 pub mod reading;
 pub mod resample;
 pub mod scores;
 pub mod weights;
 
 pub use arch::{Architecture, Graph};
+pub use hierarchy::{EverydayAnswer, Hierarchy};
 pub use labels::Label;
 pub use manifest::Manifest;
 pub use pixels::RgbImage;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::hierarchy::{GroupSpec, Hierarchy, HierarchyError};
 use crate::labels::Label;
 use crate::preprocessing::{Preprocessing, PreprocessingError};
 use crate::scores;
@@ -33,6 +34,9 @@ pub struct Manifest {
     pub arch: String,
     /// One label a class, in the order of the logits.
     pub labels: Vec<Label>,
+    /// Words above the classes; without them ImageNet's WordNet ids have WordNet's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hierarchy: Option<Vec<GroupSpec>>,
     /// How an image becomes the input.
     pub preprocessing: Preprocessing,
     /// What the network's output is.
@@ -202,6 +206,9 @@ pub enum ManifestError {
     /// The preprocessing cannot be carried out.
     #[error(transparent)]
     Preprocessing(#[from] PreprocessingError),
+    /// The words above the classes do not fit the classes.
+    #[error(transparent)]
+    Hierarchy(#[from] HierarchyError),
     /// Any other value out of range.
     #[error("manifest.{field}: expected {expected}, got {got}")]
     Value {
@@ -227,6 +234,7 @@ impl Manifest {
             name: name.into(),
             arch: arch.into(),
             labels,
+            hierarchy: None,
             preprocessing,
             output: Output::Logits,
             temperature: 1.0,
@@ -374,7 +382,16 @@ impl Manifest {
                 });
             }
         }
+        self.hierarchy()?;
         Ok(self.preprocessing.validate()?)
+    }
+
+    /// The words above the classes, if there are any.
+    ///
+    /// # Errors
+    /// [`ManifestError::Hierarchy`] when the manifest's groups name classes that are not there.
+    pub fn hierarchy(&self) -> Result<Option<Hierarchy>, ManifestError> {
+        Ok(Hierarchy::of(&self.labels, self.hierarchy.as_deref())?)
     }
 }
 

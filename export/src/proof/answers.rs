@@ -4,99 +4,22 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use model_core::proof::{SYNTHETIC_INPUTS, synthetic_input};
 use model_core::weights;
 use npyz::npz::NpzArchive;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use super::Precision;
 use crate::eval::Evaluator;
 use crate::plan::Plan;
 
-/// The metadata key of [`StoredAnswers`].
-pub const PROOF_KEY: &str = "resnet50_toolkit.proof";
-/// Synthetic inputs in every proof.
-const SYNTHETIC: usize = 2;
 /// Most stored inputs of the trainer that are compared.
 const MAX_STORED: usize = 64;
-
-/// The checkpoint's answers to the synthetic inputs, as stored in the file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StoredAnswers {
-    pub precision: Precision,
-    pub inputs: usize,
-    pub height: usize,
-    pub width: usize,
-    /// The weights are the checkpoint's moving average.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub ema: bool,
-    /// Little-endian f32 of `[inputs, classes]`, hexadecimal.
-    pub logits: String,
-}
-
-impl StoredAnswers {
-    pub fn new(precision: Precision, size: [usize; 2], logits: &[Vec<f32>]) -> Self {
-        let bytes = logits
-            .iter()
-            .flatten()
-            .flat_map(|value| value.to_le_bytes());
-        let hex = bytes.map(|byte| format!("{byte:02x}")).collect();
-        Self {
-            precision,
-            inputs: logits.len(),
-            height: size[0],
-            width: size[1],
-            ema: false,
-            logits: hex,
-        }
-    }
-
-    /// The logits, one vector an input.
-    ///
-    /// # Errors
-    /// Damaged numbers.
-    pub fn logits(&self) -> Result<Vec<Vec<f32>>> {
-        let digits = self.logits.as_bytes();
-        let word = |digits: &[u8]| -> Option<f32> {
-            let text = std::str::from_utf8(digits).ok()?;
-            Some(f32::from_bits(
-                u32::from_str_radix(text, 16).ok()?.swap_bytes(),
-            ))
-        };
-        let values: Option<Vec<f32>> = digits.chunks(8).map(word).collect();
-        let values = values.filter(|values| {
-            self.inputs > 0 && !values.is_empty() && values.len() % self.inputs == 0
-        });
-        let values = values.context("the stored answers are damaged")?;
-        Ok(values
-            .chunks(values.len() / self.inputs)
-            .map(<[f32]>::to_vec)
-            .collect())
-    }
-}
-
-/// Input number `index` of the proof, `[3, height, width]`: uniform noise in -2..2, the same on every machine.
-pub fn synthetic_input(index: usize, height: usize, width: usize) -> Vec<f32> {
-    let count = 3 * height * width;
-    let start = (index as u64).wrapping_mul(0x0000_0001_0000_0000);
-    (0..count as u64)
-        .map(|at| (splitmix64(start + at) >> 40) as f32 / (1u64 << 22) as f32 - 2.0)
-        .collect()
-}
-
-/// Steele, Lea and Flood 2014.
-fn splitmix64(state: u64) -> u64 {
-    let mut z = state.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
 
 /// The checkpoint's answers to the synthetic inputs: float64, BatchNorm unfolded.
 pub fn reference_answers(unfolded: &Plan, [height, width]: [usize; 2]) -> Vec<Vec<f32>> {
     let evaluator = Evaluator::<f64>::new(unfolded);
     let answer = |index| evaluator.logits(&synthetic_input(index, height, width), height, width);
-    (0..SYNTHETIC)
+    (0..SYNTHETIC_INPUTS)
         .into_par_iter()
         .map(answer)
         .map(|logits| logits.iter().map(|value| *value as f32).collect())
@@ -220,29 +143,4 @@ fn expected(
         inputs,
         logits: rows(&logits),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn synthetic_inputs_are_spread_and_repeat() {
-        let a = synthetic_input(0, 8, 8);
-        assert_eq!(a, synthetic_input(0, 8, 8));
-        assert_ne!(a, synthetic_input(1, 8, 8));
-        assert!(a.iter().all(|v| (-2.0..2.0).contains(v)));
-        let mean = a.iter().sum::<f32>() / a.len() as f32;
-        assert!(mean.abs() < 0.3, "{mean}");
-    }
-
-    #[test]
-    fn stored_answers_keep_every_bit() {
-        let logits = vec![vec![1.5f32, -0.1], vec![f32::MIN_POSITIVE, 3e8]];
-        let stored = StoredAnswers::new(Precision::Float32, [4, 5], &logits);
-        assert_eq!(stored.logits().unwrap(), logits);
-        let mut damaged = stored;
-        damaged.logits.replace_range(0..1, "x");
-        assert!(damaged.logits().is_err());
-    }
 }

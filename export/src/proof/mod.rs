@@ -8,43 +8,14 @@ mod answers;
 mod compare;
 mod verdict;
 
-use serde::{Deserialize, Serialize};
+pub use model_core::proof::{PROOF_KEY, Precision, StoredAnswers, synthetic_input};
+use serde::Serialize;
 
 pub use answers::{
-    Expected, PROOF_KEY, StoredAnswers, reference_answers, reference_logits, synthetic_input,
-    trainer_answers,
+    Expected, reference_answers, reference_logits, trainer_answers,
 };
 pub use compare::{Candidate, compare, compare_on_images, open_engines};
 pub use verdict::{certificate, judge, lines};
-
-/// How exact the file's arithmetic is meant to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    Float32,
-    Float16Weights,
-    Int8,
-}
-
-impl Precision {
-    /// Largest allowed |difference|, relative to the largest |logit| where that is above 1; none for int8.
-    fn tolerance(self) -> Option<f64> {
-        match self {
-            Self::Float32 => Some(1e-4),
-            Self::Float16Weights => Some(2e-2),
-            Self::Int8 => None,
-        }
-    }
-
-    /// Least share of photos on which the best class stays the same, percent.
-    fn least_agreement(self) -> f64 {
-        match self {
-            Self::Float32 => 99.0,
-            Self::Float16Weights => 97.0,
-            Self::Int8 => 80.0,
-        }
-    }
-}
 
 /// One line of the proof.
 #[derive(Clone, Debug, Serialize)]

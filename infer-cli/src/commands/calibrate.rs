@@ -55,9 +55,9 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
         args.model.batch,
         &args.talk,
         cancel,
-        |(truth, output)| {
+        |truth, outcome| {
             truths.push(truth);
-            logits.push(classifier.model().manifest.logits(output));
+            logits.push(classifier.model().manifest.logits(&outcome.output));
         },
     )?;
     if logits.is_empty() {

@@ -31,6 +31,7 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
         return explain(args, png, cancel);
     }
     let classifier = model::open(&args.model, &args.talk)?;
+    args.answer.words.check(&classifier)?;
     if let Some(dir) = &args.answer.save_preprocessed {
         std::fs::create_dir_all(dir)
             .with_context(|| format!("cannot make the folder {}", dir.display()))?;
@@ -143,12 +144,7 @@ impl Session<'_> {
             self.progress
                 .suspend(|| report::about_image(&answer.name, outcome));
         }
-        let shown = Shown::new(
-            named(answer),
-            self.classifier.model(),
-            outcome,
-            &self.args.answer,
-        );
+        let shown = Shown::new(named(answer), self.classifier, outcome, &self.args.answer);
         let writer = &mut self.writer;
         Ok(self.progress.suspend(|| writer.answer(&shown))?)
     }
@@ -222,6 +218,7 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     let limits = decode_limits(&args.input.decode.limits);
     let mut sources = Sources::new(&args.images, &args.input, limits)?;
     let classifier = model::open(&args.model, &args.talk)?;
+    args.answer.words.check(&classifier)?;
     let decode = decode_options(&args.input.decode, &classifier);
     let decoded = match sources.next() {
         Some(Source::File(path)) => {
@@ -256,7 +253,7 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     if !args.talk.quiet {
         report::about_image(&name, &outcome);
     }
-    let shown = Shown::new(named, classifier.model(), &outcome, &args.answer);
+    let shown = Shown::new(named, &classifier, &outcome, &args.answer);
     writer(&args.answer, false, anstream::stdout().lock()).answer(&shown)?;
     let options = ExplainOptions::default();
     let method = args.answer.explain_method;

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use image_data::dataset::{self, Sample};
 use image_data::decode::{DecodeLimits, DecodeOptions, decode};
-use inference::stream::{Source, StreamOptions};
+use inference::stream::{Outcome, Source, StreamOptions};
 use inference::{Cancel, Classifier, Label, RgbImage};
 use model_core::atomic_file;
 use model_core::labels::{ClassMatcher, MatchError};
@@ -17,8 +17,9 @@ use serde::Serialize;
 use super::{decode_options, print};
 use crate::advice::Told;
 use crate::args::{DecodeArgs, EvaluateArgs, TalkArgs};
-use crate::metrics::{self, Judged, Report};
+use crate::metrics::{self, Bin, Judged, Report};
 use crate::output::SCHEMA;
+use crate::words::{self, Held, WordsReport};
 use crate::{Exit, UsageError, model, picture, report};
 
 /// Pictures on the contact sheet.
@@ -32,6 +33,7 @@ const SHEET_COLUMNS: u32 = 10;
 pub fn run(args: &EvaluateArgs, cancel: &Cancel) -> Result<Exit> {
     let classifier = model::open(&args.model, &args.talk)?;
     let samples = Samples::open(&args.dir, classifier.labels())?;
+    let (mut leaf, mut everyday) = (Vec::new(), Vec::new());
     let judged = judge(
         &classifier,
         &samples,
@@ -39,7 +41,22 @@ pub fn run(args: &EvaluateArgs, cancel: &Cancel) -> Result<Exit> {
         args.model.batch,
         &args.talk,
         cancel,
-        |_| (),
+        |truth, outcome| {
+            let Some(word) = classifier.everyday(&outcome.probabilities, args.at_least) else {
+                return;
+            };
+            let best = outcome.predictions.first();
+            leaf.push(Held {
+                probability: best.map_or(0.0, |best| best.probability),
+                sure: best.is_some_and(|best| best.probability >= args.at_least),
+                right: best.is_some_and(|best| best.index == truth),
+            });
+            everyday.push(Held {
+                probability: word.probability,
+                sure: word.sure,
+                right: word.classes.contains(&truth),
+            });
+        },
     )?;
     let pairs: Vec<Judged> = judged.answers.iter().map(|(_, one)| one.clone()).collect();
     let Some(measured) = metrics::report(&pairs, classifier.labels()) else {
@@ -67,6 +84,7 @@ pub fn run(args: &EvaluateArgs, cancel: &Cancel) -> Result<Exit> {
         dir: args.dir.display().to_string(),
         failed: judged.failed,
         report: &measured,
+        words: words::report(args.at_least, &leaf, &everyday),
     };
     if args.json {
         print(&format!("{}\n", serde_json::to_string(&document)?))?;
@@ -90,6 +108,9 @@ struct Document<'a> {
     failed: usize,
     #[serde(flatten)]
     report: &'a Report,
+    /// Classes against everyday words; none for a model that knows no words above its classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<WordsReport>,
 }
 
 /// Images with their true classes, in the model's numbering.
@@ -178,7 +199,7 @@ pub struct Judgment {
     pub failed: usize,
 }
 
-/// Classifies all samples; `each` sees the network's own output of every image that could be read.
+/// Classifies all samples; `each` sees the true class and the answer of every image that could be read.
 ///
 /// # Errors
 /// When the network fails, or on Ctrl-C.
@@ -189,7 +210,7 @@ pub fn judge(
     batch: Option<usize>,
     talk: &TalkArgs,
     cancel: &Cancel,
-    mut each: impl FnMut((usize, &[f32])),
+    mut each: impl FnMut(usize, &Outcome),
 ) -> Result<Judgment> {
     let decode_options = decode_options(decode, classifier);
     let limits = decode_options.limits;
@@ -219,7 +240,7 @@ pub fn judge(
                 judgment
                     .answers
                     .push((answer.index, Judged::new(truth, &outcome.probabilities)));
-                each((truth, &outcome.output));
+                each(truth, outcome);
             }
             Err(failure) => {
                 judgment.failed += 1;
@@ -258,6 +279,23 @@ fn text(document: &Document<'_>, show: usize) -> Result<String> {
         report.ece_percent,
         metrics::BINS
     )?;
+    if let Some(words) = &document.words {
+        let least = words.at_least * 100.0;
+        writeln!(
+            out,
+            "\nat least {least:.0} % sure   answered     right  wrong of the answered"
+        )?;
+        for (name, kind) in [
+            ("classes", &words.leaf),
+            ("everyday words", &words.everyday),
+        ] {
+            writeln!(
+                out,
+                "{name:20}  {:6.1} %  {:6.1} %  {:6.1} %",
+                kind.answered_percent, kind.right_percent, kind.error_percent
+            )?;
+        }
+    }
     let mut classes: Vec<_> = report.classes.iter().collect();
     classes.sort_by(|a, b| {
         a.top1_percent
@@ -287,18 +325,23 @@ fn text(document: &Document<'_>, show: usize) -> Result<String> {
             writeln!(out, "{:6}  {truth} -> {answer}", pair.images)?;
         }
     }
-    writeln!(
-        out,
-        "\nconfidence against accuracy\n  confidence  accuracy  images"
-    )?;
-    for bin in &report.reliability {
+    reliability(&mut out, "confidence against accuracy", &report.reliability)?;
+    if let Some(words) = &document.words {
+        reliability(&mut out, "the same of everyday words", &words.reliability)?;
+    }
+    Ok(out)
+}
+
+fn reliability(out: &mut String, title: &str, bins: &[Bin]) -> Result<()> {
+    writeln!(out, "\n{title}\n  confidence  accuracy  images")?;
+    for bin in bins {
         writeln!(
             out,
             "{:10.1} % {:7.1} %  {:6}",
             bin.confidence_percent, bin.accuracy_percent, bin.images
         )?;
     }
-    Ok(out)
+    Ok(())
 }
 
 /// The wrong answers, the most confident first, as one picture, and a text file that names them.

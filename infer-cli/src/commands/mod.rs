@@ -8,6 +8,8 @@ pub mod evaluate;
 pub mod info;
 pub mod models;
 pub mod serve;
+pub mod sort;
+pub mod teach;
 
 use anyhow::Result;
 use image_data::decode::{Alpha, DecodeLimits, DecodeOptions, Exif, Icc};

@@ -21,6 +21,7 @@ const BUFFERED_UPLOADS: usize = 8;
 /// When the model cannot be used or the address cannot be listened on.
 pub fn run(args: &ServeArgs, cancel: &Cancel) -> Result<Exit> {
     let classifier = model::open(&args.model, &args.talk)?;
+    args.words.check(&classifier)?;
     let upload_bytes = usize::try_from(args.max_upload << 20)?;
     let limits = Limits {
         upload_bytes,
@@ -38,6 +39,7 @@ pub fn run(args: &ServeArgs, cancel: &Cancel) -> Result<Exit> {
         address: SocketAddr::new(args.host, args.port),
         limits,
         decode: decode_options(&args.decode, &classifier),
+        words: args.words.clone(),
         log: args.log,
     };
     listen(classifier, config, cancel, |address| {

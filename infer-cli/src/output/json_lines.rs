@@ -5,7 +5,9 @@
 //! {"schema":1,"path":"broken.jpg","error":"...","code":"image.truncated"}
 //! ```
 //!
-//! `sure` (true or false) is there with `--abstain`. `id` is null for a class without one. A picture that could only be
+//! `answer` is the everyday word (`id`, `label`, `probability`, `sure`, and how many `classes` it covers), where the
+//! model knows words above its classes; `--labels-as leaf` leaves it out.
+//! `sure` (true or false) is there with `--abstain`, and is about the best class. `id` is null for a class without one. A picture that could only be
 //! read in part has `"damaged":true` and `damage`, which says what is wrong. A path that is not UTF-8 has `path_bytes`,
 //! its bytes in base64. `code` is a stable name of the error. Models whose classes do not
 //! exclude each other add `"answers":"binary"` or `"answers":"multi_label"`, `"threshold"`, and `"present"` to each
@@ -44,6 +46,19 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     threshold: Option<f32>,
     predictions: &'a [&'a Prediction],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<Word<'a>>,
+}
+
+/// The finest everyday word that is likely enough, or the best class where none is.
+#[derive(Serialize)]
+struct Word<'a> {
+    id: Option<&'a str>,
+    label: &'a str,
+    probability: f32,
+    sure: bool,
+    /// How many classes the word covers.
+    classes: usize,
 }
 
 #[derive(Serialize)]
@@ -92,6 +107,13 @@ fn answer<'a>(shown: &'a Shown<'a>) -> Answer<'a> {
         answers: shown.independent.map(|(answers, _)| answers),
         threshold: shown.independent.map(|(_, threshold)| threshold),
         predictions: &shown.predictions,
+        answer: shown.everyday.as_ref().map(|word| Word {
+            id: word.id.as_deref(),
+            label: &word.label,
+            probability: word.probability,
+            sure: word.sure,
+            classes: word.classes.len(),
+        }),
     }
 }
 

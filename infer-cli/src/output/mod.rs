@@ -10,13 +10,18 @@ use std::path::Path;
 
 use image_data::decode::Damage;
 use inference::stream::Outcome;
-use inference::{Answers, ModelInfo, Prediction};
+use inference::{Answers, Classifier, EverydayAnswer, Prediction};
 
 pub use csv_rows::CsvRows;
 pub use json_lines::{JsonLines, SCHEMA, answer_object, failure_object};
 pub use table::Table;
 
 use crate::args::AnswerArgs;
+
+/// Classes named after a word that covers several.
+const PARTS: usize = 3;
+/// Classes less likely than this are not worth naming there.
+const LEAST_PART: f32 = 0.01;
 
 /// What is shown of one image.
 #[derive(Clone, Debug)]
@@ -35,6 +40,10 @@ pub struct Shown<'a> {
     pub independent: Option<(Answers, f32)>,
     /// What the decoder had to work around.
     pub damage: Option<&'a Damage>,
+    /// The everyday answer; none with `--labels-as leaf` and for a model that knows no words above its classes.
+    pub everyday: Option<EverydayAnswer>,
+    /// The classes below a word that covers several, the likeliest first.
+    pub parts: Vec<Prediction>,
 }
 
 /// What an image is called.
@@ -71,17 +80,31 @@ pub struct Problem<'a> {
 }
 
 impl<'a> Shown<'a> {
-    /// Applies the threshold and the abstention.
+    /// Applies the threshold, the abstention and the choice of words.
     pub fn new(
         image: Named<'a>,
-        model: &'a ModelInfo,
+        classifier: &'a Classifier,
         outcome: &'a Outcome,
         args: &AnswerArgs,
     ) -> Self {
+        let model = classifier.model();
+        let everyday = args.words.answer(classifier, &outcome.probabilities);
+        let parts = match &everyday {
+            Some(answer) if answer.is_group(classifier.labels()) => answer
+                .classes
+                .iter()
+                .take(PARTS)
+                .filter_map(|class| classifier.prediction(&outcome.probabilities, *class))
+                .filter(|part| part.probability >= LEAST_PART)
+                .collect(),
+            _ => Vec::new(),
+        };
         let threshold = args.threshold.unwrap_or(0.0);
         let best = outcome.predictions.first();
         Self {
             image,
+            everyday,
+            parts,
             model: &model.name,
             damage: outcome.damage.as_ref(),
             independent: match model.answers {

@@ -46,18 +46,55 @@ impl<W: Write> Table<W> {
         self.first = false;
         Ok(())
     }
+
+    /// "cat, 93 % (Egyptian cat 37 %, tiger cat 37 %, tabby 18 %)", or that no word is likely enough. A class that
+    /// answers in its own words needs no headline; its row says it.
+    fn headline(&mut self, shown: &Shown<'_>) -> io::Result<bool> {
+        let Some(answer) = &shown.everyday else {
+            return Ok(false);
+        };
+        let (word, percent) = (printable(&answer.label), answer.probability * 100.0);
+        if !answer.sure {
+            writeln!(
+                self.out,
+                "not sure {DIM}(perhaps {word}, {percent:.0} %){DIM:#}"
+            )?;
+            return Ok(true);
+        }
+        if shown.parts.is_empty() {
+            return Ok(false);
+        }
+        let parts: Vec<String> = shown
+            .parts
+            .iter()
+            .map(|part| {
+                let percent = part.probability * 100.0;
+                format!("{} {percent:.0} %", printable(&part.label))
+            })
+            .collect();
+        writeln!(
+            self.out,
+            "{BEST}{word}{BEST:#}, {percent:.0} % {DIM}({}){DIM:#}",
+            parts.join(", ")
+        )?;
+        Ok(true)
+    }
 }
 
 impl<W: Write> Writer for Table<W> {
     fn answer(&mut self, shown: &Shown<'_>) -> io::Result<()> {
         self.title(shown.image.path)?;
-        if let (Some(false), Some(best)) = (shown.sure, shown.best) {
+        let sure_word = shown.everyday.as_ref().is_some_and(|answer| answer.sure);
+        if let (Some(false), Some(best), false) = (shown.sure, shown.best, sure_word) {
             let percent = best.probability * 100.0;
             writeln!(
                 self.out,
                 "not sure {DIM}(best guess: {}, {percent:.2} %){DIM:#}",
                 printable(&best.label)
             )?;
+            return self.out.flush();
+        }
+        if self.headline(shown)? && shown.predictions.len() < 2 {
             return self.out.flush();
         }
         if shown.predictions.is_empty() {
@@ -166,6 +203,8 @@ mod tests {
             predictions: vec![&a, &b],
             best: Some(&a),
             sure: None,
+            everyday: None,
+            parts: Vec::new(),
             independent: None,
         };
         let mut out = Vec::new();
@@ -191,6 +230,8 @@ mod tests {
             predictions: vec![&a, &b],
             best: Some(&a),
             sure: None,
+            everyday: None,
+            parts: Vec::new(),
             independent: Some((inference::Answers::MultiLabel, 0.5)),
         };
         let mut out = Vec::new();

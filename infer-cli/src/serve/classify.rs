@@ -232,10 +232,13 @@ fn object(
     if outcome.damage.is_some() {
         Metrics::count(&state.metrics.damaged);
     }
+    let mut words = state.config.words.clone();
+    words.at_least = query.at_least.unwrap_or(words.at_least);
     let args = AnswerArgs {
+        words,
         abstain: query.abstain,
         ..AnswerArgs::default()
     };
-    let model = state.classifier.model();
-    answer_object(&Shown::new(Named::text(name), model, outcome, &args))
+    let named = Named::text(name);
+    answer_object(&Shown::new(named, &state.classifier, outcome, &args))
 }

@@ -3,7 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /` | the page |
-//! | `POST /api/classify?topk=5&abstain=0.4&name=photo.jpg` | the image file as body; one object of the JSON-lines schema |
+//! | `POST /api/classify?topk=5&abstain=0.4&at_least=0.8&name=photo.jpg` | the image file as body; one object of the JSON-lines schema |
 //! | the same as `multipart/form-data` | one photo: its object; several: an array of them |
 //! | `GET /api/model` | what a visitor may know of the model |
 //! | `GET /healthz` | `ok` |
@@ -37,6 +37,7 @@ use inference::{Cancel, Classifier};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use crate::words::WordsArgs;
 use connections::Connections;
 use metrics::Metrics;
 
@@ -64,6 +65,8 @@ pub struct ServeConfig {
     pub limits: Limits,
     /// How images are read.
     pub decode: DecodeOptions,
+    /// In which words it answers.
+    pub words: WordsArgs,
     /// Whether every request gets a line on stderr.
     pub log: bool,
 }

@@ -9,6 +9,8 @@ pub(super) struct Query {
     pub top_k: usize,
     /// "Not sure" below this.
     pub abstain: Option<f32>,
+    /// How likely an everyday word must be, in place of the service's own `--at-least`.
+    pub at_least: Option<f32>,
     /// What answers call the image.
     pub name: Option<String>,
 }
@@ -19,6 +21,7 @@ impl Query {
         let mut query = Self {
             top_k: DEFAULT_TOP_K,
             abstain: None,
+            at_least: None,
             name: None,
         };
         for part in text.split('&').filter(|part| !part.is_empty()) {
@@ -43,8 +46,18 @@ impl Query {
                     format!("abstain: expected a probability from 0 to 1, got '{value}'")
                 })?);
             }
+            "at_least" => {
+                let number = value.parse().ok().filter(|p| (0.0..=1.0).contains(p));
+                self.at_least = Some(number.ok_or_else(|| {
+                    format!("at_least: expected a probability from 0 to 1, got '{value}'")
+                })?);
+            }
             "name" => self.name = Some(value.to_owned()),
-            other => return Err(format!("expected topk, abstain or name, got '{other}'")),
+            other => {
+                return Err(format!(
+                    "expected topk, abstain, at_least or name, got '{other}'"
+                ));
+            }
         }
         Ok(())
     }
@@ -62,17 +75,19 @@ mod tests {
 
     #[test]
     fn queries_are_checked() {
-        let query = Query::parse("topk=3&name=a%20b+c%26.jpg&abstain=0.5").unwrap();
+        let query = Query::parse("topk=3&name=a%20b+c%26.jpg&abstain=0.5&at_least=0.9").unwrap();
         assert_eq!(
             query,
             Query {
                 top_k: 3,
                 abstain: Some(0.5),
+                at_least: Some(0.9),
                 name: Some("a b c&.jpg".into())
             }
         );
         assert_eq!(Query::parse("").unwrap().top_k, DEFAULT_TOP_K);
         assert!(Query::parse("topk=0").is_err() && Query::parse("k=1").is_err());
+        assert!(Query::parse("at_least=2").is_err());
         assert!(Query::parse("abstain=2").is_err() && Query::parse("abstain=nan").is_err());
     }
 }

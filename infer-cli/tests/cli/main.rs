@@ -12,4 +12,7 @@ mod bad_input;
 mod commands;
 mod output;
 mod serve;
+mod sort;
 mod sources;
+mod teach;
+mod words;

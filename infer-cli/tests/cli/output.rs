@@ -53,7 +53,7 @@ fn csv_has_a_row_a_class_and_a_row_a_failure() {
     let rows: Vec<&str> = out.lines().collect();
     assert_eq!(
         rows[0],
-        "path,model,rank,index,id,label,probability,sure,error,damaged,damage,path_bytes,present"
+        "path,model,rank,index,id,label,probability,sure,error,damaged,damage,path_bytes,present,answer,answer_id,answer_probability,answer_sure"
     );
     assert!(
         rows[1].starts_with("\"a,b.ppm\",colors,1,0,,red,0.998"),

@@ -118,6 +118,8 @@ impl Overrides {
         set(&mut manifest.threshold, self.threshold);
         if let Some(labels) = &self.labels {
             manifest.labels.clone_from(labels);
+            // Groups name the classes that they were written for.
+            manifest.hierarchy = None;
         }
     }
 }

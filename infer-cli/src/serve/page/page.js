@@ -128,8 +128,9 @@ function show(one, { answer, text, quiet }) {
     one.box.append(element("p", text, quiet ? "soft" : "error"));
     return;
   }
-  const [best] = answer.predictions;
-  if (answer.sure === false) one.box.append(element("p", "Not sure. Perhaps:", "doubt"));
+  // The everyday word where the model knows one, else its best class.
+  const best = answer.answer || answer.predictions[0];
+  if (answer.answer ? !answer.answer.sure : answer.sure === false) one.box.append(element("p", "Not sure. Perhaps:", "doubt"));
   const line = element("p", best.label + " ", "best");
   line.append(element("span", percent(best.probability)));
   one.box.append(line);

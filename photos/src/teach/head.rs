@@ -1,0 +1,268 @@
+//! The new last layer: a regularized least-squares classifier whose strength is chosen by exact leave-one-out.
+//!
+//! Ridge regression onto one column a class, classes weighted alike however many photos they have. One factorization
+//! gives, for every strength, the scores that each photo would get from the others alone: with the hat matrix `H` of the
+//! weighted and centered features, the residual of a left-out photo is its residual divided by `1 - H[i, i]`, and that of
+//! left-out photos `G` is `(1 - H[G, G])^-1` times theirs (Hastie, Tibshirani and Friedman 2009, "The Elements of
+//! Statistical Learning", 7.10). Photos that look alike are left out together, or the copy would answer for the original.
+//!
+//! Features are divided by the square root of their spread first, halfway between as they are and standardized. No photo
+//! is read here and nothing is printed.
+
+use super::matrix::{Matrix, eigen, solve};
+
+/// Strengths tried, relative to the mean eigenvalue: from 0.001 to 30.
+const STRENGTHS: usize = 16;
+const WEAKEST: f64 = 1e-3;
+const STRONGEST: f64 = 30.0;
+
+/// Least spread of a feature, so that one that never changes is not blown up.
+const LEAST_SPREAD: f64 = 1e-3;
+
+/// Temperatures tried while a strength is judged.
+const TEMPERATURE_STEPS: usize = 24;
+
+/// What is learned from.
+pub struct Samples<'a> {
+    /// `[N, width]`, row by row.
+    pub features: &'a [f32],
+    /// Numbers of a photo.
+    pub width: usize,
+    /// The class of each photo; none for a photo of nothing that is taught.
+    pub classes: &'a [Option<usize>],
+    /// How many classes there are.
+    pub count: usize,
+    /// Photos that look alike, in groups of two and more.
+    pub alike: &'a [Vec<usize>],
+}
+
+/// A layer, and what it said of each photo without having seen it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    /// `[classes, width]`, row by row.
+    pub weights: Vec<f64>,
+    /// One a class.
+    pub bias: Vec<f64>,
+    /// The strength chosen, relative to the mean eigenvalue.
+    pub strength: f64,
+    /// `[N, classes]`: scores of each photo by the layer that the other photos give.
+    pub left_out: Vec<f64>,
+}
+
+/// Weighted and centered features in their eigenbasis: `A = U diag(sqrt(values)) V'`.
+struct Basis {
+    /// `[rank, N]`: `U'`.
+    left: Matrix,
+    /// `[rank, width]`: `V'`.
+    right: Matrix,
+    values: Vec<f64>,
+}
+
+/// Learns the layer; none when the factorization fails, as it does for features that are no numbers.
+pub fn fit(samples: &Samples<'_>) -> Option<Head> {
+    let (n, width, count) = (samples.classes.len(), samples.width, samples.count);
+    let weights = balanced(samples.classes, count);
+    let total: f64 = weights.iter().sum();
+    let root: Vec<f64> = weights.iter().map(|weight| weight.sqrt()).collect();
+    let at = |i: usize, j: usize| f64::from(samples.features[i * width + j]);
+    let mean = |of: &dyn Fn(usize) -> f64| (0..n).map(|i| weights[i] * of(i)).sum::<f64>() / total;
+    let center: Vec<f64> = (0..width).map(|j| mean(&|i| at(i, j))).collect();
+    let scale: Vec<f64> = (0..width)
+        .map(|j| mean(&|i| (at(i, j) - center[j]).powi(2)).sqrt())
+        .map(|spread| 1.0 / (spread + LEAST_SPREAD).sqrt())
+        .collect();
+    let target = |i: usize, k: usize| f64::from(u8::from(samples.classes[i] == Some(k)));
+    let prior: Vec<f64> = (0..count).map(|k| mean(&|i| target(i, k))).collect();
+    let a = Matrix::new(n, width, |i, j| root[i] * (at(i, j) - center[j]) * scale[j]);
+    let b = Matrix::new(n, count, |i, k| root[i] * (target(i, k) - prior[k]));
+    let basis = basis(&a)?;
+    let projected = basis.left.times(&b);
+    let unit = basis.values.iter().sum::<f64>() / n as f64;
+
+    let mut best: Option<(f64, f64, Vec<f64>)> = None;
+    for step in 0..STRENGTHS {
+        let part = step as f64 / (STRENGTHS - 1) as f64;
+        let strength = WEAKEST * (STRONGEST / WEAKEST).powf(part);
+        let shrink: Vec<f64> = basis
+            .values
+            .iter()
+            .map(|value| value / (value + strength * unit).max(f64::MIN_POSITIVE))
+            .collect();
+        let residuals = left_out_residuals(&basis, &shrink, &projected, &b, &root, total, samples);
+        let scores: Vec<f64> = (0..n * count)
+            .map(|at| target(at / count, at % count) - residuals[at] / root[at / count])
+            .collect();
+        let (_, loss) = temperature(&scores, count, samples.classes, &weights, None);
+        if loss.is_finite() && best.as_ref().is_none_or(|(least, ..)| loss < *least) {
+            best = Some((loss, strength, scores));
+        }
+    }
+    let (_, strength, left_out) = best?;
+    let solved = Matrix::new(count, basis.values.len(), |k, r| {
+        let value = basis.values[r];
+        projected.at(r, k) * value.sqrt() / (value + strength * unit).max(f64::MIN_POSITIVE)
+    });
+    let solution = solved.times(&basis.right);
+    let mut head = Head {
+        weights: Vec::with_capacity(count * width),
+        bias: prior,
+        strength,
+        left_out,
+    };
+    for k in 0..count {
+        for j in 0..width {
+            let weight = solution.at(k, j) * scale[j];
+            head.bias[k] -= weight * center[j];
+            head.weights.push(weight);
+        }
+    }
+    Some(head)
+}
+
+/// Weights that give every class the same say; together they are the number of photos.
+pub fn balanced(classes: &[Option<usize>], count: usize) -> Vec<f64> {
+    // The last place counts the photos of nothing that is taught.
+    let mut photos = vec![0usize; count + 1];
+    for class in classes {
+        photos[class.unwrap_or(count)] += 1;
+    }
+    let used = photos.iter().filter(|photos| **photos > 0).count();
+    let share = classes.len() as f64 / used.max(1) as f64;
+    let weight = |class: &Option<usize>| share / photos[class.unwrap_or(count)] as f64;
+    classes.iter().map(weight).collect()
+}
+
+/// The eigenbasis, through whichever of `A A'` and `A' A` is smaller.
+fn basis(a: &Matrix) -> Option<Basis> {
+    let across = a.transposed();
+    let wide = a.rows <= a.columns;
+    let (values, vectors) = eigen(if wide { a.gram() } else { across.gram() })?;
+    let largest = values.iter().copied().fold(0.0, f64::max);
+    // Below this an eigenvalue is rounding; its direction holds nothing.
+    let kept: Vec<usize> = (0..values.len())
+        .filter(|r| values[*r] > largest * 1e-12)
+        .collect();
+    let values: Vec<f64> = kept.iter().map(|r| values[*r]).collect();
+    let vectors = Matrix::new(kept.len(), vectors.columns, |r, i| vectors.at(kept[r], i));
+    let mut other = vectors.times(if wide { a } else { &across });
+    for (r, value) in values.iter().enumerate() {
+        let length = value.sqrt();
+        other.row_mut(r).iter_mut().for_each(|one| *one /= length);
+    }
+    let (left, right) = if wide {
+        (vectors, other)
+    } else {
+        (other, vectors)
+    };
+    Some(Basis {
+        left,
+        right,
+        values,
+    })
+}
+
+/// `[N, classes]`: what the others' layer would be wrong by, times the root of the photo's weight.
+fn left_out_residuals(
+    basis: &Basis,
+    shrink: &[f64],
+    projected: &Matrix,
+    b: &Matrix,
+    root: &[f64],
+    total: f64,
+    samples: &Samples<'_>,
+) -> Vec<f64> {
+    let (n, count) = (b.rows, samples.count);
+    // What remains of the targets, and the diagonal of the hat matrix; the intercept, which is not shrunk, comes last.
+    let mut residuals: Vec<f64> = (0..n).flat_map(|i| b.row(i).iter().copied()).collect();
+    let mut own = vec![0.0; n];
+    for (r, shrink) in shrink.iter().enumerate() {
+        let row = basis.left.row(r);
+        for (i, direction) in row.iter().enumerate() {
+            own[i] += direction * direction * shrink;
+            let part = direction * shrink;
+            let to = &mut residuals[i * count..][..count];
+            for (to, projected) in to.iter_mut().zip(projected.row(r)) {
+                *to -= part * projected;
+            }
+        }
+    }
+    let hat = |i: usize, j: usize| {
+        let directions = shrink.iter().enumerate();
+        let inner: f64 = directions
+            .map(|(r, shrink)| basis.left.at(r, i) * basis.left.at(r, j) * shrink)
+            .sum();
+        inner + root[i] * root[j] / total
+    };
+    let mut together: Vec<(&[usize], Matrix)> = Vec::new();
+    for group in samples.alike {
+        let inside = Matrix::new(group.len(), group.len(), |i, j| {
+            f64::from(u8::from(i == j)) - hat(group[i], group[j])
+        });
+        let mut out = Matrix::new(group.len(), count, |i, k| residuals[group[i] * count + k]);
+        // Without an inverse the group decides all by itself; then each is judged as if it stood alone.
+        if solve(inside, &mut out) {
+            together.push((group, out));
+        }
+    }
+    for (i, row) in residuals.chunks_exact_mut(count).enumerate() {
+        let rest = (1.0 - own[i] - root[i] * root[i] / total).max(1e-9);
+        row.iter_mut().for_each(|value| *value /= rest);
+    }
+    for (group, out) in together {
+        for (i, photo) in group.iter().enumerate() {
+            residuals[photo * count..][..count].copy_from_slice(out.row(i));
+        }
+    }
+    residuals
+}
+
+/// The temperature under which the scores are likeliest, and their mean loss with it (negative log likelihood in nats,
+/// photos weighted). `none` is the score of "none of these", an answer like the others where it is given. Photos of
+/// nothing that is taught count as that answer, and not at all without it.
+pub fn temperature(
+    scores: &[f64],
+    count: usize,
+    classes: &[Option<usize>],
+    weights: &[f64],
+    none: Option<f64>,
+) -> (f64, f64) {
+    let loss = |log_temperature: f64| {
+        let inverse = (-log_temperature).exp();
+        let (mut sum, mut total) = (0.0, 0.0);
+        for ((row, class), weight) in scores.chunks_exact(count).zip(classes).zip(weights) {
+            let truth = match (class, none) {
+                (Some(class), _) => row[*class],
+                (None, Some(none)) => none,
+                (None, None) => continue,
+            };
+            let all = || row.iter().copied().chain(none);
+            let largest = all().fold(f64::NEG_INFINITY, f64::max);
+            let part: f64 = all().map(|score| ((score - largest) * inverse).exp()).sum();
+            sum += weight * (part.ln() - (truth - largest) * inverse);
+            total += weight;
+        }
+        sum / total
+    };
+    // The loss has one valley in the logarithm of the temperature: golden sections narrow it.
+    let (mut low, mut high) = (1e-3f64.ln(), 10f64.ln());
+    let golden = (5f64.sqrt() - 1.0) / 2.0;
+    let (mut left, mut right) = (high - golden * (high - low), low + golden * (high - low));
+    let (mut at_left, mut at_right) = (loss(left), loss(right));
+    for _ in 0..TEMPERATURE_STEPS {
+        if at_left <= at_right {
+            (high, right, at_right) = (right, left, at_left);
+            left = high - golden * (high - low);
+            at_left = loss(left);
+        } else {
+            (low, left, at_left) = (left, right, at_right);
+            right = low + golden * (high - low);
+            at_right = loss(right);
+        }
+    }
+    let best = f64::midpoint(low, high);
+    (best.exp(), loss(best))
+}
+
+#[cfg(test)]
+#[path = "head_tests.rs"]
+mod tests;
