@@ -38,15 +38,14 @@ impl Plane {
         }
     }
 
+    /// What it holds on to.
+    pub fn kept_bytes(&self) -> usize {
+        self.samples.capacity()
+    }
+
     /// Gray everywhere: what libjpeg shows of a component without data.
     pub fn blank(&mut self) {
         self.samples.fill(128);
-    }
-
-    /// Whether block (`x`, `y`) of the component is here.
-    pub fn holds(&self, x: u32, y: u32) -> bool {
-        (self.x0 / 8..self.x0 / 8 + self.blocks_x).contains(&x)
-            && (self.y0 / 8..self.y0 / 8 + self.blocks_y).contains(&y)
     }
 
     /// Where block (`x`, `y`) of the component goes. It must be here.
