@@ -1,6 +1,7 @@
-//! Images a second on one thread, from the files of a folder: decode, crop and resize, and both with a flip.
+//! Images a second from the files of a folder: the whole picture decoded; cropped, resized and flipped; and all of it, decoding no
+//! more than the crop needs.
 //!
-//! cargo bench -p image-data --bench throughput -- FOLDER [SIDE [STAGE]]
+//! cargo bench -p image-data --bench throughput -- FOLDER [SIDE [STAGE [THREADS]]]
 //!
 //! FOLDER holds one folder per class. Files are read before the clock starts. Each stage runs in alternation with the
 //! others and the best of five rounds counts, so a busy machine disturbs all of them alike.
@@ -9,7 +10,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use image_data::augment::{AugmentConfig, TrainTransform, Transform};
-use image_data::decode::{DecodeOptions, decode};
+use image_data::decode::{DecodeOptions, decode, decode_part};
 use image_data::folder::Folder;
 use image_data::random::{Key, Purpose};
 
@@ -21,12 +22,18 @@ fn main() {
         .filter(|a| !a.starts_with("--"))
         .collect();
     let Some(folder) = arguments.first() else {
-        println!("usage: cargo bench -p image-data --bench throughput -- FOLDER [SIDE [STAGE]]");
+        println!(
+            "usage: cargo bench -p image-data --bench throughput -- FOLDER [SIDE [STAGE [THREADS]]]"
+        );
         return;
     };
     let side = arguments
         .get(1)
         .map_or(224, |text| text.parse().expect("SIDE: a number of pixels"));
+    let threads: usize = arguments
+        .get(3)
+        .map_or(1, |text| text.parse().expect("THREADS: a number"));
+    assert!(threads > 0, "THREADS: at least 1");
     let folder = Folder::open(folder).expect("a folder of class folders");
     let files: Vec<Vec<u8>> = folder
         .samples
@@ -68,11 +75,23 @@ fn main() {
             }
         }),
         ("all", &|| {
-            for (index, bytes) in files.iter().enumerate() {
-                if let Ok(image) = decode(bytes, &options) {
-                    black_box(transform.apply(image, &mut random(index)));
+            std::thread::scope(|scope| {
+                for thread in 0..threads {
+                    let (files, transform, options) = (&files, &transform, &options);
+                    scope.spawn(move || {
+                        for (index, bytes) in files.iter().enumerate().skip(thread).step_by(threads)
+                        {
+                            let mut random = random(index);
+                            let part = decode_part(bytes, options, &mut |width, height| {
+                                transform.part(width, height, &mut random)
+                            });
+                            if let Ok(part) = part {
+                                black_box(transform.apply_to_part(part, &mut random));
+                            }
+                        }
+                    });
                 }
-            }
+            });
         }),
     ];
     // One stage alone, for a profiler: `decode`, `crop` or `all`.

@@ -2,8 +2,9 @@
 //! pictures implement the same trait.
 
 use model_core::RgbImage;
+use model_core::resample::Rect;
 
-use crate::decode::{DecodeError, DecodeOptions, decode};
+use crate::decode::{DecodeError, DecodeOptions, decode, decode_part};
 use crate::folder::Folder;
 
 /// Labeled pictures, addressed by index, read from several threads at once.
@@ -27,6 +28,22 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// [`DecodeError`] when it is no readable image.
     fn image(&self, index: usize) -> Result<RgbImage, DecodeError>;
+
+    /// Decodes the part of a sample that `choose` asks for once its width and height are known, or all of it for `None`.
+    ///
+    /// # Errors
+    /// As [`Source::image`].
+    fn part(
+        &self,
+        index: usize,
+        choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
+    ) -> Result<RgbImage, DecodeError> {
+        let image = self.image(index)?;
+        Ok(match choose(image.width, image.height) {
+            Some(part) => image.crop(part.x, part.y, part.width, part.height),
+            None => image,
+        })
+    }
 }
 
 /// The files of a [`Folder`].
@@ -64,5 +81,14 @@ impl Source for FolderSource {
     fn image(&self, index: usize) -> Result<RgbImage, DecodeError> {
         let bytes = self.folder.samples[index].read(&self.options.limits)?;
         decode(&bytes, &self.options)
+    }
+
+    fn part(
+        &self,
+        index: usize,
+        choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
+    ) -> Result<RgbImage, DecodeError> {
+        let bytes = self.folder.samples[index].read(&self.options.limits)?;
+        decode_part(&bytes, &self.options, choose)
     }
 }

@@ -6,7 +6,13 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use image_data::decode::{DamageKind, DecodeError, DecodeOptions, Decoded, decode_full};
+use image_data::augment::{AugmentConfig, TrainTransform, Transform};
+use image_data::decode::{
+    DamageKind, DecodeError, DecodeLimits, DecodeOptions, Decoded, decode, decode_full, decode_part,
+};
+use image_data::random::{Key, Purpose};
+use model_core::Preprocessing;
+use model_core::resample::Rect;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/jpeg")
@@ -115,4 +121,88 @@ fn twelve_bits_are_refused_by_name() {
         matches!(&error, DecodeError::Unsupported { name } if name == "12-bit JPEG"),
         "{error}"
     );
+}
+
+/// Every JPEG of the tests.
+fn all() -> Vec<(String, Vec<u8>)> {
+    let folders = [folder(), folder().with_file_name("decode")];
+    let mut files: Vec<(String, Vec<u8>)> = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "jpg"))
+        .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 40);
+    files
+}
+
+#[test]
+fn a_part_is_cut_from_the_whole_even_of_damaged_files() {
+    let mut random = Key::new(1, 0, 0, Purpose::Augment).stream();
+    let limits = DecodeLimits {
+        max_pixels: 1 << 18,
+        ..DecodeLimits::default()
+    };
+    let mut compared = 0;
+    for (name, whole) in all() {
+        for round in 0..40 {
+            let mut bytes = whole.clone();
+            // The first rounds take the file as it is, the others flip bits of what is compressed.
+            for _ in 0..round / 8 {
+                let at = 150 + random.below(bytes.len() as u64 - 150) as usize;
+                bytes[at] ^= 1 << random.below(8);
+            }
+            let options = match round % 2 {
+                0 => DecodeOptions::torchvision(),
+                _ => DecodeOptions::default(),
+            };
+            let options = DecodeOptions { limits, ..options };
+            let Ok(full) = decode(&bytes, &options) else {
+                continue;
+            };
+            let mut asked = None;
+            let part = decode_part(&bytes, &options, &mut |width, height| {
+                assert_eq!((width, height), (full.width, full.height));
+                let mut below = |n: u32| random.below(u64::from(n)) as u32;
+                let (w, h) = (1 + below(width), 1 + below(height));
+                asked = Some(Rect {
+                    x: below(width - w + 1),
+                    y: below(height - h + 1),
+                    width: w,
+                    height: h,
+                });
+                asked
+            })
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+            let asked = asked.unwrap();
+            let cut = full.crop(asked.x, asked.y, asked.width, asked.height);
+            assert!(
+                part == cut,
+                "{name} round {round}: {asked:?} of {} x {}",
+                full.width,
+                full.height
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared > 1000, "{compared}");
+}
+
+#[test]
+fn a_sample_of_a_part_is_the_sample_of_the_whole() {
+    let transform =
+        TrainTransform::new(&AugmentConfig::default(), &Preprocessing::imagenet(), 24).unwrap();
+    let options = DecodeOptions::torchvision();
+    for (index, (name, bytes)) in all().into_iter().enumerate() {
+        let key = Key::new(3, 0, index as u64, Purpose::Augment);
+        let want = transform.apply(decode(&bytes, &options).unwrap(), &mut key.stream());
+        let mut random = key.stream();
+        let part = decode_part(&bytes, &options, &mut |width, height| {
+            transform.part(width, height, &mut random)
+        });
+        let got = transform.apply_to_part(part.unwrap(), &mut random);
+        assert!(got == want, "{name}");
+    }
 }

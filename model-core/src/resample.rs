@@ -13,6 +13,8 @@ use crate::pixels::RgbImage;
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "x86_64")]
+mod x86_wide;
 
 /// Fraction bits of a weight: 32 less 8 for the pixel and 2 for overshoot and sign.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
@@ -215,6 +217,13 @@ fn to_byte(sum: i32) -> u8 {
 
 fn horizontal_pass(image: &RgbImage, first_row: u32, rows: u32, taps: &Taps) -> RgbImage {
     #[cfg(target_arch = "x86_64")]
+    if x86_wide::available()
+        // SAFETY: the processor has what the function asks for.
+        && let Some(narrowed) = unsafe { x86_wide::horizontal_pass(image, first_row, rows, taps) }
+    {
+        return narrowed;
+    }
+    #[cfg(target_arch = "x86_64")]
     if x86::available() {
         // SAFETY: the processor has AVX2, which is all the function asks for.
         return unsafe { x86::horizontal_pass(image, first_row, rows, taps) };
@@ -247,6 +256,11 @@ fn horizontal_portable(image: &RgbImage, first_row: u32, rows: u32, taps: &Taps)
 
 /// `first_row` is the row of the source that `image`'s row 0 stands for.
 fn vertical_pass(image: &RgbImage, first_row: u32, taps: &Taps) -> RgbImage {
+    #[cfg(target_arch = "x86_64")]
+    if x86_wide::available() {
+        // SAFETY: the processor has what the function asks for.
+        return unsafe { x86_wide::vertical_pass(image, first_row, taps) };
+    }
     #[cfg(target_arch = "x86_64")]
     if x86::available() {
         // SAFETY: the processor has AVX2, which is all the function asks for.
@@ -364,10 +378,13 @@ mod tests {
                 let image = RgbImage::new(source, source.min(9), data.collect()).unwrap();
                 let taps = Taps::new(source, target, 0, target, filter);
                 let portable = horizontal_portable(&image, 0, image.height, &taps);
+                // SAFETY: the processor was asked above.
+                let narrow = unsafe { x86::horizontal_pass(&image, 0, image.height, &taps) };
+                assert_eq!(narrow, portable, "{source} to {target} {filter:?}");
                 assert_eq!(
                     horizontal_pass(&image, 0, image.height, &taps),
                     portable,
-                    "{source} to {target} {filter:?}"
+                    "{source} to {target} {filter:?}, the widest registers"
                 );
                 let taps = Taps::new(image.height, target, 0, target, filter);
                 assert_eq!(

@@ -11,6 +11,7 @@ pub mod mix;
 mod policy;
 
 use model_core::preprocessing::{Preprocessing, Resize};
+use model_core::resample::Rect;
 use model_core::{RgbImage, resample};
 
 use crate::random::Random;
@@ -29,6 +30,17 @@ pub trait Transform: Send + Sync {
 
     /// Makes the sample, drawing what is random from `random`.
     fn apply(&self, image: RgbImage, random: &mut Random) -> RgbImage;
+
+    /// The part of a picture of this size that the sample needs, so that no more is decoded. `None` when it needs all of it;
+    /// then nothing is drawn.
+    fn part(&self, _width: u32, _height: u32, _random: &mut Random) -> Option<Rect> {
+        None
+    }
+
+    /// What `apply` does once it has cut out [`Transform::part`]: the same sample.
+    fn apply_to_part(&self, part: RgbImage, random: &mut Random) -> RgbImage {
+        self.apply(part, random)
+    }
 }
 
 /// The evaluation transform, up to the pixels the network sees; nothing is random.
@@ -117,13 +129,10 @@ impl TrainTransform {
     fn crop(&self, image: &RgbImage, random: &mut Random) -> RgbImage {
         let config = &self.config;
         match config.crop {
+            // Cut by `part`, as PIL does: the kernel must not see the pixels beyond the cut.
             CropKind::RandomResized => {
-                let (scale, ratio) = (config.scale, config.ratio);
-                let area = random_resized_area(image.width, image.height, scale, ratio, random);
-                // Cut first, as PIL does: the kernel must not see the pixels beyond the cut.
-                let part = image.crop(area.x, area.y, area.width, area.height);
                 let filter = config.interpolation.filter(random);
-                resample::resize(&part, self.side, self.side, filter)
+                resample::resize(image, self.side, self.side, filter)
             }
             CropKind::Pad => pad_crop(image, self.side, config.padding, random),
             CropKind::Center => {
@@ -156,8 +165,32 @@ impl Transform for TrainTransform {
     }
 
     fn apply(&self, image: RgbImage, random: &mut Random) -> RgbImage {
+        match self.part(image.width, image.height, random) {
+            Some(part) => {
+                let part = image.crop(part.x, part.y, part.width, part.height);
+                self.apply_to_part(part, random)
+            }
+            None => self.apply_to_part(image, random),
+        }
+    }
+
+    fn part(&self, width: u32, height: u32, random: &mut Random) -> Option<Rect> {
         let config = &self.config;
-        let mut image = self.crop(&image, random);
+        if config.crop != CropKind::RandomResized {
+            return None;
+        }
+        let area = random_resized_area(width, height, config.scale, config.ratio, random);
+        Some(Rect {
+            x: area.x,
+            y: area.y,
+            width: area.width,
+            height: area.height,
+        })
+    }
+
+    fn apply_to_part(&self, part: RgbImage, random: &mut Random) -> RgbImage {
+        let config = &self.config;
+        let mut image = self.crop(&part, random);
         if random.chance(config.flip_probability) {
             image.flip_horizontal();
         }

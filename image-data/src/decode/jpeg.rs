@@ -1,11 +1,16 @@
 //! JPEG files for [`super::decode`]: limits before pixels, and what the markers say beside the picture. The decoder itself is
 //! [`crate::jpeg`].
 
+use std::cell::RefCell;
+
 use image::metadata::Orientation;
 use model_core::RgbImage;
+use model_core::resample::Rect;
 
 use super::metadata::{exif_orientation, xmp_orientation};
-use super::{Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Icc, Notes};
+use super::{
+    Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Exif, Format, Header, Icc, Notes,
+};
 use crate::jpeg::{Decoder, JpegColor, Markers, Part, memory_bytes, walk};
 
 pub(super) fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError> {
@@ -32,26 +37,14 @@ pub(super) fn decode_as(
     options: &DecodeOptions,
     color: Option<JpegColor>,
 ) -> Result<(Decoded, Notes), DecodeError> {
-    let mut markers = walk(bytes, true)?;
+    let mut markers = sound_markers(bytes, &options.limits)?;
     let four = matches!(markers.color, JpegColor::Cmyk | JpegColor::Ycck);
     if let Some(color) = color.filter(|_| four) {
         markers.color = color;
     }
-    check(&markers, &options.limits)?;
-    if !markers.complete {
-        return Err(DecodeError::Truncated {
-            format: Format::Jpeg,
-            reason: format!("no end marker in {} bytes", bytes.len()),
-        });
-    }
-    let whole = Part {
-        x: 0,
-        y: 0,
-        width: markers.frame.width,
-        height: markers.frame.height,
-    };
+    let whole = whole(&markers);
     let mut data = Vec::new();
-    let damage = Decoder::default().decode(bytes, &markers, whole, true, &mut data)?;
+    let damage = with_decoder(|decoder| decoder.decode(bytes, &markers, whole, true, &mut data))?;
     if let Some(damage) = &damage
         && options.strict
     {
@@ -66,11 +59,7 @@ pub(super) fn decode_as(
         data,
     };
     let notes = Notes {
-        orientation: markers
-            .exif
-            .and_then(exif_orientation)
-            .or_else(|| markers.xmp.and_then(xmp_orientation))
-            .unwrap_or(Orientation::NoTransforms),
+        orientation: orientation(&markers),
         icc_profile: (options.icc == Icc::ToSrgb)
             .then(|| markers.icc_profile())
             .flatten(),
@@ -84,6 +73,91 @@ pub(super) fn decode_as(
         },
         notes,
     ))
+}
+
+/// The part that `choose` asks for, and the profile to apply. `None`, without having asked, for a picture that must be turned.
+pub(super) fn decode_part(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
+) -> Result<Option<(RgbImage, Option<Vec<u8>>)>, DecodeError> {
+    let markers = sound_markers(bytes, &options.limits)?;
+    if options.exif == Exif::Apply && orientation(&markers) != Orientation::NoTransforms {
+        return Ok(None);
+    }
+    let (width, height) = (markers.frame.width, markers.frame.height);
+    let part = match choose(width, height) {
+        None => whole(&markers),
+        Some(rect) => {
+            // As `RgbImage::crop` cuts what lies outside.
+            let (x, y) = (rect.x.min(width - 1), rect.y.min(height - 1));
+            Part {
+                x,
+                y,
+                width: rect.width.clamp(1, width - x),
+                height: rect.height.clamp(1, height - y),
+            }
+        }
+    };
+    let mut data = Vec::new();
+    with_decoder(|decoder| decoder.decode(bytes, &markers, part, false, &mut data))?;
+    let image = RgbImage {
+        width: part.width,
+        height: part.height,
+        data,
+    };
+    let colored = matches!(markers.color, JpegColor::YCbCr | JpegColor::Rgb);
+    let profile = (options.icc == Icc::ToSrgb && colored)
+        .then(|| markers.icc_profile())
+        .flatten();
+    Ok(Some((image, profile)))
+}
+
+/// Buffers that a thread keeps for its next picture are no larger.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// Calls `work` with this thread's decoder, which keeps its buffers and tables from picture to picture.
+fn with_decoder<R>(work: impl FnOnce(&mut Decoder) -> R) -> R {
+    thread_local! {
+        static DECODER: RefCell<Decoder> = RefCell::default();
+    }
+    DECODER.with_borrow_mut(|decoder| {
+        let result = work(decoder);
+        if decoder.kept_bytes() > KEPT_BYTES {
+            *decoder = Decoder::default();
+        }
+        result
+    })
+}
+
+/// What the markers say of a file that has an end and keeps within the limits.
+fn sound_markers<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Markers<'a>, DecodeError> {
+    let markers = walk(bytes, true)?;
+    check(&markers, limits)?;
+    if !markers.complete {
+        return Err(DecodeError::Truncated {
+            format: Format::Jpeg,
+            reason: format!("no end marker in {} bytes", bytes.len()),
+        });
+    }
+    Ok(markers)
+}
+
+fn whole(markers: &Markers<'_>) -> Part {
+    Part {
+        x: 0,
+        y: 0,
+        width: markers.frame.width,
+        height: markers.frame.height,
+    }
+}
+
+fn orientation(markers: &Markers<'_>) -> Orientation {
+    markers
+        .exif
+        .and_then(exif_orientation)
+        .or_else(|| markers.xmp.and_then(xmp_orientation))
+        .unwrap_or(Orientation::NoTransforms)
 }
 
 fn check(markers: &Markers<'_>, limits: &DecodeLimits) -> Result<(), DecodeError> {

@@ -18,6 +18,7 @@ use std::path::Path;
 
 use image::metadata::Orientation;
 use model_core::RgbImage;
+use model_core::resample::Rect;
 
 use crate::sandbox;
 
@@ -163,6 +164,36 @@ pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Dec
         decoded.image = orient(decoded.image, notes.orientation)?;
     }
     Ok(decoded)
+}
+
+/// The part of the picture that `choose` asks for once its width and height are known, or all of it for `None`: the pixels that cutting
+/// [`decode`]'s picture gives. `choose` is called at most once.
+///
+/// Of a JPEG only that part is transformed, and what lies below is not even read; damage is not looked for.
+///
+/// # Errors
+/// As [`decode`]; a fault that lies below the part may go unseen.
+pub fn decode_part(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
+) -> Result<RgbImage, DecodeError> {
+    let format = identify(bytes, &options.limits)?;
+    if format == Format::Jpeg
+        && !options.strict
+        && let Some((mut image, profile)) =
+            guard(format, || jpeg::decode_part(bytes, options, choose))?
+    {
+        if let Some(profile) = profile {
+            icc::to_srgb(&mut image, &profile);
+        }
+        return Ok(image);
+    }
+    let image = decode(bytes, options)?;
+    Ok(match choose(image.width, image.height) {
+        Some(part) => image.crop(part.x, part.y, part.width, part.height),
+        None => image,
+    })
 }
 
 /// Reads only what the header says: format, size and color storage, limits checked.

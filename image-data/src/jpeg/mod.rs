@@ -127,6 +127,12 @@ impl Decoder {
         Ok(findings.into_damage(frame.height).filter(|_| everything))
     }
 
+    /// What the buffers hold on to.
+    pub fn kept_bytes(&self) -> usize {
+        let planes: usize = self.planes.iter().map(Plane::kept_bytes).sum();
+        planes + self.coefficients.kept_bytes() + self.segment.capacity()
+    }
+
     /// Reads every scan into the planes.
     fn read_scans(
         &mut self,

@@ -38,6 +38,11 @@ impl Plane {
         }
     }
 
+    /// What it holds on to.
+    pub fn kept_bytes(&self) -> usize {
+        self.samples.capacity()
+    }
+
     /// Gray everywhere: what libjpeg shows of a component without data.
     pub fn blank(&mut self) {
         self.samples.fill(128);

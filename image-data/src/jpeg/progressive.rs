@@ -27,6 +27,11 @@ struct Layout {
 }
 
 impl Coefficients {
+    /// What they hold on to.
+    pub fn kept_bytes(&self) -> usize {
+        self.blocks.capacity() * size_of::<Block>()
+    }
+
     /// All zero, for the blocks of `frame`.
     pub fn reset(&mut self, frame: &Frame) {
         self.layout.clear();

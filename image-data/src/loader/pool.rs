@@ -303,13 +303,23 @@ impl Shared {
     fn try_load(&self, item: Item) -> Result<RgbImage, String> {
         let loader = &self.loader;
         let work = || -> Result<RgbImage, String> {
+            let transform = &loader.transform;
+            let mut random = self.key(item, Purpose::Augment).stream();
+            let mut cut = false;
+            let mut choose = |width, height| {
+                let part = transform.part(width, height, &mut random);
+                cut = part.is_some();
+                part
+            };
             let image = loader
                 .source
-                .image(item.index)
+                .part(item.index, &mut choose)
                 .map_err(|error| error.to_string())?;
-            Ok(loader
-                .transform
-                .apply(image, &mut self.key(item, Purpose::Augment).stream()))
+            Ok(if cut {
+                transform.apply_to_part(image, &mut random)
+            } else {
+                transform.apply(image, &mut random)
+            })
         };
         let image =
             catch(work).unwrap_or_else(|panic| Err(format!("augmentation failed: {panic}")))?;
