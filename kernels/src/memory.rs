@@ -38,23 +38,9 @@ impl Aligned {
         Self { lines }
     }
 
-    /// These numbers, with zeros up to the end of a cache line.
-    pub fn from_slice<T: Plain>(values: &[T]) -> Self {
-        let mut memory = Self::zeros(size_of_val(values));
-        memory.as_mut::<T>()[..values.len()].copy_from_slice(values);
-        memory
-    }
-
-    pub fn as_slice<T: Plain>(&self) -> &[T] {
-        // SAFETY: `Line` is an array as large as its alignment, so lines follow each other without gaps; `T` is plain.
-        unsafe {
-            std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.bytes() / size_of::<T>())
-        }
-    }
-
     pub fn as_mut<T: Plain>(&mut self) -> &mut [T] {
         let count = self.bytes() / size_of::<T>();
-        // SAFETY: as above; borrowed mutably.
+        // SAFETY: `Line` is an array as large as its alignment, so lines follow each other without gaps; `T` is plain.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), count) }
     }
 

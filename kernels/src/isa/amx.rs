@@ -55,7 +55,7 @@ fn has_tiles() -> bool {
 struct TileConfig([u8; 64]);
 
 /// Palette 1; all eight tiles 16 rows of 64 bytes.
-const CONFIG: TileConfig = {
+static CONFIG: TileConfig = {
     let mut bytes = [0; 64];
     bytes[0] = 1;
     let mut tile = 0;

@@ -269,8 +269,8 @@ impl Weave for Pairs {
 }
 
 tiles!(float_tiles, F32, #[target_feature(enable = "avx2,fma")] near 32 far 64 [6 5 4 3 2 1]);
-tiles!(vnni_tiles, Vnni, #[target_feature(enable = "avx2,fma,avxvnni")] near 32 far 64 [6 4 3 2 1]);
-tiles!(pair_tiles, Pairs, #[target_feature(enable = "avx2,fma")] near 32 far 64 [4 3 2 1]);
+tiles!(vnni_tiles, Vnni, #[target_feature(enable = "avx2,fma,avxvnni")] near 32 far 64 [6 4 2 1]);
+tiles!(pair_tiles, Pairs, #[target_feature(enable = "avx2,fma")] near 32 far 64 [4 2 1]);
 depthwise_floats!(float_depthwise, F32, #[target_feature(enable = "avx2,fma")]);
 depthwise_bytes!(vnni_depthwise, Vnni, #[target_feature(enable = "avx2,fma,avxvnni")]);
 depthwise_bytes!(pair_depthwise, Pairs, #[target_feature(enable = "avx2,fma")]);

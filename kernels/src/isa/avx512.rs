@@ -307,9 +307,9 @@ impl Weave for Pairs {
 }
 
 tiles!(float_tiles, F32, #[target_feature(enable = "avx512f")] near 64 far 128 [14 12 10 8 7 6 4 3 2 1]);
-tiles!(bf16_tiles, Bf16, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")] near 64 far 128 [14 12 8 7 4 2 1]);
-tiles!(vnni_tiles, Vnni, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")] near 64 far 128 [14 12 8 7 4 2 1]);
-tiles!(pair_tiles, Pairs, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")] near 64 far 128 [12 8 7 4 2 1]);
+tiles!(bf16_tiles, Bf16, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")] near 64 far 128 [14 8 7 4 2 1]);
+tiles!(vnni_tiles, Vnni, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")] near 64 far 128 [14 8 7 4 2 1]);
+tiles!(pair_tiles, Pairs, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")] near 64 far 128 [12 8 4 2 1]);
 depthwise_floats!(float_depthwise, F32, #[target_feature(enable = "avx512f")]);
 depthwise_bytes!(vnni_depthwise, Vnni, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]);
 depthwise_bytes!(pair_depthwise, Pairs, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]);

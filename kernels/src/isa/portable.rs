@@ -184,7 +184,7 @@ impl Weave for Bytes {
     }
 }
 
-tiles!(float_tiles, F32, near 32 far 64 [4 3 2 1]);
+tiles!(float_tiles, F32, near 32 far 64 [4 2 1]);
 tiles!(byte_tiles, Bytes, near 32 far 64 [4 2 1]);
 depthwise_floats!(float_depthwise, F32,);
 depthwise_bytes!(byte_depthwise, Bytes,);

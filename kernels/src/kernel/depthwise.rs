@@ -1,7 +1,7 @@
 //! Convolution of every channel by itself: a few pixels of a row in registers while the taps go by.
 
 use super::finish::{Finish, Store};
-use super::{Dot, Float, Weave, unroll};
+use super::{Float, Weave, unroll};
 
 /// A few pixels of one row, of one vector of channels (float) or one block of them (int8). Distances are bytes.
 pub(crate) struct Piece<'a> {
@@ -40,14 +40,14 @@ pub(crate) unsafe fn float<I: Float, const P: usize, const HALF: bool>(t: &Piece
         for tap in 0..t.kernel[0] * t.kernel[1] {
             let from = t.input.add(*t.taps.add(tap));
             let w = I::load(t.weights.cast::<f32>().add(tap * I::LANES));
-            unroll!(p < P, {
+            unroll!(p < P, fourteen, {
                 let from = from.add(p * t.step);
                 let x = if HALF { I::load_bf16(from.cast()) } else { I::load(from.cast()) };
                 sums[p] = I::mul_add(x, w, sums[p]);
             });
         }
         let (low, high) = (I::splat(t.finish.low), I::splat(t.finish.high));
-        unroll!(p < P, {
+        unroll!(p < P, fourteen, {
             let v = I::min(high, I::max(low, sums[p]));
             let to = t.output.add(p * pixel);
             if HALF {
@@ -80,17 +80,17 @@ pub(crate) unsafe fn woven<D: Weave, const P: usize, const S: usize, const KW: u
                 for column in 0..columns {
                     let along = *t.taps.add(row * columns + column) - *t.taps.add(row * columns);
                     let x = D::weave(starts.map(|start| start.add(along)));
-                    unroll!(j < 4, {
+                    unroll!(j < 4, four, {
                         let w = D::weights(weights.add((column * 4 + j) * vector));
                         sums[0][j] = D::dot(sums[0][j], x[j], w);
                     });
                 }
             } else {
-                unroll!(x < (P - 1) * S + KW, {
+                unroll!(x < (P - 1) * S + KW, fourteen, {
                     let woven = D::weave(starts.map(|start| start.add(x * pixel)));
-                    unroll!(p < P, {
+                    unroll!(p < P, four, {
                         if x >= p * S && x - p * S < KW {
-                            unroll!(j < 4, {
+                            unroll!(j < 4, four, {
                                 let at = (x.wrapping_sub(p * S) * 4 + j).wrapping_mul(vector);
                                 let w = D::weights(weights.wrapping_add(at));
                                 sums[p][j] = D::dot(sums[p][j], woven[j], w);
@@ -105,9 +105,9 @@ pub(crate) unsafe fn woven<D: Weave, const P: usize, const S: usize, const KW: u
         let f = t.finish;
         let (low, high) = (D::F::splat(f.low), D::F::splat(f.high));
         let zero = D::F::splat(f.zero);
-        unroll!(p < P, {
+        unroll!(p < P, four, {
             let mut values = [low; 4];
-            unroll!(j < 4, {
+            unroll!(j < 4, four, {
                 let mut stored = std::mem::MaybeUninit::<D::Sum>::uninit();
                 D::store_sum(stored.as_mut_ptr().cast(), sums[p][j]);
                 let v = D::value(

@@ -90,18 +90,22 @@ pub(crate) fn woven_channel(vector: usize, lane: usize) -> usize {
     16 * (lane / 4) + 4 * vector + lane % 4
 }
 
-/// Repeats a statement for `$i` = 0, 1, ... below a constant of at most 14. A loop would do, but where the compiler does
-/// not unroll it the sums leave their registers.
+/// Repeats a statement for `$i` = 0, 1, ... below a constant of at most 2, 4 or 14, as the word after it says. A loop
+/// would do, but where the compiler does not unroll it the sums leave their registers.
 macro_rules! unroll {
-    ($i:ident < $count:expr, $body:block) => {
+    ($i:ident < $count:expr, two, $body:block) => {
+        $crate::kernel::unroll!(@ $i $count, $body, 0 1)
+    };
+    ($i:ident < $count:expr, four, $body:block) => {
+        $crate::kernel::unroll!(@ $i $count, $body, 0 1 2 3)
+    };
+    ($i:ident < $count:expr, fourteen, $body:block) => {
         $crate::kernel::unroll!(@ $i $count, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
     };
     (@ $i:ident $count:expr, $body:block, $($n:literal)*) => {
         $(
-            #[allow(clippy::absurd_extreme_comparisons, unused_comparisons)]
             if $n < $count {
-                #[allow(non_upper_case_globals, dead_code)]
-                const $i: usize = $n;
+                let $i: usize = $n;
                 $body
             }
         )*

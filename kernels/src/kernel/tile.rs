@@ -82,20 +82,20 @@ pub(crate) unsafe fn tile<D: Dot, const P: usize, const N: usize, const STEP: us
             let mut second = first.wrapping_add(t.second);
             for _ in 0..t.words {
                 let mut w = [D::weights(weights); N];
-                unroll!(n < N, {
+                unroll!(n < N, two, {
                     if n > 0 {
                         w[n] = D::weights(weights.add(n * vector));
                     }
                     D::F::prefetch(weights.wrapping_add(n * vector + AHEAD));
                 });
-                unroll!(p < P, {
+                unroll!(p < P, fourteen, {
                     let from = if p < half {
                         first.add(p * step)
                     } else {
                         second.add((p - half) * step)
                     };
                     let x = D::word(from);
-                    unroll!(n < N, {
+                    unroll!(n < N, two, {
                         sums[p][n] = D::dot(sums[p][n], x, w[n]);
                     });
                 });
@@ -105,8 +105,8 @@ pub(crate) unsafe fn tile<D: Dot, const P: usize, const N: usize, const STEP: us
             }
         }
         let mut stored = Sums::<D::Sum, P, N>([[std::mem::MaybeUninit::uninit(); N]; P]);
-        unroll!(p < P, {
-            unroll!(n < N, {
+        unroll!(p < P, fourteen, {
+            unroll!(n < N, two, {
                 D::store_sum(stored.0[p][n].as_mut_ptr().cast(), sums[p][n]);
             });
         });
@@ -152,7 +152,6 @@ macro_rules! tiles {
                         ($pixels, 2, 4) => run::<$pixels, 2, 4>,
                         ($pixels, 2, 8) => run::<$pixels, 2, 8>,
                         ($pixels, 2, _) => run::<$pixels, 2, 0>,
-                        ($pixels, 1, $near) => run::<$pixels, 1, $near>,
                         ($pixels, 1, _) => run::<$pixels, 1, 0>,
                     )*
                     _ => return None,

@@ -145,9 +145,9 @@ struct Fuser<'a, 'g> {
     converted: Vec<Option<Value>>,
 }
 
-impl<'g> Fuser<'_, 'g> {
+impl<'a, 'g> Fuser<'a, 'g> {
     /// The node that alone reads a value that nobody else wants.
-    fn only_reader(&self, value: Value) -> Option<(usize, &Node<'g>)> {
+    fn only_reader(&self, value: Value) -> Option<(usize, &'a Node<'g>)> {
         match self.readers[value][..] {
             [reader] if value != self.graph.output => Some((reader, &self.graph.nodes[reader])),
             _ => None,
