@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use kernels::{Function, Node, Source, Value, Weights};
+use kernels::{Function, Node, Value, Weights};
 use model_core::onnx::NodeProto;
 
 use super::Builder;
@@ -176,9 +176,14 @@ impl<'a> Builder<'a, '_> {
             "Add" => self.push(Node::Add { a: large, b: small }),
             "Mul" => {
                 // `x * sigmoid(x)`
-                let sigmoid = if self.readers.get(b) == Some(&1) { second } else { first };
-                let x = if sigmoid == second { first } else { second };
-                if sigmoid == self.nodes.len()
+                let is_alone = |name: &str| self.readers.get(name) == Some(&1);
+                let last = self.nodes.len();
+                let (sigmoid, x, alone) = match second == last {
+                    true => (second, first, is_alone(b)),
+                    false => (first, second, is_alone(a)),
+                };
+                if sigmoid == last
+                    && alone
                     && sigmoid != x
                     && let Some(Node::Map { input, function }) = self.nodes.last_mut()
                     && (*input, *function) == (x, Function::Sigmoid)

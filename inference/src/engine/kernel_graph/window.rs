@@ -9,7 +9,7 @@ use super::attributes::{attribute, integer};
 /// The largest stride, dilation, kernel side or border; far above any network's.
 const MAX_STEP: usize = 4096;
 
-impl<'a> Builder<'a, '_> {
+impl Builder<'_, '_> {
     /// Kernel, stride, dilation and border of a convolution or a pooling.
     pub(super) fn window(
         &self,
