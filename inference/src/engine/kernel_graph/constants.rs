@@ -75,7 +75,8 @@ impl<'a> Constant<'a> {
         file.read_at(blob.offset, &mut raw)?;
         Ok(read(&TensorProto {
             dims: self.tensor.dims.clone(),
-            data_type: self.tensor.data_type,
+            // The graph may call float16 numbers float32 by now.
+            data_type: Some(blob.element as i32),
             name: self.tensor.name.clone(),
             raw_data: Some(raw),
             ..Default::default()
