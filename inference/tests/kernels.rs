@@ -207,7 +207,12 @@ fn blocks_of_other_classifiers() {
         vec![
             node("GlobalAveragePool", &[from], &["pooled"], vec![]),
             node("Flatten", &["pooled"], &["flat"], vec![]),
-            node("Gemm", &["flat", "wf"], &["logits"], vec![AttributeProto::int("transB", 1)]),
+            node(
+                "Gemm",
+                &["flat", "wf"],
+                &["logits"],
+                vec![AttributeProto::int("transB", 1)],
+            ),
         ]
     };
     // Squeeze and excitation, swish, a norm before its convolution.
@@ -215,7 +220,12 @@ fn blocks_of_other_classifiers() {
         node("Conv", &["image", "w1"], &["a"], same()),
         node("Sigmoid", &["a"], &["b"], vec![]),
         node("Mul", &["a", "b"], &["c"], vec![]),
-        node("BatchNormalization", &["c", "s8", "b8", "m8", "v8"], &["d"], vec![]),
+        node(
+            "BatchNormalization",
+            &["c", "s8", "b8", "m8", "v8"],
+            &["d"],
+            vec![],
+        ),
         node("HardSwish", &["d"], &["e"], vec![]),
         node("GlobalAveragePool", &["e"], &["f"], vec![]),
         node("Conv", &["f", "w2"], &["g"], vec![]),
@@ -238,11 +248,26 @@ fn blocks_of_other_classifiers() {
     // Channels split, shuffled and joined; poolings with odd borders; zeros around; a scaled end.
     let mut nodes = vec![
         node("Conv", &["image", "w1"], &["a"], same()),
-        node("Split", &["a", "halves"], &["b", "c"], vec![AttributeProto::int("axis", 1)]),
+        node(
+            "Split",
+            &["a", "halves"],
+            &["b", "c"],
+            vec![AttributeProto::int("axis", 1)],
+        ),
         node("Conv", &["c", "w2"], &["d"], same()),
-        node("Concat", &["b", "d"], &["e"], vec![AttributeProto::int("axis", 1)]),
+        node(
+            "Concat",
+            &["b", "d"],
+            &["e"],
+            vec![AttributeProto::int("axis", 1)],
+        ),
         node("Reshape", &["e", "five"], &["f"], vec![]),
-        node("Transpose", &["f"], &["g"], vec![AttributeProto::ints("perm", &[0, 2, 1, 3, 4])]),
+        node(
+            "Transpose",
+            &["f"],
+            &["g"],
+            vec![AttributeProto::ints("perm", &[0, 2, 1, 3, 4])],
+        ),
         node("Reshape", &["g", "four"], &["h"], vec![]),
         node("AveragePool", &["h"], &["i"], window(&[1, 1, 1, 1], 0)),
         node("Pad", &["i", "around"], &["j"], vec![]),
@@ -269,9 +294,8 @@ fn blocks_of_other_classifiers() {
 #[test]
 fn quantized_networks_are_computed_in_integers() {
     let scalar = |name: &str, value: f32| TensorProto::floats(name, &[], &[value]);
-    let bytes = |count: usize| -> Vec<i8> {
-        numbers(count).iter().map(|v| (v * 127.0) as i8).collect()
-    };
+    let bytes =
+        |count: usize| -> Vec<i8> { numbers(count).iter().map(|v| (v * 127.0) as i8).collect() };
     let axis = || vec![AttributeProto::int("axis", 0)];
     let node = |operator: &str, inputs: &[&str], output: &str, attributes| {
         NodeProto::new(operator, output, inputs, &[output], attributes)
@@ -285,7 +309,12 @@ fn quantized_networks_are_computed_in_integers() {
     };
     let mut nodes = Vec::new();
     nodes.extend(store("image", "s0", "z0"));
-    nodes.push(node("DequantizeLinear", &["w1.q", "w1.s", "w1.z"], "w1", axis()));
+    nodes.push(node(
+        "DequantizeLinear",
+        &["w1.q", "w1.s", "w1.z"],
+        "w1",
+        axis(),
+    ));
     nodes.push(node("DequantizeLinear", &["b1.q", "b1.s"], "b1", axis()));
     nodes.push(node(
         "Conv",
@@ -298,9 +327,17 @@ fn quantized_networks_are_computed_in_integers() {
     nodes.push(node("GlobalAveragePool", &["b.dq"], "c", vec![]));
     nodes.push(node("Flatten", &["c"], "d", vec![]));
     nodes.extend(store("d", "s1", "z1"));
-    nodes.push(node("DequantizeLinear", &["wf.q", "wf.s", "zu"], "wf", vec![]));
+    nodes.push(node(
+        "DequantizeLinear",
+        &["wf.q", "wf.s", "zu"],
+        "wf",
+        vec![],
+    ));
     nodes.push(node("MatMul", &["d.dq", "wf"], "logits", vec![]));
-    let unsigned: Vec<u8> = bytes(24).iter().map(|b| (i16::from(*b) + 128) as u8).collect();
+    let unsigned: Vec<u8> = bytes(24)
+        .iter()
+        .map(|b| (i16::from(*b) + 128) as u8)
+        .collect();
     let constants = vec![
         scalar("s0", 2.0 / 255.0),
         TensorProto::uint8("z0", &[], &[128]),
@@ -321,12 +358,23 @@ fn quantized_networks_are_computed_in_integers() {
     if kernels_here().is_none() {
         return;
     }
-    assert_eq!(auto.model().engine, EngineKind::Kernels, "{:?}", auto.model().engine_note);
+    assert_eq!(
+        auto.model().engine,
+        EngineKind::Kernels,
+        "{:?}",
+        auto.model().engine_note
+    );
     let input = numbers(auto.input_len());
-    let (ours, theirs) = (auto.logits_of(&input).unwrap(), tract.logits_of(&input).unwrap());
+    let (ours, theirs) = (
+        auto.logits_of(&input).unwrap(),
+        tract.logits_of(&input).unwrap(),
+    );
     for (ours, theirs) in ours.iter().zip(&theirs) {
         // One step of each of the eight means that the product sums.
-        assert!((ours - theirs).abs() <= 8.0 * 0.05 * 1.4, "{ours} and {theirs}");
+        assert!(
+            (ours - theirs).abs() <= 8.0 * 0.05 * 1.4,
+            "{ours} and {theirs}"
+        );
     }
 }
 
@@ -344,6 +392,9 @@ fn what_the_kernels_do_not_compute_goes_to_tract() {
     let insisted = insisted.to_string();
     if kernels_here().is_some() {
         assert!(note.contains("Softplus 'relu': no kernel"), "{note}");
-        assert!(insisted.contains("Softplus 'relu': no kernel"), "{insisted}");
+        assert!(
+            insisted.contains("Softplus 'relu': no kernel"),
+            "{insisted}"
+        );
     }
 }

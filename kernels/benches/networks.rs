@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use kernels::{
-    ByteValues, Bytes, Config, Graph, Isa, Network, Node, Precision, Quantization, Value, Weights, Window,
+    ByteValues, Bytes, Config, Graph, Isa, Network, Node, Precision, Quantization, Value, Weights,
+    Window,
 };
 
 /// In what numbers a network is computed.
@@ -31,9 +32,19 @@ impl Builder {
         if !self.is_int8 {
             return input;
         }
-        let quantization = Quantization { scale: 0.02, zero_point: 0, is_signed: false };
+        let quantization = Quantization {
+            scale: 0.02,
+            zero_point: 0,
+            is_signed: false,
+        };
         let channels = self.channels[input];
-        let stored = self.push(Node::Quantize { input, quantization }, channels);
+        let stored = self.push(
+            Node::Quantize {
+                input,
+                quantization,
+            },
+            channels,
+        );
         self.push(Node::Dequantize { input: stored }, channels)
     }
 
@@ -42,7 +53,10 @@ impl Builder {
         let weights = self.weights(count, scale);
         match weights {
             Weights::Floats(floats) if self.is_int8 => {
-                let bytes: Vec<u8> = floats.iter().map(|w| (w / scale * 127.0) as i8 as u8).collect();
+                let bytes: Vec<u8> = floats
+                    .iter()
+                    .map(|w| (w / scale * 127.0) as i8 as u8)
+                    .collect();
                 Weights::Bytes(Bytes {
                     values: ByteValues::Here(bytes.into()),
                     is_signed: true,
@@ -247,9 +261,15 @@ fn efficientnet_lite0(numbers: Numbers) -> Graph<'static> {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
     let runs = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(30);
-    let words: Vec<&String> = arguments.iter().filter(|a| a.parse::<usize>().is_err()).collect();
+    let words: Vec<&String> = arguments
+        .iter()
+        .filter(|a| a.parse::<usize>().is_err())
+        .collect();
     for numbers in [Numbers::Float32, Numbers::Bf16, Numbers::Int8] {
         for (name, graph) in [
             ("ResNet-50", resnet50(numbers)),
@@ -258,7 +278,11 @@ fn main() {
             for isa in Isa::available() {
                 let line = format!("{name} {numbers:?}, {isa}");
                 let is_known = numbers != Numbers::Bf16 || isa.has_bf16();
-                if is_known && words.iter().all(|word| line.to_lowercase().contains(&word.to_lowercase())) {
+                if is_known
+                    && words
+                        .iter()
+                        .all(|word| line.to_lowercase().contains(&word.to_lowercase()))
+                {
                     measure(&line, &graph, numbers, isa, runs);
                 }
             }
@@ -274,7 +298,13 @@ fn measure(line: &str, graph: &Graph, numbers: Numbers, isa: Isa, runs: usize) {
         Numbers::Float32 | Numbers::Int8 => Precision::Float32,
     };
     let begun = Instant::now();
-    let network = match Network::with_config(graph, &Config { isa: Some(isa), precision }) {
+    let network = match Network::with_config(
+        graph,
+        &Config {
+            isa: Some(isa),
+            precision,
+        },
+    ) {
         Ok(network) => network,
         Err(error) => {
             eprintln!("{line}: {error}");

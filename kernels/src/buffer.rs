@@ -94,8 +94,14 @@ impl Buffer {
     /// The length where it can be counted.
     pub fn checked_len(&self) -> Option<usize> {
         let border = self.border;
-        let rows = self.height.checked_add(border.top)?.checked_add(border.bottom)?;
-        let columns = self.width.checked_add(border.left)?.checked_add(border.right)?;
+        let rows = self
+            .height
+            .checked_add(border.top)?
+            .checked_add(border.bottom)?;
+        let columns = self
+            .width
+            .checked_add(border.left)?
+            .checked_add(border.right)?;
         let bytes = self.blocks().checked_mul(self.pixel())?;
         rows.checked_mul(columns)?.checked_mul(bytes)
     }
@@ -117,7 +123,8 @@ impl Buffer {
 
     /// From a pixel of a group to the same pixel of the next group; may be negative in wrapping arithmetic.
     pub fn next_group(&self, group: usize) -> usize {
-        self.group_at(group + 1, 0, 0).wrapping_sub(self.group_at(group, 0, 0))
+        self.group_at(group + 1, 0, 0)
+            .wrapping_sub(self.group_at(group, 0, 0))
     }
 
     /// A number of a pixel.
@@ -138,7 +145,12 @@ impl Buffer {
     pub fn border_runs(&self, block: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
         let start = self.offset + block * self.block();
         let (row, pixel) = (self.row(), self.pixel());
-        let Border { top, left, bottom, right } = self.border;
+        let Border {
+            top,
+            left,
+            bottom,
+            right,
+        } = self.border;
         let head = (start, top * row + left * pixel);
         // The right border of a row and the left border of the next are one run.
         let between = (0..self.height - 1).map(move |y| {
@@ -160,7 +172,12 @@ mod tests {
 
     #[test]
     fn borders_and_pixels_share_out_a_block() {
-        let border = Border { top: 1, left: 2, bottom: 0, right: 3 };
+        let border = Border {
+            top: 1,
+            left: 2,
+            bottom: 0,
+            right: 3,
+        };
         let buffer = Buffer {
             offset: 7,
             elem: Elem::Bf16,

@@ -71,7 +71,11 @@ impl Elem {
 pub(crate) fn to_bf16(value: f32) -> u16 {
     let bits = value.to_bits();
     let rounded = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16;
-    if value.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded }
+    if value.is_nan() {
+        (bits >> 16) as u16 | 0x40
+    } else {
+        rounded
+    }
 }
 
 #[inline(always)]
@@ -157,7 +161,11 @@ mod tests {
 
     #[test]
     fn quantized_numbers_are_those_of_onnx() {
-        let scale = Scale::from(Quantization { scale: 0.5, zero_point: 10, is_signed: false });
+        let scale = Scale::from(Quantization {
+            scale: 0.5,
+            zero_point: 10,
+            is_signed: false,
+        });
         let cases = [(0.25, 10), (0.75, 12), (-0.75, 8), (1e9, 255), (-1e9, 0)];
         for (value, expected) in cases {
             assert_eq!(scale.store(value), expected, "{value}");
@@ -165,7 +173,11 @@ mod tests {
         for stored in 0..=255 {
             assert_eq!(scale.store(scale.load(stored)), stored);
         }
-        let signed = Scale::from(Quantization { scale: 0.1, zero_point: -3, is_signed: true });
+        let signed = Scale::from(Quantization {
+            scale: 0.1,
+            zero_point: -3,
+            is_signed: true,
+        });
         assert_eq!((signed.zero, signed.load(125)), (125, 0.0));
     }
 }

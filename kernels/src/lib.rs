@@ -46,5 +46,5 @@ pub use graph::{
     ByteValues, Bytes, Error, Function, Graph, Node, Quantization, Source, Value, Weights, Window,
 };
 pub use isa::Isa;
-pub use network::{Config, Network};
+pub use network::{Config, Layers, Network};
 pub use plan::Precision;

@@ -7,6 +7,7 @@ use crate::graph::{Error, Graph};
 use crate::isa::Isa;
 use crate::memory::{Aligned, Arena};
 use crate::plan::{Plan, Precision};
+use crate::step::Step;
 use crate::team::{Progress, Seats, Team};
 
 /// How to plan a network.
@@ -18,9 +19,19 @@ pub struct Config {
     pub precision: Precision,
 }
 
+/// How many convolutions and linear layers a network has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layers {
+    /// Those whose sums are integers.
+    pub integer: usize,
+    /// Together with those of real numbers.
+    pub all: usize,
+}
+
 /// A network ready to run; share it between threads as you like.
 pub struct Network {
     isa: Isa,
+    precision: Precision,
     plan: Plan,
     team: Team,
     /// What runs that have ended leave for those to come.
@@ -63,7 +74,13 @@ impl Network {
     /// # Errors
     /// As [`Network::new`]; also when the processor has not these instructions.
     pub fn for_isa(graph: &Graph, isa: Isa) -> Result<Self, Error> {
-        Self::with_config(graph, &Config { isa: Some(isa), ..Config::default() })
+        Self::with_config(
+            graph,
+            &Config {
+                isa: Some(isa),
+                ..Config::default()
+            },
+        )
     }
 
     /// Plans as the configuration says.
@@ -72,10 +89,17 @@ impl Network {
     /// As [`Network::for_isa`].
     pub fn with_config(graph: &Graph, config: &Config) -> Result<Self, Error> {
         let isa = config.isa.unwrap_or_else(Isa::detect);
-        let proof = isa.prove().ok_or_else(|| Error::Instructions(isa.to_string()))?;
-        let plan = Plan::new(graph, proof, config.precision)?;
+        let proof = isa
+            .prove()
+            .ok_or_else(|| Error::Instructions(isa.to_string()))?;
+        let precision = match config.precision {
+            Precision::Bf16 if isa.has_bf16() => Precision::Bf16,
+            _ => Precision::Float32,
+        };
+        let plan = Plan::new(graph, proof, precision)?;
         Ok(Self {
             isa,
+            precision,
             plan,
             team: Team::new(Seats::of_process()),
             idle: Mutex::new(Vec::new()),
@@ -85,6 +109,20 @@ impl Network {
     /// The instructions it was planned for.
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// In what numbers its float32 layers are computed.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Its convolutions and linear layers.
+    pub fn layers(&self) -> Layers {
+        let kinds = || self.plan.steps.iter().filter_map(Step::is_integer);
+        Layers {
+            integer: kinds().filter(|is_integer| *is_integer).count(),
+            all: kinds().count(),
+        }
     }
 
     /// Numbers one image takes: `C * H * W`.

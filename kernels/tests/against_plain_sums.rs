@@ -82,7 +82,11 @@ fn reference(graph: &Graph, image: &[f32]) -> Vec<Vec<f64>> {
                 let other = |i: usize| values[*b][if point { i / area } else { i }];
                 result.extend(values[*a].iter().enumerate().map(|(i, a)| a * other(i)));
             }
-            Node::Affine { input, scale, shift } => {
+            Node::Affine {
+                input,
+                scale,
+                shift,
+            } => {
                 let (scale, shift, area) = (floats(scale), floats(shift), height * width);
                 let each = values[*input].iter().enumerate();
                 result.extend(each.map(|(i, x)| x * scale[i / area] + shift[i / area]));
@@ -101,9 +105,15 @@ fn reference(graph: &Graph, image: &[f32]) -> Vec<Vec<f64>> {
                 }));
             }
             Node::Concat { inputs } => {
-                inputs.iter().for_each(|value| result.extend_from_slice(&values[*value]));
+                inputs
+                    .iter()
+                    .for_each(|value| result.extend_from_slice(&values[*value]));
             }
-            Node::Slice { input, first, count } => {
+            Node::Slice {
+                input,
+                first,
+                count,
+            } => {
                 let area = height * width;
                 result.extend_from_slice(&values[*input][first * area..(first + count) * area]);
             }
@@ -120,10 +130,18 @@ fn reference(graph: &Graph, image: &[f32]) -> Vec<Vec<f64>> {
                     let (channel, y, x) = (i / (height * width), i / width % height, i % width);
                     let inside = y.checked_sub(before[0]).zip(x.checked_sub(before[1]));
                     let inside = inside.filter(|(y, x)| *y < h && *x < w);
-                    result.push(inside.map_or(0.0, |(y, x)| values[*input][(channel * h + y) * w + x]));
+                    result.push(
+                        inside.map_or(0.0, |(y, x)| values[*input][(channel * h + y) * w + x]),
+                    );
                 }
             }
-            Node::Lrn { input, size, alpha, beta, bias } => {
+            Node::Lrn {
+                input,
+                size,
+                alpha,
+                beta,
+                bias,
+            } => {
                 let (x, area) = (&values[*input], height * width);
                 for i in 0..x.len() {
                     let (channel, pixel) = (i / area, i % area);
@@ -426,7 +444,10 @@ fn everything_that_is_no_convolution() {
     let functions = [
         Function::Sigmoid,
         Function::Silu,
-        Function::HardSigmoid { alpha: 0.2, beta: 0.5 },
+        Function::HardSigmoid {
+            alpha: 0.2,
+            beta: 0.5,
+        },
         Function::HardSwish,
         Function::LeakyRelu { alpha: 0.1 },
         Function::Tanh,
@@ -441,36 +462,107 @@ fn everything_that_is_no_convolution() {
         let mut singles = vec![
             affine.clone(),
             Node::Mul { a: 0, b: 0 },
-            Node::AvgPool { input: 0, window: pool, counts_border: true },
-            Node::AvgPool { input: 0, window: pool, counts_border: false },
-            Node::AvgPool { input: 0, window: window(2, 2, 0, 1), counts_border: true },
-            Node::Slice { input: 0, first: 2, count: channels - 3 },
-            Node::Pad { input: 0, before: [1, 2], after: [3, 0] },
-            Node::Lrn { input: 0, size: 5, alpha: 0.5, beta: 0.75, bias: 1.0 },
-            Node::Lrn { input: 0, size: 4, alpha: 0.5, beta: 0.6, bias: 2.0 },
-            Node::Concat { inputs: vec![0, 0, 0] },
+            Node::AvgPool {
+                input: 0,
+                window: pool,
+                counts_border: true,
+            },
+            Node::AvgPool {
+                input: 0,
+                window: pool,
+                counts_border: false,
+            },
+            Node::AvgPool {
+                input: 0,
+                window: window(2, 2, 0, 1),
+                counts_border: true,
+            },
+            Node::Slice {
+                input: 0,
+                first: 2,
+                count: channels - 3,
+            },
+            Node::Pad {
+                input: 0,
+                before: [1, 2],
+                after: [3, 0],
+            },
+            Node::Lrn {
+                input: 0,
+                size: 5,
+                alpha: 0.5,
+                beta: 0.75,
+                bias: 1.0,
+            },
+            Node::Lrn {
+                input: 0,
+                size: 4,
+                alpha: 0.5,
+                beta: 0.6,
+                bias: 2.0,
+            },
+            Node::Concat {
+                inputs: vec![0, 0, 0],
+            },
         ];
         singles.extend(functions.map(|function| Node::Map { input: 0, function }));
         for node in singles {
             let what = format!("{channels} channels: {node:?}");
-            check(&what, &Graph { input: [channels, 9, 21], nodes: vec![node], output: 1 });
+            check(
+                &what,
+                &Graph {
+                    input: [channels, 9, 21],
+                    nodes: vec![node],
+                    output: 1,
+                },
+            );
         }
         // Squeeze and excitation, a batch norm with its function and clamp, joined and cut channels.
         let nodes = vec![
             conv(&mut n, 0, channels, 24, 1, window(3, 1, 1, 1)), // 1
             Node::GlobalAvgPool { input: 1 },                     // 2
             conv(&mut n, 2, 24, 24, 1, window(1, 1, 0, 0)),       // 3
-            Node::Map { input: 3, function: Function::Sigmoid },  // 4
+            Node::Map {
+                input: 3,
+                function: Function::Sigmoid,
+            }, // 4
             Node::Mul { a: 1, b: 4 },                             // 5
-            Node::Affine { input: 5, scale: n.weights(24), shift: n.weights(24) }, // 6
-            Node::Map { input: 6, function: Function::HardSwish }, // 7
-            Node::Clamp { input: 7, low: -0.1, high: 0.4 },       // 8
-            Node::Concat { inputs: vec![8, 5, 8] },               // 9: 72
-            Node::Shuffle { input: 9, groups: 4 },                // 10
-            Node::Slice { input: 10, first: 7, count: 40 },       // 11
+            Node::Affine {
+                input: 5,
+                scale: n.weights(24),
+                shift: n.weights(24),
+            }, // 6
+            Node::Map {
+                input: 6,
+                function: Function::HardSwish,
+            }, // 7
+            Node::Clamp {
+                input: 7,
+                low: -0.1,
+                high: 0.4,
+            }, // 8
+            Node::Concat {
+                inputs: vec![8, 5, 8],
+            }, // 9: 72
+            Node::Shuffle {
+                input: 9,
+                groups: 4,
+            }, // 10
+            Node::Slice {
+                input: 10,
+                first: 7,
+                count: 40,
+            }, // 11
             conv(&mut n, 11, 40, 10, 1, window(3, 1, 1, 1)),      // 12
         ];
-        check("excited", &Graph { input: [channels, 9, 21], nodes, output: 12 });
+        check(
+            "excited",
+            &Graph {
+                input: [channels, 9, 21],
+                nodes,
+                output: 12,
+            },
+        );
     }
 }
 

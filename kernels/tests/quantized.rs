@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use kernels::{
-    ByteValues, Bytes, Config, Graph, Isa, Network, Node, Precision, Quantization, Value, Weights, Window,
+    ByteValues, Bytes, Config, Graph, Isa, Network, Node, Precision, Quantization, Value, Weights,
+    Window,
 };
 
 /// Numbers from a counter (splitmix64).
@@ -45,7 +46,11 @@ enum Kind {
 }
 
 fn quantization(scale: f32, zero_point: i32, is_signed: bool) -> Quantization {
-    Quantization { scale, zero_point, is_signed }
+    Quantization {
+        scale,
+        zero_point,
+        is_signed,
+    }
 }
 
 fn bytes(n: &mut Numbers, count: usize, out: usize, kind: Kind, scale: f32) -> Weights<'static> {
@@ -87,27 +92,55 @@ struct Layer {
 
 /// A convolution whose result has about the size of its input.
 fn conv(n: &mut Numbers, input: Value, layer: Layer, x_scale: f32) -> Node<'static> {
-    let Layer { from, out, groups, window, kind } = layer;
+    let Layer {
+        from,
+        out,
+        groups,
+        window,
+        kind,
+    } = layer;
     let fan = from / groups * window.kernel[0] * window.kernel[1];
     let scale = 0.02 / (fan as f32).sqrt();
     let weights = bytes(n, out * fan, out, kind, scale);
     let scales: Vec<f32> = match &weights {
-        Weights::Bytes(bytes) if bytes.scales.len() == out => bytes.scales.iter().map(|s| s * x_scale).collect(),
+        Weights::Bytes(bytes) if bytes.scales.len() == out => {
+            bytes.scales.iter().map(|s| s * x_scale).collect()
+        }
         _ => vec![scale * x_scale],
     };
     let bias = Weights::Integers {
         values: (0..out).map(|_| (n.next() * 2000.0) as i32).collect(),
         scales: Cow::Owned(scales),
     };
-    Node::Conv { input, weights, bias: Some(bias), out, groups, window }
+    Node::Conv {
+        input,
+        weights,
+        bias: Some(bias),
+        out,
+        groups,
+        window,
+    }
 }
 
 fn integers(weights: &Weights) -> (Vec<i64>, Vec<f32>) {
-    let Weights::Bytes(bytes) = weights else { unreachable!("only bytes here") };
-    let ByteValues::Here(values) = &bytes.values else { unreachable!("all in memory") };
-    let number = |b: u8| if bytes.is_signed { i64::from(b as i8) } else { i64::from(b) };
+    let Weights::Bytes(bytes) = weights else {
+        unreachable!("only bytes here")
+    };
+    let ByteValues::Here(values) = &bytes.values else {
+        unreachable!("all in memory")
+    };
+    let number = |b: u8| {
+        if bytes.is_signed {
+            i64::from(b as i8)
+        } else {
+            i64::from(b)
+        }
+    };
     let zero = i64::from(bytes.zero_points[0]);
-    (values.iter().map(|b| number(*b) - zero).collect(), bytes.scales.to_vec())
+    (
+        values.iter().map(|b| number(*b) - zero).collect(),
+        bytes.scales.to_vec(),
+    )
 }
 
 /// What is left of real numbers that were stored.
@@ -117,7 +150,9 @@ fn store(real: &[f64], q: Quantization) -> Vec<f64> {
     let stored = real
         .iter()
         .map(|x| ((x / scale).round_ties_even() as i64 + zero).clamp(low, high));
-    stored.map(|stored| (stored - zero) as f64 * scale).collect()
+    stored
+        .map(|stored| (stored - zero) as f64 * scale)
+        .collect()
 }
 
 /// The graph in float64.
@@ -128,29 +163,52 @@ fn reference(graph: &Graph, image: &[f32]) -> Vec<f64> {
         let [channels, height, width] = shapes[index + 1];
         let mut real = Vec::new();
         match node {
-            Node::Quantize { input, quantization } => {
+            Node::Quantize {
+                input,
+                quantization,
+            } => {
                 let stored = store(&values[*input], *quantization);
                 values.push(stored);
                 continue;
             }
             Node::Dequantize { input } => real = values[*input].clone(),
             Node::Clamp { input, low, high } => {
-                real.extend(values[*input].iter().map(|v| v.clamp(f64::from(*low), f64::from(*high))));
+                real.extend(
+                    values[*input]
+                        .iter()
+                        .map(|v| v.clamp(f64::from(*low), f64::from(*high))),
+                );
             }
             Node::Add { a, b } => {
                 real.extend(values[*a].iter().zip(&values[*b]).map(|(a, b)| a + b));
             }
             Node::GlobalAvgPool { input } => {
                 let area = shapes[*input][1] * shapes[*input][2];
-                real.extend(values[*input].chunks(area).map(|c| c.iter().sum::<f64>() / area as f64));
+                real.extend(
+                    values[*input]
+                        .chunks(area)
+                        .map(|c| c.iter().sum::<f64>() / area as f64),
+                );
             }
-            Node::Concat { inputs } => inputs.iter().for_each(|v| real.extend_from_slice(&values[*v])),
-            Node::Linear { input, weights, bias, .. } => {
+            Node::Concat { inputs } => inputs
+                .iter()
+                .for_each(|v| real.extend_from_slice(&values[*v])),
+            Node::Linear {
+                input,
+                weights,
+                bias,
+                ..
+            } => {
                 let (w, scales) = integers(weights);
                 let x = &values[*input];
                 for (out, row) in w.chunks(x.len()).enumerate() {
                     let scale = f64::from(scales[out % scales.len()]);
-                    real.push(row.iter().zip(x).map(|(w, x)| *w as f64 * scale * x).sum::<f64>());
+                    real.push(
+                        row.iter()
+                            .zip(x)
+                            .map(|(w, x)| *w as f64 * scale * x)
+                            .sum::<f64>(),
+                    );
                 }
                 assert!(bias.is_none());
             }
@@ -162,14 +220,22 @@ fn reference(graph: &Graph, image: &[f32]) -> Vec<f64> {
                         let mut taps = Vec::new();
                         for tap in 0..window.kernel[0] * window.kernel[1] {
                             let at = [tap / window.kernel[1], tap % window.kernel[1]];
-                            let r = (y * window.stride[0] + at[0] * window.dilation[0]).wrapping_sub(window.before[0]);
-                            let c = (px * window.stride[1] + at[1] * window.dilation[1]).wrapping_sub(window.before[1]);
+                            let r = (y * window.stride[0] + at[0] * window.dilation[0])
+                                .wrapping_sub(window.before[0]);
+                            let c = (px * window.stride[1] + at[1] * window.dilation[1])
+                                .wrapping_sub(window.before[1]);
                             if r < h && c < w {
                                 taps.push((tap, r * w + c));
                             }
                         }
                         real.push(match node {
-                            Node::Conv { weights, bias, out, groups, .. } => {
+                            Node::Conv {
+                                weights,
+                                bias,
+                                out,
+                                groups,
+                                ..
+                            } => {
                                 let (all, scales) = integers(weights);
                                 let (ins, outs) = (from / groups, out / groups);
                                 let area = window.kernel[0] * window.kernel[1];
@@ -177,18 +243,23 @@ fn reference(graph: &Graph, image: &[f32]) -> Vec<f64> {
                                 for i in 0..ins {
                                     let plane = (channel / outs * ins + i) * h * w;
                                     for (tap, at) in &taps {
-                                        sum += x[plane + at] * all[(channel * ins + i) * area + tap] as f64;
+                                        sum += x[plane + at]
+                                            * all[(channel * ins + i) * area + tap] as f64;
                                     }
                                 }
                                 let own = match bias {
                                     Some(Weights::Integers { values, scales }) => {
-                                        f64::from(values[channel]) * f64::from(scales[channel % scales.len()])
+                                        f64::from(values[channel])
+                                            * f64::from(scales[channel % scales.len()])
                                     }
                                     _ => 0.0,
                                 };
                                 sum * f64::from(scales[channel % scales.len()]) + own
                             }
-                            _ => taps.iter().map(|(_, at)| x[channel * h * w + at]).fold(f64::MIN, f64::max),
+                            _ => taps
+                                .iter()
+                                .map(|(_, at)| x[channel * h * w + at])
+                                .fold(f64::MIN, f64::max),
                         });
                     }
                 }
@@ -205,7 +276,10 @@ fn check(what: &str, graph: &Graph, step: f32) {
     let mut n = Numbers(5);
     let len: usize = graph.input.iter().product();
     let images = n.many(2 * len);
-    let expected: Vec<f64> = images.chunks(len).flat_map(|image| reference(graph, image)).collect();
+    let expected: Vec<f64> = images
+        .chunks(len)
+        .flat_map(|image| reference(graph, image))
+        .collect();
     let mut first: Option<Vec<f32>> = None;
     for isa in Isa::available() {
         let network = Network::for_isa(graph, isa).unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -222,17 +296,34 @@ fn check(what: &str, graph: &Graph, step: f32) {
     let mut steps = 0;
     for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
         let difference = (f64::from(*got) - expected).abs();
-        assert!(difference <= f64::from(step) * 1.001, "{what}, {index}: {got} for {expected}");
+        assert!(
+            difference <= f64::from(step) * 1.001,
+            "{what}, {index}: {got} for {expected}"
+        );
         steps += usize::from(difference > f64::from(step) * 0.01);
     }
-    assert!(steps * 100 <= expected.len(), "{what}: {steps} of {} are a step off", expected.len());
+    assert!(
+        steps * 100 <= expected.len(),
+        "{what}: {steps} of {} are a step off",
+        expected.len()
+    );
 }
 
-const X: Quantization = Quantization { scale: 2.0 / 255.0, zero_point: 127, is_signed: false };
+const X: Quantization = Quantization {
+    scale: 2.0 / 255.0,
+    zero_point: 127,
+    is_signed: false,
+};
 
 /// The image stored and read again, values 1 and 2.
 fn stored_image() -> Vec<Node<'static>> {
-    vec![Node::Quantize { input: 0, quantization: X }, Node::Dequantize { input: 1 }]
+    vec![
+        Node::Quantize {
+            input: 0,
+            quantization: X,
+        },
+        Node::Dequantize { input: 1 },
+    ]
 }
 
 #[test]
@@ -263,14 +354,34 @@ fn convolutions_are_exact_everywhere() {
     ];
     for (from, out, groups, height, width, kernel, stride, before, after) in cases {
         for kind in [Kind::Symmetric, Kind::Asymmetric] {
-            for y in [quantization(0.01, 120, false), quantization(0.012, -5, true)] {
-                let layer = Layer { from, out, groups, window: window(kernel, stride, before, after), kind };
+            for y in [
+                quantization(0.01, 120, false),
+                quantization(0.012, -5, true),
+            ] {
+                let layer = Layer {
+                    from,
+                    out,
+                    groups,
+                    window: window(kernel, stride, before, after),
+                    kind,
+                };
                 let mut nodes = stored_image();
                 nodes.push(conv(&mut n, 2, layer, X.scale));
-                nodes.push(Node::Clamp { input: 3, low: -0.5, high: 0.9 });
-                nodes.push(Node::Quantize { input: 4, quantization: y });
+                nodes.push(Node::Clamp {
+                    input: 3,
+                    low: -0.5,
+                    high: 0.9,
+                });
+                nodes.push(Node::Quantize {
+                    input: 4,
+                    quantization: y,
+                });
                 nodes.push(Node::Dequantize { input: 5 });
-                let graph = Graph { input: [from, height, width], nodes, output: 6 };
+                let graph = Graph {
+                    input: [from, height, width],
+                    nodes,
+                    output: 6,
+                };
                 check(&format!("{layer:?}, {height} x {width}"), &graph, y.scale);
             }
         }
@@ -297,43 +408,104 @@ fn a_residual_network_with_everything_in_it() {
                 nodes.len()
             };
             let stem = push(conv(&mut n, 2, layer(3, 40, 3, 2, 1), X.scale));
-            let stem = push(Node::Clamp { input: stem, low: 0.0, high: f32::INFINITY });
-            let stem = push(Node::Quantize { input: stem, quantization: q(0.006, 0) });
+            let stem = push(Node::Clamp {
+                input: stem,
+                low: 0.0,
+                high: f32::INFINITY,
+            });
+            let stem = push(Node::Quantize {
+                input: stem,
+                quantization: q(0.006, 0),
+            });
             let stem = push(Node::Dequantize { input: stem });
-            let pooled = push(Node::MaxPool { input: stem, window: window(3, 2, 1, 1) });
-            let pooled = push(Node::Quantize { input: pooled, quantization: q(0.006, 0) });
+            let pooled = push(Node::MaxPool {
+                input: stem,
+                window: window(3, 2, 1, 1),
+            });
+            let pooled = push(Node::Quantize {
+                input: pooled,
+                quantization: q(0.006, 0),
+            });
             let pooled = push(Node::Dequantize { input: pooled });
             let mut inside = push(conv(&mut n, pooled, layer(40, 40, 3, 1, 1), 0.006));
             if is_stored_before_the_sum {
-                inside = push(Node::Quantize { input: inside, quantization: q(0.012, 131) });
+                inside = push(Node::Quantize {
+                    input: inside,
+                    quantization: q(0.012, 131),
+                });
                 inside = push(Node::Dequantize { input: inside });
             }
-            let (a, b) = if conv_is_second { (pooled, inside) } else { (inside, pooled) };
+            let (a, b) = if conv_is_second {
+                (pooled, inside)
+            } else {
+                (inside, pooled)
+            };
             let sum = push(Node::Add { a, b });
-            let sum = push(Node::Clamp { input: sum, low: 0.0, high: f32::INFINITY });
-            let sum = push(Node::Quantize { input: sum, quantization: q(0.011, 0) });
+            let sum = push(Node::Clamp {
+                input: sum,
+                low: 0.0,
+                high: f32::INFINITY,
+            });
+            let sum = push(Node::Quantize {
+                input: sum,
+                quantization: q(0.011, 0),
+            });
             let sum = push(Node::Dequantize { input: sum });
             let deep = push(conv(&mut n, sum, layer(40, 40, 3, 1, 40), 0.011));
-            let deep = push(Node::Quantize { input: deep, quantization: q(0.013, 100) });
+            let deep = push(Node::Quantize {
+                input: deep,
+                quantization: q(0.013, 100),
+            });
             let deep = push(Node::Dequantize { input: deep });
             let twice = push(Node::Add { a: deep, b: sum });
-            let twice = push(Node::Quantize { input: twice, quantization: quantization(0.021, 3, true) });
+            let twice = push(Node::Quantize {
+                input: twice,
+                quantization: quantization(0.021, 3, true),
+            });
             let twice = push(Node::Dequantize { input: twice });
-            let joined = push(Node::Concat { inputs: vec![twice, sum] });
-            let joined = push(Node::Quantize { input: joined, quantization: q(0.021, 90) });
+            let joined = push(Node::Concat {
+                inputs: vec![twice, sum],
+            });
+            let joined = push(Node::Quantize {
+                input: joined,
+                quantization: q(0.021, 90),
+            });
             let joined = push(Node::Dequantize { input: joined });
             let mean = push(Node::GlobalAvgPool { input: joined });
-            let mean = push(Node::Quantize { input: mean, quantization: q(0.0083, 60) });
+            let mean = push(Node::Quantize {
+                input: mean,
+                quantization: q(0.0083, 60),
+            });
             let mean = push(Node::Dequantize { input: mean });
             let weights = bytes(&mut n, 11 * 80, 11, Kind::Symmetric, 0.002);
-            let logits = push(Node::Linear { input: mean, weights, bias: None, out: 11 });
-            let what = format!("stored before the sum: {is_stored_before_the_sum}, second: {conv_is_second}");
-            for (output, step) in [(sum, 0.011), (twice, 0.021), (joined, 0.021), (mean, 0.0083)] {
-                let graph = Graph { input: [3, 30, 30], nodes: nodes.clone(), output };
+            let logits = push(Node::Linear {
+                input: mean,
+                weights,
+                bias: None,
+                out: 11,
+            });
+            let what = format!(
+                "stored before the sum: {is_stored_before_the_sum}, second: {conv_is_second}"
+            );
+            for (output, step) in [
+                (sum, 0.011),
+                (twice, 0.021),
+                (joined, 0.021),
+                (mean, 0.0083),
+            ] {
+                let graph = Graph {
+                    input: [3, 30, 30],
+                    nodes: nodes.clone(),
+                    output,
+                };
                 // A step of an earlier value may be one or two of a later one.
                 check(&format!("{what}, up to {output}"), &graph, 2.0 * step);
             }
-            let graph = Graph { input: [3, 30, 30], nodes, output: logits };
+            let graph = Graph {
+                input: [3, 30, 30],
+                nodes,
+                output: logits,
+            };
             same_bits(&what, &graph);
         }
     }
@@ -348,14 +520,21 @@ fn same_bits(what: &str, graph: &Graph) {
         let network = Network::for_isa(graph, isa).unwrap();
         let mut got = vec![f32::NAN; network.output_len()];
         network.run(&image, &mut got, 2);
-        assert_eq!(first.get_or_insert_with(|| got.clone()), &got, "{what}, {isa}");
+        assert_eq!(
+            first.get_or_insert_with(|| got.clone()),
+            &got,
+            "{what}, {isa}"
+        );
     }
 }
 
 /// Random chains of quantized layers; `KERNELS_FUZZ` is how many.
 #[test]
 fn random_graphs_give_the_same_bits_on_all_paths() {
-    let count = std::env::var("KERNELS_FUZZ").ok().and_then(|v| v.parse().ok()).unwrap_or(60);
+    let count = std::env::var("KERNELS_FUZZ")
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(60);
     for seed in 0..count {
         let mut n = Numbers(1000 + seed);
         let channels = 1 + n.below(90);
@@ -370,16 +549,32 @@ fn random_graphs_give_the_same_bits_on_all_paths() {
                 from,
                 out,
                 groups: if is_depthwise { from } else { 1 },
-                window: window(kernel, 1 + n.below(2), kernel / 2, (kernel - 1) / 2 + n.below(2)),
-                kind: if n.below(4) == 0 { Kind::Asymmetric } else { Kind::Symmetric },
+                window: window(
+                    kernel,
+                    1 + n.below(2),
+                    kernel / 2,
+                    (kernel - 1) / 2 + n.below(2),
+                ),
+                kind: if n.below(4) == 0 {
+                    Kind::Asymmetric
+                } else {
+                    Kind::Symmetric
+                },
             };
             nodes.push(conv(&mut n, value, layer, scale));
             let y = quantization(0.004 + 0.02 * (n.next() + 1.0), n.below(256) as i32, false);
-            nodes.push(Node::Quantize { input: nodes.len(), quantization: y });
+            nodes.push(Node::Quantize {
+                input: nodes.len(),
+                quantization: y,
+            });
             nodes.push(Node::Dequantize { input: nodes.len() });
             (value, from, scale) = (nodes.len(), out, y.scale);
         }
-        let graph = Graph { input: [channels, height, width], nodes, output: value };
+        let graph = Graph {
+            input: [channels, height, width],
+            nodes,
+            output: value,
+        };
         if graph.shapes().is_ok() {
             same_bits(&format!("seed {seed}"), &graph);
         }
@@ -390,7 +585,9 @@ fn random_graphs_give_the_same_bits_on_all_paths() {
 fn bfloat16_is_close_to_float32() {
     let mut n = Numbers(3);
     let mut real = |count: usize, scale: f32| {
-        Weights::Floats(Cow::Owned(n.many(count).iter().map(|v| v * scale).collect()))
+        Weights::Floats(Cow::Owned(
+            n.many(count).iter().map(|v| v * scale).collect(),
+        ))
     };
     let mut layer = |input, from: usize, out: usize, groups: usize, window: Window| {
         let fan = from / groups * window.kernel[0] * window.kernel[1];
@@ -403,24 +600,42 @@ fn bfloat16_is_close_to_float32() {
             window,
         }
     };
-    let relu = |input| Node::Clamp { input, low: 0.0, high: f32::INFINITY };
+    let relu = |input| Node::Clamp {
+        input,
+        low: 0.0,
+        high: f32::INFINITY,
+    };
     let nodes = vec![
         layer(0, 3, 40, 1, window(7, 2, 3, 3)),
         relu(1),
         layer(2, 40, 40, 40, window(3, 1, 1, 1)),
         layer(3, 40, 70, 1, window(1, 1, 0, 0)),
-        Node::MaxPool { input: 4, window: window(3, 2, 1, 1) },
+        Node::MaxPool {
+            input: 4,
+            window: window(3, 2, 1, 1),
+        },
         layer(5, 70, 70, 1, window(3, 1, 1, 1)),
         Node::Add { a: 6, b: 5 },
         relu(7),
         layer(8, 70, 48, 2, window(3, 2, 1, 1)),
         Node::GlobalAvgPool { input: 9 },
     ];
-    let graph = Graph { input: [3, 45, 61], nodes, output: 10 };
+    let graph = Graph {
+        input: [3, 45, 61],
+        nodes,
+        output: 10,
+    };
     let mut numbers = Numbers(4);
     let image = numbers.many(3 * 45 * 61);
     let answer = |isa, precision, threads| {
-        let network = Network::with_config(&graph, &Config { isa: Some(isa), precision }).unwrap();
+        let network = Network::with_config(
+            &graph,
+            &Config {
+                isa: Some(isa),
+                precision,
+            },
+        )
+        .unwrap();
         let mut answer = vec![0.0; network.output_len()];
         (0..2).for_each(|_| network.run(&image, &mut answer, threads));
         answer
@@ -428,11 +643,18 @@ fn bfloat16_is_close_to_float32() {
     for isa in Isa::available() {
         let exact = answer(isa, Precision::Float32, 1);
         let half = answer(isa, Precision::Bf16, 1);
-        assert_eq!(half, answer(isa, Precision::Bf16, 2), "{isa}: the number of threads changes bits");
+        assert_eq!(
+            half,
+            answer(isa, Precision::Bf16, 2),
+            "{isa}: the number of threads changes bits"
+        );
         assert_eq!(isa.has_bf16(), half != exact, "{isa}");
         let scale = exact.iter().fold(0.0f32, |m, v| m.max(v.abs()));
         for (half, exact) in half.iter().zip(&exact) {
-            assert!((half - exact).abs() <= 0.02 * scale, "{isa}: {half} for {exact}");
+            assert!(
+                (half - exact).abs() <= 0.02 * scale,
+                "{isa}: {half} for {exact}"
+            );
         }
     }
 }

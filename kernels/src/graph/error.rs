@@ -45,6 +45,8 @@ pub enum Error {
         source: io::Error,
     },
     /// More memory than a network should need.
-    #[error("needs {0} bytes at once; expected at most {MAX_ARENA_BYTES} of values and {MAX_WEIGHT_BYTES} of weights")]
+    #[error(
+        "needs {0} bytes at once; expected at most {MAX_ARENA_BYTES} of values and {MAX_WEIGHT_BYTES} of weights"
+    )]
     TooLarge(usize),
 }

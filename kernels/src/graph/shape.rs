@@ -49,7 +49,14 @@ impl Node<'_> {
                 .ok_or_else(|| format!("{window:?} does not fit {h} x {w} pixels"))
         };
         Ok(match self {
-            Self::Conv { input, weights, bias, out, groups, window } => {
+            Self::Conv {
+                input,
+                weights,
+                bias,
+                out,
+                groups,
+                window,
+            } => {
                 let from = shapes[*input];
                 if *groups == 0
                     || *out == 0
@@ -63,7 +70,12 @@ impl Node<'_> {
                 let [h, w] = windowed(window, from)?;
                 [*out, h, w]
             }
-            Self::Linear { input, weights, bias, out } => {
+            Self::Linear {
+                input,
+                weights,
+                bias,
+                out,
+            } => {
                 if *out == 0 {
                     return Err("a linear layer of no outputs".to_owned());
                 }
@@ -73,19 +85,34 @@ impl Node<'_> {
             Self::Add { a, b } | Self::Mul { a, b } => {
                 let (first, second) = (shapes[*a], shapes[*b]);
                 if first != second && second != [first[0], 1, 1] {
-                    let what = if matches!(self, Self::Add { .. }) { "sum" } else { "product" };
+                    let what = if matches!(self, Self::Add { .. }) {
+                        "sum"
+                    } else {
+                        "product"
+                    };
                     return Err(format!("a {what} of {first:?} and {second:?}"));
                 }
                 first
             }
-            Self::Affine { input, scale, shift } => {
+            Self::Affine {
+                input,
+                scale,
+                shift,
+            } => {
                 let from = shapes[*input];
                 fits("scales", scale.count(), Some(from[0]))?;
                 fits("shifts", shift.count(), Some(from[0]))?;
                 from
             }
-            Self::Quantize { input, quantization } => {
-                let range = if quantization.is_signed { -128..=127 } else { 0..=255 };
+            Self::Quantize {
+                input,
+                quantization,
+            } => {
+                let range = if quantization.is_signed {
+                    -128..=127
+                } else {
+                    0..=255
+                };
                 let scale_is_good = quantization.scale.is_finite() && quantization.scale > 0.0;
                 if !scale_is_good || !range.contains(&quantization.zero_point) {
                     return Err(format!("a {quantization:?}"));
@@ -95,7 +122,9 @@ impl Node<'_> {
             Self::Clamp { input, low, high } => {
                 // Written so that a NaN is refused too.
                 if !(low <= high) {
-                    return Err(format!("expected a lower bound below the upper, got {low} and {high}"));
+                    return Err(format!(
+                        "expected a lower bound below the upper, got {low} and {high}"
+                    ));
                 }
                 shapes[*input]
             }
@@ -128,7 +157,11 @@ impl Node<'_> {
                 }
                 [channels, h, w]
             }
-            Self::Slice { input, first, count } => {
+            Self::Slice {
+                input,
+                first,
+                count,
+            } => {
                 let [channels, h, w] = shapes[*input];
                 let end = first.checked_add(*count);
                 if *count == 0 || end.is_none_or(|end| end > channels) {
@@ -143,7 +176,11 @@ impl Node<'_> {
                 }
                 from
             }
-            Self::Pad { input, before, after } => {
+            Self::Pad {
+                input,
+                before,
+                after,
+            } => {
                 let [channels, h, w] = shapes[*input];
                 let along = |size: usize, axis: usize| {
                     size.checked_add(before[axis])?.checked_add(after[axis])
@@ -165,7 +202,11 @@ fn fits(what: &str, got: usize, expected: Option<usize>) -> Result<(), String> {
     Err(format!("expected {wanted} {what}, got {got}"))
 }
 
-fn fits_range(what: &str, got: usize, range: std::ops::RangeInclusive<usize>) -> Result<(), String> {
+fn fits_range(
+    what: &str,
+    got: usize,
+    range: std::ops::RangeInclusive<usize>,
+) -> Result<(), String> {
     if range.contains(&got) {
         return Ok(());
     }
@@ -178,13 +219,17 @@ fn weights_fit(
     out: usize,
     sides: &[usize],
 ) -> Result<(), String> {
-    let count = sides.iter().try_fold(out, |product, n| product.checked_mul(*n));
+    let count = sides
+        .iter()
+        .try_fold(out, |product, n| product.checked_mul(*n));
     fits("weights", weights.count(), count)?;
     if let Some(bias) = bias {
         fits("biases", bias.count(), Some(out))?;
     }
     if !weights.scales_fit(out) || !bias.is_none_or(|bias| bias.scales_fit(out)) {
-        return Err(format!("expected scales and zero points for {out} channels"));
+        return Err(format!(
+            "expected scales and zero points for {out} channels"
+        ));
     }
     Ok(())
 }

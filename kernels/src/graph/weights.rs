@@ -146,7 +146,9 @@ impl Weights<'_> {
             Self::Integers { values, scales } => {
                 let scale = |i: usize| scales[if scales.len() == 1 { 0 } else { i }];
                 let each = values.iter().enumerate();
-                Ok(Cow::Owned(each.map(|(i, v)| *v as f32 * scale(i)).collect()))
+                Ok(Cow::Owned(
+                    each.map(|(i, v)| *v as f32 * scale(i)).collect(),
+                ))
             }
         }
     }

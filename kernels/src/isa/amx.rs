@@ -6,8 +6,9 @@
 use std::arch::asm;
 use std::sync::OnceLock;
 
-use super::avx512::{self, BF16, FLOAT, VNNI, avx512_small};
-use super::{Arithmetic, Isa, Matrix, MatrixTile, Set};
+use super::avx512::{self, BF16, FLOAT, avx512_small};
+use super::avx512_int8::{VNNI, finish_int8};
+use super::{AheadLines, Arithmetic, Isa, Matrix, MatrixTile, Set};
 
 /// Asks Linux for the tile registers: `arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA)`.
 #[cfg(target_os = "linux")]
@@ -77,64 +78,109 @@ unsafe fn leave() {
     unsafe { asm!("tilerelease", options(nostack, nomem)) }
 }
 
+/// Asks for cache lines of coming weights, into the second-level cache: the first one is full of what is read now.
+macro_rules! ahead {
+    ($($offset:literal)*) => {
+        concat!($("prefetcht1 [{ahead} + ", $offset, "]\n",)*)
+    };
+}
+
 /// Two tiles of pixels by two of channels. Four products hide the latency of each other; every tile loaded is used
-/// twice. `$product` is the instruction of the element type.
-macro_rules! multiply {
-    ($name:ident, $product:literal) => {
+/// twice. `$product` is the instruction of the element type; `$a` to `$d` ask for `$bytes` of coming weights.
+macro_rules! wide {
+    ($name:ident, $product:literal, $bytes:literal, $a:expr, $b:expr, $c:expr, $d:expr) => {
         /// # Safety
-        /// The pointers cover the tiles, and the thread has entered.
+        /// The pointers cover the tiles, two vectors of channels wide, and the thread has entered.
         unsafe fn $name(t: &MatrixTile) {
             // SAFETY: the caller's. Tile registers are no operands of `asm!`; nobody else uses them.
             unsafe {
-                if t.vectors == 2 {
-                    asm!(
-                        "tilezero tmm0",
-                        "tilezero tmm1",
-                        "tilezero tmm2",
-                        "tilezero tmm3",
-                        "2:",
-                        "mov {at}, [{runs}]",
-                        "lea {x0}, [{first} + {at}]",
-                        "add {at}, {second}",
-                        "tileloadd tmm4, [{x0} + {step}]",
-                        "tileloadd tmm6, [{w} + {row}]",
-                        "prefetcht0 [{ahead}]",
-                        "prefetcht0 [{ahead} + 64]",
-                        concat!($product, " tmm0, tmm4, tmm6"),
-                        "tileloadd tmm7, [{w} + {row} + 64]",
-                        "prefetcht0 [{ahead} + 128]",
-                        "prefetcht0 [{ahead} + 192]",
-                        concat!($product, " tmm1, tmm4, tmm7"),
-                        "tileloadd tmm5, [{at} + {step}]",
-                        "prefetcht0 [{ahead} + 256]",
-                        "prefetcht0 [{ahead} + 320]",
-                        concat!($product, " tmm2, tmm5, tmm6"),
-                        "prefetcht0 [{ahead} + 384]",
-                        "prefetcht0 [{ahead} + 448]",
-                        concat!($product, " tmm3, tmm5, tmm7"),
-                        "add {ahead}, 512",
-                        "add {runs}, 8",
-                        "add {w}, 2048",
-                        "dec {count}",
-                        "jnz 2b",
-                        "tilestored [{sums} + {row}], tmm0",
-                        "tilestored [{sums} + {row} + 64], tmm1",
-                        "tilestored [{sums} + {row} + 2048], tmm2",
-                        "tilestored [{sums} + {row} + 2112], tmm3",
-                        first = in(reg) t.inputs[0],
-                        second = in(reg) t.inputs[1],
-                        step = in(reg) t.step,
-                        runs = inout(reg) t.runs => _,
-                        count = inout(reg) t.run_count => _,
-                        w = inout(reg) t.weights => _,
-                        row = in(reg) 128usize,
-                        ahead = inout(reg) t.ahead => _,
-                        sums = in(reg) t.sums,
-                        at = out(reg) _,
-                        x0 = out(reg) _,
-                        options(nostack),
-                    );
-                } else {
+                asm!(
+                    "tilezero tmm0",
+                    "tilezero tmm1",
+                    "tilezero tmm2",
+                    "tilezero tmm3",
+                    "2:",
+                    "mov {at}, [{runs}]",
+                    "lea {x0}, [{first} + {at}]",
+                    "add {at}, {second}",
+                    "tileloadd tmm4, [{x0} + {step}]",
+                    "tileloadd tmm6, [{w} + {row}]",
+                    $a,
+                    concat!($product, " tmm0, tmm4, tmm6"),
+                    "tileloadd tmm7, [{w} + {row} + 64]",
+                    $b,
+                    concat!($product, " tmm1, tmm4, tmm7"),
+                    "tileloadd tmm5, [{at} + {step}]",
+                    $c,
+                    concat!($product, " tmm2, tmm5, tmm6"),
+                    $d,
+                    concat!($product, " tmm3, tmm5, tmm7"),
+                    concat!("add {ahead}, ", $bytes),
+                    "add {runs}, 8",
+                    "add {w}, 2048",
+                    "dec {count}",
+                    "jnz 2b",
+                    "tilestored [{sums} + {row}], tmm0",
+                    "tilestored [{sums} + {row} + 64], tmm1",
+                    "tilestored [{sums} + {row} + 2048], tmm2",
+                    "tilestored [{sums} + {row} + 2112], tmm3",
+                    first = in(reg) t.inputs[0],
+                    second = in(reg) t.inputs[1],
+                    step = in(reg) t.step,
+                    runs = inout(reg) t.runs => _,
+                    count = inout(reg) t.run_count => _,
+                    w = inout(reg) t.weights => _,
+                    row = in(reg) 128usize,
+                    ahead = inout(reg) t.ahead => _,
+                    sums = in(reg) t.sums,
+                    at = out(reg) _,
+                    x0 = out(reg) _,
+                    options(nostack),
+                );
+            }
+        }
+    };
+}
+
+/// Two tiles of pixels by one of channels, or by two where there are two.
+macro_rules! multiply {
+    ($name:ident, $module:ident, $product:literal) => {
+        mod $module {
+            use super::*;
+
+            wide!(
+                eight,
+                $product,
+                512,
+                ahead!(0 64),
+                ahead!(128 192),
+                ahead!(256 320),
+                ahead!(384 448)
+            );
+            wide!(
+                sixteen,
+                $product,
+                1024,
+                ahead!(0 64 128 192),
+                ahead!(256 320 384 448),
+                ahead!(512 576 640 704),
+                ahead!(768 832 896 960)
+            );
+            wide!(
+                all,
+                $product,
+                2048,
+                ahead!(0 64 128 192 256 320 384 448),
+                ahead!(512 576 640 704 768 832 896 960),
+                ahead!(1024 1088 1152 1216 1280 1344 1408 1472),
+                ahead!(1536 1600 1664 1728 1792 1856 1920 1984)
+            );
+
+            /// # Safety
+            /// As for the functions above, one vector of channels wide.
+            unsafe fn narrow(t: &MatrixTile) {
+                // SAFETY: as above.
+                unsafe {
                     asm!(
                         "tilezero tmm0",
                         "tilezero tmm2",
@@ -167,18 +213,33 @@ macro_rules! multiply {
                     );
                 }
             }
+
+            /// # Safety
+            /// The pointers cover the tiles, and the thread has entered.
+            pub(super) unsafe fn $name(t: &MatrixTile) {
+                // SAFETY: the caller's.
+                unsafe {
+                    match (t.vectors, t.ahead_lines) {
+                        (2, AheadLines::Eight) => eight(t),
+                        (2, AheadLines::Sixteen) => sixteen(t),
+                        (2, AheadLines::All) => all(t),
+                        _ => narrow(t),
+                    }
+                }
+            }
         }
+        use $module::$name;
     };
 }
 
-multiply!(multiply_int8, "tdpbusd");
-multiply!(multiply_bf16, "tdpbf16ps");
+multiply!(multiply_int8, int8, "tdpbusd");
+multiply!(multiply_bf16, bf16, "tdpbf16ps");
 
 static INT8: Matrix = Matrix {
     enter,
     leave,
     multiply: multiply_int8,
-    finish: avx512::finish_int8,
+    finish: finish_int8,
 };
 
 static BFLOAT: Matrix = Matrix {
@@ -194,7 +255,13 @@ pub(super) static AMX: Set = Set {
     lanes: 16,
     detect: || (avx512::AVX512_BF16.detect)() && has_tiles() && is_permitted(),
     float: FLOAT,
-    bf16: Some(Arithmetic { matrix: Some(&BFLOAT), ..BF16 }),
-    int8: Arithmetic { matrix: Some(&INT8), ..VNNI },
+    bf16: Some(Arithmetic {
+        matrix: Some(&BFLOAT),
+        ..BF16
+    }),
+    int8: Arithmetic {
+        matrix: Some(&INT8),
+        ..VNNI
+    },
     small: avx512_small,
 };

@@ -54,21 +54,17 @@ impl Float for F32 {
         unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
     }
     #[inline(always)]
-    unsafe fn sum_of_i32(a: *const i32, b: *const i32) -> __m256 {
-        unsafe {
-            let sum = _mm256_add_epi32(_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()));
-            _mm256_cvtepi32_ps(sum)
-        }
-    }
-    #[inline(always)]
     unsafe fn load_u8(from: *const u8) -> __m256 {
         unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()))) }
     }
     #[inline(always)]
-    unsafe fn store_u8(to: *mut u8, v: __m256) {
+    unsafe fn store_u8(to: *mut u8, v: __m256, zero: i32) {
         unsafe {
-            let numbers = _mm256_cvtps_epi32(v);
-            let (low, high) = (_mm256_castsi256_si128(numbers), _mm256_extracti128_si256::<1>(numbers));
+            let numbers = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(zero));
+            let (low, high) = (
+                _mm256_castsi256_si128(numbers),
+                _mm256_extracti128_si256::<1>(numbers),
+            );
             let words = _mm_packs_epi32(low, high);
             _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
         }
@@ -90,7 +86,10 @@ impl Float for F32 {
             let is_nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(v, v));
             let chosen = _mm256_blendv_epi8(_mm256_add_epi32(bits, bias), quiet, is_nan);
             let halves = _mm256_srli_epi32::<16>(chosen);
-            let (low, high) = (_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
+            let (low, high) = (
+                _mm256_castsi256_si128(halves),
+                _mm256_extracti128_si256::<1>(halves),
+            );
             _mm_storeu_si128(to.cast(), _mm_packus_epi32(low, high));
         }
     }
@@ -126,9 +125,14 @@ impl Dot for F32 {
     unsafe fn store_sum(to: *mut u8, sum: __m256) {
         unsafe { _mm256_storeu_ps(to.cast(), sum) }
     }
+    type Factor = __m256;
     #[inline(always)]
-    unsafe fn value(sum: *const u8, bias: *const u8, _scale: *const f32) -> __m256 {
-        unsafe { _mm256_add_ps(_mm256_loadu_ps(sum.cast()), _mm256_loadu_ps(bias.cast())) }
+    unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m256 {
+        unsafe { _mm256_loadu_ps(bias.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: *const u8, bias: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(_mm256_loadu_ps(sum.cast()), bias) }
     }
 }
 
@@ -154,11 +158,16 @@ macro_rules! bytes {
         unsafe fn store_sum(to: *mut u8, sum: __m256i) {
             unsafe { _mm256_storeu_si256(to.cast(), sum) }
         }
+        type Factor = (__m256i, __m256);
         #[inline(always)]
-        unsafe fn value(sum: *const u8, bias: *const u8, scale: *const f32) -> __m256 {
+        unsafe fn factor(bias: *const u8, scale: *const f32) -> (__m256i, __m256) {
+            unsafe { (_mm256_loadu_si256(bias.cast()), _mm256_loadu_ps(scale)) }
+        }
+        #[inline(always)]
+        unsafe fn value(sum: *const u8, (bias, scale): (__m256i, __m256)) -> __m256 {
             unsafe {
-                let real = F32::sum_of_i32(sum.cast(), bias.cast());
-                _mm256_mul_ps(real, _mm256_loadu_ps(scale))
+                let sum = _mm256_add_epi32(_mm256_loadu_si256(sum.cast()), bias);
+                _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale)
             }
         }
     };
@@ -235,9 +244,10 @@ unsafe fn weave(rows: [*const u8; 4]) -> [__m256i; 4] {
 }
 
 #[inline(always)]
-unsafe fn store_woven(to: *mut u8, values: [__m256; 4]) {
+unsafe fn store_woven(to: *mut u8, values: [__m256; 4], zero: i32) {
     unsafe {
-        let [a, b, c, d] = values.map(|v| _mm256_cvtps_epi32(v));
+        let zero = _mm256_set1_epi32(zero);
+        let [a, b, c, d] = values.map(|v| _mm256_add_epi32(_mm256_cvtps_epi32(v), zero));
         let packed = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
         _mm256_storeu_si256(to.cast(), packed);
     }
@@ -249,8 +259,8 @@ impl Weave for Vnni {
         unsafe { weave(rows) }
     }
     #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [__m256; 4]) {
-        unsafe { store_woven(to, values) }
+    unsafe fn store_woven(to: *mut u8, values: [__m256; 4], zero: i32) {
+        unsafe { store_woven(to, values, zero) }
     }
 }
 
@@ -263,8 +273,8 @@ impl Weave for Pairs {
         }
     }
     #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [__m256; 4]) {
-        unsafe { store_woven(to, values) }
+    unsafe fn store_woven(to: *mut u8, values: [__m256; 4], zero: i32) {
+        unsafe { store_woven(to, values, zero) }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::arch::x86_64::*;
 
+use super::avx512_int8::{PAIRS, VNNI};
 use super::{Arithmetic, Depthwise, Isa, Set};
-use crate::kernel::depthwise::{depthwise_bytes, depthwise_floats};
+use crate::kernel::depthwise::depthwise_floats;
 use crate::kernel::tile::tiles;
-use crate::kernel::{Dot, Float, Weave};
+use crate::kernel::{Dot, Float};
 use crate::step::small::small_steps;
 
 /// Vectors of float32.
@@ -54,21 +55,14 @@ impl Float for F32 {
         unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
     }
     #[inline(always)]
-    unsafe fn sum_of_i32(a: *const i32, b: *const i32) -> __m512 {
-        unsafe {
-            let sum = _mm512_add_epi32(_mm512_loadu_si512(a.cast()), _mm512_loadu_si512(b.cast()));
-            _mm512_cvtepi32_ps(sum)
-        }
-    }
-    #[inline(always)]
     unsafe fn load_u8(from: *const u8) -> __m512 {
         unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))) }
     }
     #[inline(always)]
-    unsafe fn store_u8(to: *mut u8, v: __m512) {
+    unsafe fn store_u8(to: *mut u8, v: __m512, zero: i32) {
         unsafe {
-            let bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v));
-            _mm_storeu_si128(to.cast(), bytes);
+            let numbers = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(zero));
+            _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(numbers));
         }
     }
     #[inline(always)]
@@ -124,9 +118,14 @@ impl Dot for F32 {
     unsafe fn store_sum(to: *mut u8, sum: __m512) {
         unsafe { _mm512_storeu_ps(to.cast(), sum) }
     }
+    type Factor = __m512;
     #[inline(always)]
-    unsafe fn value(sum: *const u8, bias: *const u8, _scale: *const f32) -> __m512 {
-        unsafe { _mm512_add_ps(_mm512_loadu_ps(sum.cast()), _mm512_loadu_ps(bias.cast())) }
+    unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(bias.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: *const u8, bias: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(_mm512_loadu_ps(sum.cast()), bias) }
     }
 }
 
@@ -156,7 +155,10 @@ impl Dot for Bf16 {
     unsafe fn dot(sum: __m512, x: __m512i, w: __m512i) -> __m512 {
         // The types are 512 bits of bfloat16 under two names.
         unsafe {
-            let (x, w) = (std::mem::transmute::<__m512i, __m512bh>(x), std::mem::transmute::<__m512i, __m512bh>(w));
+            let (x, w) = (
+                std::mem::transmute::<__m512i, __m512bh>(x),
+                std::mem::transmute::<__m512i, __m512bh>(w),
+            );
             _mm512_dpbf16_ps(sum, x, w)
         }
     }
@@ -164,155 +166,27 @@ impl Dot for Bf16 {
     unsafe fn store_sum(to: *mut u8, sum: __m512) {
         unsafe { _mm512_storeu_ps(to.cast(), sum) }
     }
+    type Factor = __m512;
     #[inline(always)]
-    unsafe fn value(sum: *const u8, bias: *const u8, _scale: *const f32) -> __m512 {
-        unsafe { _mm512_add_ps(_mm512_loadu_ps(sum.cast()), _mm512_loadu_ps(bias.cast())) }
-    }
-}
-
-/// Four products of uint8 and int8 a lane.
-#[derive(Clone, Copy)]
-pub(crate) struct Vnni;
-
-/// The same by two `vpmaddwd` over even and odd bytes, where there is no VNNI.
-#[derive(Clone, Copy)]
-pub(crate) struct Pairs;
-
-/// What both do alike.
-macro_rules! bytes {
-    () => {
-        type F = F32;
-        type Sum = __m512i;
-
-        #[inline(always)]
-        unsafe fn zero() -> __m512i {
-            unsafe { _mm512_setzero_si512() }
-        }
-        #[inline(always)]
-        unsafe fn store_sum(to: *mut u8, sum: __m512i) {
-            unsafe { _mm512_storeu_si512(to.cast(), sum) }
-        }
-        #[inline(always)]
-        unsafe fn value(sum: *const u8, bias: *const u8, scale: *const f32) -> __m512 {
-            unsafe {
-                let real = F32::sum_of_i32(sum.cast(), bias.cast());
-                _mm512_mul_ps(real, _mm512_loadu_ps(scale))
-            }
-        }
-    };
-}
-
-impl Dot for Vnni {
-    bytes!();
-    type Weights = __m512i;
-    type Word = __m512i;
-
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> __m512i {
-        unsafe { _mm512_loadu_si512(from.cast()) }
+    unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(bias.cast()) }
     }
     #[inline(always)]
-    unsafe fn word(from: *const u8) -> __m512i {
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    unsafe fn value(sum: *const u8, bias: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(_mm512_loadu_ps(sum.cast()), bias) }
     }
     #[inline(always)]
-    unsafe fn dot(sum: __m512i, x: __m512i, w: __m512i) -> __m512i {
-        unsafe { _mm512_dpbusd_epi32(sum, x, w) }
-    }
-}
-
-impl Dot for Pairs {
-    bytes!();
-    /// Even and odd bytes as int16.
-    type Weights = [__m512i; 2];
-    type Word = [__m512i; 2];
-
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> [__m512i; 2] {
+    unsafe fn store_half(to: *mut u16, v: __m512) {
         unsafe {
-            let w = _mm512_loadu_si512(from.cast());
-            let even = _mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(w));
-            [even, _mm512_srai_epi16::<8>(w)]
+            let half = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v));
+            _mm256_storeu_si256(to.cast(), half);
         }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> [__m512i; 2] {
-        unsafe { split(_mm512_set1_epi32(from.cast::<i32>().read_unaligned())) }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: __m512i, x: [__m512i; 2], w: [__m512i; 2]) -> __m512i {
-        unsafe {
-            let sum = _mm512_add_epi32(sum, _mm512_madd_epi16(x[0], w[0]));
-            _mm512_add_epi32(sum, _mm512_madd_epi16(x[1], w[1]))
-        }
-    }
-}
-
-/// Even and odd bytes as uint16.
-#[inline(always)]
-unsafe fn split(x: __m512i) -> [__m512i; 2] {
-    unsafe {
-        let even = _mm512_and_si512(x, _mm512_set1_epi16(0xff));
-        [even, _mm512_srli_epi16::<8>(x)]
-    }
-}
-
-#[inline(always)]
-unsafe fn weave(rows: [*const u8; 4]) -> [__m512i; 4] {
-    unsafe {
-        let [a, b, c, d] = rows.map(|row| _mm512_loadu_si512(row.cast()));
-        let (ab, cd) = (_mm512_unpacklo_epi8(a, b), _mm512_unpacklo_epi8(c, d));
-        let (ab_high, cd_high) = (_mm512_unpackhi_epi8(a, b), _mm512_unpackhi_epi8(c, d));
-        [
-            _mm512_unpacklo_epi16(ab, cd),
-            _mm512_unpackhi_epi16(ab, cd),
-            _mm512_unpacklo_epi16(ab_high, cd_high),
-            _mm512_unpackhi_epi16(ab_high, cd_high),
-        ]
-    }
-}
-
-#[inline(always)]
-unsafe fn store_woven(to: *mut u8, values: [__m512; 4]) {
-    unsafe {
-        let [a, b, c, d] = values.map(|v| _mm512_cvtps_epi32(v));
-        let packed = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-        _mm512_storeu_si512(to.cast(), packed);
-    }
-}
-
-impl Weave for Vnni {
-    #[inline(always)]
-    unsafe fn weave(rows: [*const u8; 4]) -> [__m512i; 4] {
-        unsafe { weave(rows) }
-    }
-    #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [__m512; 4]) {
-        unsafe { store_woven(to, values) }
-    }
-}
-
-impl Weave for Pairs {
-    #[inline(always)]
-    unsafe fn weave(rows: [*const u8; 4]) -> [[__m512i; 2]; 4] {
-        unsafe {
-            let [a, b, c, d] = weave(rows);
-            [split(a), split(b), split(c), split(d)]
-        }
-    }
-    #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [__m512; 4]) {
-        unsafe { store_woven(to, values) }
     }
 }
 
 tiles!(float_tiles, F32, #[target_feature(enable = "avx512f")] near 64 far 128 [14 12 10 8 7 6 4 3 2 1]);
 tiles!(bf16_tiles, Bf16, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")] near 64 far 128 [14 8 7 4 2 1]);
-tiles!(vnni_tiles, Vnni, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")] near 64 far 128 [14 8 7 4 2 1]);
-tiles!(pair_tiles, Pairs, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")] near 64 far 128 [12 8 4 2 1]);
 depthwise_floats!(float_depthwise, F32, #[target_feature(enable = "avx512f")]);
-depthwise_bytes!(vnni_depthwise, Vnni, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]);
-depthwise_bytes!(pair_depthwise, Pairs, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]);
 small_steps!(small, 16, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]);
 
 pub(super) const FLOAT: Arithmetic = Arithmetic {
@@ -326,13 +200,6 @@ pub(super) const BF16: Arithmetic = Arithmetic {
     widths: bf16_tiles::WIDTHS,
     tile: bf16_tiles::select,
     depthwise: Depthwise::Lanes(|pixels| float_depthwise::select(pixels, true)),
-    matrix: None,
-};
-
-pub(super) const VNNI: Arithmetic = Arithmetic {
-    widths: vnni_tiles::WIDTHS,
-    tile: vnni_tiles::select,
-    depthwise: Depthwise::Woven(vnni_depthwise::select),
     matrix: None,
 };
 
@@ -378,15 +245,9 @@ pub(super) static AVX512: Set = Set {
     detect: has_avx512,
     float: FLOAT,
     bf16: None,
-    int8: Arithmetic {
-        widths: pair_tiles::WIDTHS,
-        tile: pair_tiles::select,
-        depthwise: Depthwise::Woven(pair_depthwise::select),
-        matrix: None,
-    },
+    int8: PAIRS,
     small,
 };
 
-pub(super) use small as avx512_small;
-pub(super) use vnni_tiles::finish_sums as finish_int8;
 pub(super) use bf16_tiles::finish_sums as finish_bf16;
+pub(super) use small as avx512_small;

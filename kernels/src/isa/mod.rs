@@ -9,8 +9,8 @@ mod amx;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(target_arch = "aarch64")]
-mod neon;
+#[cfg(target_arch = "x86_64")]
+mod avx512_int8;
 mod portable;
 
 use std::fmt;
@@ -36,12 +36,6 @@ pub enum Isa {
     AvxVnni,
     /// AVX2 and FMA: 8 channels in a vector.
     Avx2,
-    /// 64-bit ARM with the dot product of int8 in matrices.
-    NeonI8mm,
-    /// 64-bit ARM with the dot product of int8.
-    NeonDot,
-    /// 64-bit ARM.
-    Neon,
     /// Whatever the compiler makes of plain arrays of 8.
     Portable,
 }
@@ -91,6 +85,14 @@ pub(crate) struct Matrix {
     pub finish: unsafe fn(&Tile, *const u8, usize, usize, usize),
 }
 
+/// How many cache lines of coming weights are asked for with every run, which itself reads 32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AheadLines {
+    Eight = 8,
+    Sixteen = 16,
+    All = 32,
+}
+
 /// What one call of [`Matrix::multiply`] works on. Distances are bytes.
 pub(crate) struct MatrixTile {
     /// The first word of the first of 16 pixels, twice.
@@ -103,8 +105,9 @@ pub(crate) struct MatrixTile {
     /// `[runs][16][2][16]` words; with one vector `[runs][16][16]`.
     pub weights: *const u8,
     pub vectors: usize,
-    /// Weights used soon, to be asked for along the way.
+    /// Weights used soon, to be asked for along the way: so many cache lines a run.
     pub ahead: *const u8,
+    pub ahead_lines: AheadLines,
     pub sums: *mut u8,
 }
 
@@ -132,12 +135,6 @@ static ALL: &[&Set] = &[
     &avx2::AVX_VNNI,
     #[cfg(target_arch = "x86_64")]
     &avx2::AVX2,
-    #[cfg(target_arch = "aarch64")]
-    &neon::NEON_I8MM,
-    #[cfg(target_arch = "aarch64")]
-    &neon::NEON_DOT,
-    #[cfg(target_arch = "aarch64")]
-    &neon::NEON,
     &portable::PORTABLE,
 ];
 

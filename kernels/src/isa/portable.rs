@@ -65,16 +65,15 @@ impl Float for F32 {
         each(|i| round(v[i]))
     }
     #[inline(always)]
-    unsafe fn sum_of_i32(a: *const i32, b: *const i32) -> Self::V {
-        unsafe { each(|i| a.add(i).read_unaligned().wrapping_add(b.add(i).read_unaligned()) as f32) }
-    }
-    #[inline(always)]
     unsafe fn load_u8(from: *const u8) -> Self::V {
         unsafe { each(|i| f32::from(*from.add(i))) }
     }
     #[inline(always)]
-    unsafe fn store_u8(to: *mut u8, v: Self::V) {
-        unsafe { to.cast::<[u8; WIDTH]>().write_unaligned(each(|i| round(v[i]) as u8)) }
+    unsafe fn store_u8(to: *mut u8, v: Self::V, zero: i32) {
+        unsafe {
+            to.cast::<[u8; WIDTH]>()
+                .write_unaligned(each(|i| (round(v[i]) as i32 + zero) as u8))
+        }
     }
     #[inline(always)]
     unsafe fn load_bf16(from: *const u16) -> Self::V {
@@ -82,7 +81,10 @@ impl Float for F32 {
     }
     #[inline(always)]
     unsafe fn store_bf16(to: *mut u16, v: Self::V) {
-        unsafe { to.cast::<[u16; WIDTH]>().write_unaligned(each(|i| to_bf16(v[i]))) }
+        unsafe {
+            to.cast::<[u16; WIDTH]>()
+                .write_unaligned(each(|i| to_bf16(v[i])))
+        }
     }
 }
 
@@ -123,8 +125,13 @@ impl Dot for F32 {
         unsafe { Self::store(to.cast(), sum) }
     }
     #[inline(always)]
-    unsafe fn value(sum: *const u8, bias: *const u8, _scale: *const f32) -> Self::Sum {
-        unsafe { Self::add(Self::load(sum.cast()), Self::load(bias.cast())) }
+    unsafe fn value(sum: *const u8, bias: Self::Factor) -> Self::Sum {
+        unsafe { Self::add(Self::load(sum.cast()), bias) }
+    }
+    type Factor = Self::Sum;
+    #[inline(always)]
+    unsafe fn factor(bias: *const u8, _scale: *const f32) -> Self::Factor {
+        unsafe { Self::load(bias.cast()) }
     }
 }
 
@@ -162,23 +169,27 @@ impl Dot for Bytes {
         unsafe { to.cast::<Self::Sum>().write_unaligned(sum) }
     }
     #[inline(always)]
-    unsafe fn value(sum: *const u8, bias: *const u8, scale: *const f32) -> [f32; WIDTH] {
-        unsafe { F32::mul(F32::sum_of_i32(sum.cast(), bias.cast()), F32::load(scale)) }
+    unsafe fn value(sum: *const u8, (bias, scale): Self::Factor) -> [f32; WIDTH] {
+        let sum = unsafe { sum.cast::<Self::Sum>().read_unaligned() };
+        each(|i| sum[i].wrapping_add(bias[i]) as f32 * scale[i])
+    }
+    type Factor = ([i32; WIDTH], [f32; WIDTH]);
+    #[inline(always)]
+    unsafe fn factor(bias: *const u8, scale: *const f32) -> Self::Factor {
+        unsafe { (bias.cast::<Self::Sum>().read_unaligned(), F32::load(scale)) }
     }
 }
 
 impl Weave for Bytes {
     #[inline(always)]
     unsafe fn weave(rows: [*const u8; 4]) -> [Self::Word; 4] {
-        unsafe {
-            std::array::from_fn(|j| each(|i| rows.map(|row| *row.add(woven_channel(j, i)))))
-        }
+        unsafe { std::array::from_fn(|j| each(|i| rows.map(|row| *row.add(woven_channel(j, i))))) }
     }
     #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [[f32; WIDTH]; 4]) {
+    unsafe fn store_woven(to: *mut u8, values: [[f32; WIDTH]; 4], zero: i32) {
         for (j, vector) in values.iter().enumerate() {
             for (i, value) in vector.iter().enumerate() {
-                unsafe { *to.add(woven_channel(j, i)) = round(*value) as u8 };
+                unsafe { *to.add(woven_channel(j, i)) = (round(*value) as i32 + zero) as u8 };
             }
         }
     }

@@ -42,7 +42,11 @@ pub(crate) unsafe fn float<I: Float, const P: usize, const HALF: bool>(t: &Piece
             let w = I::load(t.weights.cast::<f32>().add(tap * I::LANES));
             unroll!(p < P, fourteen, {
                 let from = from.add(p * t.step);
-                let x = if HALF { I::load_bf16(from.cast()) } else { I::load(from.cast()) };
+                let x = if HALF {
+                    I::load_bf16(from.cast())
+                } else {
+                    I::load(from.cast())
+                };
                 sums[p] = I::mul_add(x, w, sums[p]);
             });
         }
@@ -104,21 +108,17 @@ pub(crate) unsafe fn woven<D: Weave, const P: usize, const S: usize, const KW: u
         }
         let f = t.finish;
         let (low, high) = (D::F::splat(f.low), D::F::splat(f.high));
-        let zero = D::F::splat(f.zero);
+        debug_assert!(f.store == Store::U8);
         unroll!(p < P, four, {
             let mut values = [low; 4];
             unroll!(j < 4, four, {
                 let mut stored = std::mem::MaybeUninit::<D::Sum>::uninit();
                 D::store_sum(stored.as_mut_ptr().cast(), sums[p][j]);
-                let v = D::value(
-                    stored.as_ptr().cast(),
-                    t.bias.add(j * vector),
-                    t.scale.add(j * D::F::LANES),
-                );
-                values[j] = D::F::add(D::F::round(D::F::min(high, D::F::max(low, v))), zero);
+                let factor = D::factor(t.bias.add(j * vector), t.scale.add(j * D::F::LANES));
+                let value = D::value(stored.as_ptr().cast(), factor);
+                values[j] = D::F::min(high, D::F::max(low, value));
             });
-            debug_assert!(f.store == Store::U8);
-            D::store_woven(t.output.add(p * pixel), values);
+            D::store_woven(t.output.add(p * pixel), values, f.zero as i32);
         });
     }
 }

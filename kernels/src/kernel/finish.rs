@@ -62,86 +62,87 @@ pub(crate) unsafe fn finish<D: Dot>(
 ) {
     let f = t.finish;
     let lanes = D::F::LANES;
+    let pixel = lanes * 4;
     // SAFETY: the caller's.
     unsafe {
         let (low, high) = (D::F::splat(f.low), D::F::splat(f.high));
-        let zero = D::F::splat(f.zero);
-        // A macro, not a closure: a closure that is not inlined would lose the target features.
+        let zero = f.zero as i32;
+        // A macro, not a closure: a closure that is not inlined would lose the target features. Pixels of one vector of
+        // channels follow each other, so that its bias and scale stay in registers.
         macro_rules! each {
-            (|$sum:ident, $n:ident, $to:ident, $from:ident| $body:block) => {
-                for p in 0..pixels {
-                    let ($to, $from) = if p < half {
-                        (p * lanes * 4, p * lanes * 4)
-                    } else {
-                        let along = (p - half) * lanes * 4;
-                        (
-                            t.output_second.wrapping_add(along),
-                            t.residual_second.wrapping_add(along),
-                        )
-                    };
-                    for $n in 0..t.live {
-                        let $sum = sums.add((p * vectors + $n) * lanes * 4);
-                        let _ = $from;
+            (|$value:ident, $to:ident, $from:ident| $body:block) => {
+                for n in 0..t.live {
+                    let factor = D::factor(t.bias.add(n * pixel), t.scale.wrapping_add(n * lanes));
+                    let to = t.output.wrapping_add(n.wrapping_mul(t.output_next));
+                    let from = t.residual.wrapping_add(n.wrapping_mul(t.residual_next));
+                    let sum = sums.add(n * pixel);
+                    for p in 0..half.min(pixels) {
+                        let $value = D::value(sum.add(p * vectors * pixel), factor);
+                        let ($to, $from) = (to.add(p * pixel), from.wrapping_add(p * pixel));
+                        $body
+                    }
+                    let to = to.wrapping_add(t.output_second);
+                    let from = from.wrapping_add(t.residual_second);
+                    for p in half..pixels {
+                        let $value = D::value(sum.add(p * vectors * pixel), factor);
+                        let along = (p - half) * pixel;
+                        let ($to, $from) = (to.add(along), from.wrapping_add(along));
                         $body
                     }
                 }
             };
         }
-        macro_rules! value {
-            ($sum:ident, $n:ident) => {
-                D::value($sum, t.bias.add($n * lanes * 4), t.scale.wrapping_add($n * lanes))
-            };
-        }
-        macro_rules! output {
-            ($n:ident, $to:ident) => {
-                t.output.wrapping_add($n.wrapping_mul(t.output_next)).wrapping_add($to)
-            };
-        }
-        macro_rules! residual {
-            ($n:ident, $from:ident) => {
-                t.residual.wrapping_add($n.wrapping_mul(t.residual_next)).wrapping_add($from)
-            };
-        }
         match (f.store, f.residual) {
-            (Store::U8, Residual::None | Residual::Real) => each!(|sum, n, to, from| {
-                let v = D::F::min(high, D::F::max(low, value!(sum, n)));
-                D::F::store_u8(output!(n, to), D::F::add(D::F::round(v), zero));
+            (Store::U8, Residual::None | Residual::Real) => each!(|value, to, _from| {
+                let v = D::F::min(high, D::F::max(low, value));
+                D::F::store_u8(to, v, zero);
             }),
             (Store::U8, Residual::Quantized(q)) => {
                 let fixed = D::F::splat(q.fixed);
                 let (own, other) = (D::F::splat(q.conv_ratio), D::F::splat(q.residual_ratio));
-                each!(|sum, n, to, from| {
-                    let mut v = value!(sum, n);
-                    if let Some([low, high, zero]) = q.inner {
-                        let v_in = D::F::min(D::F::splat(high), D::F::max(D::F::splat(low), v));
-                        v = D::F::add(D::F::round(v_in), D::F::splat(zero));
-                    }
-                    let r = D::F::load_u8(residual!(n, from));
-                    let (mut v, mut r) = (D::F::mul(v, own), D::F::mul(r, other));
-                    if q.conv_is_second {
-                        v = D::F::add(v, fixed);
-                    } else {
-                        r = D::F::add(r, fixed);
-                    }
-                    let v = D::F::min(high, D::F::max(low, D::F::add(v, r)));
-                    D::F::store_u8(output!(n, to), D::F::add(D::F::round(v), zero));
-                });
+                let [inner_low, inner_high, inner_zero] =
+                    q.inner.unwrap_or_default().map(|v| D::F::splat(v));
+                // The choices are made outside of the loops.
+                macro_rules! sum {
+                    ($is_stored:literal, $conv_is_second:literal) => {
+                        each!(|value, to, from| {
+                            let mut v = value;
+                            if $is_stored {
+                                let bounded = D::F::min(inner_high, D::F::max(inner_low, v));
+                                v = D::F::add(D::F::round(bounded), inner_zero);
+                            }
+                            let (mut v, mut r) =
+                                (D::F::mul(v, own), D::F::mul(D::F::load_u8(from), other));
+                            if $conv_is_second {
+                                v = D::F::add(v, fixed);
+                            } else {
+                                r = D::F::add(r, fixed);
+                            }
+                            let v = D::F::min(high, D::F::max(low, D::F::add(v, r)));
+                            D::F::store_u8(to, v, zero);
+                        })
+                    };
+                }
+                match (q.inner.is_some(), q.conv_is_second) {
+                    (true, true) => sum!(true, true),
+                    (true, false) => sum!(true, false),
+                    (false, true) => sum!(false, true),
+                    (false, false) => sum!(false, false),
+                }
             }
-            (Store::F32, Residual::Real) => each!(|sum, n, to, from| {
-                let v = D::F::add(value!(sum, n), D::F::load(residual!(n, from).cast()));
-                D::F::store(output!(n, to).cast(), D::F::min(high, D::F::max(low, v)));
+            (Store::F32, Residual::Real) => each!(|value, to, from| {
+                let v = D::F::add(value, D::F::load(from.cast()));
+                D::F::store(to.cast(), D::F::min(high, D::F::max(low, v)));
             }),
-            (Store::F32, _) => each!(|sum, n, to, from| {
-                let v = D::F::min(high, D::F::max(low, value!(sum, n)));
-                D::F::store(output!(n, to).cast(), v);
+            (Store::F32, _) => each!(|value, to, _from| {
+                D::F::store(to.cast(), D::F::min(high, D::F::max(low, value)));
             }),
-            (Store::Bf16, Residual::Real) => each!(|sum, n, to, from| {
-                let v = D::F::add(value!(sum, n), D::F::load_bf16(residual!(n, from).cast()));
-                D::F::store_bf16(output!(n, to).cast(), D::F::min(high, D::F::max(low, v)));
+            (Store::Bf16, Residual::Real) => each!(|value, to, from| {
+                let v = D::F::add(value, D::F::load_bf16(from.cast()));
+                D::store_half(to.cast(), D::F::min(high, D::F::max(low, v)));
             }),
-            (Store::Bf16, _) => each!(|sum, n, to, from| {
-                let v = D::F::min(high, D::F::max(low, value!(sum, n)));
-                D::F::store_bf16(output!(n, to).cast(), v);
+            (Store::Bf16, _) => each!(|value, to, _from| {
+                D::store_half(to.cast(), D::F::min(high, D::F::max(low, value)));
             }),
         }
     }

@@ -38,11 +38,9 @@ pub(crate) trait Float: Copy {
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     /// To integers, half to even.
     unsafe fn round(v: Self::V) -> Self::V;
-    /// The sums of two vectors of int32, as float32.
-    unsafe fn sum_of_i32(a: *const i32, b: *const i32) -> Self::V;
     unsafe fn load_u8(from: *const u8) -> Self::V;
-    /// Of numbers within 0 to 255; rounds half to even.
-    unsafe fn store_u8(to: *mut u8, v: Self::V);
+    /// Rounds half to even, then adds `zero`; the result is within 0 to 255.
+    unsafe fn store_u8(to: *mut u8, v: Self::V, zero: i32);
     unsafe fn load_bf16(from: *const u16) -> Self::V;
     unsafe fn store_bf16(to: *mut u16, v: Self::V);
     /// Asks for the cache line at this address, which need not be valid.
@@ -69,8 +67,18 @@ pub(crate) trait Dot: Copy {
     unsafe fn word(from: *const u8) -> Self::Word;
     unsafe fn dot(sum: Self::Sum, x: Self::Word, w: Self::Weights) -> Self::Sum;
     unsafe fn store_sum(to: *mut u8, sum: Self::Sum);
+    /// What [`Dot::value`] needs of a vector of channels.
+    type Factor: Copy;
+    /// From `LANES` biases of 32 bits and, where sums are integers, as many scales.
+    unsafe fn factor(bias: *const u8, scale: *const f32) -> Self::Factor;
     /// Stored sums with the bias, as real numbers (in units of the output's scale, where that is quantized).
-    unsafe fn value(sum: *const u8, bias: *const u8, scale: *const f32) -> <Self::F as Float>::V;
+    unsafe fn value(sum: *const u8, factor: Self::Factor) -> <Self::F as Float>::V;
+    /// Stores bfloat16, as [`Float::store_bf16`] does.
+    #[inline(always)]
+    unsafe fn store_half(to: *mut u16, v: <Self::F as Float>::V) {
+        // SAFETY: the caller's.
+        unsafe { Self::F::store_bf16(to, v) }
+    }
 }
 
 /// What depthwise int8 needs beyond [`Dot`]: four rows woven into words.
@@ -81,8 +89,8 @@ pub(crate) trait Weave: Dot {
     /// A pixel of a block (`4 * LANES` uint8) from each of four rows. Lane `i` of vector `j` holds those of channel
     /// [`woven_channel`]`(j, i)`.
     unsafe fn weave(rows: [*const u8; 4]) -> [Self::Word; 4];
-    /// The inverse for finished numbers within 0 to 255, rounded half to even.
-    unsafe fn store_woven(to: *mut u8, values: [<Self::F as Float>::V; 4]);
+    /// The inverse, which stores as [`Float::store_u8`] does.
+    unsafe fn store_woven(to: *mut u8, values: [<Self::F as Float>::V; 4], zero: i32);
 }
 
 /// Which channel of a block is in lane `lane` of woven vector `vector`: what unpacking within 128 bits gives.

@@ -116,7 +116,11 @@ pub(crate) unsafe fn tile<D: Dot, const P: usize, const N: usize, const STEP: us
 
 /// Pixels in the first half of a tile of `pixels`; all, where it has no second.
 pub(crate) const fn half(pixels: usize) -> usize {
-    if pixels.is_multiple_of(2) { pixels / 2 } else { pixels }
+    if pixels.is_multiple_of(2) {
+        pixels / 2
+    } else {
+        pixels
+    }
 }
 
 /// The kernels of a [`Dot`] on an instruction set: a module with `select` and `finish_sums`. `$near` and `$far` are the

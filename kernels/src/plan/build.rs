@@ -3,15 +3,16 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::fuse::{Draft, Fused, Residual, Work};
+use super::draft::{Draft, Fused, Residual, Work};
+use super::integers::{Integers, fixed_part, integer_finish, store, stored_bounds, units};
 use super::place::window_of;
 use crate::buffer::Buffer;
-use crate::elem::{Elem, Scale};
-use crate::graph::{Bytes, Error, Graph, Node, Value, Weights};
+use crate::elem::Elem;
+use crate::graph::{Error, Graph, Node, Value, Weights};
 use crate::isa::Proof;
-use crate::kernel::finish::{self, Finish, QuantizedSum, Store};
-use crate::step::conv::{Numbers, Spec};
+use crate::kernel::finish::{self, Finish};
 use crate::step::small::{LRN_REACH, Op};
+use crate::step::spec::{Numbers, Spec};
 use crate::step::{Conv, Depthwise, Small, Step};
 
 /// The step of every draft.
@@ -25,8 +26,14 @@ pub(super) fn steps(
     proof: Proof,
 ) -> Result<Vec<Step>, Error> {
     let drafts = &fused.drafts;
-    let builder = Builder { graph, buffers, proof };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(drafts.len());
+    let builder = Builder {
+        graph,
+        buffers,
+        proof,
+    };
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(drafts.len());
     let next = AtomicUsize::new(0);
     let member = || {
         let mut made = Vec::new();
@@ -62,21 +69,6 @@ struct Builder<'a, 'g> {
     proof: Proof,
 }
 
-/// The output's units: its scale and zero where it is quantized.
-fn units(dst: &Buffer) -> Option<Scale> {
-    match dst.elem {
-        Elem::U8(scale) => Some(scale),
-        Elem::F32 | Elem::Bf16 => None,
-    }
-}
-
-/// Bounds of real numbers as stored numbers, zero not added.
-fn stored_bounds(scale: Scale, low: f32, high: f32) -> [f32; 2] {
-    let (least, most) = (-scale.zero as f32, (255 - scale.zero) as f32);
-    let stored = |bound: f32| (bound / scale.scale).round_ties_even().clamp(least, most);
-    [stored(low), stored(high)]
-}
-
 impl Builder<'_, '_> {
     fn buffer(&self, value: Value) -> Result<Buffer, Error> {
         self.buffers[value].ok_or(Error::Output(value))
@@ -85,7 +77,11 @@ impl Builder<'_, '_> {
     fn step(&self, draft: &Draft) -> Result<Step, Error> {
         let dst = self.buffer(draft.gives)?;
         let op = match &draft.work {
-            Work::Conv { node, is_integer, residual } => {
+            Work::Conv {
+                node,
+                is_integer,
+                residual,
+            } => {
                 return self.conv(draft, dst, *node, *is_integer, *residual);
             }
             Work::Read => Op::Read,
@@ -98,7 +94,11 @@ impl Builder<'_, '_> {
             },
             Work::Node(node) => self.small(draft, &dst, *node)?,
         };
-        Ok(Step::Small(Box::new(Small { op, dst, proof: self.proof })))
+        Ok(Step::Small(Box::new(Small {
+            op,
+            dst,
+            proof: self.proof,
+        })))
     }
 
     fn affine(&self, node: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
@@ -107,7 +107,9 @@ impl Builder<'_, '_> {
         };
         let read = |weights: &Weights| {
             let values = weights.read(weights.count().max(1));
-            values.map(|values| values.into_owned()).map_err(|source| Error::Weights { node, source })
+            values
+                .map(|values| values.into_owned())
+                .map_err(|source| Error::Weights { node, source })
         };
         Ok((read(scale)?, read(shift)?))
     }
@@ -115,14 +117,19 @@ impl Builder<'_, '_> {
     fn small(&self, draft: &Draft, dst: &Buffer, index: usize) -> Result<Op, Error> {
         let (low, high) = (draft.low, draft.high);
         let src = self.buffer(draft.reads[0])?;
-        let unsupported = |reason: &str| Error::Unsupported { node: index, reason: reason.to_owned() };
+        let unsupported = |reason: &str| Error::Unsupported {
+            node: index,
+            reason: reason.to_owned(),
+        };
         Ok(match &self.graph.nodes[index] {
             Node::Add { .. } | Node::Mul { .. } => {
                 let b = self.buffer(draft.reads[1])?;
                 let is_product = matches!(self.graph.nodes[index], Node::Mul { .. });
                 let same_size = (b.height, b.width) == (src.height, src.width);
                 match (src.elem, b.elem, dst.elem) {
-                    (Elem::U8(first), Elem::U8(second), Elem::U8(to)) if !is_product && same_size => {
+                    (Elem::U8(first), Elem::U8(second), Elem::U8(to))
+                        if !is_product && same_size =>
+                    {
                         let ratios = [first.scale / to.scale, second.scale / to.scale];
                         let [least, most] = stored_bounds(to, low, high);
                         Op::QuantizedSum {
@@ -134,41 +141,79 @@ impl Builder<'_, '_> {
                             high: most + to.zero as f32,
                         }
                     }
-                    _ => Op::Pair { a: src, b, is_product, low, high },
+                    _ => Op::Pair {
+                        a: src,
+                        b,
+                        is_product,
+                        low,
+                        high,
+                    },
                 }
             }
-            Node::MaxPool { window, .. } => Op::MaxPool { src, window: *window },
-            Node::AvgPool { window, counts_border, .. } => Op::AvgPool {
+            Node::MaxPool { window, .. } => Op::MaxPool {
+                src,
+                window: *window,
+            },
+            Node::AvgPool {
+                window,
+                counts_border,
+                ..
+            } => Op::AvgPool {
                 src,
                 window: *window,
                 counts_border: *counts_border,
             },
             Node::GlobalAvgPool { .. } => Op::Mean { src },
             Node::Concat { .. } => {
-                let sources: Result<Vec<Buffer>, Error> =
-                    draft.reads.iter().map(|value| self.buffer(*value)).collect();
+                let sources: Result<Vec<Buffer>, Error> = draft
+                    .reads
+                    .iter()
+                    .map(|value| self.buffer(*value))
+                    .collect();
                 let sources = sources?;
                 let each = sources.iter().enumerate();
                 let map = each
-                    .flat_map(|(source, from)| (0..from.channels).map(move |channel| (source, channel)))
+                    .flat_map(|(source, from)| {
+                        (0..from.channels).map(move |channel| (source, channel))
+                    })
                     .collect();
                 Op::Gather { sources, map }
             }
             Node::Slice { first, count, .. } => Op::Gather {
                 sources: vec![src],
-                map: (*first..first + count).map(|channel| (0, channel)).collect(),
+                map: (*first..first + count)
+                    .map(|channel| (0, channel))
+                    .collect(),
             },
             Node::Shuffle { groups, .. } => {
                 let each = src.channels / groups;
                 let map = (0..src.channels).map(|to| (0, to % groups * each + to / groups));
-                Op::Gather { sources: vec![src], map: map.collect() }
+                Op::Gather {
+                    sources: vec![src],
+                    map: map.collect(),
+                }
             }
-            Node::Pad { before, .. } => Op::Pad { src, before: *before },
-            Node::Lrn { size, alpha, beta, bias, .. } => {
+            Node::Pad { before, .. } => Op::Pad {
+                src,
+                before: *before,
+            },
+            Node::Lrn {
+                size,
+                alpha,
+                beta,
+                bias,
+                ..
+            } => {
                 if size / 2 > LRN_REACH {
                     return Err(unsupported("a normalization over more than 17 channels"));
                 }
-                Op::Lrn { src, size: *size, alpha: *alpha, beta: *beta, bias: *bias }
+                Op::Lrn {
+                    src,
+                    size: *size,
+                    alpha: *alpha,
+                    beta: *beta,
+                    bias: *bias,
+                }
             }
             _ => return Err(unsupported("it is no step of its own")),
         })
@@ -185,15 +230,31 @@ impl Builder<'_, '_> {
         let src = self.buffer(draft.reads[0])?;
         let node = &self.graph.nodes[index];
         let (weights, bias, out) = match node {
-            Node::Conv { weights, bias, out, .. } | Node::Linear { weights, bias, out, .. } => {
-                (weights, bias.as_ref(), *out)
+            Node::Conv {
+                weights, bias, out, ..
             }
+            | Node::Linear {
+                weights, bias, out, ..
+            } => (weights, bias.as_ref(), *out),
             _ => return Err(Error::Output(draft.gives)),
         };
         let (window, groups) = window_of(node, [src.channels, src.height, src.width]);
-        let unread = |source| Error::Weights { node: index, source };
-        let place = residual.map(|residual| self.buffer(residual.value)).transpose()?;
-        let spec = |numbers, finish| Spec { src, dst, residual: place, numbers, groups, window, finish };
+        let unread = |source| Error::Weights {
+            node: index,
+            source,
+        };
+        let place = residual
+            .map(|residual| self.buffer(residual.value))
+            .transpose()?;
+        let spec = |numbers, finish| Spec {
+            src,
+            dst,
+            residual: place,
+            numbers,
+            groups,
+            window,
+            finish,
+        };
         let step = match (weights, src.elem) {
             (Weights::Bytes(bytes), Elem::U8(from)) if is_integer => {
                 // In the units of what the sums become first.
@@ -217,7 +278,10 @@ impl Builder<'_, '_> {
             }
             _ => {
                 let weights = weights.read(out).map_err(unread)?;
-                let bias = bias.map(|bias| bias.read(out)).transpose().map_err(unread)?;
+                let bias = bias
+                    .map(|bias| bias.read(out))
+                    .transpose()
+                    .map_err(unread)?;
                 let finish = Finish {
                     store: store(&dst),
                     residual: match residual {
@@ -228,7 +292,10 @@ impl Builder<'_, '_> {
                     high: draft.high,
                     zero: 0.0,
                 };
-                let numbers = Numbers::Floats { weights: &weights, bias: bias.as_deref() };
+                let numbers = Numbers::Floats {
+                    weights: &weights,
+                    bias: bias.as_deref(),
+                };
                 packed(self.proof, &spec(numbers, finish))
             }
         };
@@ -245,115 +312,4 @@ fn packed(proof: Proof, spec: &Spec) -> Option<Step> {
         return Some(Step::Depthwise(Box::new(depthwise)));
     }
     Some(Step::Conv(Box::new(Conv::new(proof, spec)?)))
-}
-
-fn store(dst: &Buffer) -> Store {
-    match dst.elem {
-        Elem::F32 => Store::F32,
-        Elem::Bf16 => Store::Bf16,
-        Elem::U8(_) => Store::U8,
-    }
-}
-
-/// `to.zero - (ratios[0] * zero of the first + ratios[1] * zero of the second)`, as MLAS computes it.
-fn fixed_part(to: Scale, from: [Scale; 2], ratios: [f32; 2]) -> f32 {
-    to.zero as f32 - (ratios[0] * from[0].zero as f32 + ratios[1] * from[1].zero as f32)
-}
-
-/// How integer sums end.
-fn integer_finish(
-    draft: &Draft,
-    dst: &Buffer,
-    residual: Option<Residual>,
-    place: Option<Buffer>,
-) -> Finish {
-    let mut finish = Finish {
-        store: store(dst),
-        residual: finish::Residual::None,
-        low: draft.low,
-        high: draft.high,
-        zero: 0.0,
-    };
-    let Some(to) = units(dst) else {
-        if residual.is_some() {
-            finish.residual = finish::Residual::Real;
-        }
-        return finish;
-    };
-    let [low, high] = stored_bounds(to, draft.low, draft.high);
-    let zero = to.zero as f32;
-    (finish.low, finish.high, finish.zero) = (low, high, zero);
-    if let Some(residual) = residual
-        && let Some(other) = place.as_ref().and_then(units)
-    {
-        // Without a quantization of its own the convolution's result is already in the output's units.
-        let own = residual.inner.map_or(Scale { zero: 0, ..to }, |(inner, ..)| inner);
-        let ratios = [own.scale / to.scale, other.scale / to.scale];
-        let (first, second) = if residual.conv_is_second { (1, 0) } else { (0, 1) };
-        let mut ordered = [Scale { scale: 0.0, zero: 0 }; 2];
-        (ordered[first], ordered[second]) = (own, other);
-        let mut ordered_ratios = [0.0; 2];
-        (ordered_ratios[first], ordered_ratios[second]) = (ratios[0], ratios[1]);
-        finish.residual = finish::Residual::Quantized(QuantizedSum {
-            inner: residual.inner.map(|(inner, low, high)| {
-                let [low, high] = stored_bounds(inner, low, high);
-                [low, high, inner.zero as f32]
-            }),
-            conv_ratio: ratios[0],
-            residual_ratio: ratios[1],
-            fixed: fixed_part(to, ordered, ordered_ratios),
-            conv_is_second: residual.conv_is_second,
-        });
-        // The sum holds the zero point.
-        (finish.low, finish.high, finish.zero) = (low + zero, high + zero, 0.0);
-    }
-    finish
-}
-
-/// The numbers of an integer convolution.
-struct Integers {
-    weights: Vec<i16>,
-    bias: Vec<i32>,
-    scale: Vec<f32>,
-}
-
-impl Integers {
-    /// Zero points subtracted and taken into the biases; scales as ONNX Runtime multiplies them, `(x * w) / y`.
-    fn new(
-        bytes: &Bytes,
-        bias: Option<&Weights>,
-        out: usize,
-        from: Scale,
-        unit: Option<Scale>,
-    ) -> std::io::Result<Self> {
-        let stored = bytes.read()?;
-        let each = stored.len() / out;
-        let mut weights = Vec::with_capacity(stored.len());
-        let mut biases = Vec::with_capacity(out);
-        let mut scales = Vec::with_capacity(out);
-        let real_bias = match bias {
-            Some(Weights::Integers { .. }) | None => None,
-            Some(real) => Some(real.read(out)?),
-        };
-        for channel in 0..out {
-            let (weight_scale, zero) = bytes.affine(channel);
-            let row = &stored[channel * each..][..each];
-            let numbers = row.iter().map(|byte| (bytes.number(*byte) - zero).clamp(-255, 255) as i16);
-            weights.extend(numbers);
-            let sum = weights[channel * each..]
-                .iter()
-                .fold(0i32, |sum, w| sum.wrapping_add(i32::from(*w)));
-            let product = from.scale * weight_scale;
-            let own = match (bias, &real_bias) {
-                (Some(Weights::Integers { values, .. }), _) => values[channel],
-                (_, Some(real)) => {
-                    (f64::from(real[channel]) / f64::from(product)).round_ties_even() as i32
-                }
-                _ => 0,
-            };
-            biases.push(own.wrapping_sub(from.zero.wrapping_mul(sum)));
-            scales.push(unit.map_or(product, |unit| product / unit.scale));
-        }
-        Ok(Self { weights, bias: biases, scale: scales })
-    }
 }

@@ -4,66 +4,11 @@
 //! step takes over the clamp and the quantization. A dequantization is no step: whoever reads it reads the bytes.
 
 use crate::elem::{Elem, Scale};
-use crate::graph::{Function, Graph, Node, Value, Weights};
+use crate::graph::{Graph, Node, Value, Weights};
 use crate::isa::Proof;
 
 use super::Precision;
-
-/// A step before its values have places.
-pub(super) struct Draft {
-    pub work: Work,
-    /// The values read, as they are stored.
-    pub reads: Vec<Value>,
-    pub gives: Value,
-    pub low: f32,
-    pub high: f32,
-}
-
-/// What a step computes.
-pub(super) enum Work {
-    /// The image into its place.
-    Read,
-    /// A convolution or linear layer of the graph.
-    Conv {
-        node: usize,
-        /// Integer sums of quantized values.
-        is_integer: bool,
-        /// The value added, which is also in `reads`.
-        residual: Option<Residual>,
-    },
-    /// Another node of the graph.
-    Node(usize),
-    /// A change of the element type, or a function with what it takes over.
-    Map {
-        affine: Option<usize>,
-        function: Option<Function>,
-    },
-}
-
-/// A sum that a convolution takes over.
-#[derive(Clone, Copy)]
-pub(super) struct Residual {
-    pub value: Value,
-    /// The convolution's own result is stored before the sum: how, and clamped to what.
-    pub inner: Option<(Scale, f32, f32)>,
-    pub conv_is_second: bool,
-}
-
-/// The steps of a graph, and the shape and element type of every value; those beyond the graph's own are changes of
-/// element type that a step needs.
-pub(super) struct Fused {
-    pub drafts: Vec<Draft>,
-    pub shapes: Vec<[usize; 3]>,
-    pub elems: Vec<Elem>,
-    roots: Vec<Value>,
-}
-
-impl Fused {
-    /// The value whose bytes a value is.
-    pub fn root(&self, value: Value) -> Value {
-        self.roots[value]
-    }
-}
+use super::draft::{Draft, Fused, Residual, Work, stored};
 
 pub(super) fn fuse(
     graph: &Graph,
@@ -88,7 +33,12 @@ pub(super) fn fuse(
         real,
         readers,
         taken: vec![false; graph.nodes.len()],
-        fused: Fused { drafts: Vec::new(), shapes: shapes.to_vec(), elems, roots },
+        fused: Fused {
+            drafts: Vec::new(),
+            shapes: shapes.to_vec(),
+            elems,
+            roots,
+        },
         converted: vec![None; graph.nodes.len() + 1],
     };
     fuser.read();
@@ -98,41 +48,6 @@ pub(super) fn fuse(
         }
     }
     fuser.fused
-}
-
-/// How every value is stored, and whose bytes it is.
-fn stored(graph: &Graph, real: Elem) -> (Vec<Elem>, Vec<Value>) {
-    let mut elems = vec![real];
-    let mut roots = vec![0];
-    // Whether a value stands for stored bytes, not for real numbers.
-    let mut is_stored = vec![false];
-    for (index, node) in graph.nodes.iter().enumerate() {
-        let first = node.inputs().first().copied().unwrap_or(0);
-        let same = |elems: &[Elem]| {
-            let all_same = node.inputs().iter().all(|v| elems[*v] == elems[first]);
-            if all_same { elems[first] } else { real }
-        };
-        let (elem, root, stored) = match node {
-            Node::Quantize { quantization, .. } => {
-                (Elem::U8(Scale::from(*quantization)), index + 1, true)
-            }
-            Node::Dequantize { .. } => (elems[first], roots[first], false),
-            Node::MaxPool { .. }
-            | Node::Concat { .. }
-            | Node::Slice { .. }
-            | Node::Shuffle { .. }
-            | Node::Pad { .. }
-                if is_stored[first] =>
-            {
-                (same(&elems), index + 1, true)
-            }
-            _ => (real, index + 1, false),
-        };
-        elems.push(elem);
-        roots.push(root);
-        is_stored.push(stored);
-    }
-    (elems, roots)
 }
 
 struct Fuser<'a, 'g> {
@@ -159,8 +74,17 @@ impl<'a, 'g> Fuser<'a, 'g> {
     }
 
     fn draft(&mut self, work: Work, reads: Vec<Value>, gives: Value, [low, high]: [f32; 2]) {
-        let reads = reads.into_iter().map(|value| self.fused.roots[value]).collect();
-        self.fused.drafts.push(Draft { work, reads, gives, low, high });
+        let reads = reads
+            .into_iter()
+            .map(|value| self.fused.roots[value])
+            .collect();
+        self.fused.drafts.push(Draft {
+            work,
+            reads,
+            gives,
+            low,
+            high,
+        });
     }
 
     /// The image, quantized at once where nobody wants it otherwise.
@@ -183,7 +107,11 @@ impl<'a, 'g> Fuser<'a, 'g> {
             }
             _ => {
                 let inputs = node.inputs();
-                let mut end = End { gives: index + 1, low: UNBOUNDED[0], high: UNBOUNDED[1] };
+                let mut end = End {
+                    gives: index + 1,
+                    low: UNBOUNDED[0],
+                    high: UNBOUNDED[1],
+                };
                 if matches!(node, Node::Add { .. } | Node::Mul { .. }) {
                     self.take_clamp(&mut end);
                 }
@@ -216,12 +144,18 @@ impl<'a, 'g> Fuser<'a, 'g> {
     /// A chain of batch norm, function, clamp and quantization, from whichever it begins with.
     fn map(&mut self, index: usize) {
         let node = &self.graph.nodes[index];
-        let mut end = End { gives: index + 1, low: UNBOUNDED[0], high: UNBOUNDED[1] };
+        let mut end = End {
+            gives: index + 1,
+            low: UNBOUNDED[0],
+            high: UNBOUNDED[1],
+        };
         let (mut affine, mut function) = (None, None);
         match node {
             Node::Affine { .. } => {
                 affine = Some(index);
-                if let Some((reader, Node::Map { function: next, .. })) = self.only_reader(end.gives) {
+                if let Some((reader, Node::Map { function: next, .. })) =
+                    self.only_reader(end.gives)
+                {
                     function = Some(*next);
                     end.gives = reader + 1;
                     self.taken[reader] = true;
@@ -241,22 +175,44 @@ impl<'a, 'g> Fuser<'a, 'g> {
             _ => {}
         }
         let inputs = node.inputs();
-        self.draft(Work::Map { affine, function }, inputs, end.gives, [end.low, end.high]);
+        self.draft(
+            Work::Map { affine, function },
+            inputs,
+            end.gives,
+            [end.low, end.high],
+        );
     }
 
     fn conv(&mut self, index: usize) {
         let (input, weights, groups) = match &self.graph.nodes[index] {
-            Node::Conv { input, weights, groups, .. } => (*input, weights, *groups),
+            Node::Conv {
+                input,
+                weights,
+                groups,
+                ..
+            } => (*input, weights, *groups),
             Node::Linear { input, weights, .. } => (*input, weights, 1),
             _ => return,
         };
         let is_integer = matches!(weights, Weights::Bytes(_)) && self.is_bytes(input);
-        let input = if is_integer { input } else { self.as_real(input) };
-        let mut end = End { gives: index + 1, low: UNBOUNDED[0], high: UNBOUNDED[1] };
+        let input = if is_integer {
+            input
+        } else {
+            self.as_real(input)
+        };
+        let mut end = End {
+            gives: index + 1,
+            low: UNBOUNDED[0],
+            high: UNBOUNDED[1],
+        };
         let mut residual = None;
         // A depthwise convolution has no residual input, and quantized sums are worth one only on whole vectors.
         if groups == 1 {
-            residual = if is_integer { self.take_quantized_sum(index, &mut end) } else { None };
+            residual = if is_integer {
+                self.take_quantized_sum(index, &mut end)
+            } else {
+                None
+            };
             if residual.is_none() {
                 residual = self.take_sum(index, is_integer, &mut end);
             }
@@ -270,7 +226,11 @@ impl<'a, 'g> Fuser<'a, 'g> {
         }
         let mut reads = vec![input];
         reads.extend(residual.map(|residual| residual.value));
-        let work = Work::Conv { node: index, is_integer, residual };
+        let work = Work::Conv {
+            node: index,
+            is_integer,
+            residual,
+        };
         self.draft(work, reads, end.gives, [end.low, end.high]);
     }
 
@@ -291,7 +251,11 @@ impl<'a, 'g> Fuser<'a, 'g> {
         }
         self.taken[reader] = true;
         end.gives = reader + 1;
-        Some(Residual { value: self.fused.roots[other], inner: None, conv_is_second: *b != other })
+        Some(Residual {
+            value: self.fused.roots[other],
+            inner: None,
+            conv_is_second: *b != other,
+        })
     }
 
     /// `[clamp, quantize, dequantize], add, [clamp], quantize` after an integer convolution.
@@ -340,8 +304,16 @@ impl<'a, 'g> Fuser<'a, 'g> {
         let conv_is_second = *b == value;
         nodes.push(reader);
         nodes.iter().for_each(|node| self.taken[*node] = true);
-        *end = End { gives: reader + 1, low: outer[0], high: outer[1] };
-        Some(Residual { value: self.fused.roots[other], inner, conv_is_second })
+        *end = End {
+            gives: reader + 1,
+            low: outer[0],
+            high: outer[1],
+        };
+        Some(Residual {
+            value: self.fused.roots[other],
+            inner,
+            conv_is_second,
+        })
     }
 
     /// The value as real numbers for a kernel that reads no others.
@@ -356,7 +328,15 @@ impl<'a, 'g> Fuser<'a, 'g> {
         self.fused.shapes.push(self.fused.shapes[value]);
         self.fused.elems.push(self.real);
         self.fused.roots.push(new);
-        self.draft(Work::Map { affine: None, function: None }, vec![value], new, UNBOUNDED);
+        self.draft(
+            Work::Map {
+                affine: None,
+                function: None,
+            },
+            vec![value],
+            new,
+            UNBOUNDED,
+        );
         self.converted[value] = Some(new);
         new
     }

@@ -2,12 +2,16 @@
 //!
 //! | module | idea |
 //! |---|---|
+//! | [`draft`] | steps before their values have places |
 //! | [`fuse`] | which nodes become one step, and how each value is stored |
 //! | [`place`] | where in one arena each value lies |
 //! | [`build`] | steps with packed weights |
+//! | [`integers`] | the numbers of integer layers |
 
 mod build;
+mod draft;
 mod fuse;
+mod integers;
 mod place;
 
 use crate::buffer::Buffer;

@@ -1,11 +1,11 @@
 //! Where in one arena each value lies, with the border that its readers need.
 
-use super::fuse::{Fused, Work};
+use super::draft::{Fused, Work};
 use crate::buffer::{Border, Buffer};
 use crate::graph::{Error, Graph, MAX_ARENA_BYTES, MAX_WEIGHT_BYTES, Node, Window};
 use crate::isa::Proof;
 use crate::memory::LINE;
-use crate::step::conv::{packed_bytes, reads_beyond};
+use crate::step::spec::{packed_bytes, reads_beyond};
 
 /// What the image is read into. Few channels stay apart: in blocks, most of a vector would be zeros.
 const NARROW_CHANNELS: usize = 4;
@@ -24,7 +24,13 @@ pub(super) struct Placed {
 pub(super) fn window_of(node: &Node, [_, h, w]: [usize; 3]) -> (Window, usize) {
     match node {
         Node::Conv { window, groups, .. } => (*window, *groups),
-        _ => (Window { kernel: [h, w], ..Window::point() }, 1),
+        _ => (
+            Window {
+                kernel: [h, w],
+                ..Window::point()
+            },
+            1,
+        ),
     }
 }
 
@@ -77,7 +83,9 @@ pub(super) fn place(graph: &Graph, fused: &Fused, proof: Proof) -> Result<Placed
         let (src, dst) = (bare(value), bare(draft.gives));
         borders[value] = borders[value].join(reads_beyond(proof, &src, &dst, groups, &window));
         let bytes = packed_bytes(proof, &src, &dst, groups, &window);
-        packed = bytes.and_then(|bytes| packed.checked_add(bytes)).unwrap_or(usize::MAX);
+        packed = bytes
+            .and_then(|bytes| packed.checked_add(bytes))
+            .unwrap_or(usize::MAX);
         if packed > MAX_WEIGHT_BYTES {
             return Err(Error::TooLarge(packed));
         }
@@ -85,7 +93,10 @@ pub(super) fn place(graph: &Graph, fused: &Fused, proof: Proof) -> Result<Placed
     let mut buffers: Vec<Option<Buffer>> = vec![None; count];
     let mut arena = Space::default();
     for (at, draft) in fused.drafts.iter().enumerate() {
-        let mut buffer = Buffer { border: borders[draft.gives], ..bare(draft.gives) };
+        let mut buffer = Buffer {
+            border: borders[draft.gives],
+            ..bare(draft.gives)
+        };
         let len = buffer.checked_len().filter(|len| *len <= MAX_ARENA_BYTES);
         let len = len.ok_or(Error::TooLarge(usize::MAX))?;
         buffer.offset = arena.take(len.next_multiple_of(LINE));
@@ -103,7 +114,10 @@ pub(super) fn place(graph: &Graph, fused: &Fused, proof: Proof) -> Result<Placed
             }
         }
     }
-    Ok(Placed { buffers, arena_bytes: arena.end + SLACK })
+    Ok(Placed {
+        buffers,
+        arena_bytes: arena.end + SLACK,
+    })
 }
 
 /// Free stretches of the arena, in order.
@@ -171,6 +185,10 @@ mod tests {
         space.give_back(b, 32);
         assert_eq!(space.take(48), 0, "neighbors are joined");
         space.give_back(48, 32);
-        assert_eq!((space.take(64), space.end), (48, 112), "the last stretch grows");
+        assert_eq!(
+            (space.take(64), space.end),
+            (48, 112),
+            "the last stretch grows"
+        );
     }
 }

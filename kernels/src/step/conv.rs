@@ -3,15 +3,17 @@
 //! Output channels are cut into panels of two vectors (one, where a group or the end asks for it), output pixels into
 //! places; every (panel, place) is one call of a kernel. Linear layers and the stem are convolutions too.
 
-use super::pack::{Groups, Layout, pack};
-use super::{cover, part};
-use crate::buffer::{Border, Buffer};
+use super::pack::{Groups, pack};
+use super::part;
+use super::places::{MatrixPlace, Panel, Place, Places, matrix_places, panels, places};
+use super::spec::{MATRIX_WORDS, Numbers, Spec, arithmetic, layout, matrix, vectors};
+use crate::buffer::Buffer;
 use crate::elem::{Elem, to_bf16};
 use crate::graph::Window;
-use crate::isa::{Arithmetic, Matrix, MatrixTile, Proof};
+use crate::isa::{AheadLines, Matrix, MatrixTile, Proof};
 use crate::kernel::finish::Finish;
-use crate::kernel::tile::{Kernel, Shape, Tile, half};
-use crate::memory::{Aligned, Arena};
+use crate::kernel::tile::Tile;
+use crate::memory::{Aligned, Arena, LINE};
 
 /// A convolution ready to run.
 pub(crate) struct Conv {
@@ -35,162 +37,21 @@ pub(crate) struct Conv {
     places_together: usize,
 }
 
-/// Output channels computed together.
-pub(super) struct Panel {
-    /// The first vector.
-    pub group: usize,
-    pub vectors: usize,
-    /// Where its weights begin, in bytes.
-    pub weights: usize,
-    /// The first block of input channels it reads.
-    pub input_block: usize,
-}
-
-/// Output pixels computed together.
-enum Places {
-    Tiles(Vec<Place>),
-    Matrix(&'static Matrix, Vec<MatrixPlace>),
-}
-
-/// A tile in one row or two, with its kernels for one and for two vectors.
-struct Place {
-    y: usize,
-    x: usize,
-    /// Pixels before the second half, which is in the next row where it is a whole row.
-    half: usize,
-    two_rows: bool,
-    kernels: [Kernel; 2],
-}
-
-/// Twice 16 input pixels in a row of memory, and the output pixels among them.
-struct MatrixPlace {
-    /// From the first window's first byte.
-    inputs: [usize; 2],
-    outputs: Vec<Outputs>,
-}
-
-/// Output pixels that lie together.
-struct Outputs {
-    /// Of 32.
-    first: usize,
-    count: usize,
-    y: usize,
-    x: usize,
-}
-
-/// What a convolution computes, before it is packed.
-pub(crate) struct Spec<'a> {
-    pub src: Buffer,
-    pub dst: Buffer,
-    pub residual: Option<Buffer>,
-    pub numbers: Numbers<'a>,
-    pub groups: usize,
-    pub window: Window,
-    pub finish: Finish,
-}
-
-/// Weights, `[out, channels / groups, kernel height, kernel width]`, and biases.
-pub(crate) enum Numbers<'a> {
-    Floats {
-        weights: &'a [f32],
-        bias: Option<&'a [f32]>,
-    },
-    /// Integers whose zero points have been subtracted: within -255 to 255.
-    Integers {
-        weights: &'a [i16],
-        /// With the input's zero point taken care of.
-        bias: &'a [i32],
-        /// From sums to the output's units, for each channel.
-        scale: &'a [f32],
-    },
-}
-
 /// Weights that stay in the second-level cache while places pass, in bytes.
 const RESIDENT_WEIGHTS: usize = 256 * 1024;
 /// Input of places that stays in the first-level cache while panels pass, in bytes.
 const RESIDENT_INPUT: usize = 24 * 1024;
-/// Output pixels below which matrix tiles would be mostly empty.
-const MATRIX_PIXELS: usize = 16;
-/// Words a matrix tile takes from a pixel.
-pub(crate) const MATRIX_WORDS: usize = 16;
-
-/// The kernels that compute an element type.
-pub(crate) fn arithmetic(proof: Proof, elem: Elem) -> Option<&'static Arithmetic> {
-    let set = proof.set();
-    match elem {
-        Elem::F32 => Some(&set.float),
-        Elem::Bf16 => set.bf16.as_ref(),
-        Elem::U8(_) => Some(&set.int8),
-    }
-}
-
-/// The matrix kernels for a convolution, where they suit it.
-fn matrix(arithmetic: &Arithmetic, src: &Buffer, dst: &Buffer, groups: usize, window: &Window) -> Option<&'static Matrix> {
-    let is_narrow = src.words == 1;
-    let fits = groups == 1
-        && dst.height * dst.width >= MATRIX_PIXELS
-        && window.stride[1] <= 4
-        && (!is_narrow || window.dilation[1] == 1 && window.kernel[1] <= MATRIX_WORDS);
-    arithmetic.matrix.filter(|_| fits)
-}
-
-fn layout(
-    matrix: Option<&Matrix>,
-    src: &Buffer,
-    dst: &Buffer,
-    groups: usize,
-    window: &Window,
-) -> Layout {
-    let blocks = if groups == 1 { src.blocks() } else { group_blocks(src, dst, groups) };
-    let least = if matrix.is_some() { MATRIX_WORDS } else { 1 };
-    Layout::new(src, blocks, window, least)
-}
-
-/// How many bytes the packed weights take; none where that cannot be counted.
-pub(crate) fn packed_bytes(
-    proof: Proof,
-    src: &Buffer,
-    dst: &Buffer,
-    groups: usize,
-    window: &Window,
-) -> Option<usize> {
-    let matrix = matrix(arithmetic(proof, src.elem)?, src, dst, groups, window);
-    let layout = layout(matrix, src, dst, groups, window);
-    layout.vector_bytes(proof.set().lanes)?.checked_mul(vectors(dst))
-}
-
-/// The border that a convolution reads around its input; matrix tiles take more of a narrow row than the taps.
-pub(crate) fn reads_beyond(
-    proof: Proof,
-    src: &Buffer,
-    dst: &Buffer,
-    groups: usize,
-    window: &Window,
-) -> Border {
-    let (size, output) = ([src.height, src.width], [dst.height, dst.width]);
-    let border = Border::read_by(window, size, output);
-    let uses_matrix = arithmetic(proof, src.elem)
-        .is_some_and(|a| matrix(a, src, dst, groups, window).is_some());
-    if src.words > 1 || !uses_matrix {
-        return border;
-    }
-    let mut wide = *window;
-    wide.kernel[1] = MATRIX_WORDS;
-    border.join(Border::read_by(&wide, size, output))
-}
-
-/// Vectors of output channels that are computed. Those of bfloat16 fill their block, so that no stale NaN is left.
-fn vectors(dst: &Buffer) -> usize {
-    match dst.elem {
-        Elem::Bf16 => dst.groups(),
-        _ => dst.channels.div_ceil(dst.words),
-    }
-}
 
 impl Conv {
     /// Packs the weights; none where there is no kernel for the window.
     pub fn new(proof: Proof, spec: &Spec) -> Option<Self> {
-        let Spec { src, dst, window, groups, .. } = *spec;
+        let Spec {
+            src,
+            dst,
+            window,
+            groups,
+            ..
+        } = *spec;
         let lanes = proof.set().lanes;
         let arithmetic = arithmetic(proof, src.elem)?;
         if src.words == 1 && groups > 1 {
@@ -222,19 +83,41 @@ impl Conv {
         let mut bias = Aligned::zeros(groups_of_bias * 4);
         let mut fill = |start: usize| match (&spec.numbers, src.elem) {
             (Numbers::Floats { weights: from, .. }, Elem::F32) => {
-                pack(&mut weights, &layout, &panels, start, lanes, channels, |out, i| from[out * row + i]);
+                pack(
+                    &mut weights,
+                    &layout,
+                    &panels,
+                    start,
+                    lanes,
+                    channels,
+                    |out, i| from[out * row + i],
+                );
             }
             (Numbers::Floats { weights: from, .. }, _) => {
-                pack(&mut weights, &layout, &panels, start, lanes, channels, |out, i| {
-                    to_bf16(from[out * row + i])
-                });
+                pack(
+                    &mut weights,
+                    &layout,
+                    &panels,
+                    start,
+                    lanes,
+                    channels,
+                    |out, i| to_bf16(from[out * row + i]),
+                );
             }
             (Numbers::Integers { weights: from, .. }, _) => {
-                pack(&mut weights, &layout, &panels, start, lanes, channels, |out, i| {
-                    let whole = from[out * row + i];
-                    let first = whole.clamp(-128, 127);
-                    (if start == 0 { first } else { whole - first }) as i8
-                });
+                pack(
+                    &mut weights,
+                    &layout,
+                    &panels,
+                    start,
+                    lanes,
+                    channels,
+                    |out, i| {
+                        let whole = from[out * row + i];
+                        let first = whole.clamp(-128, 127);
+                        (if start == 0 { first } else { whole - first }) as i8
+                    },
+                );
             }
         };
         fill(0);
@@ -247,7 +130,11 @@ impl Conv {
                     bias.as_mut::<f32>()[..dst.channels].copy_from_slice(from);
                 }
             }
-            Numbers::Integers { bias: from, scale: scales, .. } => {
+            Numbers::Integers {
+                bias: from,
+                scale: scales,
+                ..
+            } => {
                 bias.as_mut::<i32>()[..dst.channels].copy_from_slice(from);
                 scale = Aligned::zeros(groups_of_bias * 4);
                 scale.as_mut::<f32>()[..dst.channels].copy_from_slice(scales);
@@ -283,6 +170,10 @@ impl Conv {
             places,
             places_together,
         })
+    }
+
+    pub fn src(&self) -> &Buffer {
+        &self.src
     }
 
     pub fn dst(&self) -> &Buffer {
@@ -337,20 +228,25 @@ impl Conv {
             Places::Matrix(matrix, places) => {
                 let places = part(places, place_parts, task % place_parts);
                 unsafe { (matrix.enter)() };
-                self.walk(panels, places, |panel, place, ahead| unsafe {
-                    self.matrix_tile(arena, matrix, panel, place, ahead);
+                self.walk(panels, places, |panel, place, which| unsafe {
+                    self.matrix_tile(arena, matrix, panel, place, which);
                 });
                 unsafe { (matrix.leave)() };
             }
         }
     }
 
-    /// Calls `tile` with every panel and place, and with the share of the next panel's weights to be asked for.
-    fn walk<P>(&self, panels: &[Panel], places: &[P], mut tile: impl FnMut(&Panel, &P, usize)) {
+    /// Calls `tile` with every panel and place, and with which of how many places of the panel this is.
+    fn walk<P>(
+        &self,
+        panels: &[Panel],
+        places: &[P],
+        mut tile: impl FnMut(&Panel, &P, [usize; 2]),
+    ) {
         for together in places.chunks(self.places_together.min(places.len().max(1))) {
             for panel in panels {
                 for (index, place) in together.iter().enumerate() {
-                    tile(panel, place, index);
+                    tile(panel, place, [index, together.len()]);
                 }
             }
         }
@@ -395,7 +291,9 @@ impl Conv {
     }
 
     unsafe fn tile(&self, arena: Arena, panel: &Panel, place: &Place) {
-        let Self { src, dst, window, .. } = self;
+        let Self {
+            src, dst, window, ..
+        } = self;
         let start = src.window_start(panel.input_block, window.before)
             + place.y * window.stride[0] * src.row()
             + place.x * window.stride[1] * src.pixel();
@@ -422,7 +320,7 @@ impl Conv {
         matrix: &Matrix,
         panel: &Panel,
         place: &MatrixPlace,
-        index: usize,
+        [index, of]: [usize; 2],
     ) {
         #[repr(align(64))]
         struct Sums([std::mem::MaybeUninit<u8>; 32 * 2 * 64]);
@@ -434,6 +332,18 @@ impl Conv {
         unsafe {
             let input = arena.at(start).cast_const();
             let weights = self.weights.as_ptr().add(panel.weights);
+            // While a panel passes over its places, the first of them ask for the next panel's weights, each for a share.
+            let ahead_lines = match of {
+                1 => AheadLines::All,
+                2 | 3 => AheadLines::Sixteen,
+                _ => AheadLines::Eight,
+            };
+            let lines = ahead_lines as usize;
+            let share = self.runs.len() * lines * LINE;
+            let ahead = match index < 32 / lines {
+                true => weights.wrapping_add(panel_bytes + index * share),
+                false => weights,
+            };
             (matrix.multiply)(&MatrixTile {
                 inputs: place.inputs.map(|from| input.add(from)),
                 step: self.window.stride[1] * self.src.pixel(),
@@ -441,14 +351,20 @@ impl Conv {
                 run_count: self.runs.len(),
                 weights,
                 vectors: panel.vectors,
-                // While a panel passes over its places, they ask for the next panel's weights.
-                ahead: weights.wrapping_add(panel_bytes + index * self.runs.len() * 512),
+                ahead,
+                ahead_lines,
                 sums: sums.0.as_mut_ptr().cast(),
             });
             for outputs in &place.outputs {
                 let tile = self.at(arena, panel, outputs.y, outputs.x);
                 let from = sums.0.as_ptr().add(outputs.first * panel.vectors * 64);
-                (matrix.finish)(&tile, from.cast(), outputs.count, panel.vectors, outputs.count);
+                (matrix.finish)(
+                    &tile,
+                    from.cast(),
+                    outputs.count,
+                    panel.vectors,
+                    outputs.count,
+                );
             }
         }
     }
@@ -456,127 +372,4 @@ impl Conv {
 
 fn is_int8(weight: i16) -> bool {
     (-128..=127).contains(&weight)
-}
-
-/// Input channels that the output channels `first..last` read.
-fn channels_read(first: usize, last: usize, groups: Groups) -> (usize, usize) {
-    (
-        first / groups.output * groups.input,
-        ((last - 1) / groups.output + 1) * groups.input,
-    )
-}
-
-/// The most blocks of input channels that one vector of output channels reads, where there are groups.
-fn group_blocks(src: &Buffer, dst: &Buffer, groups: usize) -> usize {
-    let groups = Groups {
-        input: src.channels / groups,
-        output: dst.channels / groups,
-        out: dst.channels,
-    };
-    let (lanes, block) = (dst.words, src.block_channels());
-    let blocks = |vector: usize| {
-        let last = ((vector + 1) * lanes).min(dst.channels);
-        let (from, to) = channels_read(vector * lanes, last, groups);
-        to.div_ceil(block) - from / block
-    };
-    (0..dst.channels.div_ceil(lanes)).map(blocks).max().unwrap_or(0)
-}
-
-fn panels(spec: &Spec, lanes: usize, per_vector: usize, groups: Groups, blocks: usize) -> Vec<Panel> {
-    let mut panels = Vec::new();
-    let (mut group, mut weights) = (0, 0);
-    let count = vectors(&spec.dst);
-    while group < count {
-        let vectors = if spec.groups > 1 || group + 1 == count { 1 } else { 2 };
-        let input_block = if spec.groups > 1 {
-            let first = (group * lanes).min(spec.dst.channels - 1);
-            let (from, _) = channels_read(first, first + 1, groups);
-            (from / spec.src.block_channels()).min(spec.src.blocks() - blocks)
-        } else {
-            0
-        };
-        panels.push(Panel { group, vectors, weights, input_block });
-        weights += per_vector * vectors;
-        group += vectors;
-    }
-    panels
-}
-
-/// Tiles that cover the output.
-fn places(arithmetic: &Arithmetic, src: &Buffer, dst: &Buffer, stride: usize) -> Option<Vec<Place>> {
-    let kernels = |pixels: usize| {
-        let shape = |vectors| Shape {
-            pixels,
-            vectors,
-            step: stride * src.pixel(),
-        };
-        Some([(arithmetic.tile)(shape(1))?, (arithmetic.tile)(shape(2))?])
-    };
-    let mut places = Vec::new();
-    let mut y = 0;
-    while y < dst.height {
-        if y + 1 < dst.height
-            && let Some(kernels) = kernels(2 * dst.width)
-        {
-            places.push(Place { y, x: 0, half: dst.width, two_rows: true, kernels });
-            y += 2;
-            continue;
-        }
-        let mut x = 0;
-        for pixels in cover(dst.width, arithmetic.widths) {
-            let kernels = kernels(pixels)?;
-            places.push(Place { y, x, half: half(pixels), two_rows: false, kernels });
-            x += pixels;
-        }
-        y += 1;
-    }
-    Some(places)
-}
-
-/// Pairs of matrix tiles that cover the output.
-///
-/// With a stride of 1, output pixels follow each other in memory as their inputs do, borders included: tiles run on over
-/// the ends of rows, and what falls into the borders is left out. Other strides begin every row anew.
-fn matrix_places(src: &Buffer, dst: &Buffer, window: &Window) -> Vec<MatrixPlace> {
-    const ROWS: usize = 16;
-    let step = window.stride[1] * src.pixel();
-    let pitch = src.row() / src.pixel();
-    let mut tiles: Vec<(usize, Vec<Outputs>)> = Vec::new();
-    if window.stride == [1, 1] {
-        let end = (dst.height - 1) * pitch + dst.width;
-        for first in (0..end).step_by(ROWS) {
-            let mut outputs: Vec<Outputs> = Vec::new();
-            for position in first..(first + ROWS).min(end) {
-                let (y, x) = (position / pitch, position % pitch);
-                match outputs.last_mut() {
-                    _ if x >= dst.width => {}
-                    Some(last) if last.y == y => last.count += 1,
-                    _ => outputs.push(Outputs { first: position - first, count: 1, y, x }),
-                }
-            }
-            if !outputs.is_empty() {
-                tiles.push((first * step, outputs));
-            }
-        }
-    } else {
-        for y in 0..dst.height {
-            for x in (0..dst.width).step_by(ROWS) {
-                let count = ROWS.min(dst.width - x);
-                let at = y * window.stride[0] * src.row() + x * step;
-                tiles.push((at, vec![Outputs { first: 0, count, y, x }]));
-            }
-        }
-    }
-    let mut places = Vec::new();
-    let mut tiles = tiles.into_iter();
-    while let Some((first, mut outputs)) = tiles.next() {
-        let second = tiles.next();
-        let inputs = [first, second.as_ref().map_or(first, |(at, _)| *at)];
-        for mut more in second.into_iter().flat_map(|(_, outputs)| outputs) {
-            more.first += ROWS;
-            outputs.push(more);
-        }
-        places.push(MatrixPlace { inputs, outputs });
-    }
-    places
 }

@@ -1,7 +1,7 @@
 //! Convolution of every channel by itself: packed weights, pieces of rows, and their order.
 
-use super::conv::{Numbers, Spec, arithmetic};
 use super::cover;
+use super::spec::{Numbers, Spec, arithmetic};
 use crate::buffer::Buffer;
 use crate::isa::{self, Proof};
 use crate::kernel::depthwise::{Kernel, Piece, WIDTHS, WOVEN_WIDTHS};
@@ -36,7 +36,9 @@ const ROWS: usize = 8;
 impl Depthwise {
     /// Packs the weights; none where it is no depthwise convolution of one output a channel.
     pub fn new(proof: Proof, spec: &Spec) -> Option<Self> {
-        let Spec { src, dst, window, .. } = *spec;
+        let Spec {
+            src, dst, window, ..
+        } = *spec;
         let lanes = proof.set().lanes;
         let is_depthwise = spec.groups == src.channels
             && src.channels == dst.channels
@@ -66,14 +68,25 @@ impl Depthwise {
                 }
                 pack_floats(&dst, lanes, rows * columns, weights, *bias)
             }
-            (isa::Depthwise::Woven(kernel), Numbers::Integers { weights, bias, scale }) => {
+            (
+                isa::Depthwise::Woven(kernel),
+                Numbers::Integers {
+                    weights,
+                    bias,
+                    scale,
+                },
+            ) => {
                 if !weights.iter().all(|w| (-128..=127).contains(w)) {
                     return None;
                 }
                 let is_common = window.dilation[1] == 1
                     && matches!(window.stride[1], 1 | 2)
                     && matches!(columns, 3 | 5);
-                let (widths, columns_known) = if is_common { (WOVEN_WIDTHS, columns) } else { (&[1][..], 0) };
+                let (widths, columns_known) = if is_common {
+                    (WOVEN_WIDTHS, columns)
+                } else {
+                    (&[1][..], 0)
+                };
                 for pixels in cover(dst.width, widths) {
                     pieces.push((x, kernel(pixels, window.stride[1], columns_known)?));
                     x += pixels;
@@ -108,6 +121,10 @@ impl Depthwise {
         })
     }
 
+    pub fn src(&self) -> &Buffer {
+        &self.src
+    }
+
     pub fn dst(&self) -> &Buffer {
         &self.dst
     }
@@ -122,7 +139,11 @@ impl Depthwise {
 
     /// Vectors or blocks of channels.
     fn units(&self) -> usize {
-        if self.is_woven { self.dst.blocks() } else { self.dst.groups() }
+        if self.is_woven {
+            self.dst.blocks()
+        } else {
+            self.dst.groups()
+        }
     }
 
     pub fn tasks(&self) -> usize {
@@ -136,10 +157,18 @@ impl Depthwise {
     pub unsafe fn run(&self, arena: Arena, task: usize) {
         let Self { src, dst, .. } = self;
         let (unit, rows) = (task / self.row_parts(), task % self.row_parts());
-        let per_block = if self.is_woven { 1 } else { src.elem.per_word() };
+        let per_block = if self.is_woven {
+            1
+        } else {
+            src.elem.per_word()
+        };
         let (block, within) = (unit / per_block, unit % per_block);
         let inside = within * src.words * src.elem.size();
-        let numbers = if self.is_woven { 4 * src.words } else { src.words };
+        let numbers = if self.is_woven {
+            4 * src.words
+        } else {
+            src.words
+        };
         for y in rows * ROWS..((rows + 1) * ROWS).min(dst.height) {
             for &(x, kernel) in &self.pieces {
                 let start = src.window_start(block, self.before)
@@ -156,7 +185,11 @@ impl Depthwise {
                         kernel: self.kernel,
                         weights: self.weights.as_ptr().add(unit * self.unit_bytes),
                         bias: self.bias.as_ptr().add(unit * numbers * 4),
-                        scale: self.scale.as_ptr().cast::<f32>().wrapping_add(unit * numbers),
+                        scale: self
+                            .scale
+                            .as_ptr()
+                            .cast::<f32>()
+                            .wrapping_add(unit * numbers),
                         output: arena.at(dst.at(block, y, x) + inside),
                         finish: &self.finish,
                     });
@@ -218,4 +251,3 @@ fn pack_woven(
     }
     vec![weights, bias, scale]
 }
-

@@ -21,7 +21,10 @@ pub(crate) fn exp(x: f32) -> f32 {
     p = p * r + 1.666_666_5e-1;
     p = p * r + 0.5;
     let y = p * (r * r) + r + 1.0;
-    let power = shifted.to_bits().wrapping_add(127u32.wrapping_sub(BIG.to_bits())) << 23;
+    let power = shifted
+        .to_bits()
+        .wrapping_add(127u32.wrapping_sub(BIG.to_bits()))
+        << 23;
     y * f32::from_bits(power)
 }
 
@@ -44,15 +47,23 @@ pub(crate) fn apply(function: Function, values: &mut [f32]) {
         Function::Sigmoid => values.iter_mut().for_each(|v| *v = sigmoid(*v)),
         Function::Silu => values.iter_mut().for_each(|v| *v *= sigmoid(*v)),
         Function::HardSigmoid { alpha, beta } => {
-            values.iter_mut().for_each(|v| *v = clamp(alpha * *v + beta, 0.0, 1.0));
+            values
+                .iter_mut()
+                .for_each(|v| *v = clamp(alpha * *v + beta, 0.0, 1.0));
         }
         Function::HardSwish => {
-            values.iter_mut().for_each(|v| *v *= clamp(*v * (1.0 / 6.0) + 0.5, 0.0, 1.0));
+            values
+                .iter_mut()
+                .for_each(|v| *v *= clamp(*v * (1.0 / 6.0) + 0.5, 0.0, 1.0));
         }
         Function::LeakyRelu { alpha } => {
-            values.iter_mut().for_each(|v| *v = if *v < 0.0 { alpha * *v } else { *v });
+            values
+                .iter_mut()
+                .for_each(|v| *v = if *v < 0.0 { alpha * *v } else { *v });
         }
-        Function::Tanh => values.iter_mut().for_each(|v| *v = 2.0 * sigmoid(2.0 * *v) - 1.0),
+        Function::Tanh => values
+            .iter_mut()
+            .for_each(|v| *v = 2.0 * sigmoid(2.0 * *v) - 1.0),
     }
 }
 

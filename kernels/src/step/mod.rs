@@ -1,12 +1,17 @@
 //! Steps of a run. Steps follow each other; the tasks of one step may run at once.
 
+mod channels;
 pub(crate) mod conv;
 pub(crate) mod depthwise;
 pub(crate) mod function;
 mod pack;
+mod places;
+mod pool;
 pub(crate) mod small;
+pub(crate) mod spec;
 
 use crate::buffer::{Border, Buffer};
+use crate::elem::Elem;
 use crate::memory::Arena;
 
 pub(crate) use conv::Conv;
@@ -27,6 +32,16 @@ impl Step {
             Self::Depthwise(conv) => conv.dst(),
             Self::Small(small) => &small.dst,
         }
+    }
+
+    /// Whether its sums are integers; none where it is no convolution.
+    pub fn is_integer(&self) -> Option<bool> {
+        let src = match self {
+            Self::Conv(conv) => conv.src(),
+            Self::Depthwise(conv) => conv.src(),
+            Self::Small(_) => return None,
+        };
+        Some(matches!(src.elem, Elem::U8(_)))
     }
 
     /// Bytes of packed weights.

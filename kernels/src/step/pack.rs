@@ -1,6 +1,6 @@
 //! Weights in the order in which the kernels read them; zeros where a group or a block has no channel.
 
-use super::conv::Panel;
+use super::places::Panel;
 use crate::buffer::Buffer;
 use crate::graph::Window;
 use crate::memory::{Aligned, Plain};
@@ -25,7 +25,11 @@ impl Layout {
         let is_row = src.words == 1 && window.dilation[1] == 1;
         Self {
             per_word: src.elem.per_word(),
-            words: if is_row { window.kernel[1].max(least) } else { src.words },
+            words: if is_row {
+                window.kernel[1].max(least)
+            } else {
+                src.words
+            },
             blocks,
             is_row,
             kernel: window.kernel,
@@ -34,13 +38,20 @@ impl Layout {
 
     pub fn runs(&self) -> Option<usize> {
         let [rows, columns] = self.kernel;
-        let taps = if self.is_row { rows } else { rows.checked_mul(columns)? };
+        let taps = if self.is_row {
+            rows
+        } else {
+            rows.checked_mul(columns)?
+        };
         self.blocks.checked_mul(taps)
     }
 
     /// Bytes of the weights of one vector of output channels.
     pub fn vector_bytes(&self, lanes: usize) -> Option<usize> {
-        self.runs()?.checked_mul(self.words)?.checked_mul(lanes)?.checked_mul(4)
+        self.runs()?
+            .checked_mul(self.words)?
+            .checked_mul(lanes)?
+            .checked_mul(4)
     }
 
     /// From the window's first byte to each run.

@@ -2,7 +2,9 @@
 //! Memory decides their speed, so they are written once, in plain loops over the lanes of a group of channels, and
 //! compiled for every instruction set. Any element type is read as float32 and written as any other.
 
+use super::channels::{gather, read};
 use super::function::{apply, clamp};
+use super::pool::{avg_pool, max_pool, mean};
 use crate::buffer::Buffer;
 use crate::elem::{Elem, load, store};
 use crate::graph::{Function, Window};
@@ -131,7 +133,13 @@ pub(crate) unsafe fn run<const L: usize>(small: &Small, arena: Arena, image: &[f
         }
         match &small.op {
             Op::Read => read(arena, dst, image, task),
-            Op::Map { a, affine, function, low, high } => {
+            Op::Map {
+                a,
+                affine,
+                function,
+                low,
+                high,
+            } => {
                 chunks::<L>(arena, dst, task, |y, x, values| {
                     pixels::<L>(arena, a, task, y, x, values);
                     if let Some((scale, shift)) = affine {
@@ -149,7 +157,13 @@ pub(crate) unsafe fn run<const L: usize>(small: &Small, arena: Arena, image: &[f
                     values.iter_mut().for_each(|v| *v = clamp(*v, *low, *high));
                 });
             }
-            Op::Pair { a, b, is_product, low, high } => {
+            Op::Pair {
+                a,
+                b,
+                is_product,
+                low,
+                high,
+            } => {
                 let mut other = [0.0; 16 * CHUNK];
                 let is_point = b.height * b.width == 1;
                 chunks::<L>(arena, dst, task, |y, x, values| {
@@ -164,14 +178,31 @@ pub(crate) unsafe fn run<const L: usize>(small: &Small, arena: Arena, image: &[f
                         pixels::<L>(arena, b, task, y, x, other);
                     }
                     for (v, other) in values.iter_mut().zip(other) {
-                        let result = if *is_product { *v * *other } else { *v + *other };
+                        let result = if *is_product {
+                            *v * *other
+                        } else {
+                            *v + *other
+                        };
                         *v = clamp(result, *low, *high);
                     }
                 });
             }
-            Op::QuantizedSum { a, b, ratios, fixed, low, high } => {
-                let plain = Elem::U8(crate::elem::Scale { scale: 1.0, zero: 0 });
-                let as_stored = |buffer: &Buffer| Buffer { elem: plain, ..*buffer };
+            Op::QuantizedSum {
+                a,
+                b,
+                ratios,
+                fixed,
+                low,
+                high,
+            } => {
+                let plain = Elem::U8(crate::elem::Scale {
+                    scale: 1.0,
+                    zero: 0,
+                });
+                let as_stored = |buffer: &Buffer| Buffer {
+                    elem: plain,
+                    ..*buffer
+                };
                 let (a, b, dst) = (as_stored(a), as_stored(b), as_stored(dst));
                 let mut other = [0.0; 16 * CHUNK];
                 chunks::<L>(arena, &dst, task, |y, x, values| {
@@ -184,7 +215,11 @@ pub(crate) unsafe fn run<const L: usize>(small: &Small, arena: Arena, image: &[f
                 });
             }
             Op::MaxPool { src, window } => max_pool::<L>(arena, src, dst, window, task),
-            Op::AvgPool { src, window, counts_border } => {
+            Op::AvgPool {
+                src,
+                window,
+                counts_border,
+            } => {
                 avg_pool::<L>(arena, src, dst, window, *counts_border, task);
             }
             Op::Mean { src } => mean::<L>(arena, src, dst, task),
@@ -195,7 +230,9 @@ pub(crate) unsafe fn run<const L: usize>(small: &Small, arena: Arena, image: &[f
                 };
                 chunks::<L>(arena, dst, task, |y, x, values| {
                     values.fill(0.0);
-                    let Some(y) = inside(y, 0, src.height) else { return };
+                    let Some(y) = inside(y, 0, src.height) else {
+                        return;
+                    };
                     for (i, pixel) in values.chunks_exact_mut(L).enumerate() {
                         if let Some(x) = inside(x + i, 1, src.width) {
                             pixels::<L>(arena, src, task, y, x, pixel);
@@ -203,7 +240,13 @@ pub(crate) unsafe fn run<const L: usize>(small: &Small, arena: Arena, image: &[f
                     }
                 });
             }
-            Op::Lrn { src, size, alpha, beta, bias } => {
+            Op::Lrn {
+                src,
+                size,
+                alpha,
+                beta,
+                bias,
+            } => {
                 let (below, above) = ((size - 1) / 2, size / 2);
                 chunks::<L>(arena, dst, task, |y, x, values| {
                     for (i, pixel) in values.chunks_exact_mut(L).enumerate() {
@@ -239,7 +282,7 @@ pub(crate) unsafe fn run<const L: usize>(small: &Small, arena: Arena, image: &[f
 /// Calls `compute(y, x, values)` for all pixels of a group, some neighbors in a row at a time, and stores the values
 /// (`[pixels][L]`).
 #[inline(always)]
-unsafe fn chunks<const L: usize>(
+pub(super) unsafe fn chunks<const L: usize>(
     arena: Arena,
     dst: &Buffer,
     group: usize,
@@ -264,7 +307,7 @@ unsafe fn chunks<const L: usize>(
 
 /// Reads neighboring pixels of a group as float32, `[pixels][L]`.
 #[inline(always)]
-unsafe fn pixels<const L: usize>(
+pub(super) unsafe fn pixels<const L: usize>(
     arena: Arena,
     src: &Buffer,
     group: usize,
@@ -286,235 +329,5 @@ unsafe fn pixels<const L: usize>(
         Elem::F32 => each!(Elem::F32),
         Elem::Bf16 => each!(Elem::Bf16),
         Elem::U8(scale) => each!(Elem::U8(scale)),
-    }
-}
-
-/// A row of the image. Numbers of a pixel without a channel become zeros: what the last user of this place left there
-/// may be a NaN, and a NaN times a weight of zero is a NaN.
-#[inline(always)]
-unsafe fn read(arena: Arena, dst: &Buffer, image: &[f32], y: usize) {
-    let Buffer { height, width, .. } = *dst;
-    let (size, per_block) = (dst.elem.size(), dst.block_channels());
-    for block in 0..dst.blocks() {
-        let start = dst.at(block, y, 0);
-        for within in 0..per_block {
-            let channel = block * per_block + within;
-            let to = start + within * size;
-            let row = (channel < dst.channels)
-                .then(|| &image[(channel * height + y) * width..][..width]);
-            macro_rules! each {
-                ($elem:expr) => {
-                    for x in 0..width {
-                        let value = row.map_or(0.0, |row| row[x]);
-                        // SAFETY: a number of a pixel of the row.
-                        unsafe { store($elem, &[value], arena.at(to + x * dst.pixel())) };
-                    }
-                };
-            }
-            match dst.elem {
-                Elem::F32 => each!(Elem::F32),
-                Elem::Bf16 => each!(Elem::Bf16),
-                Elem::U8(scale) => each!(Elem::U8(scale)),
-            }
-        }
-    }
-}
-
-/// Taps of a window that lie inside the image, for an output row or column.
-#[inline(always)]
-fn inside(window: &Window, axis: usize, at: usize, size: usize) -> std::ops::Range<usize> {
-    let first = at * window.stride[axis];
-    let from = first.saturating_sub(window.before[axis]);
-    from..(first + window.kernel[axis] - window.before[axis]).min(size).max(from)
-}
-
-#[inline(always)]
-unsafe fn max_pool<const L: usize>(
-    arena: Arena,
-    src: &Buffer,
-    dst: &Buffer,
-    window: &Window,
-    group: usize,
-) {
-    /// `$read` gives the `[T; L]` of a pixel, `$write` stores it.
-    macro_rules! pool {
-        ($least:expr, |$from:ident| $read:expr, |$best:ident, $to:ident| $write:expr) => {
-            for y in 0..dst.height {
-                let rows = inside(window, 0, y, src.height);
-                for x in 0..dst.width {
-                    let columns = inside(window, 1, x, src.width);
-                    let mut $best = [$least; L];
-                    for from_y in rows.clone() {
-                        let row = src.group_at(group, from_y, 0);
-                        for from_x in columns.clone() {
-                            // SAFETY: a pixel of the group.
-                            let $from = unsafe { arena.at(row + from_x * src.pixel()).cast_const() };
-                            let values = $read;
-                            for i in 0..L {
-                                // A NaN is larger than all.
-                                #[allow(clippy::eq_op)]
-                                if values[i] > $best[i] || values[i] != values[i] {
-                                    $best[i] = values[i];
-                                }
-                            }
-                        }
-                    }
-                    // SAFETY: a pixel of the group.
-                    let $to = unsafe { arena.at(dst.group_at(group, y, x)) };
-                    $write;
-                }
-            }
-        };
-    }
-    // SAFETY of all: pixels of the group, unaligned.
-    match (src.elem, dst.elem) {
-        (Elem::U8(from), Elem::U8(to)) if from == to => pool!(
-            0u8,
-            |from| unsafe { from.cast::<[u8; L]>().read_unaligned() },
-            |best, to| unsafe { to.cast::<[u8; L]>().write_unaligned(best) }
-        ),
-        (Elem::F32, to_elem) => pool!(
-            f32::NEG_INFINITY,
-            |from| unsafe { from.cast::<[f32; L]>().read_unaligned() },
-            |best, to| unsafe { store(to_elem, &best, to) }
-        ),
-        (from_elem, to_elem) => pool!(
-            f32::NEG_INFINITY,
-            |from| {
-                let mut values = [0.0; L];
-                unsafe { load(from_elem, from, &mut values) };
-                values
-            },
-            |best, to| unsafe { store(to_elem, &best, to) }
-        ),
-    }
-}
-
-#[inline(always)]
-unsafe fn avg_pool<const L: usize>(
-    arena: Arena,
-    src: &Buffer,
-    dst: &Buffer,
-    window: &Window,
-    counts_border: bool,
-    group: usize,
-) {
-    // SAFETY: the caller's.
-    unsafe {
-        chunks::<L>(arena, dst, group, |y, x, values| {
-            let rows = inside(window, 0, y, src.height);
-            for (i, pixel) in values.chunks_exact_mut(L).enumerate() {
-                let columns = inside(window, 1, x + i, src.width);
-                let mut sum = [0.0f32; L];
-                for from_y in rows.clone() {
-                    for from_x in columns.clone() {
-                        let mut one = [0.0; L];
-                        pixels::<L>(arena, src, group, from_y, from_x, &mut one);
-                        sum.iter_mut().zip(one).for_each(|(sum, v)| *sum += v);
-                    }
-                }
-                let count = if counts_border {
-                    counted(window, src, [y, x + i])
-                } else {
-                    rows.len() * columns.len()
-                };
-                pixel.iter_mut().zip(sum).for_each(|(p, sum)| *p = sum / count as f32);
-            }
-        });
-    }
-}
-
-/// Pixels of a window with its border, which ends where the border does (PyTorch's `count_include_pad`).
-#[inline(always)]
-fn counted(window: &Window, src: &Buffer, at: [usize; 2]) -> usize {
-    let along = |axis: usize, size: usize| {
-        let first = at[axis] * window.stride[axis];
-        let end = size + window.before[axis] + window.after[axis];
-        (first + window.kernel[axis]).min(end) - first
-    };
-    along(0, src.height) * along(1, src.width)
-}
-
-/// The mean of every channel. Bytes are summed as integers and scaled as ONNX Runtime's QLinearGlobalAveragePool does.
-#[inline(always)]
-unsafe fn mean<const L: usize>(arena: Arena, src: &Buffer, dst: &Buffer, group: usize) {
-    let count = src.height * src.width;
-    let mut values = [0.0f32; L];
-    // SAFETY: the caller's: pixels of the group.
-    unsafe {
-        if let Elem::U8(from) = src.elem {
-            let mut sums = [0i32; L];
-            for y in 0..src.height {
-                let row = src.group_at(group, y, 0);
-                for x in 0..src.width {
-                    let stored = arena.at(row + x * src.pixel()).cast::<[u8; L]>().read_unaligned();
-                    sums.iter_mut().zip(stored).for_each(|(sum, v)| *sum += i32::from(v));
-                }
-            }
-            let centered = sums.map(|sum| (sum - from.zero * count as i32) as f32);
-            let to = arena.at(dst.group_at(group, 0, 0));
-            if let Elem::U8(scale) = dst.elem {
-                let factor = from.scale / (scale.scale * count as f32);
-                let stored: [u8; L] = std::array::from_fn(|i| {
-                    let rounded = (centered[i] * factor).round_ties_even() + scale.zero as f32;
-                    rounded.clamp(0.0, 255.0) as u8
-                });
-                to.cast::<[u8; L]>().write_unaligned(stored);
-            } else {
-                values = centered.map(|sum| sum * from.scale / count as f32);
-                store(dst.elem, &values, to);
-            }
-            return;
-        }
-        for y in 0..src.height {
-            for x in 0..src.width {
-                let mut one = [0.0; L];
-                pixels::<L>(arena, src, group, y, x, &mut one);
-                values.iter_mut().zip(one).for_each(|(sum, v)| *sum += v);
-            }
-        }
-        values.iter_mut().for_each(|v| *v /= count as f32);
-        store(dst.elem, &values, arena.at(dst.group_at(group, 0, 0)));
-    }
-}
-
-#[inline(always)]
-unsafe fn gather<const L: usize>(
-    arena: Arena,
-    sources: &[Buffer],
-    map: &[(usize, usize)],
-    dst: &Buffer,
-    group: usize,
-) {
-    let wanted = map.get(group * L..).unwrap_or_default();
-    let wanted = &wanted[..wanted.len().min(L)];
-    // Whole groups are copied as they are.
-    if let Some(&(source, first)) = wanted.first()
-        && wanted.len() == L
-        && first.is_multiple_of(L)
-        && wanted.iter().enumerate().all(|(i, from)| *from == (source, first + i))
-    {
-        let src = &sources[source];
-        // SAFETY: the caller's.
-        unsafe {
-            chunks::<L>(arena, dst, group, |y, x, values| {
-                pixels::<L>(arena, src, first / L, y, x, values);
-            });
-        }
-        return;
-    }
-    // SAFETY: the caller's.
-    unsafe {
-        chunks::<L>(arena, dst, group, |y, x, values| {
-            values.fill(0.0);
-            for (lane, (source, channel)) in wanted.iter().enumerate() {
-                let src = &sources[*source];
-                let start = src.number_at(*channel, y, x);
-                for (i, pixel) in values.chunks_exact_mut(L).enumerate() {
-                    let from = arena.at(start + i * src.pixel());
-                    load(src.elem, from, std::slice::from_mut(&mut pixel[lane]));
-                }
-            }
-        });
     }
 }

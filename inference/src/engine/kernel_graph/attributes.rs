@@ -3,7 +3,9 @@
 use model_core::onnx::{AttributeProto, NodeProto};
 
 pub(super) fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
-    node.attribute.iter().find(|attribute| attribute.name == name)
+    node.attribute
+        .iter()
+        .find(|attribute| attribute.name == name)
 }
 
 pub(super) fn integer(node: &NodeProto, name: &str, default: i64) -> i64 {

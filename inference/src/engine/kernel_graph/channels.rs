@@ -8,7 +8,8 @@ use super::{Builder, Tensor};
 
 impl Builder<'_, '_> {
     pub(super) fn concat(&mut self, node: &NodeProto) -> Result<Value, String> {
-        let values: Result<Vec<Value>, String> = node.input.iter().map(|name| self.value(name)).collect();
+        let values: Result<Vec<Value>, String> =
+            node.input.iter().map(|name| self.value(name)).collect();
         self.channel_axis(integer(node, "axis", 1))?;
         self.push(Node::Concat { inputs: values? })
     }
@@ -34,7 +35,9 @@ impl Builder<'_, '_> {
             Some(counts) => counts.iter().map(|n| *n as usize).collect(),
             None => {
                 let each = channels.div_ceil(parts);
-                (0..parts).map(|part| each.min(channels - (part * each).min(channels))).collect()
+                (0..parts)
+                    .map(|part| each.min(channels - (part * each).min(channels)))
+                    .collect()
             }
         };
         if counts.len() != parts || counts.iter().sum::<usize>() != channels {
@@ -43,7 +46,11 @@ impl Builder<'_, '_> {
         let mut first = 0;
         let mut values = Vec::new();
         for count in counts {
-            values.push(self.push(Node::Slice { input, first, count })?);
+            values.push(self.push(Node::Slice {
+                input,
+                first,
+                count,
+            })?);
             first += count;
         }
         Ok(values)
@@ -70,12 +77,23 @@ impl Builder<'_, '_> {
         let channels = self.shapes[input][0] as i64;
         let place = |value: Option<i64>, default: i64| {
             let value = value.unwrap_or(default);
-            let from_start = if value < 0 { value.saturating_add(channels) } else { value };
+            let from_start = if value < 0 {
+                value.saturating_add(channels)
+            } else {
+                value
+            };
             from_start.clamp(0, channels) as usize
         };
-        let (first, end) = (place(one(1, "starts")?, 0), place(one(2, "ends")?, channels));
+        let (first, end) = (
+            place(one(1, "starts")?, 0),
+            place(one(2, "ends")?, channels),
+        );
         let count = end.saturating_sub(first);
-        self.push(Node::Slice { input, first, count })
+        self.push(Node::Slice {
+            input,
+            first,
+            count,
+        })
     }
 
     /// Zeros above, below and beside an image.
@@ -84,7 +102,9 @@ impl Builder<'_, '_> {
         if mode.is_some_and(|mode| mode != b"constant") {
             return Err("a border of other values than zeros".to_owned());
         }
-        if node.input.get(2).is_some_and(|name| !name.is_empty()) && self.needed(node, 2)?.scalar()? != 0.0 {
+        if node.input.get(2).is_some_and(|name| !name.is_empty())
+            && self.needed(node, 2)?.scalar()? != 0.0
+        {
             return Err("a border of other values than zeros".to_owned());
         }
         if node.input.get(3).is_some_and(|name| !name.is_empty()) {
@@ -117,7 +137,8 @@ impl Builder<'_, '_> {
         let is = |at: usize, size: usize| shape.get(at).is_some_and(|dim| *dim == size as f32);
         let open = |at: usize| shape.get(at).is_some_and(|dim| *dim == -1.0);
         let pixels = |at: usize| {
-            (is(at, height) || open(at) || is(at, 0)) && (is(at + 1, width) || open(at + 1) || is(at + 1, 0))
+            (is(at, height) || open(at) || is(at, 0))
+                && (is(at + 1, width) || open(at + 1) || is(at + 1, 0))
         };
         match (input, shape.len()) {
             (Tensor::Plain(_), 5) if pixels(3) => {
@@ -130,8 +151,13 @@ impl Builder<'_, '_> {
                 }
                 Err(format!("to {shape:?}"))
             }
-            (Tensor::Shuffled { value, groups }, 4) if (is(1, channels) || open(1)) && pixels(2) => {
-                Ok(Tensor::Plain(self.push(Node::Shuffle { input: value, groups })?))
+            (Tensor::Shuffled { value, groups }, 4)
+                if (is(1, channels) || open(1)) && pixels(2) =>
+            {
+                Ok(Tensor::Plain(self.push(Node::Shuffle {
+                    input: value,
+                    groups,
+                })?))
             }
             (Tensor::Plain(_), 2) if is(1, channels * height * width) || open(1) => Ok(input),
             (Tensor::Plain(_), _) if height * width == 1 => {

@@ -12,7 +12,7 @@ use crate::onnx_file::{Blob, OnnxFile};
 /// A constant of the graph, still in the file where it is large.
 #[derive(Clone)]
 pub(in super::super) struct Constant<'a> {
-    pub(super) tensor: &'a TensorProto,
+    pub(super) tensor: Cow<'a, TensorProto>,
     pub(super) count: usize,
     place: Option<(&'a OnnxFile, &'a Blob)>,
     /// What DequantizeLinear makes of it.
@@ -33,7 +33,8 @@ impl Source for Constant<'_> {
     }
 
     fn read(&self, to: &mut [f32]) -> std::io::Result<()> {
-        let values = self.with_tensor(|tensor| tensor.to_f32().map_err(std::io::Error::other))??;
+        let values =
+            self.with_tensor(|tensor| tensor.to_f32().map_err(std::io::Error::other))??;
         to.copy_from_slice(&values);
         if let Some(affine) = &self.affine {
             let (steps, inner) = self.along(affine.axis);
@@ -57,7 +58,9 @@ impl Source for Constant<'_> {
             Some(raw) if raw.len() == to.len() => to.copy_from_slice(raw),
             _ if self.tensor.int32_data.len() == to.len() => {
                 let values = self.tensor.int32_data.iter();
-                to.iter_mut().zip(values).for_each(|(to, value)| *to = *value as u8);
+                to.iter_mut()
+                    .zip(values)
+                    .for_each(|(to, value)| *to = *value as u8);
             }
             _ => return Err(std::io::ErrorKind::InvalidData.into()),
         }
@@ -69,7 +72,7 @@ impl<'a> Constant<'a> {
     /// Calls `read` with the tensor and all its values.
     fn with_tensor<T>(&self, read: impl FnOnce(&TensorProto) -> T) -> std::io::Result<T> {
         let Some((file, blob)) = self.place else {
-            return Ok(read(self.tensor));
+            return Ok(read(&self.tensor));
         };
         let mut raw = vec![0; blob.len as usize];
         file.read_at(blob.offset, &mut raw)?;
@@ -101,6 +104,33 @@ impl<'a> Constant<'a> {
         self.tensor.element()
     }
 
+    /// The products with another constant, of which one is a single number or both have one shape.
+    fn times(&self, other: &Self, name: &str) -> Option<Self> {
+        let (large, small) = if self.count < other.count {
+            (other, self)
+        } else {
+            (self, other)
+        };
+        // Scales are short; whole layers are left where they are.
+        let is_short = large.count <= 1 << 16;
+        if !is_short || small.count != 1 && small.tensor.dims != large.tensor.dims {
+            return None;
+        }
+        let (mut values, factors) = (large.values().ok()?, small.values().ok()?);
+        let factors = factors.iter().cycle();
+        values
+            .iter_mut()
+            .zip(factors)
+            .for_each(|(value, factor)| *value *= factor);
+        let tensor = TensorProto::floats(name, &sizes(&large.tensor).ok()?, &values);
+        Some(Self {
+            tensor: Cow::Owned(tensor),
+            count: large.count,
+            place: None,
+            affine: None,
+        })
+    }
+
     /// Steps along an axis, and numbers in one of them.
     fn along(&self, axis: usize) -> (usize, usize) {
         let size = |dim: &i64| usize::try_from(*dim).unwrap_or(1).max(1);
@@ -114,11 +144,15 @@ impl<'a> Constant<'a> {
         let read = |tensor: &TensorProto| match &tensor.raw_data {
             Some(raw) => {
                 let chunks = raw.chunks_exact(4);
-                chunks.map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+                chunks
+                    .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                    .collect()
             }
             None => tensor.int32_data.clone(),
         };
-        self.with_tensor(read).ok().filter(|values: &Vec<i32>| values.len() == self.count)
+        self.with_tensor(read)
+            .ok()
+            .filter(|values: &Vec<i32>| values.len() == self.count)
     }
 
     /// As weights whose output channels lie along `axis`: bytes and int32 stay what they are.
@@ -179,8 +213,15 @@ impl<'a> Constant<'a> {
         };
         let fits = |len: usize| len == 1 || len == self.along(axis).0;
         let is_plain = self.affine.is_none() && fits(scales.len()) && fits(zero_points.len());
-        let affine = Affine { scales, zero_points, axis };
-        is_plain.then(|| Self { affine: Some(affine), ..self.clone() })
+        let affine = Affine {
+            scales,
+            zero_points,
+            axis,
+        };
+        is_plain.then(|| Self {
+            affine: Some(affine),
+            ..self.clone()
+        })
     }
 }
 
@@ -202,7 +243,12 @@ pub(in super::super) fn constants<'a>(
     let places: HashMap<usize, &Blob> = blobs.iter().map(|blob| (blob.initializer, blob)).collect();
     let constant = |tensor: &'a TensorProto, place| {
         let count = tensor.element_count().ok()?;
-        Some(Constant { tensor, count, place, affine: None })
+        Some(Constant {
+            tensor: Cow::Borrowed(tensor),
+            count,
+            place,
+            affine: None,
+        })
     };
     let mut all: HashMap<&str, Constant> = HashMap::new();
     for (index, tensor) in graph.initializer.iter().enumerate() {
@@ -215,14 +261,21 @@ pub(in super::super) fn constants<'a>(
         let Some(output) = node.output.first() else {
             continue;
         };
-        let input = |index: usize| node.input.get(index).and_then(|name| all.get(name.as_str()));
+        let input = |index: usize| {
+            node.input
+                .get(index)
+                .and_then(|name| all.get(name.as_str()))
+        };
         let made = match node.op_type.as_str() {
             "Constant" => attribute(node, "value").and_then(|a| constant(a.t.as_ref()?, None)),
             "Identity" => input(0).cloned(),
+            "Mul" => input(0).zip(input(1)).and_then(|(a, b)| a.times(b, output)),
             "Cast" if is_cast_to_float(node) => input(0).cloned(),
             "DequantizeLinear" if integer(node, "block_size", 0) == 0 => {
                 let axis = integer(node, "axis", 1);
-                input(0).zip(input(1)).and_then(|(x, scale)| x.dequantized(scale, input(2), axis))
+                input(0)
+                    .zip(input(1))
+                    .and_then(|(x, scale)| x.dequantized(scale, input(2), axis))
             }
             _ => None,
         };
@@ -238,7 +291,11 @@ pub(in super::super) fn constants<'a>(
             "QGemm" => i64::from(integer(node, "transB", 0) == 0),
             _ => continue,
         };
-        let input = |index: usize| node.input.get(index).and_then(|name| all.get(name.as_str()));
+        let input = |index: usize| {
+            node.input
+                .get(index)
+                .and_then(|name| all.get(name.as_str()))
+        };
         let made = input(3)
             .zip(input(4))
             .and_then(|(values, scale)| values.dequantized(scale, input(5), axis));
@@ -246,7 +303,10 @@ pub(in super::super) fn constants<'a>(
             weights.insert(output.as_str(), made);
         }
     }
-    Constants { named: all, weights }
+    Constants {
+        named: all,
+        weights,
+    }
 }
 
 /// Whether a `Cast` gives float32 or float16: all are computed as float32.
@@ -257,6 +317,10 @@ pub(super) fn is_cast_to_float(node: &NodeProto) -> bool {
 
 /// The sizes of a tensor's axes.
 pub(super) fn sizes(tensor: &TensorProto) -> Result<Vec<usize>, String> {
-    let sizes: Result<Vec<usize>, _> = tensor.dims.iter().map(|dim| usize::try_from(*dim)).collect();
+    let sizes: Result<Vec<usize>, _> = tensor
+        .dims
+        .iter()
+        .map(|dim| usize::try_from(*dim))
+        .collect();
     sizes.map_err(|_| format!("shape {:?}", tensor.dims))
 }

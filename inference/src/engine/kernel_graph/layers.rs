@@ -12,7 +12,7 @@ use super::constants::{Constant, sizes};
 impl<'a> Builder<'a, '_> {
     pub(super) fn conv(&mut self, node: &NodeProto, input: Value) -> Result<Value, String> {
         let weights = self.needed(node, 1)?;
-        let [out, _, height, width] = sizes(weights.tensor)?[..] else {
+        let [out, _, height, width] = sizes(&weights.tensor)?[..] else {
             return Err(format!("weights of shape {:?}", weights.tensor.dims));
         };
         let window = self.window(node, input, Some([height, width]))?;
@@ -38,7 +38,8 @@ impl<'a> Builder<'a, '_> {
             return Ok(None);
         }
         let bias = self.needed(node, index)?;
-        if let Some(integers) = Some(bias.weights(0)).filter(|w| matches!(w, Weights::Integers { .. }))
+        if let Some(integers) =
+            Some(bias.weights(0)).filter(|w| matches!(w, Weights::Integers { .. }))
             && bias.count == out
         {
             return Ok(Some(integers));
@@ -60,7 +61,7 @@ impl<'a> Builder<'a, '_> {
         }
         let weights = self.needed(node, 1)?;
         let transposed = integer(node, "transB", 0) != 0;
-        let out = sizes(weights.tensor)?
+        let out = sizes(&weights.tensor)?
             .get(usize::from(!transposed))
             .copied()
             .unwrap_or(0);
@@ -76,7 +77,7 @@ impl<'a> Builder<'a, '_> {
         bias: Option<Weights<'a>>,
         transposed: bool,
     ) -> Result<Value, String> {
-        let [rows, columns] = sizes(weights.tensor)?[..] else {
+        let [rows, columns] = sizes(&weights.tensor)?[..] else {
             return Err(format!("weights of shape {:?}", weights.tensor.dims));
         };
         let (out, matrix) = if transposed {
@@ -104,7 +105,11 @@ impl<'a> Builder<'a, '_> {
         shift: Vec<f32>,
     ) -> Result<Value, String> {
         let floats = |values| Weights::Floats(Cow::Owned(values));
-        self.push(Node::Affine { input, scale: floats(scale), shift: floats(shift) })
+        self.push(Node::Affine {
+            input,
+            scale: floats(scale),
+            shift: floats(shift),
+        })
     }
 
     /// `Add`, `Sub`, `Mul` or `Div` of two values, or of a value and a constant for each channel or for all.
@@ -128,7 +133,9 @@ impl<'a> Builder<'a, '_> {
                 // The bias of the product before it.
                 if self.readers.get(name.as_str()) == Some(&1)
                     && input == self.nodes.len()
-                    && let Some(Node::Linear { bias: bias @ None, .. }) = self.nodes.last_mut()
+                    && let Some(Node::Linear {
+                        bias: bias @ None, ..
+                    }) = self.nodes.last_mut()
                 {
                     *bias = Some(Weights::Floats(Cow::Owned(values)));
                     return Ok(input);
@@ -151,7 +158,7 @@ impl<'a> Builder<'a, '_> {
         if let [value] = values[..] {
             return Ok(vec![value; channels]);
         }
-        let dims = sizes(constant.tensor)?;
+        let dims = sizes(&constant.tensor)?;
         let along_channels = match dims.len() {
             4 => dims == [1, channels, 1, 1],
             3 => dims == [channels, 1, 1],
@@ -199,7 +206,12 @@ impl<'a> Builder<'a, '_> {
 
     /// A batch norm joins the convolution before it, or stands alone: `y = (x - mean) / sqrt(var + epsilon) * scale + shift`
     /// (torch.nn.BatchNorm2d in evaluation).
-    pub(super) fn batch_norm(&mut self, node: &NodeProto, from: &str, input: Value) -> Result<Value, String> {
+    pub(super) fn batch_norm(
+        &mut self,
+        node: &NodeProto,
+        from: &str,
+        input: Value,
+    ) -> Result<Value, String> {
         let part = |index: usize| self.needed(node, index)?.values();
         let (scale, shift, mean, var) = (part(1)?, part(2)?, part(3)?, part(4)?);
         let epsilon = f64::from(float(node, "epsilon", 1e-5));
@@ -224,12 +236,15 @@ impl<'a> Builder<'a, '_> {
         };
         if let Some(Node::Conv { weights, bias, .. }) = self.nodes.last_mut().filter(|_| alone)
             && let Some(mut folded) = read(weights)
-            && let Some(old) = bias.as_ref().map_or_else(|| Some(vec![0.0; channels]), read)
+            && let Some(old) = bias
+                .as_ref()
+                .map_or_else(|| Some(vec![0.0; channels]), read)
         {
             let each = folded.len() / channels;
             let mut shifted = Vec::with_capacity(channels);
             for (channel, row) in folded.chunks_exact_mut(each.max(1)).enumerate() {
-                row.iter_mut().for_each(|w| *w = (f64::from(*w) * factors[channel]) as f32);
+                row.iter_mut()
+                    .for_each(|w| *w = (f64::from(*w) * factors[channel]) as f32);
                 let centered = f64::from(old[channel]) - f64::from(mean[channel]);
                 shifted.push((centered * factors[channel] + f64::from(shift[channel])) as f32);
             }

@@ -97,9 +97,15 @@ pub(super) fn translate<'a>(
 enum Tensor {
     Plain(Value),
     /// `[N, groups, C / groups, H, W]`: the first third of a channel shuffle.
-    Split { value: Value, groups: usize },
+    Split {
+        value: Value,
+        groups: usize,
+    },
     /// `[N, C / groups, groups, H, W]`: the second.
-    Shuffled { value: Value, groups: usize },
+    Shuffled {
+        value: Value,
+        groups: usize,
+    },
 }
 
 impl Tensor {
@@ -148,12 +154,14 @@ impl<'a, 'i> Builder<'a, 'i> {
     }
 
     fn push(&mut self, node: Node<'a>) -> Result<Value, String> {
-        let shape = node.shape(&self.shapes).map_err(|error| error.to_string())?;
+        let shape = node
+            .shape(&self.shapes)
+            .map_err(|error| error.to_string())?;
         // Channels of stored bytes stay stored wherever they are moved.
         let moved = match &node {
-            Node::MaxPool { input, .. } | Node::Slice { input, .. } | Node::Shuffle { input, .. } => {
-                self.stored.get(input).copied()
-            }
+            Node::MaxPool { input, .. }
+            | Node::Slice { input, .. }
+            | Node::Shuffle { input, .. } => self.stored.get(input).copied(),
             _ => None,
         };
         self.shapes.push(shape);
@@ -175,7 +183,11 @@ impl<'a, 'i> Builder<'a, 'i> {
         let is_quantized = node.domain == "com.microsoft"
             && matches!(
                 node.op_type.as_str(),
-                "QLinearAdd" | "QLinearGlobalAveragePool" | "QGemm" | "QuantizeLinear" | "DequantizeLinear"
+                "QLinearAdd"
+                    | "QLinearGlobalAveragePool"
+                    | "QGemm"
+                    | "QuantizeLinear"
+                    | "DequantizeLinear"
             );
         if !is_standard && !is_quantized {
             return Err(format!("an operator of '{}'", node.domain));
@@ -202,7 +214,11 @@ impl<'a, 'i> Builder<'a, 'i> {
         }
         let input = self.value(first)?;
         if node.op_type == "Split" {
-            return Ok(self.split(node, input)?.into_iter().map(Tensor::Plain).collect());
+            return Ok(self
+                .split(node, input)?
+                .into_iter()
+                .map(Tensor::Plain)
+                .collect());
         }
         self.from_one(node, first, input).map(one)
     }

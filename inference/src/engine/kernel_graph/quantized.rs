@@ -30,7 +30,10 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn push_quantize(&mut self, input: Value, quantization: Quantization) -> Result<Value, String> {
-        let value = self.push(Node::Quantize { input, quantization })?;
+        let value = self.push(Node::Quantize {
+            input,
+            quantization,
+        })?;
         self.stored.insert(value, quantization);
         Ok(value)
     }
@@ -56,7 +59,12 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// Stores the result of a quantized operator; its scale is input `scale`.
-    fn store_output(&mut self, node: &NodeProto, value: Value, scale: usize) -> Result<Value, String> {
+    fn store_output(
+        &mut self,
+        node: &NodeProto,
+        value: Value,
+        scale: usize,
+    ) -> Result<Value, String> {
         let quantization = self.quantization(node, scale)?;
         self.push_quantize(value, quantization)
     }
@@ -69,27 +77,50 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// int32 biases, whose scale is that of the input times that of the weights.
-    fn operator_bias(&self, node: &NodeProto, index: usize, input: usize) -> Result<Option<Weights<'a>>, String> {
+    fn operator_bias(
+        &self,
+        node: &NodeProto,
+        index: usize,
+        input: usize,
+    ) -> Result<Option<Weights<'a>>, String> {
         if node.input.get(index).is_none_or(String::is_empty) {
             return Ok(None);
         }
-        let values = self.needed(node, index)?.integers().ok_or("biases that are not int32")?;
+        let values = self
+            .needed(node, index)?
+            .integers()
+            .ok_or("biases that are not int32")?;
         let x = self.needed(node, input + 1)?.scalar()?;
-        let scales: Vec<f32> = self.needed(node, input + 4)?.values()?.iter().map(|w| x * w).collect();
-        Ok(Some(Weights::Integers { values: values.into(), scales: scales.into() }))
+        let scales: Vec<f32> = self
+            .needed(node, input + 4)?
+            .values()?
+            .iter()
+            .map(|w| x * w)
+            .collect();
+        Ok(Some(Weights::Integers {
+            values: values.into(),
+            scales: scales.into(),
+        }))
     }
 
     pub(super) fn qlinear_conv(&mut self, node: &NodeProto) -> Result<Value, String> {
         let input = self.stored_input(node, 0)?;
         let weights = self.operator_weights(node)?;
-        let [out, _, height, width] = sizes(weights.tensor)?[..] else {
+        let [out, _, height, width] = sizes(&weights.tensor)?[..] else {
             return Err(format!("weights of shape {:?}", weights.tensor.dims));
         };
         let window = self.window(node, input, Some([height, width]))?;
         let bias = self.operator_bias(node, 8, 0)?;
         let groups = usize::try_from(integer(node, "group", 1)).map_err(|_| "a negative group")?;
         let weights = weights.weights(0);
-        let value = self.push(Node::Conv { input, weights, bias, out, groups, window })?;
+        let value = self.push(Node::Conv {
+            input,
+            weights,
+            bias,
+            out,
+            groups,
+            window,
+        })?;
         self.store_output(node, value, 6)
     }
 
@@ -100,9 +131,18 @@ impl<'a> Builder<'a, '_> {
             return Err("alpha or transA".to_owned());
         }
         let input = self.stored_input(node, 0)?;
-        let bias = if is_gemm { self.operator_bias(node, 6, 0)? } else { None };
+        let bias = if is_gemm {
+            self.operator_bias(node, 6, 0)?
+        } else {
+            None
+        };
         let weights = self.operator_weights(node)?;
-        let value = self.linear(input, weights, bias, is_gemm && integer(node, "transB", 0) != 0)?;
+        let value = self.linear(
+            input,
+            weights,
+            bias,
+            is_gemm && integer(node, "transB", 0) != 0,
+        )?;
         let scale = if is_gemm { 7 } else { 6 };
         if is_gemm && node.input.get(scale).is_none_or(String::is_empty) {
             return Ok(value);

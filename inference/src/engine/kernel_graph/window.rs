@@ -121,7 +121,11 @@ impl Builder<'_, '_> {
         if counts_border && integer(node, "ceil_mode", 0) != 0 {
             return Err("ceil_mode with count_include_pad".to_owned());
         }
-        self.push(Node::AvgPool { input, window, counts_border })
+        self.push(Node::AvgPool {
+            input,
+            window,
+            counts_border,
+        })
     }
 
     /// A mean over all pixels.
@@ -130,7 +134,10 @@ impl Builder<'_, '_> {
             Some(axes) => axes.ints.iter().map(|axis| *axis as f32).collect(),
             None => self.needed(node, 1)?.values()?,
         };
-        let all = matches!(axes[..], [2.0, 3.0] | [-2.0, -1.0] | [3.0, 2.0] | [-1.0, -2.0]);
+        let all = matches!(
+            axes[..],
+            [2.0, 3.0] | [-2.0, -1.0] | [3.0, 2.0] | [-1.0, -2.0]
+        );
         if !all {
             return Err("a mean over less than all pixels".to_owned());
         }
