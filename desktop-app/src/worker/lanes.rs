@@ -75,12 +75,13 @@ fn classify(
         photo.content,
         read::thumbnail(&photo.image),
     ));
-    let predictions = model
+    let found = model
         .classify(&photo.image, KEPT_ANSWERS)
         .map_err(|problem| Some(problem.brief("Not answered")))?;
     let card = model.card();
     Ok(PhotoAnswer {
-        predictions,
+        predictions: found.predictions,
+        everyday: found.everyday,
         kind: card.answers,
         threshold: card.threshold,
         model: card.name.clone(),

@@ -164,3 +164,32 @@ fn a_model_whose_classes_are_independent_names_all_that_are_there() {
     click(&mut window, "Back to all photos");
     assert!(shows(&window, "yellow.png: red thing, green thing"));
 }
+
+#[test]
+fn where_fine_classes_disagree_the_word_above_them_answers() {
+    let dir = tempdir().unwrap();
+    let yellow = picture(dir.path(), "yellow.png", [200, 180, 20]);
+    let red = picture(dir.path(), "red.png", [250, 10, 10]);
+    let mut window = Setup::default().open();
+    drop_files(&mut window, &["/models/good words.onnx".into()]);
+    until(&mut window, "the model is in use", |w| {
+        shows(w, "Model: good words")
+    });
+    drop_files(&mut window, &[yellow, red]);
+    until_done(&mut window, 2);
+    assert!(shows(&window, "yellow.png: autumn thing"));
+    assert!(
+        shows(&window, "red.png: red thing"),
+        "a class that is likely enough answers itself"
+    );
+    window.get_by_label_contains("yellow.png: ").click();
+    until(&mut window, "it is open", |w| shows(w, "yellow.png, 40"));
+    assert!(
+        shows(&window, "Sure  95"),
+        "the sum, and not the half of it"
+    );
+    assert!(
+        shows(&window, "red thing: 50") && shows(&window, "green thing: 45"),
+        "the classes below it stay in sight"
+    );
+}

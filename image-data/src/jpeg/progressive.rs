@@ -157,6 +157,7 @@ impl Decoding<'_> {
                 if x == mcus_x {
                     (x, y) = (0, y + 1);
                     if self.stop_early && y >= last_row {
+                        segments.skip(number, total.div_ceil(interval));
                         return;
                     }
                 }

@@ -156,6 +156,10 @@ impl Decoding<'_> {
                 if x == mcus_x {
                     (x, y) = (0, y + 1);
                     if self.stop_early && y >= wanted.y1 {
+                        // Nothing follows a scan of all components.
+                        if self.scan.components.len() < self.frame.components.len() {
+                            segments.skip(number, total.div_ceil(interval));
+                        }
                         return;
                     }
                 }
