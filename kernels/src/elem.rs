@@ -31,8 +31,7 @@ impl Scale {
     /// ONNX QuantizeLinear.
     #[inline(always)]
     pub fn store(self, value: f32) -> u8 {
-        // A NaN becomes 0, as Rust's casts have it.
-        ((value / self.scale).round_ties_even() + self.zero as f32).clamp(0.0, 255.0) as u8
+        to_u8((value / self.scale).round_ties_even() + self.zero as f32)
     }
 
     /// ONNX DequantizeLinear.
@@ -64,6 +63,16 @@ impl Elem {
             Self::U8(scale) => scale.zero as u8,
         }
     }
+}
+
+/// A whole number as a byte, the nearest one where it does not fit; 0 for a NaN. A cast of Rust's would do, but loops
+/// over it stay without vectors.
+#[inline(always)]
+#[allow(clippy::manual_clamp)] // `clamp` keeps a NaN.
+pub(crate) fn to_u8(whole: f32) -> u8 {
+    let bounded = whole.max(0.0).min(255.0);
+    // SAFETY: within 0 to 255, and `max` has made 0 of a NaN.
+    unsafe { bounded.to_int_unchecked::<i32>() as u8 }
 }
 
 /// The nearest bfloat16, ties to even; a NaN stays one.

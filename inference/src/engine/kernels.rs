@@ -38,7 +38,7 @@ impl KernelEngine {
         precision: Precision,
     ) -> Result<Self, String> {
         if suitable().is_none() {
-            return Err("this processor has neither AVX2 nor AVX-512".to_owned());
+            return Err("this processor has neither AVX2, AVX-512 nor NEON".to_owned());
         }
         let config = Config {
             isa: None,

@@ -11,6 +11,10 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_int8;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_int8;
 mod portable;
 
 use std::fmt;
@@ -36,6 +40,12 @@ pub enum Isa {
     AvxVnni,
     /// AVX2 and FMA: 8 channels in a vector.
     Avx2,
+    /// 64-bit ARM with I8MM: products of uint8 and int8, four an instruction.
+    NeonI8mm,
+    /// 64-bit ARM with the dot product of int8.
+    NeonDot,
+    /// 64-bit ARM.
+    Neon,
     /// Whatever the compiler makes of plain arrays of 8.
     Portable,
 }
@@ -94,6 +104,7 @@ pub(crate) enum AheadLines {
 }
 
 /// What one call of [`Matrix::multiply`] works on. Distances are bytes.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // No other set has matrix tiles yet.
 pub(crate) struct MatrixTile {
     /// The first word of the first of 16 pixels, twice.
     pub inputs: [*const u8; 2],
@@ -135,6 +146,12 @@ static ALL: &[&Set] = &[
     &avx2::AVX_VNNI,
     #[cfg(target_arch = "x86_64")]
     &avx2::AVX2,
+    #[cfg(target_arch = "aarch64")]
+    &neon::NEON_I8MM,
+    #[cfg(target_arch = "aarch64")]
+    &neon::NEON_DOT,
+    #[cfg(target_arch = "aarch64")]
+    &neon::NEON,
     &portable::PORTABLE,
 ];
 

@@ -201,6 +201,13 @@ depthwise_floats!(float_depthwise, F32,);
 depthwise_bytes!(byte_depthwise, Bytes,);
 small_steps!(small, 8,);
 
+pub(super) const INT8: Arithmetic = Arithmetic {
+    widths: byte_tiles::WIDTHS,
+    tile: byte_tiles::select,
+    depthwise: Depthwise::Woven(byte_depthwise::select),
+    matrix: None,
+};
+
 pub(super) static PORTABLE: Set = Set {
     isa: Isa::Portable,
     name: "portable",
@@ -213,11 +220,6 @@ pub(super) static PORTABLE: Set = Set {
         matrix: None,
     },
     bf16: None,
-    int8: Arithmetic {
-        widths: byte_tiles::WIDTHS,
-        tile: byte_tiles::select,
-        depthwise: Depthwise::Woven(byte_depthwise::select),
-        matrix: None,
-    },
+    int8: INT8,
     small,
 };

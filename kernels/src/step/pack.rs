@@ -114,22 +114,36 @@ pub(super) fn pack<T: Plain>(
     for panel in panels {
         let wide = panel.vectors * lanes;
         let first = panel.group * lanes;
-        let base = panel.weights + start * panel.vectors;
-        for out in first..(first + wide).min(groups.out) {
+        let outs = first..(first + wide).min(groups.out);
+        let base = (panel.weights + start * panel.vectors) / size_of::<T>();
+        // Output channels of one group follow each other in the packed weights, so they are the innermost loop: it writes
+        // line after line, and reads as many rows as there are channels, each from its beginning to its end.
+        let mut next = outs.start;
+        while next < outs.end {
+            let group = next / groups.output;
+            let end = ((group + 1) * groups.output).min(outs.end);
             // The group's first channel, counted from the first that the panel reads.
-            let skipped = out / groups.output * groups.input - panel.input_block * block_channels;
-            let lane = base / size_of::<T>() + (out - first) * per_word;
+            let skipped = group * groups.input - panel.input_block * block_channels;
+            let mut block = skipped / block_channels;
+            let mut within = skipped % block_channels;
             for channel in 0..groups.input {
-                let within = skipped + channel;
-                let (block, word) = (within / block_channels, within % block_channels / per_word);
-                let number = lane + within % per_word;
+                let number = base + (next - first) * per_word + within % per_word;
                 for y in 0..rows {
                     for x in 0..columns {
-                        let at = layout.word_at(block, word, y, x) * wide * per_word + number;
-                        values[at] = weight(out, channel * area + y * columns + x);
+                        let word = layout.word_at(block, within / per_word, y, x);
+                        let to = &mut values[number + word * wide * per_word..];
+                        let from = channel * area + y * columns + x;
+                        for (to, out) in to.iter_mut().step_by(per_word).zip(next..end) {
+                            *to = weight(out, from);
+                        }
                     }
                 }
+                within += 1;
+                if within == block_channels {
+                    (block, within) = (block + 1, 0);
+                }
             }
+            next = end;
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::small::{chunks, pixels};
 use crate::buffer::Buffer;
-use crate::elem::{Elem, load, store};
+use crate::elem::{Elem, load, store, to_u8};
 use crate::graph::Window;
 use crate::memory::Arena;
 
@@ -156,7 +156,7 @@ pub(super) unsafe fn mean<const L: usize>(arena: Arena, src: &Buffer, dst: &Buff
                 let factor = from.scale / (scale.scale * count as f32);
                 let stored: [u8; L] = std::array::from_fn(|i| {
                     let rounded = (centered[i] * factor).round_ties_even() + scale.zero as f32;
-                    rounded.clamp(0.0, 255.0) as u8
+                    to_u8(rounded)
                 });
                 to.cast::<[u8; L]>().write_unaligned(stored);
             } else {
