@@ -57,7 +57,7 @@ fn the_spelling_is_american() {
         let Ok(text) = std::fs::read_to_string(&file) else {
             continue;
         };
-        // A name of egui's.
+        // A method of egui's.
         for word in british(&text.replace("labelled_by", "")) {
             found.push(format!("{}: {word}", file.display()));
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model_core::RgbImage;
+use model_core::reading::ReadingConfig;
 use serde::{Deserialize, Serialize};
 
 pub use inference::{Answers, Cancel, EverydayAnswer, Prediction};
@@ -169,6 +170,9 @@ pub struct Found {
 pub trait Classify: Send + Sync {
     /// What the model says of itself.
     fn card(&self) -> &ModelCard;
+
+    /// How its photos are read: orientation, transparency and color profile as it was trained with.
+    fn reading(&self) -> ReadingConfig;
 
     /// The `k` most probable classes, and the word above them.
     ///

@@ -8,6 +8,7 @@ use inference::{Cancel, Classifier, Options};
 use model_core::RgbImage;
 use model_core::diagnostic::Diagnose as _;
 use model_core::hierarchy::DEFAULT_AT_LEAST;
+use model_core::reading::ReadingConfig;
 
 use crate::classify::{
     Classify, EVERYDAY_THINGS, Found, ModelCard, ModelChoice, OpenModel, Region,
@@ -97,6 +98,10 @@ impl NetworkClassifier {
 impl Classify for NetworkClassifier {
     fn card(&self) -> &ModelCard {
         &self.card
+    }
+
+    fn reading(&self) -> ReadingConfig {
+        self.classifier.model().manifest.preprocessing.reading
     }
 
     fn classify(&self, image: &RgbImage, k: usize) -> Result<Found, Problem> {

@@ -1,6 +1,6 @@
 //! Images with their true classes, and what a model says of them: what `evaluate` and `calibrate` rest on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub struct Samples {
     pub samples: Vec<Sample>,
     /// One class an image.
     pub truths: Vec<usize>,
-    /// Files in the class folders that are pictures of kinds that are not read, by their names.
+    /// Files in the class folders that are pictures of kinds that are not read.
     pub unread: Vec<PathBuf>,
 }
 
@@ -38,14 +38,12 @@ impl Samples {
         let folder = dataset::open_val(dir)?;
         let classes = match_classes(&folder.classes, labels)
             .map_err(|error| UsageError(format!("{}: {error}", dir.display())))?;
+        let mut samples = folder.samples;
+        let unread = with_passed_over(dir, &mut samples);
         Ok(Self {
-            unread: unread(dir, &folder.samples),
-            truths: folder
-                .samples
-                .iter()
-                .map(|sample| classes[sample.class])
-                .collect(),
-            samples: folder.samples,
+            truths: samples.iter().map(|sample| classes[sample.class]).collect(),
+            samples,
+            unread,
         })
     }
 
@@ -68,15 +66,20 @@ impl Samples {
     }
 }
 
-/// Pictures that a data set passes over because of their names, HEIC say: nothing is left out in silence.
-fn unread(dir: &Path, samples: &[Sample]) -> Vec<PathBuf> {
+/// A data set for training passes over pictures of other kinds, HEIC say. Here they are samples like the others where
+/// this machine can read them, and what it cannot read is returned: nothing is left out in silence.
+fn with_passed_over(dir: &Path, samples: &mut Vec<Sample>) -> Vec<PathBuf> {
     let files = samples.iter().filter(|sample| sample.part.is_none());
-    let folders: BTreeSet<&Path> = files
-        .filter_map(|sample| {
-            let class = sample.path.parent()?;
-            // Class folders lie beside each other; one may hold nothing else.
+    let known: BTreeSet<PathBuf> = files.clone().map(|sample| sample.path.clone()).collect();
+    let classes: BTreeMap<PathBuf, usize> = files
+        .filter_map(|sample| Some((sample.path.parent()?.to_owned(), sample.class)))
+        .collect();
+    // Class folders lie beside each other; one may hold nothing but other kinds.
+    let folders: BTreeSet<&Path> = classes
+        .keys()
+        .map(|class| {
             let beside = class.parent().filter(|beside| beside.starts_with(dir));
-            beside.or(Some(class))
+            beside.unwrap_or(class)
         })
         .collect();
     let found: BTreeSet<PathBuf> = folders
@@ -86,9 +89,22 @@ fn unread(dir: &Path, samples: &[Sample]) -> Vec<PathBuf> {
         .flatten()
         .filter(|entry| entry.file_type().is_file())
         .map(walkdir::DirEntry::into_path)
-        .filter(|path| matches!(formats::by_name(path), NameSays::NotDecoded(_)))
+        .filter(|path| !known.contains(path))
         .collect();
-    found.into_iter().collect()
+    let mut unread = Vec::new();
+    for path in found {
+        let class = path.parent().and_then(|folder| classes.get(folder));
+        match (formats::by_name(&path), class) {
+            (NameSays::Decoded, Some(class)) => samples.push(Sample {
+                class: *class,
+                path,
+                part: None,
+            }),
+            (NameSays::NotDecoded(_), _) => unread.push(path),
+            _ => {}
+        }
+    }
+    unread
 }
 
 /// The model's class for every folder name.

@@ -21,6 +21,7 @@ use egui_kittest::kittest::Queryable as _;
 use model_core::RgbImage;
 use model_core::hierarchy::{DEFAULT_AT_LEAST, GroupSpec, Hierarchy};
 use model_core::labels::Label;
+use model_core::reading::ReadingConfig;
 
 /// Names a photo by its dominant color. Sees 32 x 32 pixels.
 pub struct Colors {
@@ -29,6 +30,8 @@ pub struct Colors {
     pub asked: Arc<AtomicUsize>,
     /// Words above the colors.
     pub words: Option<Hierarchy>,
+    /// How it was trained to read photos.
+    pub reading: ReadingConfig,
 }
 
 fn color_labels() -> Vec<Label> {
@@ -55,6 +58,10 @@ fn color_words() -> Hierarchy {
 impl Classify for Colors {
     fn card(&self) -> &ModelCard {
         &self.card
+    }
+
+    fn reading(&self) -> ReadingConfig {
+        self.reading
     }
 
     fn classify(&self, image: &RgbImage, k: usize) -> Result<Found, Problem> {
@@ -184,6 +191,11 @@ impl OpenModel for Opener {
             delay: self.delay,
             asked: Arc::clone(&self.asked),
             words: name_says(choice, "words").then(color_words),
+            reading: if name_says(choice, "like PIL") {
+                ReadingConfig::TORCHVISION
+            } else {
+                ReadingConfig::default()
+            },
         }))
     }
 }

@@ -193,3 +193,25 @@ fn where_fine_classes_disagree_the_word_above_them_answers() {
         "the classes below it stay in sight"
     );
 }
+
+#[test]
+fn photos_are_read_as_the_model_was_trained_to() {
+    let dir = tempdir().unwrap();
+    // Blue that is transparent: white paper for a person, blue for PIL.
+    let photo = dir.path().join("glass.png");
+    image::RgbaImage::from_pixel(40, 30, image::Rgba([10, 10, 250, 0]))
+        .save(&photo)
+        .unwrap();
+    let mut window = Setup::default().open();
+    drop_files(&mut window, &[photo.clone()]);
+    until_done(&mut window, 1);
+    assert!(!shows(&window, "blue thing: 9"), "white is all colors");
+    drop_files(&mut window, &["/models/good like PIL.onnx".into()]);
+    until(&mut window, "the model is in use", |w| {
+        shows(w, "Model: good like PIL")
+    });
+    drop_files(&mut window, &[photo]);
+    until(&mut window, "it is looked at by that model", |w| {
+        shows(w, "blue thing: 9")
+    });
+}
