@@ -71,9 +71,16 @@ impl Samples {
 fn with_passed_over(dir: &Path, samples: &mut Vec<Sample>) -> Vec<PathBuf> {
     let files = samples.iter().filter(|sample| sample.part.is_none());
     let known: BTreeSet<PathBuf> = files.clone().map(|sample| sample.path.clone()).collect();
-    let classes: BTreeMap<PathBuf, usize> = files
-        .filter_map(|sample| Some((sample.path.parent()?.to_owned(), sample.class)))
-        .collect();
+    // Where one folder holds several classes, something else than the folder says which: a file without it has none.
+    let mut classes: BTreeMap<PathBuf, Option<usize>> = BTreeMap::new();
+    for sample in files {
+        if let Some(folder) = sample.path.parent() {
+            let class = classes
+                .entry(folder.to_owned())
+                .or_insert(Some(sample.class));
+            *class = class.filter(|class| *class == sample.class);
+        }
+    }
     // Class folders lie beside each other; one may hold nothing but other kinds.
     let folders: BTreeSet<&Path> = classes
         .keys()
@@ -82,9 +89,13 @@ fn with_passed_over(dir: &Path, samples: &mut Vec<Sample>) -> Vec<PathBuf> {
             beside.unwrap_or(class)
         })
         .collect();
+    let hidden = |entry: &walkdir::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
     let found: BTreeSet<PathBuf> = folders
         .into_iter()
-        .flat_map(WalkDir::new)
+        .flat_map(|folder| {
+            let entries = WalkDir::new(folder).into_iter();
+            entries.filter_entry(|entry| entry.depth() == 0 || !hidden(entry))
+        })
         // What cannot be listed was told when the data set was opened.
         .flatten()
         .filter(|entry| entry.file_type().is_file())
@@ -94,13 +105,13 @@ fn with_passed_over(dir: &Path, samples: &mut Vec<Sample>) -> Vec<PathBuf> {
     let mut unread = Vec::new();
     for path in found {
         let class = path.parent().and_then(|folder| classes.get(folder));
-        match (formats::by_name(&path), class) {
-            (NameSays::Decoded, Some(class)) => samples.push(Sample {
-                class: *class,
+        match (formats::by_name(&path), class.copied()) {
+            (NameSays::Decoded, Some(Some(class))) => samples.push(Sample {
                 path,
+                class,
                 part: None,
             }),
-            (NameSays::NotDecoded(_), _) => unread.push(path),
+            (NameSays::NotDecoded(_), Some(Some(_)) | None) => unread.push(path),
             _ => {}
         }
     }
