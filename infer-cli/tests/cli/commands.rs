@@ -69,7 +69,10 @@ fn numbers_are_those_that_were_asked_for_or_an_error() {
         }
         _ => {
             assert_eq!(code, 3, "{err}");
-            assert!(err.contains("in bfloat16: this processor has no instructions"), "{err}");
+            assert!(
+                err.contains("in bfloat16: this processor has no instructions"),
+                "{err}"
+            );
             assert!(err.contains("use --precision auto or float32"), "{err}");
             "float32"
         }
