@@ -94,7 +94,7 @@ fn with_passed_over(dir: &Path, samples: &mut Vec<Sample>) -> Vec<PathBuf> {
         .into_iter()
         .flat_map(|folder| {
             let entries = WalkDir::new(folder).into_iter();
-            entries.filter_entry(|entry| entry.depth() == 0 || !hidden(entry))
+            entries.filter_entry(move |entry| entry.depth() == 0 || !hidden(entry))
         })
         // What cannot be listed was told when the data set was opened.
         .flatten()

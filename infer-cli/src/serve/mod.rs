@@ -21,7 +21,6 @@ mod connections;
 mod metrics;
 pub mod multipart;
 mod query;
-mod turn_away;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -86,8 +85,6 @@ struct State {
     network: Mutex<()>,
     metrics: Metrics,
     connections: Connections,
-    /// Places for connections that are told to come again.
-    leaving: Semaphore,
 }
 
 /// Listens until `cancel`, then lets requests under way finish; `ready` is told the address, with the port that was
@@ -114,7 +111,6 @@ pub fn run(
         network: Mutex::new(()),
         metrics: Metrics::default(),
         connections: Connections::default(),
-        leaving: Semaphore::new(config.limits.connections),
         classifier,
         config,
     });
@@ -169,48 +165,12 @@ async fn accept(state: Arc<State>, cancel: &Cancel, ready: impl FnOnce(SocketAdd
     Ok(())
 }
 
-async fn serve(state: Arc<State>, stream: TcpStream, stopped: watch::Receiver<bool>) {
-    if let Some(stream) = talk(&state, stream, stopped).await {
-        turn_away::turn_away(&state, stream).await;
-    }
-}
-
-/// Answers a connection's requests. One that is asked to close before it has sent anything is given back.
-async fn talk(
-    state: &Arc<State>,
-    stream: TcpStream,
-    mut stopped: watch::Receiver<bool>,
-) -> Option<TcpStream> {
+async fn serve(state: Arc<State>, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
     let peer = stream.peer_addr().ok();
     let open = state.connections.open();
-    let mut closed = pin!(open.closed(GRACE));
-    let mut stop = pin!(stopped.changed());
-    let begun = {
-        let mut request = pin!(stream.readable());
-        let mut late = pin!(tokio::time::sleep(state.config.limits.timeout));
-        std::future::poll_fn(|context| {
-            if request.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Begun::Request);
-            }
-            if stop.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Begun::End);
-            }
-            let asked = closed.as_mut().poll(context).is_ready();
-            if asked || late.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Begun::Nothing);
-            }
-            Poll::Pending
-        })
-        .await
-    };
-    match begun {
-        Begun::Request => {}
-        Begun::Nothing => return Some(stream),
-        Begun::End => return None,
-    }
     let service = service_fn(|request| {
         let busy = open.request();
-        let state = Arc::clone(state);
+        let state = Arc::clone(&state);
         async move {
             let reply = answer::answer(state, request, peer).await;
             drop(busy);
@@ -222,6 +182,8 @@ async fn talk(
         .header_read_timeout(state.config.limits.timeout)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
+    let mut closed = pin!(open.closed(GRACE));
+    let mut stop = pin!(stopped.changed());
     let mut stopping = false;
     // Whatever comes first: a visitor who goes away, a request to close, or the service's end.
     std::future::poll_fn(|context| {
@@ -235,15 +197,4 @@ async fn talk(
         closed.as_mut().poll(context)
     })
     .await;
-    None
-}
-
-/// How a connection begins.
-enum Begun {
-    /// Something has come.
-    Request,
-    /// It has to go before anything came.
-    Nothing,
-    /// The service ends.
-    End,
 }

@@ -298,15 +298,6 @@ fn sockets_that_only_wait_lock_nobody_out() {
         .map(|_| TcpStream::connect(service.address).unwrap())
         .collect();
     assert_eq!(service.request("POST /api/classify", "", &ppm(RED)).0, 200);
-    // One that had to make room is told so: its request may be on its way.
-    let mut first = &idle[0];
-    let mut word = String::new();
-    first.read_to_string(&mut word).unwrap();
-    assert!(
-        word.starts_with("HTTP/1.1 503 ") && word.contains("\r\nretry-after: 1\r\n"),
-        "{word}"
-    );
-    assert!(json(word.split("\r\n\r\n").nth(1).unwrap())["error"].is_string());
     drop(idle);
 }
 
