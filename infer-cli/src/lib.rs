@@ -9,6 +9,7 @@
 //! | [`sources`] | arguments, folders, globs, lists and stdin become images to classify |
 //! | [`output`] | answers as table, JSON lines or CSV |
 //! | [`metrics`] | accuracy, confusion, calibration: numbers only, no files |
+//! | [`samples`] | images with their true classes, and what a model says of them |
 //! | [`words`] | everyday words: which are asked for, and how often they hold |
 //! | [`serve`] | the HTTP service |
 
@@ -22,6 +23,7 @@ pub mod model;
 pub mod output;
 pub mod picture;
 pub mod report;
+pub mod samples;
 pub mod serve;
 pub mod sources;
 pub mod words;

@@ -8,11 +8,11 @@ use inference::{Answers, Cancel, Classifier, ModelSource};
 use model_core::{Manifest, atomic_file};
 use serde::Serialize;
 
-use super::evaluate::{Samples, judge};
 use super::print;
 use crate::args::CalibrateArgs;
 use crate::metrics::{self, Judged};
 use crate::output::SCHEMA;
+use crate::samples::{Samples, judge};
 use crate::{Exit, UsageError, model, report};
 
 /// Fewer images than this give a temperature that another set would contradict.

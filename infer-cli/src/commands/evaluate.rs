@@ -2,25 +2,21 @@
 //! went wrong.
 
 use std::fmt::Write;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use image_data::dataset::{self, Sample};
-use image_data::decode::{DecodeLimits, DecodeOptions, decode};
-use inference::stream::{Outcome, Source, StreamOptions};
-use inference::{Cancel, Classifier, Label, RgbImage};
+use image_data::decode::{DecodeOptions, decode};
+use inference::{Cancel, Label, RgbImage};
 use model_core::atomic_file;
-use model_core::labels::{ClassMatcher, MatchError};
 use serde::Serialize;
 
 use super::{decode_options, print};
-use crate::advice::Told;
-use crate::args::{DecodeArgs, EvaluateArgs, TalkArgs};
+use crate::args::{EvaluateArgs, TalkArgs};
 use crate::metrics::{self, Bin, Judged, Report};
 use crate::output::SCHEMA;
+use crate::samples::{Samples, judge};
 use crate::words::{self, Held, WordsReport};
-use crate::{Exit, UsageError, model, picture, report};
+use crate::{Exit, model, picture, report};
 
 /// Pictures on the contact sheet.
 const SHEET_IMAGES: usize = 60;
@@ -111,146 +107,6 @@ struct Document<'a> {
     /// Classes against everyday words; none for a model that knows no words above its classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     words: Option<WordsReport>,
-}
-
-/// Images with their true classes, in the model's numbering.
-pub struct Samples {
-    /// The images.
-    pub samples: Vec<Sample>,
-    /// One class an image.
-    pub truths: Vec<usize>,
-}
-
-impl Samples {
-    /// Opens a data set (its validation images where it has splits) and matches its classes with the model's.
-    ///
-    /// # Errors
-    /// When there are no images, or a class is not one of the model's.
-    pub fn open(dir: &Path, labels: &[Label]) -> Result<Self> {
-        let folder = dataset::open_val(dir)?;
-        let classes = match_classes(&folder.classes, labels)
-            .map_err(|error| UsageError(format!("{}: {error}", dir.display())))?;
-        Ok(Self {
-            truths: folder
-                .samples
-                .iter()
-                .map(|sample| classes[sample.class])
-                .collect(),
-            samples: folder.samples,
-        })
-    }
-
-    /// The images for a stream; those inside a container are read when their turn comes.
-    fn sources(&self, limits: DecodeLimits) -> impl Iterator<Item = Source> + Send + '_ {
-        self.samples.iter().map(move |sample| {
-            if sample.part.is_none() {
-                return Source::File(sample.path.clone());
-            }
-            let name = sample.path.display().to_string();
-            match sample.read(&limits) {
-                Ok(bytes) => Source::Bytes { name, bytes },
-                Err(error) => Source::Failed {
-                    name,
-                    error: error.to_string(),
-                },
-            }
-        })
-    }
-}
-
-/// The model's class for every folder name.
-fn match_classes(folders: &[String], labels: &[Label]) -> Result<Vec<usize>, String> {
-    let matcher = ClassMatcher::new(labels);
-    let mut unknown = Vec::new();
-    let mut classes = Vec::with_capacity(folders.len());
-    for folder in folders {
-        match matcher.find(folder) {
-            Ok(class) => classes.push(class),
-            Err(MatchError::Unknown(_)) => unknown.push(folder.as_str()),
-            Err(MatchError::Ambiguous(_)) => {
-                return Err(format!(
-                    "two classes are called '{folder}': call the folder by the class's id or number"
-                ));
-            }
-        }
-    }
-    if unknown.is_empty() {
-        return Ok(classes);
-    }
-    let shown = unknown
-        .iter()
-        .take(5)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
-    Err(format!(
-        "{} of {} class folders are no class of the model: {shown}; expected its ids, names or numbers \
-         (infer-cli info --labels-list shows them)",
-        unknown.len(),
-        folders.len()
-    ))
-}
-
-/// What came of a run over samples.
-pub struct Judgment {
-    /// Place in the samples, and the answer.
-    pub answers: Vec<(usize, Judged)>,
-    /// Images that could not be read.
-    pub failed: usize,
-}
-
-/// Classifies all samples; `each` sees the true class and the answer of every image that could be read.
-///
-/// # Errors
-/// When the network fails, or on Ctrl-C.
-pub fn judge(
-    classifier: &Classifier,
-    samples: &Samples,
-    decode: &DecodeArgs,
-    batch: Option<usize>,
-    talk: &TalkArgs,
-    cancel: &Cancel,
-    mut each: impl FnMut(usize, &Outcome),
-) -> Result<Judgment> {
-    let decode_options = decode_options(decode, classifier);
-    let limits = decode_options.limits;
-    let options = StreamOptions {
-        top_k: 1,
-        batch: batch.unwrap_or(0),
-        decode: Some(decode_options),
-        cancel: cancel.clone(),
-        ..StreamOptions::default()
-    };
-    let progress = match talk.quiet {
-        true => indicatif::ProgressBar::hidden(),
-        false => indicatif::ProgressBar::new(samples.samples.len() as u64),
-    };
-    let mut judgment = Judgment {
-        answers: Vec::with_capacity(samples.samples.len()),
-        failed: 0,
-    };
-    classifier.stream(samples.sources(limits), &options, |answer| {
-        progress.inc(1);
-        match &answer.result {
-            Ok(outcome) => {
-                let truth = samples.truths[answer.index];
-                if !talk.quiet {
-                    progress.suspend(|| report::about_image(&answer.name, outcome));
-                }
-                judgment
-                    .answers
-                    .push((answer.index, Judged::new(truth, &outcome.probabilities)));
-                each(truth, outcome);
-            }
-            Err(failure) => {
-                judgment.failed += 1;
-                progress.suspend(|| report::failed_image(&answer.name, &Told::failure(failure)));
-            }
-        }
-        ControlFlow::Continue(())
-    })?;
-    progress.finish_and_clear();
-    Ok(judgment)
 }
 
 fn text(document: &Document<'_>, show: usize) -> Result<String> {
@@ -394,26 +250,4 @@ fn save_errors(
         ));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_are_matched_by_id_name_or_number() {
-        let labels = model_core::labels::imagenet1k();
-        let folders = ["n02123045", "Egyptian_cat", "7"].map(str::to_owned);
-        let classes = match_classes(&folders, labels).unwrap();
-        assert_eq!((classes[0], classes[2]), (281, 7));
-        assert_eq!(labels[classes[1]].name.to_lowercase(), "egyptian cat");
-        let error = match_classes(&["unicorn".to_owned()], labels).unwrap_err();
-        assert!(
-            error.contains("unicorn") && error.contains("1 of 1"),
-            "{error}"
-        );
-        let twice = [Label::named("Crane"), Label::named("crane")];
-        let error = match_classes(&["crane".to_owned()], &twice).unwrap_err();
-        assert!(error.contains("two classes"), "{error}");
-    }
 }

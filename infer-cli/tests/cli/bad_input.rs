@@ -239,3 +239,38 @@ fn ctrl_c_ends_with_130_and_whole_lines() {
     assert!(lines.all(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).is_ok()));
     drop(stdin);
 }
+
+#[test]
+fn kinds_that_are_not_read_are_named_with_what_to_do_by_every_command() {
+    let bench = Bench::new();
+    let kinds: [(&str, &[u8], &str); 4] = [
+        ("a.avif", b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF"),
+        ("b.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        ("c.psd", b"8BPS\0\x01\0\0\0\0\0\0\0\x03", "Photoshop PSD"),
+        ("d.exr", b"\x76\x2f\x31\x01\x02\0\0\0channels", "OpenEXR"),
+    ];
+    for (name, bytes, _) in kinds {
+        bench.write(&format!("in/red/{name}"), bytes);
+    }
+    for n in 0..3 {
+        bench.write(&format!("in/red/{n}.ppm"), &ppm([200, 20, 9 * n]));
+        bench.write(&format!("in/blue/{n}.ppm"), &ppm([9 * n, 20, 200]));
+    }
+    for arguments in [
+        &["in"][..],
+        &["sort", "in", "--into", "out", "--dry-run"],
+        &["teach", "in", "--dry-run"],
+        &["evaluate", "in"],
+    ] {
+        let (code, _, err) = bench.outcome(&[arguments, &["-q"]].concat());
+        assert_eq!(code, 1, "{arguments:?}: {err}");
+        for (name, _, kind) in kinds {
+            let line = err.lines().find(|line| line.contains(name));
+            let line = line.unwrap_or_else(|| panic!("{arguments:?}: {name} is not named: {err}"));
+            assert!(
+                line.contains(&format!("{kind} is not read")) && line.contains("JPEG or PNG"),
+                "{arguments:?}: {line}"
+            );
+        }
+    }
+}
