@@ -9,7 +9,7 @@ use std::sync::Arc;
 use image_data::augment::{AugmentConfig, TrainTransform};
 use image_data::check::{CheckOptions, check};
 use image_data::dataset::{self, discover};
-use image_data::decode::{DecodeLimits, DecodeOptions};
+use image_data::decode::DecodeOptions;
 use image_data::folder::Folder;
 use image_data::loader::{Loader, LoaderConfig};
 use image_data::sampler::Sampler;
@@ -151,49 +151,6 @@ fn the_same_images_give_the_same_pixels() {
         report.is_clean() && report.findings.is_empty(),
         "{report:?}"
     );
-}
-
-#[test]
-fn a_corrupt_page_costs_its_images_and_a_cut_file_itself() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("train-00000-of-00002.parquet");
-    write_parquet(&path, "train");
-    let whole = fs::read(&path).unwrap();
-    let mut bytes = whole.clone();
-    let needle = &images("train")[0].2[..16];
-    let place = bytes.windows(16).position(|w| w == needle).unwrap();
-    bytes[place - 30..place + 200].fill(0xA5);
-    fs::write(&path, bytes).unwrap();
-    let set = dataset::open(dir.path()).unwrap().train.unwrap();
-    let failed: Vec<String> = set
-        .samples
-        .iter()
-        .filter_map(|sample| {
-            let error = sample.read(&DecodeLimits::default()).err()?;
-            Some(format!("{}: {error}", sample.path.display()))
-        })
-        .collect();
-    assert!((1..set.len()).contains(&failed.len()), "{failed:?}");
-    assert!(
-        failed[0].contains("train-00000-of-00002.parquet"),
-        "{failed:?}"
-    );
-    let report = check(&[&set], &CheckOptions::default(), &|_| ()).unwrap();
-    assert_eq!(report.errors(), failed.len());
-
-    let cut = dir.path().join("train-00001-of-00002.parquet");
-    fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
-    fs::write(&path, &whole).unwrap();
-    let set = dataset::open(dir.path()).unwrap().train.unwrap();
-    assert_eq!(set.len(), 18);
-    assert!(
-        set.notes.len() == 1 && set.notes[0].contains("train-00001-of-00002.parquet"),
-        "{:?}",
-        set.notes
-    );
-    fs::remove_file(&path).unwrap();
-    let error = dataset::open(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("train-00001-of-00002.parquet"), "{error}");
 }
 
 #[test]
