@@ -1,14 +1,14 @@
 //! A folded [`Plan`] as an ONNX model: standard operators, deterministic bytes.
 //!
-//! The graph builder here is shared with the int8 writer. Not here: metadata, files, proof.
+//! Not here: metadata, files, proof.
 
 use anyhow::{Result, bail};
 use model_core::arch::{Conv, Padding, window_count};
 use model_core::onnx::{
-    AttributeProto, DataType, Dim, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
-    TensorProto, ValueInfoProto,
+    AttributeProto, DataType, Dim, GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto,
 };
 
+use crate::builder::GraphBuilder;
 use crate::plan::{Layer, LayerOp, Plan};
 
 /// Opsets in which every operator we write exists in this form.
@@ -47,90 +47,6 @@ fn ir_version(opset: i64) -> i64 {
         15..=18 => 8,
         19..=20 => 9,
         _ => 10,
-    }
-}
-
-/// Collects nodes and initializers in order.
-pub struct GraphBuilder {
-    pub nodes: Vec<NodeProto>,
-    pub initializers: Vec<TensorProto>,
-    half_weights: bool,
-}
-
-impl GraphBuilder {
-    pub fn new(half_weights: bool) -> Self {
-        Self {
-            nodes: Vec::new(),
-            initializers: Vec::new(),
-            half_weights,
-        }
-    }
-
-    /// Adds a node with one output, which is returned.
-    pub fn node(
-        &mut self,
-        op: &str,
-        name: &str,
-        inputs: &[&str],
-        attributes: Vec<AttributeProto>,
-    ) -> String {
-        let output = format!("{name}.output");
-        self.nodes
-            .push(NodeProto::new(op, name, inputs, &[&output], attributes));
-        output
-    }
-
-    /// Adds an initializer, whose name is returned.
-    pub fn constant(&mut self, tensor: TensorProto) -> String {
-        let name = tensor.name.clone();
-        if !self.initializers.iter().any(|other| other.name == name) {
-            self.initializers.push(tensor);
-        }
-        name
-    }
-
-    /// Adds a float weight, through float16 where that was asked for.
-    fn weight(&mut self, name: &str, dims: &[usize], values: &[f64]) -> String {
-        let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
-        if !self.half_weights {
-            return self.constant(TensorProto::floats(name, dims, &values));
-        }
-        let half = self.constant(TensorProto::halves(&format!("{name}.f16"), dims, &values));
-        self.nodes.push(NodeProto::new(
-            "Cast",
-            &format!("{name}.cast"),
-            &[&half],
-            &[name],
-            vec![AttributeProto::int("to", DataType::Float as i64)],
-        ));
-        name.to_string()
-    }
-
-    /// `x` limited to 0..6.
-    pub fn relu6(&mut self, name: &str, x: &str) -> String {
-        let low = self.constant(TensorProto::floats("relu6.min", &[], &[0.0]));
-        let high = self.constant(TensorProto::floats("relu6.max", &[], &[6.0]));
-        self.node("Clip", name, &[x, &low, &high], Vec::new())
-    }
-
-    /// Appends `softmax(logits / temperature)`.
-    pub fn softmax(&mut self, logits: &str, temperature: f32) -> String {
-        let mut scaled = logits.to_string();
-        if temperature != 1.0 {
-            let divisor = self.constant(TensorProto::floats("temperature", &[], &[temperature]));
-            scaled = self.node(
-                "Div",
-                "temperature_scaling",
-                &[logits, &divisor],
-                Vec::new(),
-            );
-        }
-        self.node(
-            "Softmax",
-            "softmax",
-            &[&scaled],
-            vec![AttributeProto::int("axis", 1)],
-        )
     }
 }
 
@@ -176,18 +92,57 @@ pub fn sizes(plan: &Plan, size: InputSize) -> Vec<Option<[usize; 2]>> {
                 stride,
                 padding,
             } => input.map(|side| window_count(side + 2 * padding, *kernel, *stride)),
+            LayerOp::AvgPool { kernel, ceil } => input.map(|side| match ceil {
+                true => side.div_ceil(*kernel),
+                false => side / kernel,
+            }),
             LayerOp::GlobalAvgPool | LayerOp::Flatten | LayerOp::Linear(_) => [1, 1],
-            _ => input,
+            LayerOp::Input
+            | LayerOp::BatchNorm { .. }
+            | LayerOp::LayerNorm { .. }
+            | LayerOp::Relu
+            | LayerOp::Relu6
+            | LayerOp::Silu
+            | LayerOp::HardSwish
+            | LayerOp::HardSigmoid
+            | LayerOp::Sigmoid
+            | LayerOp::Gelu
+            | LayerOp::Add
+            | LayerOp::Mul
+            | LayerOp::Concat => input,
         };
         sizes.push(output);
     }
     sizes.into_iter().map(Some).collect()
 }
 
-/// Writes one layer that is not a convolution or linear layer with float weights.
-pub fn simple_layer(builder: &mut GraphBuilder, layer: &Layer, inputs: &[&str]) -> Result<String> {
+/// Writes one layer that is not a convolution or linear layer with float weights; `size` is that of its first input,
+/// where it is known.
+pub fn simple_layer(
+    builder: &mut GraphBuilder,
+    layer: &Layer,
+    inputs: &[&str],
+    size: Option<[usize; 2]>,
+) -> Result<String> {
     let name = layer.name.as_str();
     Ok(match &layer.op {
+        LayerOp::BatchNorm { scale, shift } => {
+            builder.scale_and_shift(name, inputs[0], scale, shift)
+        }
+        LayerOp::LayerNorm { weight, bias, eps } => {
+            builder.layer_norm(name, inputs[0], weight, bias, *eps)
+        }
+        LayerOp::Silu => {
+            let gate = builder.node("Sigmoid", &format!("{name}.gate"), inputs, Vec::new());
+            builder.node("Mul", name, &[inputs[0], &gate], Vec::new())
+        }
+        LayerOp::HardSwish => {
+            let gate = builder.hard_sigmoid(&format!("{name}.gate"), inputs[0]);
+            builder.node("Mul", name, &[inputs[0], &gate], Vec::new())
+        }
+        LayerOp::HardSigmoid => builder.hard_sigmoid(name, inputs[0]),
+        LayerOp::Sigmoid => builder.node("Sigmoid", name, inputs, Vec::new()),
+        LayerOp::Gelu => builder.gelu(name, inputs[0]),
         LayerOp::Relu => builder.node("Relu", name, inputs, Vec::new()),
         LayerOp::Relu6 => builder.relu6(name, inputs[0]),
         LayerOp::MaxPool {
@@ -203,6 +158,19 @@ pub fn simple_layer(builder: &mut GraphBuilder, layer: &Layer, inputs: &[&str]) 
             ];
             builder.node("MaxPool", name, inputs, attributes)
         }
+        LayerOp::AvgPool { kernel, ceil } => {
+            let k = *kernel as i64;
+            let mut attributes = vec![
+                AttributeProto::ints("kernel_shape", &[k, k]),
+                AttributeProto::ints("strides", &[k, k]),
+            ];
+            // Where the windows fit, engines need not agree about the smaller ones at the edge.
+            let fits = size.is_some_and(|size| size.iter().all(|side| side % kernel == 0));
+            if *ceil && !fits {
+                attributes.insert(0, AttributeProto::int("ceil_mode", 1));
+            }
+            builder.node("AveragePool", name, inputs, attributes)
+        }
         LayerOp::GlobalAvgPool => builder.node("GlobalAveragePool", name, inputs, Vec::new()),
         LayerOp::Flatten => builder.node(
             "Flatten",
@@ -211,8 +179,11 @@ pub fn simple_layer(builder: &mut GraphBuilder, layer: &Layer, inputs: &[&str]) 
             vec![AttributeProto::int("axis", 1)],
         ),
         LayerOp::Add => builder.node("Add", name, inputs, Vec::new()),
+        LayerOp::Mul => builder.node("Mul", name, inputs, Vec::new()),
+        LayerOp::Concat => {
+            builder.node("Concat", name, inputs, vec![AttributeProto::int("axis", 1)])
+        }
         LayerOp::Input => bail!("the input is no node"),
-        LayerOp::BatchNorm { .. } => bail!("BatchNorm {name} has not been folded"),
         LayerOp::Conv(_) | LayerOp::Linear(_) => bail!("layer {name} has weights"),
     })
 }
@@ -257,7 +228,7 @@ pub fn network(
                     gemm_attributes(),
                 )
             }
-            _ => simple_layer(builder, layer, &inputs)?,
+            _ => simple_layer(builder, layer, &inputs, sizes[layer.inputs[0]])?,
         };
         outputs.push(output);
     }
@@ -280,7 +251,7 @@ pub fn gemm_attributes() -> Vec<AttributeProto> {
 /// # Errors
 /// An opset outside [`OPSETS`], or a plan that has not been folded.
 pub fn float_model(plan: &Plan, options: &EmitOptions) -> Result<ModelProto> {
-    let mut builder = GraphBuilder::new(options.half_weights);
+    let mut builder = GraphBuilder::new(options);
     let logits = network(&mut builder, plan, INPUT, options.size)?;
     let input = image_input(options.size);
     finish(builder, input, &logits, plan.num_classes, options)

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`source`] | what the user names -> weights, architecture, manifest, all checked |
 //! | [`plan`] | the network with its numbers; BatchNorm folded in f64 |
+//! | [`builder`] | nodes and constants of an ONNX graph |
 //! | [`emit`] | plan -> ONNX, the same bytes every time |
 //! | [`metadata`] | what the file says of itself, in every dialect that is read |
 //! | [`eval`] | a plain evaluator: the checkpoint's own answers, and the calibration's |
@@ -15,6 +16,7 @@
 //!
 //! It links no libtorch; `inference` is used only to verify.
 
+pub mod builder;
 pub mod cli;
 pub mod emit;
 pub mod eval;

@@ -32,17 +32,65 @@ pub enum LayerOp {
         scale: Vec<f64>,
         shift: Vec<f64>,
     },
+    /// Over the channels of each pixel.
+    LayerNorm {
+        weight: Vec<f64>,
+        bias: Vec<f64>,
+        eps: f64,
+    },
     Relu,
     Relu6,
+    Silu,
+    HardSwish,
+    HardSigmoid,
+    Sigmoid,
+    /// The exact form, by the error function.
+    Gelu,
     MaxPool {
         kernel: usize,
         stride: usize,
         padding: usize,
     },
+    /// Windows beside one another; with `ceil` the last one may be smaller.
+    AvgPool {
+        kernel: usize,
+        ceil: bool,
+    },
     GlobalAvgPool,
     Flatten,
     Linear(LinearLayer),
     Add,
+    /// A map times one number a channel.
+    Mul,
+    /// Maps one after the other along the channels.
+    Concat,
+}
+
+impl LayerOp {
+    /// The numbers that come from the checkpoint; none for a layer without any.
+    fn numbers_mut(&mut self) -> Option<[&mut Vec<f64>; 2]> {
+        match self {
+            Self::Conv(conv) => Some([&mut conv.weight, &mut conv.bias]),
+            Self::Linear(linear) => Some([&mut linear.weight, &mut linear.bias]),
+            Self::BatchNorm { scale, shift } => Some([scale, shift]),
+            Self::LayerNorm { weight, bias, .. } => Some([weight, bias]),
+            Self::Input
+            | Self::Relu
+            | Self::Relu6
+            | Self::Silu
+            | Self::HardSwish
+            | Self::HardSigmoid
+            | Self::Sigmoid
+            | Self::Gelu
+            | Self::MaxPool { .. }
+            | Self::AvgPool { .. }
+            | Self::GlobalAvgPool
+            | Self::Flatten
+            | Self::Add
+            | Self::Mul
+            | Self::Concat => None,
+        }
+    }
 }
 
 /// A convolution with its numbers; folding a BatchNorm gives it a bias.
@@ -72,6 +120,8 @@ fn blur(channels: usize) -> ConvLayer {
             stride: 1,
             padding: Padding::Explicit(1),
             groups: channels,
+            bias: false,
+            matrix: false,
         },
         weight: BLUR.map(f64::from).repeat(channels),
         bias: vec![0.0; channels],
@@ -84,14 +134,14 @@ impl Plan {
     /// # Errors
     /// A tensor that is not there.
     pub fn lower(graph: &Graph, weights: &Weights) -> Result<Self> {
-        let tensor = |module: &str, leaf: &str| -> Result<Vec<f64>> {
-            let name = format!("{module}.{leaf}");
+        let named = |name: &str| -> Result<Vec<f64>> {
             let tensor = weights
                 .tensors
-                .get(&name)
+                .get(name)
                 .with_context(|| format!("tensor '{name}' is missing"))?;
             Ok(tensor.data.iter().map(|value| f64::from(*value)).collect())
         };
+        let tensor = |module: &str, leaf: &str| named(&format!("{module}.{leaf}"));
         let mut layers: Vec<Layer> = Vec::with_capacity(graph.nodes.len());
         let mut place = Vec::with_capacity(graph.nodes.len());
         for node in &graph.nodes {
@@ -107,7 +157,10 @@ impl Plan {
                     let layer = ConvLayer {
                         geometry: conv.clone(),
                         weight: tensor(&conv.name, "weight")?,
-                        bias: vec![0.0; conv.out_channels],
+                        bias: match conv.bias {
+                            true => tensor(&conv.name, "bias")?,
+                            false => vec![0.0; conv.out_channels],
+                        },
                     };
                     (conv.name.clone(), LayerOp::Conv(layer))
                 }
@@ -145,8 +198,29 @@ impl Plan {
                     };
                     (linear.name.clone(), LayerOp::Linear(layer))
                 }
+                Op::LayerNorm(norm) => {
+                    let op = LayerOp::LayerNorm {
+                        weight: tensor(&norm.name, "weight")?,
+                        bias: tensor(&norm.name, "bias")?,
+                        eps: norm.eps,
+                    };
+                    (norm.name.clone(), op)
+                }
+                // A norm that shifts nothing: it folds into the convolution before it as well.
+                Op::ChannelScale(factors) => {
+                    let op = LayerOp::BatchNorm {
+                        scale: named(&factors.name)?,
+                        shift: vec![0.0; factors.channels],
+                    };
+                    (factors.name.clone(), op)
+                }
                 Op::Relu => (format!("relu_{index}"), LayerOp::Relu),
                 Op::Relu6 => (format!("relu6_{index}"), LayerOp::Relu6),
+                Op::Silu => (format!("silu_{index}"), LayerOp::Silu),
+                Op::HardSwish => (format!("hardswish_{index}"), LayerOp::HardSwish),
+                Op::HardSigmoid => (format!("hardsigmoid_{index}"), LayerOp::HardSigmoid),
+                Op::Sigmoid => (format!("sigmoid_{index}"), LayerOp::Sigmoid),
+                Op::Gelu => (format!("gelu_{index}"), LayerOp::Gelu),
                 Op::MaxPool {
                     kernel,
                     stride,
@@ -159,9 +233,18 @@ impl Plan {
                     };
                     (format!("maxpool_{index}"), op)
                 }
+                Op::AvgPool { kernel, ceil } => {
+                    let op = LayerOp::AvgPool {
+                        kernel: *kernel,
+                        ceil: *ceil,
+                    };
+                    (format!("avgpool_{index}"), op)
+                }
                 Op::GlobalAvgPool => (format!("avgpool_{index}"), LayerOp::GlobalAvgPool),
                 Op::Flatten => (format!("flatten_{index}"), LayerOp::Flatten),
                 Op::Add => (format!("add_{index}"), LayerOp::Add),
+                Op::Mul => (format!("mul_{index}"), LayerOp::Mul),
+                Op::Concat => (format!("concat_{index}"), LayerOp::Concat),
             };
             place.push(index);
             layers.push(Layer { name, op, inputs });
@@ -172,27 +255,21 @@ impl Plan {
         })
     }
 
-    /// The same function with every BatchNorm absorbed: `w' = w * scale`, `b' = b * scale + shift`, in f64.
+    /// The same function with every BatchNorm that directly follows a convolution nobody else reads absorbed:
+    /// `w' = w * scale`, `b' = b * scale + shift`, in f64. Others stay: DenseNet normalizes before it convolves.
     ///
     /// # Errors
-    /// A BatchNorm that does not directly follow a convolution nobody else reads.
+    /// Numbers that f32 does not hold.
     pub fn fold(&self) -> Result<Self> {
         let readers = self.readers();
         let mut layers: Vec<Layer> = Vec::with_capacity(self.layers.len());
         let mut place = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
             let inputs: Vec<usize> = layer.inputs.iter().map(|input| place[*input]).collect();
-            if let LayerOp::BatchNorm { scale, shift } = &layer.op {
-                let Some(LayerOp::Conv(conv)) = inputs.first().map(|input| &mut layers[*input].op)
-                else {
-                    bail!("BatchNorm {} does not follow a convolution", layer.name);
-                };
-                if readers[layer.inputs[0]].len() != 1 {
-                    bail!(
-                        "the convolution before BatchNorm {} has other readers",
-                        layer.name
-                    );
-                }
+            if let LayerOp::BatchNorm { scale, shift } = &layer.op
+                && readers[layer.inputs[0]].len() == 1
+                && let LayerOp::Conv(conv) = &mut layers[inputs[0]].op
+            {
                 let per_channel = conv.weight.len() / conv.bias.len();
                 for (channel, weights) in conv.weight.chunks_exact_mut(per_channel).enumerate() {
                     weights
@@ -221,10 +298,8 @@ impl Plan {
     /// Rounds every folded number to the f32 that the file will hold.
     fn round_to_f32(&mut self) -> Result<()> {
         for layer in &mut self.layers {
-            let (weight, bias) = match &mut layer.op {
-                LayerOp::Conv(conv) => (&mut conv.weight, &mut conv.bias),
-                LayerOp::Linear(linear) => (&mut linear.weight, &mut linear.bias),
-                _ => continue,
+            let Some([weight, bias]) = layer.op.numbers_mut() else {
+                continue;
             };
             for value in weight.iter_mut().chain(bias.iter_mut()) {
                 *value = f64::from(*value as f32);

@@ -15,7 +15,8 @@ use model_core::resample::Filter;
 use ort::session::Session;
 use ort::value::TensorRef;
 
-use crate::emit::{self, EmitOptions, GraphBuilder, InputSize};
+use crate::builder::GraphBuilder;
+use crate::emit::{self, EmitOptions, InputSize};
 use crate::eval::Evaluator;
 use crate::plan::Plan;
 use crate::proof::Row;
@@ -215,7 +216,7 @@ fn image_input() -> ValueInfoProto {
 /// # Errors
 /// As [`append`].
 pub fn model(plan: &Plan, p: &Preprocessing, options: &EmitOptions) -> Result<ModelProto> {
-    let mut builder = GraphBuilder::new(false);
+    let mut builder = GraphBuilder::new(options);
     let input = append(&mut builder, p)?;
     let [height, width] = p.crop.map(|side| side as usize);
     let logits = emit::network(
@@ -241,7 +242,7 @@ pub fn model(plan: &Plan, p: &Preprocessing, options: &EmitOptions) -> Result<Mo
 
 /// The preprocessing alone, to measure it.
 fn preprocessing_model(p: &Preprocessing, options: &EmitOptions) -> Result<ModelProto> {
-    let mut builder = GraphBuilder::new(false);
+    let mut builder = GraphBuilder::new(options);
     let last = append(&mut builder, p)?;
     let plain = EmitOptions {
         softmax: None,

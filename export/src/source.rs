@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use model_core::arch::{self, Architecture};
+use model_core::arch::{self, Architecture, Family, Origin};
 use model_core::labels::{self, Label};
 use model_core::manifest::{MANIFEST_KEY, Manifest, Provenance};
 use model_core::preprocessing::{Preprocessing, Resize};
@@ -136,34 +136,41 @@ fn architecture_name(
         .file_stem()
         .map(|stem| stem.to_string_lossy().to_lowercase().replace('-', "_"))
         .unwrap_or_default();
-    let named = LITE0
+    let named = arch::names()
         .into_iter()
-        .find(|name| stem.starts_with(name) || stem.ends_with(name));
+        .filter(|name| stem.starts_with(name) || stem.ends_with(name))
+        // `tf_efficientnet_b0` ends in `efficientnet_b0`, too.
+        .max_by_key(|name| name.len());
     let mut notes = Vec::new();
     if let Some(asked) = &args.arch {
-        let asked_name = arch::by_name(asked, 1)?.name();
-        let lite = LITE0.contains(&asked_name);
-        match (&shown, named) {
-            // EfficientNet-PyTorch's names: the caller means the network by its family's name.
-            (Some((theirs, because)), _) if lite && theirs.name() != asked_name => notes.push(format!(
-                "{asked_name} was asked for, but {because} that these are the weights of {}: exported as that",
-                theirs.name()
-            )),
-            (None, Some(name)) if lite && name != asked_name => notes.push(format!(
-                "the file is named after {name}, which has other borders than {asked_name}: check the answers with \
-                 --reference-logits"
-            )),
-            (None, None) if lite => notes.push(format!(
-                "nothing in the file tells {} from {}: exported as {asked_name}, as asked",
-                LITE0[0], LITE0[1]
-            )),
-            _ => {}
-        }
-        let name = match shown {
-            Some((theirs, _)) if lite && LITE0.contains(&theirs.name()) => theirs.name(),
-            _ => asked_name,
+        let asked = arch::by_name(asked, 1)?.name();
+        let Some(other) = twin(asked) else {
+            return Ok((asked.to_owned(), notes));
         };
-        return Ok((name.to_owned(), notes));
+        return Ok(match (&shown, named) {
+            // The caller means the network by its family's name; the file knows better.
+            (Some((theirs, because)), _) if theirs.name() == other => {
+                notes.push(format!(
+                    "{asked} was asked for, but {because} that these are the weights of {other}: exported as that"
+                ));
+                (other.to_owned(), notes)
+            }
+            (None, Some(name)) if name == other => {
+                notes.push(format!(
+                    "the file is named after {other}, which has other borders than {asked}: exported as {asked}, as \
+                     asked; check the answers with --reference-logits"
+                ));
+                (asked.to_owned(), notes)
+            }
+            (None, named) if named != Some(asked) => {
+                notes.push(format!(
+                    "nothing in the file tells {asked} from {other}, which has other borders: exported as {asked}, as \
+                     asked; check the answers with --reference-logits"
+                ));
+                (asked.to_owned(), notes)
+            }
+            _ => (asked.to_owned(), notes),
+        });
     }
     if let Some(manifest) = given {
         return Ok((manifest.arch.clone(), notes));
@@ -185,8 +192,17 @@ fn architecture_name(
     )
 }
 
-/// Two networks whose tensors have the same names and shapes.
-const LITE0: [&str; 2] = ["tf_efficientnet_lite0", "efficientnet_lite0"];
+/// The other network that takes the same tensors: TensorFlow's and PyTorch's EfficientNet of one size.
+fn twin(name: &str) -> Option<&'static str> {
+    if !name.contains("efficientnet") {
+        return None;
+    }
+    let other = match name.strip_prefix("tf_") {
+        Some(rest) => rest.to_owned(),
+        None => format!("tf_{name}"),
+    };
+    Some(arch::by_name(&other, 1).ok()?.name())
+}
 
 /// The manifest inside a checkpoint of ours.
 fn own_manifest(path: &Path, weights: &Weights) -> Result<Option<Manifest>> {
@@ -206,12 +222,22 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
 /// torchvision's and timm's evaluation transforms of the weights these architectures usually carry.
 fn default_preprocessing(architecture: &Architecture) -> Preprocessing {
     let size = architecture.default_input_size();
-    if architecture.name() == "tf_efficientnet_lite0" {
+    if let Family::EfficientNet(net) = architecture.family() {
+        // TensorFlow's weights take pixels around 0.5; the short side is the input's divided by 0.875.
+        let inception = net.origin == Origin::TensorFlow && net.lite;
+        let (mean, std) = match inception {
+            true => ([0.498; 3], [0.502; 3]),
+            false => {
+                let imagenet = Preprocessing::imagenet();
+                (imagenet.mean, imagenet.std)
+            }
+        };
         return Preprocessing {
-            resize: Resize::ShortSide(256),
+            resize: Resize::ShortSide((f64::from(size) / 0.875) as u32),
+            crop: [size, size],
             interpolation: Filter::Bicubic,
-            mean: [0.498; 3],
-            std: [0.502; 3],
+            mean,
+            std,
             ..Preprocessing::imagenet()
         };
     }

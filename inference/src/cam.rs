@@ -4,18 +4,20 @@
 //!
 //! Not here: what to do for networks that end otherwise (`explain`).
 
+use std::sync::Arc;
+
 use model_core::onnx::{GraphProto, NodeProto};
 
 use crate::EngineError;
 use crate::classifier::Network;
-use crate::engine::{Engine, KernelEngine, NetworkSource, Precision, TractEngine};
+use crate::engine::{Engine, KernelEngine, NetworkSource, Precision, TractEngine, in_color};
 use crate::graph::index::GraphIndex;
 use crate::graph::{Element, InputShape};
 use crate::onnx_file::{OnnxFile, Skeleton};
 
 /// The part of a network before its last pooling, and the linear layer after it.
 pub(crate) struct Features {
-    engine: Box<dyn Engine>,
+    engine: Arc<dyn Engine>,
     /// `[classes, channels]`, row by row.
     weights: Vec<f32>,
     channels: usize,
@@ -44,11 +46,11 @@ impl Features {
             },
             ..input.clone()
         };
-        let (engine, shape): (Box<dyn Engine>, Vec<usize>) =
+        let (engine, shape): (Arc<dyn Engine>, Vec<usize>) =
             match KernelEngine::load(proto, file, skeleton, &part, threads, Precision::Float32) {
                 Ok(engine) => {
                     let shape = engine.output_shape().to_vec();
-                    (Box::new(engine), shape)
+                    (in_color(Arc::new(engine), input), shape)
                 }
                 Err(_) => {
                     let source = NetworkSource {
@@ -64,7 +66,7 @@ impl Features {
                     let engine = TractEngine::load_part(&source, Some(end.features))
                         .map_err(|error| error.to_string())?;
                     let shape = engine.output_shape().to_vec();
-                    (Box::new(engine), shape)
+                    (in_color(Arc::new(engine), input), shape)
                 }
             };
         let [c, height, width] = shape[..] else {

@@ -3,8 +3,9 @@
 
 mod support;
 
-use inference::{Classifier, EngineKind, Options, RgbImage};
+use inference::{Classifier, EngineError, EngineKind, Error, FailingNode, Options, RgbImage};
 use model_core::diagnostic::{Diagnose, Remedy};
+use model_core::onnx::{self, NodeProto, TensorProto};
 use support::{SIDE, Shape, described};
 
 const RED: [u8; 3] = [250, 40, 10];
@@ -185,4 +186,41 @@ fn the_embedded_model_describes_itself_and_knows_a_cat() {
     );
     let answer = classifier.classify_file(photo, 5).unwrap();
     assert_eq!(answer[0].id.as_deref(), Some("n07920052"), "{answer:?}");
+}
+
+/// A product of shapes that do not fit: the message names the node as the file calls it, and none of tract's inner steps.
+#[test]
+fn where_tract_gives_up_is_told_by_the_node() {
+    for (name, told) in [("broken", "broken"), ("", "logits")] {
+        let mut model = onnx::parse(&described(&Shape::default())).unwrap();
+        let graph = model.graph.as_mut().unwrap();
+        graph.node[1].output = vec!["sums".to_owned()];
+        let inputs = ["sums", "seven"];
+        graph
+            .node
+            .push(NodeProto::new("MatMul", name, &inputs, &["logits"], vec![]));
+        graph
+            .initializer
+            .push(TensorProto::floats("seven", &[7, 3], &[0.5; 21]));
+        let options = Options {
+            engine: EngineKind::Tract,
+            ..Options::default()
+        };
+        let error = Classifier::from_bytes(onnx::to_bytes(&model), "colors", &options).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("tract cannot run colors: it gives up at MatMul '{told}'")
+        );
+        assert_eq!(error.code(), "engine.network");
+        assert_eq!(error.remedy(), Some(Remedy::UseEngine(&["onnxruntime"])));
+        let Error::Engine(EngineError::Network { node, said, .. }) = error else {
+            panic!("{error:?}");
+        };
+        let expected = FailingNode {
+            operator: "MatMul".to_owned(),
+            name: told.to_owned(),
+        };
+        assert_eq!(node, Some(expected));
+        assert!(!said.is_empty(), "tract's words are kept for a report");
+    }
 }

@@ -150,7 +150,10 @@ fn contradictions_are_explained() {
         "{text}"
     );
     let text = error(&with(&|m| m.preprocessing.layout = Layout::Nhwc));
-    assert!(text.contains("Nhwc") && text.contains("layout"), "{text}");
+    assert!(
+        text.contains("[N, H, W, 3] (preprocessing.layout)") && text.contains("layout"),
+        "{text}"
+    );
     let text = error(&with(&|m| m.labels.truncate(2)));
     assert!(
         text.contains("3 numbers") && text.contains("2 labels"),

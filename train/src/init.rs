@@ -4,32 +4,28 @@
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
-use model_core::arch::{Conv, Family, Op, TensorKind};
+use model_core::arch::{Conv, Family, Linear, Op, TensorKind};
 use tch::{Tensor, no_grad};
 
 use crate::model::Network;
 
-/// Fills a network on the CPU from `seed`, in state-dict order.
-///
-/// ResNets: convolutions normal with std `sqrt(2 / fan_out)` (He et al. 2015), BatchNorm weight 1 and bias 0, linear
-/// weight and bias uniform within `1 / sqrt(fan_in)` (`torch.nn.Linear`). EfficientNet-Lite: convolutions the same with
-/// fan-out counted per group, linear weight uniform within `1 / sqrt(fan_out)`, bias 0 (timm's `_init_weight_goog`).
+/// Fills a network on the CPU from `seed`, in state-dict order, as its family's source does ([`Rules`]).
 pub fn initialize(network: &mut Network, seed: u64, zero_init_residual: bool) -> Result<()> {
     // libtorch has one generator for the whole process.
     static GENERATOR: Mutex<()> = Mutex::new(());
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     tch::manual_seed(seed as i64);
-    let efficientnet = match network.architecture().family() {
-        Family::EfficientNetLite(_) => true,
-        Family::ResNet(_) => false,
-    };
+    let rules = Rules::of(network.architecture().family());
     let graph = network.graph().clone();
     for node in &graph.nodes {
         match &node.op {
             Op::Conv(conv) => {
-                let std = (2.0 / fan_out(conv, efficientnet)).sqrt();
-                each(network, &conv.name, |_, tensor| {
-                    let _ = tensor.f_normal_(0.0, std)?;
+                let std = rules.conv_std(conv);
+                each(network, &conv.name, |kind, tensor| {
+                    let _ = match kind {
+                        TensorKind::Bias => tensor.f_fill_(0.0)?,
+                        _ => tensor.f_normal_(0.0, std)?,
+                    };
                     Ok(())
                 })?;
             }
@@ -45,31 +41,134 @@ pub fn initialize(network: &mut Network, seed: u64, zero_init_residual: bool) ->
                     Ok(())
                 })?;
             }
-            Op::Linear(linear) => {
-                let fan = if efficientnet {
-                    linear.out_features
-                } else {
-                    linear.in_features
-                };
-                let bound = 1.0 / (fan as f64).sqrt();
-                each(network, &linear.name, |kind, tensor| {
-                    if efficientnet && kind == TensorKind::Bias {
-                        let _ = tensor.f_fill_(0.0)?;
-                    } else {
-                        let _ = tensor.f_uniform_(-bound, bound)?;
-                    }
-                    Ok(())
-                })?;
-            }
-            _ => {}
+            Op::LayerNorm(norm) => each(network, &norm.name, |kind, tensor| {
+                let value = f64::from(u8::from(kind == TensorKind::NormWeight));
+                let _ = tensor.f_fill_(value)?;
+                Ok(())
+            })?,
+            Op::ChannelScale(scale) => no_grad(|| -> Result<()> {
+                for named in network.tensors().iter().filter(|t| t.name == scale.name) {
+                    let _ = named.tensor.shallow_clone().f_fill_(scale.initial)?;
+                }
+                Ok(())
+            })?,
+            Op::Linear(linear) => each(network, &linear.name, |kind, tensor| {
+                rules.fill_linear(linear, kind, tensor)
+            })?,
+            Op::Input { .. }
+            | Op::Relu
+            | Op::Relu6
+            | Op::Blur { .. }
+            | Op::Silu
+            | Op::HardSwish
+            | Op::HardSigmoid
+            | Op::Sigmoid
+            | Op::Gelu
+            | Op::MaxPool { .. }
+            | Op::AvgPool { .. }
+            | Op::GlobalAvgPool
+            | Op::Flatten
+            | Op::Dropout { .. }
+            | Op::Add
+            | Op::Mul
+            | Op::Concat => {}
         }
     }
     Ok(())
 }
 
-fn fan_out(conv: &Conv, per_group: bool) -> f64 {
-    let groups = if per_group { conv.groups } else { 1 };
-    (conv.kernel * conv.kernel * conv.out_channels / groups) as f64
+/// How a family's source draws its first values. BatchNorm starts at weight 1 and bias 0 everywhere, biases of
+/// convolutions at 0.
+struct Rules {
+    conv: Spread,
+    linear: Spread,
+    /// Linear biases start at 0, not uniform like the weights.
+    zero_bias: bool,
+}
+
+/// How wide values are spread.
+#[derive(Clone, Copy)]
+enum Spread {
+    /// Normal with std `sqrt(2 / fan_out)` (He et al. 2015); the fan counted per group, or as if there were none.
+    FanOut { per_group: bool },
+    /// Normal with std `sqrt(2 / fan_in)`.
+    FanIn,
+    /// Uniform within `1 / sqrt(in)` (`torch.nn.Linear`).
+    UniformIn,
+    /// Uniform within `1 / sqrt(out)`.
+    UniformOut,
+    /// Normal with this std.
+    Normal(f64),
+}
+
+impl Rules {
+    fn of(family: &Family) -> Self {
+        let fan_out = Spread::FanOut { per_group: false };
+        match family {
+            // torchvision's resnet.py.
+            Family::ResNet(_) => Self {
+                conv: fan_out,
+                linear: Spread::UniformIn,
+                zero_bias: false,
+            },
+            // timm's `_init_weight_goog`.
+            Family::EfficientNet(_) => Self {
+                conv: Spread::FanOut { per_group: true },
+                linear: Spread::UniformOut,
+                zero_bias: true,
+            },
+            // torchvision's vgg.py, mobilenetv2.py, mobilenetv3.py, regnet.py.
+            Family::Vgg(_)
+            | Family::MobileNetV2(_)
+            | Family::MobileNetV3(_)
+            | Family::RegNet(_) => Self {
+                conv: fan_out,
+                linear: Spread::Normal(0.01),
+                zero_bias: true,
+            },
+            // torchvision's densenet.py.
+            Family::DenseNet(_) => Self {
+                conv: Spread::FanIn,
+                linear: Spread::UniformIn,
+                zero_bias: true,
+            },
+            // torchvision's convnext.py, whose truncation at 100 standard deviations cuts nothing.
+            Family::ConvNext(_) => Self {
+                conv: Spread::Normal(0.02),
+                linear: Spread::Normal(0.02),
+                zero_bias: true,
+            },
+        }
+    }
+
+    fn conv_std(&self, conv: &Conv) -> f64 {
+        let window = conv.kernel * conv.kernel;
+        let fan = match self.conv {
+            Spread::Normal(std) => return std,
+            Spread::FanOut { per_group: true } => window * conv.out_channels / conv.groups,
+            Spread::FanOut { per_group: false } | Spread::UniformOut => window * conv.out_channels,
+            Spread::FanIn | Spread::UniformIn => window * conv.in_channels / conv.groups,
+        };
+        (2.0 / fan as f64).sqrt()
+    }
+
+    fn fill_linear(&self, linear: &Linear, kind: TensorKind, tensor: &mut Tensor) -> Result<()> {
+        if kind == TensorKind::Bias && self.zero_bias {
+            let _ = tensor.f_fill_(0.0)?;
+            return Ok(());
+        }
+        let fan = match self.linear {
+            Spread::Normal(std) => {
+                let _ = tensor.f_normal_(0.0, std)?;
+                return Ok(());
+            }
+            Spread::UniformOut | Spread::FanOut { .. } => linear.out_features,
+            Spread::UniformIn | Spread::FanIn => linear.in_features,
+        };
+        let bound = 1.0 / (fan as f64).sqrt();
+        let _ = tensor.f_uniform_(-bound, bound)?;
+        Ok(())
+    }
 }
 
 /// Runs `fill` on every tensor of the module `name`.

@@ -58,6 +58,11 @@ enum Layer {
     None,
     Conv {
         weight: usize,
+        bias: Option<usize>,
+    },
+    /// A [`Op::ChannelScale`]'s factors.
+    Scale {
+        factors: usize,
     },
     Norm {
         weight: usize,
@@ -65,6 +70,7 @@ enum Layer {
         mean: usize,
         var: usize,
     },
+    /// A linear layer, or a normalization over channels.
     Linear {
         weight: usize,
         bias: usize,
@@ -311,12 +317,17 @@ impl Network {
         let x = input(0)?;
         let tensor = |index: usize| &self.tensors[index].tensor;
         let value = match (op, layer) {
-            (Op::Conv(conv), Layer::Conv { weight }) => {
+            (Op::Conv(conv), Layer::Conv { weight, bias }) => {
                 let (padded, padding) = pad(x, conv.padding, conv.kernel, conv.stride)?;
                 let stride = conv.stride as i64;
+                // A linear layer over the channels of each pixel is a 1 x 1 convolution.
+                let shape = conv.weight_shape().map(|side| side as i64);
                 padded.f_conv2d(
-                    tensor(*weight),
-                    None::<&Tensor>,
+                    &match conv.matrix {
+                        true => tensor(*weight).f_view(shape.as_slice())?,
+                        false => tensor(*weight).shallow_clone(),
+                    },
+                    bias.map(tensor),
                     [stride, stride],
                     [padding, padding],
                     [1, 1],
@@ -374,6 +385,35 @@ impl Network {
                 };
                 x.f_linear(tensor(*weight), Some(tensor(*bias)))?
             }
+            (Op::LayerNorm(norm), Layer::Linear { weight, bias }) => {
+                // Channels last, as the source does: libtorch normalizes over the last axes.
+                let pixels = x.f_permute([0, 2, 3, 1])?;
+                let channels = [norm.channels as i64];
+                let normal = pixels.f_layer_norm(
+                    channels,
+                    Some(tensor(*weight)),
+                    Some(tensor(*bias)),
+                    norm.eps,
+                    true,
+                )?;
+                normal.f_permute([0, 3, 1, 2])?
+            }
+            (Op::ChannelScale(_), Layer::Scale { factors }) => x.f_mul(tensor(*factors))?,
+            (Op::Silu, _) => x.f_silu()?,
+            (Op::HardSwish, _) => x.f_hardswish()?,
+            (Op::HardSigmoid, _) => x.f_hardsigmoid()?,
+            (Op::Sigmoid, _) => x.f_sigmoid()?,
+            (Op::Gelu, _) => x.f_gelu("none")?,
+            (Op::Mul, _) => x.f_mul(input(1)?)?,
+            (Op::Concat, _) => {
+                let parts: Vec<&Tensor> = (0..inputs.len()).map(input).collect::<Result<_>>()?;
+                Tensor::f_cat(&parts, 1)?
+            }
+            (Op::AvgPool { kernel, ceil }, _) => {
+                let side = [*kernel as i64; 2];
+                // Without a border every pixel of a window counts, but those beyond the image.
+                x.f_avg_pool2d(side, side, [0, 0], *ceil, false, None)?
+            }
             (Op::Relu, Layer::InPlace) => x.shallow_clone().f_relu_()?,
             (Op::Relu, _) => x.f_relu()?,
             (Op::Relu6, Layer::InPlace) => x.shallow_clone().f_clamp_(0.0, 6.0)?,
@@ -407,9 +447,16 @@ impl Network {
             (Op::Add, _) if keep < 1.0 => leave_out(x, keep)?.f_add_(input(1)?)?,
             (Op::Add, Layer::InPlace) => x.shallow_clone().f_add_(input(1)?)?,
             (Op::Add, _) => x.f_add(input(1)?)?,
-            (Op::Input { .. } | Op::Conv(_) | Op::BatchNorm(_) | Op::Linear(_), _) => {
-                bail!("no interpretation of {}", describe(op))
-            }
+            // The layer of each of these is made from the same node, and the input is no step.
+            (
+                op @ (Op::Input { .. }
+                | Op::Conv(_)
+                | Op::BatchNorm(_)
+                | Op::LayerNorm(_)
+                | Op::ChannelScale(_)
+                | Op::Linear(_)),
+                _,
+            ) => bail!("no interpretation of {}", describe(op)),
         };
         Ok(value)
     }
@@ -455,14 +502,18 @@ fn layers(graph: &Graph) -> Vec<Layer> {
             readers[input] == 1 && matches!(graph.nodes[input].op, Op::BatchNorm(_) | Op::Add)
         });
         layers.push(match &node.op {
-            Op::Conv(_) => Layer::Conv { weight: take() },
+            Op::Conv(conv) => Layer::Conv {
+                weight: take(),
+                bias: conv.bias.then(&mut take),
+            },
+            Op::ChannelScale(_) => Layer::Scale { factors: take() },
             Op::BatchNorm(_) => Layer::Norm {
                 weight: take(),
                 bias: take(),
                 mean: take(),
                 var: take(),
             },
-            Op::Linear(_) => Layer::Linear {
+            Op::Linear(_) | Op::LayerNorm(_) => Layer::Linear {
                 weight: take(),
                 bias: take(),
             },
@@ -471,11 +522,19 @@ fn layers(graph: &Graph) -> Vec<Layer> {
             | Op::Relu
             | Op::Relu6
             | Op::Blur { .. }
+            | Op::Add
+            | Op::Silu
+            | Op::HardSwish
+            | Op::HardSigmoid
+            | Op::Sigmoid
+            | Op::Gelu
             | Op::MaxPool { .. }
+            | Op::AvgPool { .. }
             | Op::GlobalAvgPool
             | Op::Flatten
             | Op::Dropout { .. }
-            | Op::Add => Layer::None,
+            | Op::Mul
+            | Op::Concat => Layer::None,
         });
     }
     layers
@@ -490,8 +549,18 @@ pub fn describe(op: &Op) -> String {
         Op::Relu => "relu".into(),
         Op::Relu6 => "relu6".into(),
         Op::Blur { .. } => "blur".into(),
+        Op::Silu => "silu".into(),
+        Op::HardSwish => "hard swish".into(),
+        Op::HardSigmoid => "hard sigmoid".into(),
+        Op::Sigmoid => "sigmoid".into(),
+        Op::Gelu => "gelu".into(),
         Op::MaxPool { .. } => "max pool".into(),
-        Op::GlobalAvgPool => "average pool".into(),
+        Op::AvgPool { .. } => "average pool".into(),
+        Op::GlobalAvgPool => "global average pool".into(),
+        Op::LayerNorm(norm) => format!("layer norm {}", norm.name),
+        Op::ChannelScale(scale) => format!("channel scale {}", scale.name),
+        Op::Mul => "multiply".into(),
+        Op::Concat => "concat".into(),
         Op::Flatten => "flatten".into(),
         Op::Dropout { .. } => "dropout".into(),
         Op::Linear(linear) => format!("linear {}", linear.name),

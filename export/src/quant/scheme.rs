@@ -82,6 +82,12 @@ pub fn quantize<'a>(
     if !matches!(plan.layers[last].op, LayerOp::Linear(_)) {
         bail!("int8 expects a network that ends in its classifier");
     }
+    if let Some(layer) = plan.layers.iter().find(|layer| !is_tried(&layer.op)) {
+        bail!(
+            "int8 is for networks of convolutions, ReLU, ReLU6, pooling, sums and linear layers; layer {} is none of these",
+            layer.name
+        );
+    }
     let first_conv = plan
         .layers
         .iter()
@@ -146,6 +152,31 @@ pub fn quantize<'a>(
         ));
     }
     Ok(network)
+}
+
+/// Whether networks with such a layer have been held against their float form in int8.
+fn is_tried(op: &LayerOp) -> bool {
+    match op {
+        LayerOp::Input
+        | LayerOp::Conv(_)
+        | LayerOp::Relu
+        | LayerOp::Relu6
+        | LayerOp::MaxPool { .. }
+        | LayerOp::AvgPool { .. }
+        | LayerOp::GlobalAvgPool
+        | LayerOp::Flatten
+        | LayerOp::Linear(_)
+        | LayerOp::Add => true,
+        LayerOp::BatchNorm { .. }
+        | LayerOp::LayerNorm { .. }
+        | LayerOp::Silu
+        | LayerOp::HardSwish
+        | LayerOp::HardSigmoid
+        | LayerOp::Sigmoid
+        | LayerOp::Gelu
+        | LayerOp::Mul
+        | LayerOp::Concat => false,
+    }
 }
 
 /// Rounds weights per output channel; with `means` of the input channels, moves the mean that rounding shifts back

@@ -5,7 +5,8 @@ use anyhow::{Result, bail};
 use model_core::onnx::{AttributeProto, ModelProto, TensorProto};
 
 use super::scheme::{Affine, Network, QuantizedWeights};
-use crate::emit::{self, EmitOptions, GraphBuilder, INPUT};
+use crate::builder::GraphBuilder;
+use crate::emit::{self, EmitOptions, INPUT};
 use crate::plan::LayerOp;
 
 /// The int8 model: float image in, float logits out.
@@ -15,7 +16,7 @@ use crate::plan::LayerOp;
 pub fn qdq_model(network: &Network<'_>, options: &EmitOptions) -> Result<ModelProto> {
     let plan = network.plan;
     let sizes = emit::sizes(plan, options.size);
-    let mut builder = GraphBuilder::new(false);
+    let mut builder = GraphBuilder::new(options);
     // What a layer gives before and after it was stored; readers of float layers take the same.
     let mut outputs: Vec<String> = Vec::with_capacity(plan.layers.len());
     for (index, layer) in plan.layers.iter().enumerate() {
@@ -58,7 +59,7 @@ pub fn qdq_model(network: &Network<'_>, options: &EmitOptions) -> Result<ModelPr
                     emit::gemm_attributes(),
                 )
             }
-            _ => emit::simple_layer(&mut builder, layer, &inputs)?,
+            _ => emit::simple_layer(&mut builder, layer, &inputs, sizes[layer.inputs[0]])?,
         };
         outputs.push(match &network.activations[index] {
             Some(affine) => store(&mut builder, name, &raw, affine),

@@ -1,8 +1,10 @@
-"""Exports every torchvision ResNet we know, with random weights and non-trivial BatchNorm statistics, and compares.
+"""Exports every network of torchvision and timm we know, with random weights and non-trivial statistics, and compares.
 
-Needs torch, torchvision, onnx, onnxruntime; OpenCV (cv2) and OpenVINO are compared where they are installed.
+Needs torch, torchvision, timm, onnx, onnxruntime; OpenCV (cv2) and OpenVINO are compared where they are installed.
 
-  python torchvision_parity.py path/to/export-onnx [ARCH ...]
+  python torchvision_parity.py path/to/export-onnx [ARCH ... | all]
+
+Without a name the ResNets are compared; `all` adds the other families, up to those that take minutes each.
 
 The statistics are those that a few batches of noise give in training mode, then disturbed: they belong to the
 weights, so activations keep a normal scale, and they are nowhere 0 and 1. Each model goes through the official checker
@@ -21,6 +23,7 @@ import numpy as np
 import onnx
 import onnx.reference
 import onnxruntime as ort
+import timm
 import torch
 import torchvision
 
@@ -34,6 +37,22 @@ except ImportError:
     openvino = None
 
 NAMES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "resnext50_32x4d"]
+FAMILIES = [
+    "resnet18d", "resnet26d", "resnet34d", "resnet50d", "resnet101d",
+    *(f"efficientnet_lite{size}" for size in range(5)), *(f"tf_efficientnet_lite{size}" for size in range(5)),
+    *(f"efficientnet_b{size}" for size in range(5)), *(f"tf_efficientnet_b{size}" for size in range(5)),
+    "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small",
+    *(f"regnet_{kind}_{size}" for kind in "xy" for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf")),
+    "densenet121", "densenet161", "densenet169", "densenet201",
+    "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
+    "convnext_tiny", "convnext_small", "convnext_base",
+]  # fmt: skip
+
+
+def build(name):
+    if name in torchvision.models.list_models():
+        return torchvision.models.get_model(name, weights=None)
+    return timm.create_model(name)
 
 
 @torch.no_grad()
@@ -51,8 +70,15 @@ def randomise(model, seed):
         if isinstance(block, (torchvision.models.resnet.BasicBlock, torchvision.models.resnet.Bottleneck)):
             last = block.bn3 if hasattr(block, "bn3") else block.bn2
             last.weight.copy_(torch.rand(last.num_features, generator=generator) * 0.2 + 0.1)
+    # Layer scales start at 1e-6, where a block hides behind its shortcut.
+    for name, parameter in model.named_parameters():
+        if name.endswith("layer_scale"):
+            parameter.copy_(torch.rand(parameter.shape, generator=generator) * 0.4 + 0.1)
+    for norm in [module for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]:
+        norm.weight.copy_(torch.rand(norm.weight.shape, generator=generator) * 0.5 + 0.5)
+        norm.bias.copy_(torch.randn(norm.bias.shape, generator=generator) * 0.1)
     model.train()
-    for _ in range(2):
+    for _ in range(2 if norms else 0):
         model(torch.randn(8, 3, 96, 96, generator=generator))
     for norm in norms:
         deviation = norm.running_var.sqrt()
@@ -64,9 +90,9 @@ def randomise(model, seed):
 def main():
     tool, *names = sys.argv[1:]
     failed = False
-    for name in names or NAMES:
+    for name in NAMES + FAMILIES if names == ["all"] else names or NAMES:
         torch.manual_seed(1)
-        model = randomise(torchvision.models.get_model(name, weights=None), 2)
+        model = randomise(build(name), 2)
         with tempfile.TemporaryDirectory() as folder:
             checkpoint, path = f"{folder}/{name}.pth", f"{folder}/{name}.onnx"
             torch.save(model.state_dict(), checkpoint)
@@ -80,7 +106,8 @@ def main():
             seconds = re.search(r"time\s+(.*)", done.stdout).group(1)
             proto = onnx.load(path)
             onnx.checker.check_model(proto, full_check=True)
-            x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(3))
+            side = proto.graph.input[0].type.tensor_type.shape.dim[2].dim_value
+            x = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(3))
             with torch.no_grad():
                 expected = model(x).numpy()
                 exact = copy.deepcopy(model).double()(x.double()).numpy()

@@ -25,6 +25,13 @@ fn uniform(place: usize, index: usize) -> f32 {
     (splitmix64((place as u64) << 32 | index as u64) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
 }
 
+/// The image that `tests/data/generate.py` shows: numbers from -2 to 2.
+pub fn noise(count: usize) -> Vec<f32> {
+    (0..count)
+        .map(|index| (splitmix64(index as u64) >> 40) as f32 / (1u64 << 22) as f32 - 2.0)
+        .collect()
+}
+
 /// Weights that depend only on the tensor's place in the state dict.
 pub fn procedural_weights(architecture: &Architecture) -> Weights {
     let mut tensors = BTreeMap::new();
@@ -36,7 +43,7 @@ pub fn procedural_weights(architecture: &Architecture) -> Weights {
             let u = uniform(place, index);
             match spec.kind {
                 TensorKind::NumBatchesTracked => 0.0,
-                TensorKind::Weight => u * scale,
+                TensorKind::Weight | TensorKind::ChannelScale => u * scale,
                 TensorKind::RunningVar => 1.0 + 0.5 * u,
                 TensorKind::RunningMean | TensorKind::Bias | TensorKind::NormBias => 0.1 * u,
                 TensorKind::NormWeight => 0.75 + 0.25 * u,

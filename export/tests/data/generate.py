@@ -2,7 +2,8 @@
 
 Needs torch, torchvision, timm. Run in this folder: python generate.py > golden.json
 The numbers of a tensor depend only on its place in the state dict and the element's index, see `numbers`;
-`tests/common/mod.rs` makes the same ones.
+`tests/common/checkpoints.rs` makes the same ones. A layer_scale of ConvNeXt takes the place after its block, where our graph
+has it; torchvision's state dict has it before.
 """
 
 import json
@@ -42,22 +43,42 @@ def numbers(place, name, tensor):
     return torch.from_numpy(values).reshape(tensor.shape)
 
 
-def main():
-    size, classes = 64, 10
-    networks = {
-        "resnet18": torchvision.models.resnet18(num_classes=classes),
-        "resnet50": torchvision.models.resnet50(num_classes=classes),
-        "tf_efficientnet_lite0": timm.create_model("tf_efficientnet_lite0", num_classes=classes),
-    }
+CLASSES = 10
+# Side of the image, then the networks. 72 pixels leave odd sides inside: 9 after four halvings. VGG wants its 224.
+NETWORKS = {
+    64: ["resnet18", "resnet50", "tf_efficientnet_lite0"],
+    72: [
+        "resnet18d", "resnet50d", "efficientnet_lite1", "tf_efficientnet_lite2", "efficientnet_b0", "tf_efficientnet_b1",
+        "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "regnet_x_400mf", "regnet_y_400mf", "densenet121",
+        "convnext_tiny",
+    ],
+    224: ["vgg11_bn"],
+}  # fmt: skip
+
+
+def logits(name, size):
+    # torchvision's where both have the name: those of EfficientNet and ResNet-D that it lacks are timm's.
+    of_torchvision = name in torchvision.models.list_models()
+    build = torchvision.models.get_model if of_torchvision else timm.create_model
+    model = build(name, num_classes=CLASSES)
+    state = model.state_dict()
+    keys = list(state)
+    if name.startswith("convnext"):
+        for key in [key for key in keys if key.endswith("layer_scale")]:
+            keys.remove(key)
+            last = max(place for place, other in enumerate(keys) if other.startswith(key.removesuffix("layer_scale")))
+            keys.insert(last + 1, key)
+    model.load_state_dict({key: numbers(place, key, state[key]) for place, key in enumerate(keys)})
     count = 3 * size * size
     noise = (splitmix64(np.arange(count, dtype=np.uint64)) >> np.uint64(40)).astype(np.float32) / np.float32(1 << 22)
     x = torch.from_numpy(noise - np.float32(2)).reshape(1, 3, size, size)
-    golden = {"size": size, "classes": classes, "torch": torch.__version__.split("+")[0], "logits": {}}
-    for name, model in networks.items():
-        state = model.state_dict()
-        model.load_state_dict({key: numbers(place, key, value) for place, (key, value) in enumerate(state.items())})
-        with torch.no_grad():
-            golden["logits"][name] = model.double().eval()(x.double())[0].tolist()
+    with torch.no_grad():
+        return model.double().eval()(x.double())[0].tolist()
+
+
+def main():
+    golden = {"classes": CLASSES, "torch": torch.__version__.split("+")[0], "timm": timm.__version__}
+    golden["logits"] = {str(size): {name: logits(name, size) for name in names} for size, names in NETWORKS.items()}
     print(json.dumps(golden, indent=1))
 
 

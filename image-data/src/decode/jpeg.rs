@@ -75,12 +75,15 @@ pub(super) fn decode_as(
     ))
 }
 
+/// A picture and the color profile to apply to it.
+pub(super) type WithProfile = (RgbImage, Option<Vec<u8>>);
+
 /// The part that `choose` asks for, and the profile to apply. `None`, without having asked, for a picture that must be turned.
 pub(super) fn decode_part(
     bytes: &[u8],
     options: &DecodeOptions,
     choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
-) -> Result<Option<(RgbImage, Option<Vec<u8>>)>, DecodeError> {
+) -> Result<Option<WithProfile>, DecodeError> {
     let markers = sound_markers(bytes, &options.limits)?;
     if options.exif == Exif::Apply && orientation(&markers) != Orientation::NoTransforms {
         return Ok(None);

@@ -2,6 +2,7 @@
 //! engine's own types leaks out.
 
 mod fake;
+mod gray;
 #[cfg(test)]
 mod kernel_corpus;
 mod kernel_graph;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use fake::FakeEngine;
 pub use precision::Precision;
 
+pub(crate) use gray::{LUMA, in_color};
 pub(crate) use kernels::KernelEngine;
 pub(crate) use onnxruntime::OnnxRuntimeEngine;
 pub(crate) use open::{NetworkSource, fall_back, open};
@@ -113,6 +115,22 @@ pub fn kernels_here() -> Option<String> {
     kernels::suitable().map(|isa| isa.to_string())
 }
 
+/// A node of a network that an engine cannot take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailingNode {
+    /// The operator's name, with its domain where that is not ONNX's own.
+    pub operator: String,
+    /// The node's name in the file, or that of its first output.
+    pub name: String,
+}
+
+fn at_node(node: Option<&FailingNode>) -> String {
+    match node {
+        Some(node) => format!("it gives up at {} '{}'", node.operator, node.name),
+        None => "it gives up on the network as a whole".to_owned(),
+    }
+}
+
 /// Why an engine gives no numbers.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -135,6 +153,18 @@ pub enum EngineError {
         model: String,
         /// The operators' names.
         operators: Vec<String>,
+    },
+    /// The engine has every operator, but cannot make a plan of the network.
+    #[error("{engine} cannot run {model}: {}", at_node(node.as_ref()))]
+    Network {
+        /// The engine.
+        engine: EngineKind,
+        /// The model's file or name.
+        model: String,
+        /// The node it stumbles over, where that could be found.
+        node: Option<FailingNode>,
+        /// The engine's own words, for a report to its developers; no part of the message.
+        said: String,
     },
     /// The engine is known to compute something in the network wrongly.
     #[error("{engine} is not trusted with {model}: it computes {} wrongly", features.join(", "))]
@@ -196,6 +226,7 @@ impl EngineError {
         match self {
             Self::Load { engine, .. }
             | Self::Operators { engine, .. }
+            | Self::Network { engine, .. }
             | Self::Distrusted { engine, .. }
             | Self::Precision { engine, .. }
             | Self::Run { engine, .. } => *engine,
@@ -211,6 +242,7 @@ impl Diagnose for EngineError {
         match self {
             Self::Load { .. } => "engine.load",
             Self::Operators { .. } => "engine.operators",
+            Self::Network { .. } => "engine.network",
             Self::Distrusted { .. } => "engine.distrusted",
             Self::NoneFits { .. } => "engine.none-fits",
             Self::Precision { .. } => "engine.precision",
@@ -227,6 +259,7 @@ impl Diagnose for EngineError {
             Self::Precision { .. } => Some(Remedy::UsePrecision(&["auto", "float32"])),
             Self::Load { engine, .. }
             | Self::Operators { engine, .. }
+            | Self::Network { engine, .. }
             | Self::Distrusted { engine, .. }
             | Self::Run { engine, .. } => match engine {
                 EngineKind::Kernels => Some(Remedy::UseEngine(&["auto", "tract", "onnxruntime"])),

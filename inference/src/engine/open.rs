@@ -8,6 +8,7 @@ use model_core::onnx::ModelProto;
 
 use super::{
     Engine, EngineError, EngineKind, KernelEngine, OnnxRuntimeEngine, Precision, TractEngine,
+    in_color,
 };
 use crate::graph::{Element, InputShape};
 use crate::onnx_file::{OnnxFile, Skeleton};
@@ -58,7 +59,7 @@ pub(crate) fn open(
             model: source.model.to_owned(),
             reason,
         }),
-        EngineKind::Tract => tract(source, None),
+        EngineKind::Tract => tract(source, None).map_err(|error| with_node(source, error)),
         EngineKind::OnnxRuntime => onnxruntime(source, library),
         EngineKind::Auto => match kernels(source) {
             Ok(opened) => Ok(opened),
@@ -111,10 +112,28 @@ pub(crate) fn fall_back(
             Ok(opened)
         }
         Err(EngineError::Unavailable { .. }) => Err(EngineError::NoneFits {
-            error: Box::new(error),
+            error: Box::new(with_node(source, error)),
         }),
         // What ONNX Runtime says is closer to the truth of a file: it knows every operator.
         Err(other) => Err(other),
+    }
+}
+
+/// The error with the node that is at fault, which takes a while to find: only where nobody else runs the network.
+fn with_node(source: &NetworkSource<'_>, error: EngineError) -> EngineError {
+    match error {
+        EngineError::Network {
+            engine: EngineKind::Tract,
+            model,
+            node: None,
+            said,
+        } => EngineError::Network {
+            engine: EngineKind::Tract,
+            model,
+            node: TractEngine::failing_node(source),
+            said,
+        },
+        other => other,
     }
 }
 
@@ -140,7 +159,7 @@ fn kernels(source: &NetworkSource<'_>) -> Result<Opened, String> {
         kind: EngineKind::Kernels,
         precision: engine.precision(),
         detail: Some(engine.description()),
-        engine: Arc::new(engine),
+        engine: in_color(Arc::new(engine), source.input),
         notes: Vec::new(),
     })
 }
@@ -148,7 +167,7 @@ fn kernels(source: &NetworkSource<'_>) -> Result<Opened, String> {
 fn tract(source: &NetworkSource<'_>, detail: Option<String>) -> Result<Opened, EngineError> {
     let (engine, note) = TractEngine::load(source)?;
     Ok(Opened {
-        engine: Arc::new(engine),
+        engine: in_color(Arc::new(engine), source.input),
         kind: EngineKind::Tract,
         precision: Precision::Float32,
         detail,
@@ -157,8 +176,9 @@ fn tract(source: &NetworkSource<'_>, detail: Option<String>) -> Result<Opened, E
 }
 
 fn onnxruntime(source: &NetworkSource<'_>, library: Option<&Path>) -> Result<Opened, EngineError> {
+    let engine = OnnxRuntimeEngine::load(source, library)?;
     Ok(Opened {
-        engine: Arc::new(OnnxRuntimeEngine::load(source, library)?),
+        engine: in_color(Arc::new(engine), source.input),
         kind: EngineKind::OnnxRuntime,
         precision: Precision::Float32,
         detail: None,

@@ -49,7 +49,10 @@ pub(crate) fn choose(
     if let Some(wanted) = wanted {
         let Some(output) = graph.output.iter().find(|output| output.name == wanted) else {
             return Err(NoOutput {
-                reason: format!("the network has no output '{wanted}', only {:?}", names()),
+                reason: format!(
+                    "the network has no output '{wanted}', only {}",
+                    quoted(&names())
+                ),
                 names: names(),
             });
         };
@@ -68,8 +71,8 @@ pub(crate) fn choose(
     if candidates.is_empty() {
         return Err(NoOutput {
             reason: format!(
-                "none of the network's outputs {:?} is a list of scores in floating point",
-                names()
+                "none of the network's outputs {} is a list of scores in floating point",
+                quoted(&names())
             ),
             names: names(),
         });
@@ -85,8 +88,8 @@ pub(crate) fn choose(
     let best = candidates.swap_remove(0);
     let note = (graph.output.len() > 1).then(|| {
         format!(
-            "the network has the outputs {:?}; its answer is taken from '{}'",
-            names(),
+            "the network has the outputs {}; its answer is taken from '{}'",
+            quoted(&names()),
             best.output
         )
     });
@@ -95,6 +98,12 @@ pub(crate) fn choose(
         labels: best.labels,
         note,
     })
+}
+
+/// Names as they stand in a sentence: `'features', 'logits'`.
+pub(super) fn quoted(names: &[impl AsRef<str>]) -> String {
+    let quoted = names.iter().map(|name| format!("'{}'", name.as_ref()));
+    quoted.collect::<Vec<_>>().join(", ")
 }
 
 fn candidate<'a>(

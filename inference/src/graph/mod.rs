@@ -20,9 +20,10 @@ use std::collections::HashSet;
 
 use model_core::Label;
 use model_core::onnx::{DataType, GraphProto, ModelProto, NodeProto, ValueInfoProto};
-use model_core::preprocessing::{Layout, Preprocessing};
+use model_core::preprocessing::{ChannelOrder, Layout, Preprocessing};
 
 use crate::Error;
+use crate::engine::LUMA;
 use crate::error::ModelProblem;
 use choose::NoOutput;
 use ending::Ending;
@@ -39,14 +40,16 @@ pub(crate) enum Element {
 }
 
 /// The network's single image input, with a batch that an engine can count on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InputShape {
     /// The input's name in the graph.
     pub name: String,
     /// The output's name in the graph.
     pub output: String,
-    /// Shape of one image: `[3, H, W]` or `[H, W, 3]`.
+    /// Shape of one image: `[3, H, W]` or `[H, W, 3]`, with 1 in the place of 3 for gray ones.
     pub image: [usize; 3],
+    /// For a network of one channel, the shares of the three prepared channels in it.
+    pub gray: Option<[f32; 3]>,
     /// What its numbers are stored in.
     pub element: Element,
     /// It takes a picture of any size, `[1, H, W, 3]` bytes, and resizes and crops by itself.
@@ -132,8 +135,9 @@ impl GraphFacts {
         let [input] = inputs[..] else {
             let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
             return Err(problem(format!(
-                "expected one image input, got {}: {names:?}",
-                inputs.len()
+                "expected one image input, got {}: {}",
+                inputs.len(),
+                choose::quoted(&names)
             )));
         };
         let mut notes = Vec::new();
@@ -202,7 +206,17 @@ impl GraphFacts {
             [_, Some(3), _, Some(3)] => None,
             [_, Some(3), _, _] => Some(Layout::Nchw),
             [_, _, _, Some(3)] => Some(Layout::Nhwc),
+            [_, Some(1), _, _] => Some(Layout::Nchw),
+            [_, _, _, Some(1)] => Some(Layout::Nhwc),
             _ => None,
+        }
+    }
+
+    /// Whether the network takes one channel.
+    pub fn is_gray(&self) -> bool {
+        match self.dims {
+            [_, Some(3), _, _] | [_, _, _, Some(3)] => false,
+            [_, first, _, last] => first == Some(1) || last == Some(1),
         }
     }
 
@@ -217,13 +231,20 @@ impl GraphFacts {
     /// The input an engine is told to expect.
     pub fn input(&self, preprocessing: &Preprocessing) -> InputShape {
         let [height, width] = preprocessing.crop.map(|side| side as usize);
+        let channels = if self.is_gray() { 1 } else { 3 };
+        let [red, green, blue] = LUMA;
+        let shares = match preprocessing.channels {
+            ChannelOrder::Rgb => [red, green, blue],
+            ChannelOrder::Bgr => [blue, green, red],
+        };
         InputShape {
             name: self.input.clone(),
             output: self.output.clone(),
             image: match preprocessing.layout {
-                Layout::Nchw => [3, height, width],
-                Layout::Nhwc => [height, width, 3],
+                Layout::Nchw => [channels, height, width],
+                Layout::Nhwc => [height, width, channels],
             },
+            gray: self.is_gray().then_some(shares),
             element: self.element,
             any_size: self.any_size(),
             fixed_batch: self.dims[0],

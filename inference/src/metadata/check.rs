@@ -16,6 +16,7 @@ pub(super) fn check(resolved: &mut Resolved, facts: &GraphFacts, model: &str) ->
     } else {
         bytes(resolved, facts);
         shape(resolved, facts, model)?;
+        gray(resolved, facts, model)?;
     }
     Ok(())
 }
@@ -34,6 +35,29 @@ fn bytes(resolved: &mut Resolved, facts: &GraphFacts) {
     }
 }
 
+/// A network of one channel gets the luma of the three prepared ones, which need one mean and one deviation for that.
+fn gray(resolved: &mut Resolved, facts: &GraphFacts, model: &str) -> Result<(), Error> {
+    if !facts.is_gray() {
+        return Ok(());
+    }
+    let numbers = &resolved.manifest.preprocessing;
+    for (name, [first, second, third]) in [("mean", numbers.mean), ("std", numbers.std)] {
+        if first != second || second != third {
+            return Err(Error::model_problem(
+                model,
+                ModelProblem::Preprocessing,
+                format!(
+                    "the network takes gray images, so {name} is one number, but {} gives three: {first}, {second}, {third}",
+                    resolved.dialect
+                ),
+            ));
+        }
+    }
+    let note = "the network takes gray images: pictures are turned to gray (ITU-R BT.601)";
+    resolved.notes.push(note.to_owned());
+    Ok(())
+}
+
 fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Error> {
     let told = &resolved.dialect;
     let preprocessing = &resolved.manifest.preprocessing;
@@ -44,8 +68,11 @@ fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Err
             model,
             ModelProblem::Preprocessing,
             format!(
-                "{told} says the input is {:?} (preprocessing.layout) but the network's input is {}",
-                preprocessing.layout,
+                "{told} says the input is {} (preprocessing.layout) but the network's input is {}",
+                match preprocessing.layout {
+                    Layout::Nchw => "[N, 3, H, W]",
+                    Layout::Nhwc => "[N, H, W, 3]",
+                },
                 facts.shape_text()
             ),
         ));
@@ -70,11 +97,11 @@ fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Err
         Layout::Nchw => facts.dims[1],
         Layout::Nhwc => facts.dims[3],
     };
-    if let Some(channels) = channels.filter(|channels| *channels != 3) {
+    if let Some(channels) = channels.filter(|channels| *channels != 3 && !facts.is_gray()) {
         return Err(Error::model(
             model,
             format!(
-                "expected a network for color images (3 channels), got {channels} channels: {}",
+                "expected a network for color (3 channels) or gray images (1), got {channels} channels: {}",
                 facts.shape_text()
             ),
         ));

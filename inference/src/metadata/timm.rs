@@ -26,7 +26,7 @@ pub(super) fn from_value(config: &Value) -> Result<Told, String> {
     };
     let size: Vec<u32> = serde_json::from_value(config["input_size"].clone())
         .map_err(|_| problem("input_size", "[3, height, width]"))?;
-    let [3, height, width] = size[..] else {
+    let [channels @ (1 | 3), height, width] = size[..] else {
         return Err(problem("input_size", "[3, height, width]"));
     };
     let crop_pct = match &config["crop_pct"] {
@@ -53,7 +53,11 @@ pub(super) fn from_value(config: &Value) -> Result<Told, String> {
     let imagenet = Preprocessing::imagenet();
     let numbers = |key: &str, default: [f32; 3]| match &config[key] {
         Value::Null => Ok(default),
-        value => serde_json::from_value(value.clone()).map_err(|_| problem(key, "three numbers")),
+        value => match serde_json::from_value::<Vec<f32>>(value.clone()).as_deref() {
+            Ok([all]) if channels == 1 => Ok([*all; 3]),
+            Ok([first, second, third]) => Ok([*first, *second, *third]),
+            Ok(_) | Err(_) => Err(problem(key, "a number a channel")),
+        },
     };
     let classes = config["num_classes"].as_u64();
     let labels = match &config["label_names"] {
@@ -104,9 +108,19 @@ mod tests {
     }
 
     #[test]
+    fn one_channel_has_one_mean() {
+        let text = r#"{"input_size": [1, 28, 28], "mean": [0.1307], "std": [0.3081]}"#;
+        let told = read(text).unwrap();
+        let preprocessing = told.preprocessing.unwrap();
+        assert_eq!(preprocessing.crop, [28, 28]);
+        assert_eq!(preprocessing.mean, [0.1307; 3]);
+        assert_eq!(preprocessing.std, [0.3081; 3]);
+    }
+
+    #[test]
     fn says_which_key_is_wrong() {
         for (text, key) in [
-            (r#"{"input_size": [1, 28, 28]}"#, "input_size"),
+            (r#"{"input_size": [4, 28, 28]}"#, "input_size"),
             (r#"{"input_size": [3, 2, 2], "crop_pct": 2}"#, "crop_pct"),
             (
                 r#"{"input_size": [3, 2, 2], "interpolation": "lanczos"}"#,

@@ -120,8 +120,7 @@ impl Node<'_> {
                 shapes[*input]
             }
             Self::Clamp { input, low, high } => {
-                // Written so that a NaN is refused too.
-                if !(low <= high) {
+                if low > high || low.is_nan() || high.is_nan() {
                     return Err(format!(
                         "expected a lower bound below the upper, got {low} and {high}"
                     ));

@@ -220,7 +220,7 @@ impl<'a, 'g> Fuser<'a, 'g> {
         let is_done = residual.is_some_and(|r| self.is_bytes(r.value)) && self.is_bytes(end.gives);
         if !is_done {
             self.take_clamp(&mut end);
-            if is_integer && !(residual.is_some()) {
+            if is_integer && residual.is_none() {
                 self.take_quantize(&mut end);
             }
         }

@@ -19,7 +19,7 @@ pub enum Op {
         /// 3 for RGB.
         channels: usize,
     },
-    /// 2-D convolution without bias: a BatchNorm always follows.
+    /// 2-D convolution.
     Conv(Conv),
     /// Batch normalization over `N, H, W`.
     BatchNorm(BatchNorm),
@@ -33,6 +33,16 @@ pub enum Op {
         /// Channels.
         channels: usize,
     },
+    /// `x * sigmoid(x)` (Elfwing et al. 2017).
+    Silu,
+    /// `x * relu6(x + 3) / 6` (Howard et al. 2019).
+    HardSwish,
+    /// `relu6(x + 3) / 6`
+    HardSigmoid,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `x * (1 + erf(x / sqrt(2))) / 2`, the exact form (Hendrycks & Gimpel 2016).
+    Gelu,
     /// Square max-pooling; padding counts as minus infinity.
     MaxPool {
         /// Window side.
@@ -42,9 +52,17 @@ pub enum Op {
         /// Border on every side.
         padding: usize,
     },
+    /// Mean over square windows without a border, one beside the other.
+    AvgPool {
+        /// Window side and step.
+        kernel: usize,
+        /// A last window that reaches beyond the image counts, over the pixels inside only (PyTorch's
+        /// `AvgPool2d(ceil_mode=True, count_include_pad=False)`); otherwise it is left out.
+        ceil: bool,
+    },
     /// Mean over `H, W`: `[N, C, 1, 1]`.
     GlobalAvgPool,
-    /// `[N, C, 1, 1]` to `[N, C]`.
+    /// `[N, C, H, W]` to `[N, C * H * W]`.
     Flatten,
     /// Zeroes features with probability `p` while training; nothing at evaluation.
     Dropout {
@@ -55,6 +73,14 @@ pub enum Op {
     Linear(Linear),
     /// Sum of two equal shapes.
     Add,
+    /// Product of a map and one number a channel, `[N, C, 1, 1]`: squeeze-and-excitation (Hu et al. 2017).
+    Mul,
+    /// Maps one after the other along the channels.
+    Concat,
+    /// Normalization over the channels of each pixel (`LayerNorm` in channels-last layout).
+    LayerNorm(LayerNorm),
+    /// A learned factor a channel (`layer_scale`, Touvron et al. 2021).
+    ChannelScale(ChannelScale),
 }
 
 /// The binomial filter of [`Op::Blur`], rows after one another; its sum is 1.
@@ -64,7 +90,7 @@ pub const BLUR: [f32; 9] = [
     0.0625, 0.125, 0.0625,
 ];
 
-/// A convolution; weight `{name}.weight` of `[out, in / groups, kernel, kernel]`.
+/// A convolution; weight `{name}.weight` of `[out, in / groups, kernel, kernel]`, `{name}.bias` of `[out]` where it has one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv {
     /// Module path, as `layer1.0.conv1`.
@@ -81,6 +107,10 @@ pub struct Conv {
     pub padding: Padding,
     /// Channel groups; `in_channels` for a depthwise convolution.
     pub groups: usize,
+    /// Whether it has a bias of its own. Before a BatchNorm it usually has none.
+    pub bias: bool,
+    /// Its weight is stored as a matrix `[out, in]`: a 1 x 1 convolution that its source writes as a linear layer.
+    pub matrix: bool,
 }
 
 impl Conv {
@@ -92,6 +122,14 @@ impl Conv {
             self.kernel,
             self.kernel,
         ]
+    }
+
+    /// Shape of its weight in a checkpoint.
+    pub fn stored_shape(&self) -> Vec<usize> {
+        match self.matrix {
+            true => vec![self.out_channels, self.in_channels],
+            false => self.weight_shape().to_vec(),
+        }
     }
 
     /// Pixels along one axis of its output, for `input` pixels.
@@ -137,6 +175,28 @@ pub struct BatchNorm {
     pub momentum: f64,
     /// Last before a residual sum: may start at weight 0 (Goyal et al. 2017).
     pub last_in_residual: bool,
+}
+
+/// Normalization over channels; `{name}.weight` and `{name}.bias` of `[channels]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerNorm {
+    /// Module path, as `features.1.0.block.2`.
+    pub name: String,
+    /// Channels.
+    pub channels: usize,
+    /// Added to the variance.
+    pub eps: f64,
+}
+
+/// One factor a channel; a tensor of `[channels, 1, 1]` that has no module of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChannelScale {
+    /// The tensor's whole name, as `features.1.0.layer_scale`.
+    pub name: String,
+    /// Channels.
+    pub channels: usize,
+    /// Its value before training.
+    pub initial: f64,
 }
 
 /// A fully connected layer; `{name}.weight` of `[out, in]`, `{name}.bias` of `[out]`.
@@ -198,10 +258,12 @@ pub enum TensorKind {
     Weight,
     /// Linear bias.
     Bias,
-    /// BatchNorm scale.
+    /// Scale of a BatchNorm or LayerNorm.
     NormWeight,
-    /// BatchNorm shift.
+    /// Shift of a BatchNorm or LayerNorm.
     NormBias,
+    /// A learned factor a channel.
+    ChannelScale,
     /// BatchNorm running mean, a buffer.
     RunningMean,
     /// BatchNorm running variance, a buffer.
@@ -215,7 +277,7 @@ impl TensorKind {
     pub fn is_parameter(self) -> bool {
         matches!(
             self,
-            Self::Weight | Self::Bias | Self::NormWeight | Self::NormBias
+            Self::Weight | Self::Bias | Self::NormWeight | Self::NormBias | Self::ChannelScale
         )
     }
 }
@@ -239,7 +301,8 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Every tensor, in the order of PyTorch's `state_dict()`.
+    /// Every tensor, in the order of the nodes: that of PyTorch's `state_dict()`, except that a [`ChannelScale`] stands
+    /// there before the block it scales.
     pub fn tensors(&self) -> Vec<TensorSpec> {
         let mut tensors = Vec::new();
         let mut push = |name: &str, leaf: &str, shape: Vec<usize>, kind| {
@@ -252,8 +315,43 @@ impl Graph {
         for node in &self.nodes {
             match &node.op {
                 Op::Conv(conv) => {
-                    let shape = conv.weight_shape().to_vec();
-                    push(&conv.name, "weight", shape, TensorKind::Weight);
+                    push(
+                        &conv.name,
+                        "weight",
+                        conv.stored_shape(),
+                        TensorKind::Weight,
+                    );
+                    if conv.bias {
+                        push(
+                            &conv.name,
+                            "bias",
+                            vec![conv.out_channels],
+                            TensorKind::Bias,
+                        );
+                    }
+                }
+                Op::LayerNorm(norm) => {
+                    push(
+                        &norm.name,
+                        "weight",
+                        vec![norm.channels],
+                        TensorKind::NormWeight,
+                    );
+                    push(
+                        &norm.name,
+                        "bias",
+                        vec![norm.channels],
+                        TensorKind::NormBias,
+                    );
+                }
+                Op::ChannelScale(scale) => {
+                    let (module, leaf) = scale.name.rsplit_once('.').unwrap_or(("", &scale.name));
+                    push(
+                        module,
+                        leaf,
+                        vec![scale.channels, 1, 1],
+                        TensorKind::ChannelScale,
+                    );
                 }
                 Op::BatchNorm(norm) => {
                     let channels = || vec![norm.channels];
@@ -292,11 +390,19 @@ impl Graph {
                 | Op::Relu
                 | Op::Relu6
                 | Op::Blur { .. }
+                | Op::Silu
+                | Op::HardSwish
+                | Op::HardSigmoid
+                | Op::Sigmoid
+                | Op::Gelu
                 | Op::MaxPool { .. }
+                | Op::AvgPool { .. }
                 | Op::GlobalAvgPool
                 | Op::Flatten
                 | Op::Dropout { .. }
-                | Op::Add => {}
+                | Op::Add
+                | Op::Mul
+                | Op::Concat => {}
             }
         }
         tensors
@@ -324,57 +430,63 @@ impl Graph {
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             let input = node.inputs.first().map(|&i| shapes[i]);
-            let shape = match (&node.op, input) {
-                (Op::Input { channels }, _) => Shape::Map {
+            let map = |channels, side: &dyn Fn(usize) -> usize| match input {
+                Some(Shape::Map { height, width, .. }) => Shape::Map {
+                    channels,
+                    height: side(height),
+                    width: side(width),
+                },
+                Some(Shape::Vector { .. }) | None => Shape::Vector { features: channels },
+            };
+            let channels = input.map_or(0, Shape::channels);
+            let shape = match &node.op {
+                Op::Input { channels } => Shape::Map {
                     channels: *channels,
                     height,
                     width,
                 },
-                (Op::Conv(conv), Some(Shape::Map { height, width, .. })) => Shape::Map {
-                    channels: conv.out_channels,
-                    height: conv.output_side(height),
-                    width: conv.output_side(width),
-                },
-                (
-                    Op::MaxPool {
-                        kernel,
-                        stride,
-                        padding,
-                    },
-                    Some(Shape::Map {
-                        channels,
-                        height,
-                        width,
-                    }),
-                ) => {
-                    let side = |input| window_count(input + 2 * padding, *kernel, *stride);
-                    Shape::Map {
-                        channels,
-                        height: side(height),
-                        width: side(width),
-                    }
-                }
-                (Op::GlobalAvgPool, Some(input)) => Shape::Map {
-                    channels: input.channels(),
+                Op::Conv(conv) => map(conv.out_channels, &|side| conv.output_side(side)),
+                Op::MaxPool {
+                    kernel,
+                    stride,
+                    padding,
+                } => map(channels, &|side| {
+                    window_count(side + 2 * padding, *kernel, *stride)
+                }),
+                Op::AvgPool { kernel, ceil: true } => map(channels, &|side| side.div_ceil(*kernel)),
+                Op::AvgPool {
+                    kernel,
+                    ceil: false,
+                } => map(channels, &|side| side / kernel),
+                Op::GlobalAvgPool => Shape::Map {
+                    channels,
                     height: 1,
                     width: 1,
                 },
-                (Op::Flatten, Some(input)) => Shape::Vector {
-                    features: input.numel(),
+                Op::Flatten => Shape::Vector {
+                    features: input.map_or(0, Shape::numel),
                 },
-                (Op::Linear(linear), _) => Shape::Vector {
+                Op::Linear(linear) => Shape::Vector {
                     features: linear.out_features,
                 },
-                (
-                    Op::BatchNorm(_)
-                    | Op::Relu
-                    | Op::Relu6
-                    | Op::Blur { .. }
-                    | Op::Dropout { .. }
-                    | Op::Add,
-                    Some(input),
-                ) => input,
-                (_, _) => Shape::Vector { features: 0 },
+                Op::Concat => {
+                    let all = node.inputs.iter().map(|&i| shapes[i].channels()).sum();
+                    map(all, &|side| side)
+                }
+                Op::BatchNorm(_)
+                | Op::LayerNorm(_)
+                | Op::ChannelScale(_)
+                | Op::Relu
+                | Op::Relu6
+                | Op::Blur { .. }
+                | Op::Silu
+                | Op::HardSwish
+                | Op::HardSigmoid
+                | Op::Sigmoid
+                | Op::Gelu
+                | Op::Dropout { .. }
+                | Op::Add
+                | Op::Mul => input.unwrap_or(Shape::Vector { features: 0 }),
             };
             shapes.push(shape);
         }
@@ -394,13 +506,23 @@ impl Graph {
                 Op::Blur { .. } => (shape.numel() * BLUR.len()) as u64,
                 Op::Input { .. }
                 | Op::BatchNorm(_)
+                | Op::LayerNorm(_)
+                | Op::ChannelScale(_)
                 | Op::Relu
                 | Op::Relu6
+                | Op::Silu
+                | Op::HardSwish
+                | Op::HardSigmoid
+                | Op::Sigmoid
+                | Op::Gelu
                 | Op::MaxPool { .. }
+                | Op::AvgPool { .. }
                 | Op::GlobalAvgPool
                 | Op::Flatten
                 | Op::Dropout { .. }
-                | Op::Add => 0,
+                | Op::Add
+                | Op::Mul
+                | Op::Concat => 0,
             })
             .sum()
     }
@@ -421,108 +543,4 @@ impl Graph {
 /// How many windows of `kernel` pixels fit into `padded` pixels at steps of `stride`.
 pub fn window_count(padded: usize, kernel: usize, stride: usize) -> usize {
     padded.saturating_sub(kernel) / stride + 1
-}
-
-/// What all convolutions of a family share.
-pub(super) struct Style {
-    /// The border for a kernel and a stride.
-    pub(super) padding: fn(usize, usize) -> Padding,
-    /// BatchNorm's epsilon.
-    pub(super) eps: f64,
-}
-
-/// A convolution with the BatchNorm behind it; stride and groups are 1 unless set.
-pub(super) struct ConvBn {
-    conv: Conv,
-    norm: String,
-    last_in_residual: bool,
-}
-
-impl ConvBn {
-    /// Module paths of both, channels in and out, and the window.
-    pub(super) fn new(
-        conv: impl Into<String>,
-        norm: impl Into<String>,
-        [in_channels, out_channels]: [usize; 2],
-        kernel: usize,
-    ) -> Self {
-        Self {
-            conv: Conv {
-                name: conv.into(),
-                in_channels,
-                out_channels,
-                kernel,
-                stride: 1,
-                padding: Padding::Explicit(0),
-                groups: 1,
-            },
-            norm: norm.into(),
-            last_in_residual: false,
-        }
-    }
-
-    pub(super) fn stride(mut self, stride: usize) -> Self {
-        self.conv.stride = stride;
-        self
-    }
-
-    pub(super) fn groups(mut self, groups: usize) -> Self {
-        self.conv.groups = groups;
-        self
-    }
-
-    /// Its norm is the last before a residual sum.
-    pub(super) fn last_in_residual(mut self, last: bool) -> Self {
-        self.last_in_residual = last;
-        self
-    }
-}
-
-/// Builds a graph node by node; the families' lowering code uses it.
-pub(super) struct Builder {
-    nodes: Vec<Node>,
-    style: Style,
-}
-
-impl Builder {
-    pub(super) fn new(channels: usize, style: Style) -> (Self, usize) {
-        let input = Node {
-            op: Op::Input { channels },
-            inputs: vec![],
-        };
-        (
-            Self {
-                nodes: vec![input],
-                style,
-            },
-            0,
-        )
-    }
-
-    pub(super) fn push(&mut self, op: Op, inputs: &[usize]) -> usize {
-        self.nodes.push(Node {
-            op,
-            inputs: inputs.to_vec(),
-        });
-        self.nodes.len() - 1
-    }
-
-    /// Convolution and BatchNorm.
-    pub(super) fn conv_bn(&mut self, input: usize, layer: ConvBn) -> usize {
-        let mut conv = layer.conv;
-        conv.padding = (self.style.padding)(conv.kernel, conv.stride);
-        let norm = BatchNorm {
-            name: layer.norm,
-            channels: conv.out_channels,
-            eps: self.style.eps,
-            momentum: 0.1,
-            last_in_residual: layer.last_in_residual,
-        };
-        let x = self.push(Op::Conv(conv), &[input]);
-        self.push(Op::BatchNorm(norm), &[x])
-    }
-
-    pub(super) fn finish(self) -> Graph {
-        Graph { nodes: self.nodes }
-    }
 }

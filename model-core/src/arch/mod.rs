@@ -1,18 +1,32 @@
 //! Networks as data: a name gives a description, a description lowers to a [`Graph`] of named layers.
 //!
 //! `train` interprets the graph with libtorch, `export` writes it as ONNX, and both find weights under torchvision's
-//! names (timm's for EfficientNet-Lite0). Nothing here computes.
+//! names (timm's for what torchvision does not have). Nothing here computes.
 
+mod build;
+mod convnext;
+mod densenet;
 mod efficientnet;
 mod graph;
+mod mobilenet;
+mod regnet;
 mod resnet;
+mod table;
+mod vgg;
 
-pub use efficientnet::{EfficientNetLite, Origin};
+pub use convnext::ConvNext;
+pub use densenet::DenseNet;
+pub use efficientnet::{EfficientNet, Names, Origin};
 pub use graph::{
-    BLUR, BatchNorm, Conv, Graph, Linear, Node, Op, Padding, Shape, TensorKind, TensorSpec,
-    window_count,
+    BLUR, BatchNorm, ChannelScale, Conv, Graph, LayerNorm, Linear, Node, Op, Padding, Shape,
+    TensorKind, TensorSpec, window_count,
 };
+pub use mobilenet::{MobileNetV2, MobileNetV3};
+pub use regnet::RegNet;
 pub use resnet::{Block, ResNet, Stage, Stem};
+pub use vgg::Vgg;
+
+use table::ENTRIES;
 
 /// A network's description: a name, a family's numbers, a number of classes.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +42,20 @@ pub struct Architecture {
 pub enum Family {
     /// Residual networks.
     ResNet(ResNet),
-    /// EfficientNet without squeeze-and-excitation.
-    EfficientNetLite(EfficientNetLite),
+    /// EfficientNets, Lite ones included.
+    EfficientNet(EfficientNet),
+    /// VGG.
+    Vgg(Vgg),
+    /// MobileNetV2.
+    MobileNetV2(MobileNetV2),
+    /// MobileNetV3.
+    MobileNetV3(MobileNetV3),
+    /// RegNetX and RegNetY.
+    RegNet(RegNet),
+    /// DenseNet-BC.
+    DenseNet(DenseNet),
+    /// ConvNeXt.
+    ConvNext(ConvNext),
 }
 
 /// Why a name or number gives no network.
@@ -56,85 +82,6 @@ pub fn names() -> Vec<&'static str> {
     ENTRIES.iter().map(|entry| entry.0).collect()
 }
 
-type Entry = (&'static str, u32, fn() -> Family);
-
-const BOTTLENECK: Block = Block::Bottleneck {
-    groups: 1,
-    width_per_group: 64,
-};
-const WIDE: Block = Block::Bottleneck {
-    groups: 1,
-    width_per_group: 128,
-};
-const RESNEXT: Block = Block::Bottleneck {
-    groups: 32,
-    width_per_group: 4,
-};
-
-/// Name, side of the square input it is usually trained at, description.
-const ENTRIES: &[Entry] = &[
-    ("resnet18", 224, || {
-        Family::ResNet(ResNet::imagenet(Block::Basic, [2, 2, 2, 2]))
-    }),
-    ("resnet34", 224, || {
-        Family::ResNet(ResNet::imagenet(Block::Basic, [3, 4, 6, 3]))
-    }),
-    ("resnet50", 224, || {
-        Family::ResNet(ResNet::imagenet(BOTTLENECK, [3, 4, 6, 3]))
-    }),
-    ("resnet101", 224, || {
-        Family::ResNet(ResNet::imagenet(BOTTLENECK, [3, 4, 23, 3]))
-    }),
-    ("resnet152", 224, || {
-        Family::ResNet(ResNet::imagenet(BOTTLENECK, [3, 8, 36, 3]))
-    }),
-    ("wide_resnet50_2", 224, || {
-        Family::ResNet(ResNet::imagenet(WIDE, [3, 4, 6, 3]))
-    }),
-    ("resnext50_32x4d", 224, || {
-        Family::ResNet(ResNet::imagenet(RESNEXT, [3, 4, 6, 3]))
-    }),
-    ("cifar_resnet20", 32, || Family::ResNet(ResNet::cifar(3))),
-    ("cifar_resnet32", 32, || Family::ResNet(ResNet::cifar(5))),
-    ("cifar_resnet44", 32, || Family::ResNet(ResNet::cifar(7))),
-    ("cifar_resnet56", 32, || Family::ResNet(ResNet::cifar(9))),
-    ("resnet18_blurpool", 224, || {
-        Family::ResNet(ResNet::imagenet(Block::Basic, [2, 2, 2, 2]).with_blur())
-    }),
-    ("resnet50_blurpool", 224, || {
-        Family::ResNet(ResNet::imagenet(BOTTLENECK, [3, 4, 6, 3]).with_blur())
-    }),
-    ("tf_efficientnet_lite0", 224, || {
-        Family::EfficientNetLite(EfficientNetLite::lite0(Origin::TensorFlow))
-    }),
-    ("efficientnet_lite0", 224, || {
-        Family::EfficientNetLite(EfficientNetLite::lite0(Origin::Torch))
-    }),
-    ("resnet_tiny", 32, || Family::ResNet(tiny())),
-    ("resnet_tiny_blurpool", 32, || {
-        Family::ResNet(tiny().with_blur())
-    }),
-];
-
-/// Depths 1-1-1-1 and a few channels: the whole chain in a test's time. Bottlenecks, so that nothing of ResNet50 is missing.
-fn tiny() -> ResNet {
-    let stages = [8, 16, 24, 32]
-        .into_iter()
-        .enumerate()
-        .map(|(i, width)| Stage {
-            depth: 1,
-            width,
-            stride: if i == 0 { 1 } else { 2 },
-        })
-        .collect();
-    ResNet {
-        stem: Stem::ImageNet { channels: 8 },
-        block: BOTTLENECK,
-        stages,
-        blur: false,
-    }
-}
-
 /// The architecture called `name`, with `num_classes` outputs. Case, hyphens and underscores do not matter.
 ///
 /// # Errors
@@ -144,7 +91,7 @@ pub fn by_name(name: &str, num_classes: usize) -> Result<Architecture, ArchError
         return Err(ArchError::Classes { got: 0 });
     }
     let wanted = squash(name);
-    match ENTRIES.iter().find(|entry| squash(entry.0) == wanted) {
+    match find(name, &wanted) {
         Some(&(name, input_size, family)) => Ok(Architecture {
             name,
             family: family(),
@@ -163,6 +110,23 @@ pub fn by_name(name: &str, num_classes: usize) -> Result<Architecture, ArchError
             })
         }
     }
+}
+
+/// The entry of this name: first separator by separator (`regnet_x_1_6gf` is not `regnet_x_16gf`), then without them
+/// where only one fits.
+fn find(name: &str, squashed: &str) -> Option<&'static table::Entry> {
+    let same = |a: char, b: char| match a {
+        '-' | ' ' => b == '_',
+        _ => a.eq_ignore_ascii_case(&b),
+    };
+    let exact = |entry: &&table::Entry| {
+        entry.0.len() == name.len() && name.chars().zip(entry.0.chars()).all(|(a, b)| same(a, b))
+    };
+    let mut loose = ENTRIES.iter().filter(|entry| squash(entry.0) == squashed);
+    ENTRIES.iter().find(exact).or_else(|| {
+        let only = loose.next()?;
+        loose.next().is_none().then_some(only)
+    })
 }
 
 /// Lower case without separators, so that `ResNet-50` is `resnet50`.
@@ -198,7 +162,13 @@ impl Architecture {
     pub fn graph(&self) -> Graph {
         match &self.family {
             Family::ResNet(resnet) => resnet.graph(self.num_classes),
-            Family::EfficientNetLite(net) => net.graph(self.num_classes),
+            Family::EfficientNet(net) => net.graph(self.num_classes),
+            Family::Vgg(net) => net.graph(self.num_classes),
+            Family::MobileNetV2(net) => net.graph(self.num_classes),
+            Family::MobileNetV3(net) => net.graph(self.num_classes),
+            Family::RegNet(net) => net.graph(self.num_classes),
+            Family::DenseNet(net) => net.graph(self.num_classes),
+            Family::ConvNext(net) => net.graph(self.num_classes),
         }
     }
 }
@@ -232,6 +202,11 @@ mod tests {
                 .starts_with("unknown architecture 'resnet-51': did you mean 'resnet50'?")
         );
         assert_eq!(by_name("ResNet-50", 10).unwrap().name(), "resnet50");
+        let name = |text| by_name(text, 10).unwrap().name();
+        assert_eq!(name("RegNet-X-16GF"), "regnet_x_16gf");
+        assert_eq!(name("regnet_x_1_6gf"), "regnet_x_1_6gf");
+        assert_eq!(name("convnexttiny"), "convnext_tiny");
+        assert!(by_name("regnetx16gf", 10).is_err(), "either of two");
         assert_eq!(by_name("resnet50", 0), Err(ArchError::Classes { got: 0 }));
     }
 

@@ -1,9 +1,11 @@
 //! ResNets as data and their lowering to a [`Graph`], with torchvision's module names.
 //!
 //! He et al. 2015 with torchvision's v1.5 bottleneck (the stride sits in the 3 x 3 convolution); wide and ResNeXt
-//! variants (Zagoruyko 2016, Xie 2017); the CIFAR form with a 3 x 3 stem and three stages, projection shortcuts.
+//! variants (Zagoruyko 2016, Xie 2017); the CIFAR form with a 3 x 3 stem and three stages, projection shortcuts; ResNet-D
+//! (He et al. 2018, "Bag of Tricks"), with timm's module names.
 
-use super::graph::{Builder, ConvBn, Graph, Linear, Op, Padding, Style};
+use super::build::{Builder, ConvBn, Style};
+use super::graph::{Graph, Linear, Op};
 
 /// A residual network.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +33,14 @@ pub enum Stem {
     },
     /// 3 x 3 stride 1 convolution.
     Cifar {
+        /// Channels after it.
+        channels: usize,
+    },
+    /// Three 3 x 3 convolutions, the first with stride 2, and the max-pool: ResNet-D, whose projections pool before they
+    /// project.
+    Deep {
+        /// Channels after the first two.
+        inner: usize,
         /// Channels after it.
         channels: usize,
     },
@@ -87,6 +97,17 @@ impl ResNet {
         Self { blur: true, ..self }
     }
 
+    /// ResNet-D (timm's `resnet50d`).
+    pub(super) fn deep(block: Block, depths: [usize; 4]) -> Self {
+        Self {
+            stem: Stem::Deep {
+                inner: 32,
+                channels: 64,
+            },
+            ..Self::imagenet(block, depths)
+        }
+    }
+
     /// The CIFAR form of depth `6n + 2`: widths 16, 32, 64, `n` blocks each.
     pub(super) fn cifar(n: usize) -> Self {
         let stage = |width, stride| Stage {
@@ -104,22 +125,28 @@ impl ResNet {
 
     /// The graph with `num_classes` logits.
     pub fn graph(&self, num_classes: usize) -> Graph {
-        let style = Style {
-            padding: |kernel, _| Padding::Explicit(kernel / 2),
-            eps: 1e-5,
+        let (mut b, input) = Builder::new(3, Style::torch());
+        let pool = || Op::MaxPool {
+            kernel: 3,
+            stride: 2,
+            padding: 1,
         };
-        let (mut b, input) = Builder::new(3, style);
         let stem = |channels, kernel| ConvBn::new("conv1", "bn1", [3, channels], kernel);
         let (mut x, mut channels) = match self.stem {
             Stem::ImageNet { channels } => {
                 let x = b.conv_bn(input, stem(channels, 7).stride(2));
                 let x = b.push(Op::Relu, &[x]);
-                let pool = Op::MaxPool {
-                    kernel: 3,
-                    stride: 2,
-                    padding: 1,
-                };
-                (b.push(pool, &[x]), channels)
+                (b.push(pool(), &[x]), channels)
+            }
+            Stem::Deep { inner, channels } => {
+                let first = ConvBn::new("conv1.0", "conv1.1", [3, inner], 3).stride(2);
+                let mut x = b.conv_bn(input, first);
+                x = b.push(Op::Relu, &[x]);
+                x = b.conv_bn(x, ConvBn::new("conv1.3", "conv1.4", [inner, inner], 3));
+                x = b.push(Op::Relu, &[x]);
+                x = b.conv_bn(x, ConvBn::new("conv1.6", "bn1", [inner, channels], 3));
+                x = b.push(Op::Relu, &[x]);
+                (b.push(pool(), &[x]), channels)
             }
             Stem::Cifar { channels } => {
                 let x = b.conv_bn(input, stem(channels, 3));
@@ -195,10 +222,26 @@ impl ResNet {
             }
         };
         let shortcut = if stride != 1 || channels != out {
-            let [conv, norm] = [0, 1].map(|i| format!("{path}.downsample.{i}"));
+            let pools = matches!(self.stem, Stem::Deep { .. });
+            // timm keeps the pool's place in the module where there is nothing to pool.
+            let first = usize::from(pools);
+            let [conv, norm] = [first, first + 1].map(|i| format!("{path}.downsample.{i}"));
             let projection = ConvBn::new(conv, norm, [channels, out], 1);
-            let x = self.blurred(b, input, channels, stride);
-            b.conv_bn(x, projection.stride(stride))
+            match (pools, stride) {
+                (true, 1) => b.conv_bn(input, projection),
+                (true, _) => {
+                    let pool = Op::AvgPool {
+                        kernel: stride,
+                        ceil: true,
+                    };
+                    let x = b.push(pool, &[input]);
+                    b.conv_bn(x, projection)
+                }
+                (false, _) => {
+                    let x = self.blurred(b, input, channels, stride);
+                    b.conv_bn(x, projection.stride(stride))
+                }
+            }
         } else {
             input
         };

@@ -66,6 +66,14 @@ impl NodeProto {
         }
     }
 
+    /// The operator's name, with its domain where that is not ONNX's own: `com.microsoft.FusedConv`.
+    pub fn operator(&self) -> String {
+        match self.domain.as_str() {
+            "" | "ai.onnx" => self.op_type.clone(),
+            domain => format!("{domain}.{}", self.op_type),
+        }
+    }
+
     /// The attribute of this name.
     pub fn attribute(&self, name: &str) -> Option<&AttributeProto> {
         self.attribute

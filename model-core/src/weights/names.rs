@@ -2,7 +2,7 @@
 //!
 //! Ours are torchvision's for ResNets and timm's for EfficientNet-Lite.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Found, WeightSet, Weights};
 use crate::arch::{Graph, Op};
@@ -170,6 +170,7 @@ fn rename_all<'a>(
     let blocks = block_prefixes(&order);
     let lukemelas = format!("{prefix}_conv_stem.weight");
     let is_lukemelas = theirs.clone().any(|name| *name == lukemelas);
+    let timm = timm_efficientnet(&order);
     theirs
         .map(|full| {
             let name = full.strip_prefix(prefix.as_str());
@@ -191,6 +192,9 @@ fn rename_all<'a>(
             if is_lukemelas && let Some(module) = lukemelas_module(module, &blocks) {
                 return (full, Some(format!("{module}.{leaf}")));
             }
+            if let Some(module) = timm.get(module) {
+                return (full, Some(format!("{module}.{leaf}")));
+            }
             if CLASSIFIERS.contains(&module) {
                 return (full, Some(format!("{classifier}.{leaf}")));
             }
@@ -206,7 +210,7 @@ fn wrapper<'a>(
     first: &str,
     ours: &HashSet<&str>,
 ) -> String {
-    let stems = [first, "_conv_stem.weight"];
+    let stems = [first, "_conv_stem.weight", "conv_stem.weight"];
     let mut best = (0, String::new());
     let mut prefixes: Vec<&str> = theirs
         .clone()
@@ -223,7 +227,9 @@ fn wrapper<'a>(
     for prefix in prefixes.into_iter().take(64) {
         let fitting = |name: &&String| {
             let rest = name.strip_prefix(prefix);
-            rest.is_some_and(|rest| ours.contains(rest) || rest.starts_with('_'))
+            rest.is_some_and(|rest| {
+                ours.contains(rest) || rest.starts_with('_') || rest.starts_with("blocks.")
+            })
         };
         let count = theirs.clone().filter(fitting).count();
         if count > best.0 {
@@ -231,6 +237,81 @@ fn wrapper<'a>(
         }
     }
     best.1
+}
+
+/// Modules of an EfficientNet as timm names them, to torchvision's; empty for other networks.
+///
+/// Both list the layers of a block in the order they compute in.
+fn timm_efficientnet(names: &[String]) -> HashMap<String, String> {
+    let mut modules: Vec<&str> = names
+        .iter()
+        .filter_map(|name| name.rsplit_once('.').map(|(module, _)| module))
+        .collect();
+    modules.dedup();
+    let mut blocks: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut outer: Vec<&str> = Vec::new();
+    for module in modules {
+        let parts: Vec<&str> = module.split('.').collect();
+        match parts[..] {
+            ["features", stage, block, "block", ..] => {
+                let Some(stage) = stage
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|stage| stage.checked_sub(1))
+                else {
+                    return HashMap::new();
+                };
+                let path = format!("blocks.{stage}.{block}");
+                match blocks.last_mut() {
+                    Some((last, of_block)) if *last == path => of_block.push(module),
+                    _ => blocks.push((path, vec![module])),
+                }
+            }
+            _ => outer.push(module),
+        }
+    }
+    let [stem, stem_norm, head, head_norm, classifier] = outer[..] else {
+        return HashMap::new();
+    };
+    let top = [
+        ("conv_stem", stem),
+        ("bn1", stem_norm),
+        ("conv_head", head),
+        ("bn2", head_norm),
+        ("classifier", classifier),
+    ];
+    let mut map: HashMap<String, String> = top
+        .into_iter()
+        .map(|(theirs, ours)| (theirs.to_owned(), ours.to_owned()))
+        .collect();
+    for (path, ours) in blocks {
+        let theirs: &[&str] = match ours.len() {
+            6 => &[
+                "conv_dw",
+                "bn1",
+                "se.conv_reduce",
+                "se.conv_expand",
+                "conv_pw",
+                "bn2",
+            ],
+            8 => &[
+                "conv_pw",
+                "bn1",
+                "conv_dw",
+                "bn2",
+                "se.conv_reduce",
+                "se.conv_expand",
+                "conv_pwl",
+                "bn3",
+            ],
+            // MobileNets of torchvision: timm builds them otherwise.
+            _ => return HashMap::new(),
+        };
+        for (theirs, ours) in theirs.iter().zip(ours) {
+            map.insert(format!("{path}.{theirs}"), ours.to_owned());
+        }
+    }
+    map
 }
 
 /// `blocks.0.0`, `blocks.1.0`, ... in the order of the network.
@@ -274,6 +355,8 @@ fn lukemelas_module(module: &str, blocks: &[String]) -> Option<String> {
         ("_bn1", _) => "bn2",
         ("_project_conv", _) => "conv_pwl",
         ("_bn2", _) => "bn3",
+        ("_se_reduce", _) => "se.conv_reduce",
+        ("_se_expand", _) => "se.conv_expand",
         _ => return None,
     };
     Some(format!("{}.{part}", blocks.get(index)?))

@@ -51,10 +51,31 @@ pub fn summary(args: &SummaryArgs) -> Result<ExitCode> {
     crate::answer!("{:<36} {:>20} {:>12}", "layer", "output", "parameters");
     for (node, shape) in graph.nodes.iter().zip(graph.shapes([side, side])) {
         let parameters = match &node.op {
-            Op::Conv(c) => c.out_channels * c.in_channels / c.groups * c.kernel * c.kernel,
+            Op::Conv(c) => {
+                let window = c.in_channels / c.groups * c.kernel * c.kernel;
+                c.out_channels * (window + usize::from(c.bias))
+            }
             Op::BatchNorm(norm) => 2 * norm.channels,
+            Op::LayerNorm(norm) => 2 * norm.channels,
+            Op::ChannelScale(scale) => scale.channels,
             Op::Linear(l) => (l.in_features + 1) * l.out_features,
-            _ => 0,
+            Op::Input { .. }
+            | Op::Relu
+            | Op::Relu6
+            | Op::Blur { .. }
+            | Op::Silu
+            | Op::HardSwish
+            | Op::HardSigmoid
+            | Op::Sigmoid
+            | Op::Gelu
+            | Op::MaxPool { .. }
+            | Op::AvgPool { .. }
+            | Op::GlobalAvgPool
+            | Op::Flatten
+            | Op::Dropout { .. }
+            | Op::Add
+            | Op::Mul
+            | Op::Concat => 0,
         };
         let shape = match shape {
             Shape::Map {

@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 pub(super) mod corpus;
+mod culprit;
 mod plan;
 mod rewrite;
 mod trust;
@@ -15,9 +16,12 @@ use std::thread;
 use image_data::sandbox::catch;
 use tract_onnx::prelude::*;
 
-use self::plan::{Plan, build, chain};
-use super::{Engine, EngineError, EngineKind, NetworkSource};
+use self::plan::{Plan, Refusal, build, chain};
+use super::{Engine, EngineError, EngineKind, FailingNode, NetworkSource};
 use crate::graph::Element;
+
+/// What is said where a plan that loaded fails on an image.
+const CANNOT_COMPUTE: &str = "a step of it cannot be computed for an image of this size";
 
 /// A network that tract runs.
 pub(crate) struct TractEngine {
@@ -98,9 +102,18 @@ impl TractEngine {
             });
         }
         let step = input.fixed_batch.unwrap_or(1);
-        let (plan, dims) = catch(|| build(source, rewritten, output))
-            .map_err(|panic| problem(format!("the network is damaged or unsupported ({panic})")))?
-            .map_err(|error| problem(chain(&error)))?;
+        let unable = |said: String| EngineError::Network {
+            engine: EngineKind::Tract,
+            model: source.model.to_owned(),
+            node: None,
+            said,
+        };
+        let (plan, dims) = match catch(|| build(source, rewritten, output)) {
+            Ok(Ok(built)) => built,
+            Ok(Err(Refusal::Ours(reason))) => return Err(problem(reason)),
+            Ok(Err(Refusal::Tract(error))) => return Err(unable(chain(&error))),
+            Err(panic) => return Err(unable(panic)),
+        };
         let values: usize = dims.iter().product();
         // A network for one image may leave the batch out: [classes].
         let whole = dims.first() == Some(&step);
@@ -129,6 +142,11 @@ impl TractEngine {
         })
     }
 
+    /// The node at which tract gave up on a network; none where it cannot be found.
+    pub fn failing_node(source: &NetworkSource<'_>) -> Option<FailingNode> {
+        culprit::find(source, &plan::rewritten(source.prepared))
+    }
+
     /// Shape of one image's output.
     pub fn output_shape(&self) -> &[usize] {
         &self.output
@@ -154,12 +172,14 @@ impl TractEngine {
                 Element::U8 => Tensor::from_shape(&shape, &super::to_bytes(images)),
                 Element::F16 | Element::F32 | Element::F64 => Tensor::from_shape(&shape, images),
             }
-            .map_err(|error| chain(&error))?;
-            let result =
-                catch(|| self.plan.run(tvec!(tensor.into())))?.map_err(|error| chain(&error))?;
+            .map_err(|_| CANNOT_COMPUTE.to_owned())?;
+            // tract's words, and a panic's, are about its own steps.
+            let result = catch(|| self.plan.run(tvec!(tensor.into())))
+                .map_err(|_| CANNOT_COMPUTE.to_owned())?
+                .map_err(|_| CANNOT_COMPUTE.to_owned())?;
             let view = result[0]
                 .to_plain_array_view::<f32>()
-                .map_err(|error| chain(&error))?;
+                .map_err(|_| CANNOT_COMPUTE.to_owned())?;
             if view.len() != self.step * self.classes {
                 return Err(format!(
                     "expected {} numbers, got {}",

@@ -13,6 +13,7 @@ use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::TypedFact;
 use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_core::optim::Optimizer;
 
 use super::rewrite;
 use crate::engine::NetworkSource;
@@ -30,6 +31,27 @@ pub(super) fn rewritten(prepared: &ModelProto) -> ModelProto {
     proto
 }
 
+/// Why there is no plan.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// What we found wrong, in words for a person.
+    Ours(String),
+    /// tract gave up; its words are for its developers.
+    Tract(TractError),
+}
+
+impl Refusal {
+    pub(super) fn ours(reason: impl Into<String>) -> Self {
+        Self::Ours(reason.into())
+    }
+}
+
+impl From<TractError> for Refusal {
+    fn from(error: TractError) -> Self {
+        Self::Tract(error)
+    }
+}
+
 /// Builds the plan of a [`rewritten`] graph for one input shape, and says the shape of the output called `output`, or of
 /// the graph's own one.
 ///
@@ -37,12 +59,59 @@ pub(super) fn rewritten(prepared: &ModelProto) -> ModelProto {
 /// needs them: every shape follows from the input's.
 pub(super) fn build(
     source: &NetworkSource<'_>,
-    mut rewritten: ModelProto,
+    rewritten: ModelProto,
     output: Option<&str>,
-) -> TractResult<(Plan, Vec<usize>)> {
+) -> Result<(Plan, Vec<usize>), Refusal> {
+    let own = rewritten.graph.iter().flat_map(|graph| &graph.output);
+    let own = own.map(|output| output.name.as_str()).next();
+    let wanted = output
+        .or(own)
+        .ok_or_else(|| Refusal::ours("the graph has no output"))?
+        .to_owned();
+    let model = optimized(source, rewritten, &[&wanted])?;
+    let fact = model.output_fact(0)?;
+    if fact.datum_type != f32::datum_type() {
+        return Err(Refusal::Ours(format!(
+            "expected '{wanted}' to hold float32 numbers, got {}",
+            element_name(fact.datum_type)
+        )));
+    }
+    let dims = fact
+        .shape
+        .as_concrete()
+        .ok_or_else(|| Refusal::Ours(format!("the shape of '{wanted}' depends on the input")))?
+        .to_vec();
+    Ok((model.into_runnable()?, dims))
+}
+
+/// The element type in ONNX's word for it, where there is one.
+fn element_name(element: DatumType) -> &'static str {
+    let known = [
+        (f16::datum_type(), "float16"),
+        (f64::datum_type(), "float64"),
+        (bool::datum_type(), "bool"),
+        (i8::datum_type(), "int8"),
+        (u8::datum_type(), "uint8"),
+        (i32::datum_type(), "int32"),
+        (i64::datum_type(), "int64"),
+        (String::datum_type(), "text"),
+    ];
+    known
+        .into_iter()
+        .find(|(of, _)| *of == element)
+        .map_or("another type", |(_, name)| name)
+}
+
+/// The part of a graph that computes `outputs`, as far as tract's own plan; outputs that nothing makes are left out.
+pub(super) fn optimized(
+    source: &NetworkSource<'_>,
+    mut rewritten: ModelProto,
+    outputs: &[&str],
+) -> Result<TypedModel, Refusal> {
     let (file, input) = (source.file, source.input);
     let weights = take_weights(&mut rewritten, &source.skeleton.blobs)?;
-    let proto = pb::ModelProto::decode(&onnx::to_bytes(&rewritten)[..])?;
+    let proto =
+        pb::ModelProto::decode(&onnx::to_bytes(&rewritten)[..]).map_err(TractError::from)?;
     drop(rewritten);
     let ParseResult {
         mut model,
@@ -59,7 +128,7 @@ pub(super) fn build(
         .iter()
         .find(|name| !known.contains(name.as_str()))
     {
-        return Err(TractError::msg(format!(
+        return Err(Refusal::Ours(format!(
             "nothing in the graph makes '{missing}'"
         )));
     }
@@ -69,7 +138,7 @@ pub(super) fn build(
     let [a, b, c] = input.image;
     let image = *outlets_by_name
         .get(&input.name)
-        .ok_or_else(|| TractError::msg(format!("no input '{}'", input.name)))?;
+        .ok_or_else(|| Refusal::Ours(format!("no input '{}'", input.name)))?;
     let element = match input.element {
         // The graph is in float32 by now.
         Element::F32 | Element::F16 | Element::F64 => f32::datum_type(),
@@ -77,32 +146,38 @@ pub(super) fn build(
     };
     model.set_input_outlets(&[image])?;
     model.set_input_fact(0, element.fact([step, a, b, c]).into())?;
-    let result = match output {
-        None => model.output_outlets()?[0],
-        Some(name) => *outlets_by_name
-            .get(name)
-            .ok_or_else(|| TractError::msg(format!("no tensor '{name}'")))?,
-    };
-    model.select_output_outlets(&[result])?;
+    let results: Vec<OutletId> = outputs
+        .iter()
+        .filter_map(|name| outlets_by_name.get(*name).copied())
+        .collect();
+    if results.is_empty() {
+        return Err(Refusal::Ours(format!(
+            "no tensor '{}'",
+            outputs.join("', '")
+        )));
+    }
+    model.select_output_outlets(&results)?;
     let mut model = model.into_typed()?;
     check_sizes(&model)?;
     rewrite::resolve_same(&mut model)?;
-    let model = model.into_optimized()?;
-    let fact = model.output_fact(0)?;
-    if fact.datum_type != f32::datum_type() {
-        return Err(TractError::msg(format!(
-            "expected float32 outputs, got {:?}",
-            fact.datum_type
-        )));
-    }
-    let dims = fact.shape.as_concrete().ok_or_else(|| {
-        TractError::msg(format!(
-            "the output's shape depends on the input: {:?}",
-            fact.shape
-        ))
-    })?;
-    let dims = dims.to_vec();
-    Ok((model.into_runnable()?, dims))
+    Ok(optimize(model)?)
+}
+
+/// tract's own optimization. Where it fails, the same without its last step, which moves axes through the graph and
+/// stumbles over sound networks; the plan is then slower, not another.
+fn optimize(model: TypedModel) -> TractResult<TypedModel> {
+    // Each step changes something; on damaged networks tract goes round in circles once its last step is missing.
+    let limit = 10 * model.nodes.len() + 100;
+    let mut plain = model.clone();
+    model.into_optimized().or_else(|error| {
+        let mut passes = Optimizer::declutter().stopping_at(limit);
+        passes.passes.pop();
+        let codegen = Optimizer::codegen().stopping_at(limit);
+        let done = passes
+            .optimize(&mut plain)
+            .and_then(|()| plain.optimize_with_session(&mut codegen.session()));
+        done.map(|()| plain).map_err(|_| error)
+    })
 }
 
 /// A large tensor that is still in the file.
@@ -116,13 +191,13 @@ struct Weight<'a> {
 }
 
 /// Takes the tensors without data out of the graph; it then waits for them as for inputs.
-fn take_weights<'a>(model: &mut ModelProto, blobs: &'a [Blob]) -> TractResult<Vec<Weight<'a>>> {
+fn take_weights<'a>(model: &mut ModelProto, blobs: &'a [Blob]) -> Result<Vec<Weight<'a>>, Refusal> {
     let Some(graph) = &mut model.graph else {
         return Ok(Vec::new());
     };
     let places: HashMap<usize, &Blob> = blobs.iter().map(|blob| (blob.initializer, blob)).collect();
     if places.keys().any(|place| *place >= graph.initializer.len()) {
-        return Err(TractError::msg("the file's tensors contradict it"));
+        return Err(Refusal::ours("the file's tensors contradict it"));
     }
     let mut weights = Vec::with_capacity(blobs.len());
     let mut kept = Vec::with_capacity(graph.initializer.len() - places.len());
@@ -139,7 +214,7 @@ fn take_weights<'a>(model: &mut ModelProto, blobs: &'a [Blob]) -> TractResult<Ve
             Some(DataType::Uint8) => u8::datum_type(),
             Some(DataType::Int8) => i8::datum_type(),
             other => {
-                return Err(TractError::msg(format!(
+                return Err(Refusal::Ours(format!(
                     "tensor '{}' has type {}",
                     tensor.name,
                     other.map_or("unknown", DataType::name)
@@ -150,7 +225,8 @@ fn take_weights<'a>(model: &mut ModelProto, blobs: &'a [Blob]) -> TractResult<Ve
             .dims
             .iter()
             .map(|dim| usize::try_from(*dim))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| Refusal::Ours(format!("tensor '{}' has a negative side", tensor.name)))?;
         weights.push(Weight {
             name: tensor.name,
             element,
@@ -174,9 +250,9 @@ fn fill(
     weights: Vec<Weight<'_>>,
     file: &OnnxFile,
     threads: usize,
-) -> TractResult<()> {
+) -> Result<(), Refusal> {
     let next = AtomicUsize::new(0);
-    let read = || -> TractResult<Vec<(usize, Tensor)>> {
+    let read = || -> Result<Vec<(usize, Tensor)>, Refusal> {
         let mut done = Vec::new();
         while let Some(weight) = weights.get(next.fetch_add(1, Ordering::Relaxed)) {
             // Without an outlet nothing uses it.
@@ -192,7 +268,7 @@ fn fill(
             .collect();
         let mut parts = vec![read()];
         for helper in helpers {
-            let panicked = |_| Err(TractError::msg("a thread panicked"));
+            let panicked = |_| Err(Refusal::ours("a thread panicked"));
             parts.push(helper.join().unwrap_or_else(panicked));
         }
         parts
@@ -209,7 +285,7 @@ fn fill(
     Ok(())
 }
 
-fn read_tensor(weight: &Weight<'_>, file: &OnnxFile) -> TractResult<Tensor> {
+fn read_tensor(weight: &Weight<'_>, file: &OnnxFile) -> Result<Tensor, Refusal> {
     let stored = weight.blob.element;
     let numbers = weight
         .shape
@@ -217,13 +293,13 @@ fn read_tensor(weight: &Weight<'_>, file: &OnnxFile) -> TractResult<Tensor> {
         .try_fold(1usize, |count, dim| count.checked_mul(*dim));
     let expected = numbers.and_then(|count| count.checked_mul(stored.bytes()?));
     if expected.map(|bytes| bytes as u64) != Some(weight.blob.len) {
-        return Err(TractError::msg(format!(
+        return Err(Refusal::Ours(format!(
             "tensor '{}' has {} bytes, which is not its shape",
             weight.name, weight.blob.len
         )));
     }
     let problem = |error: std::io::Error| {
-        TractError::msg(format!("cannot read tensor '{}': {error}", weight.name))
+        Refusal::Ours(format!("cannot read tensor '{}': {error}", weight.name))
     };
     if matches!(
         stored,
@@ -241,8 +317,8 @@ fn read_tensor(weight: &Weight<'_>, file: &OnnxFile) -> TractResult<Tensor> {
         };
         let values = stored
             .to_f32()
-            .map_err(|error| TractError::msg(error.to_string()))?;
-        return Tensor::from_shape(&weight.shape, &values);
+            .map_err(|error| Refusal::Ours(error.to_string()))?;
+        return Ok(Tensor::from_shape(&weight.shape, &values)?);
     }
     // SAFETY: every element is a plain number, for which any bits are valid, and all of its bytes are written or the
     // tensor is dropped.
@@ -256,7 +332,7 @@ fn read_tensor(weight: &Weight<'_>, file: &OnnxFile) -> TractResult<Tensor> {
 const MAX_TENSOR_ELEMENTS: usize = 1 << 28;
 
 /// A few bytes of a hostile file can ask for terabytes; every shape is known before any is allocated.
-fn check_sizes(model: &TypedModel) -> TractResult<()> {
+fn check_sizes(model: &TypedModel) -> Result<(), Refusal> {
     for node in &model.nodes {
         for fact in node.outputs.iter().map(|output| &output.fact) {
             let elements = fact.shape.as_concrete().and_then(|dims| {
@@ -266,9 +342,11 @@ fn check_sizes(model: &TypedModel) -> TractResult<()> {
             if fact.shape.is_concrete()
                 && elements.is_none_or(|elements| elements > MAX_TENSOR_ELEMENTS)
             {
-                return Err(TractError::msg(format!(
-                    "expected tensors of at most {MAX_TENSOR_ELEMENTS} numbers, got {:?} at '{}'",
-                    fact.shape, node.name
+                let sides: Vec<String> = fact.shape.iter().map(ToString::to_string).collect();
+                return Err(Refusal::Ours(format!(
+                    "expected tensors of at most {MAX_TENSOR_ELEMENTS} numbers, got {} at '{}'",
+                    sides.join(" x "),
+                    node.name
                 )));
             }
         }

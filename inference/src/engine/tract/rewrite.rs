@@ -13,6 +13,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{ShapeFact, TypedOp};
 use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, PaddingSpec, PoolSpec, SumPool};
 
+use super::plan::Refusal;
 use crate::graph::index::GraphIndex;
 
 /// Functions of one value at a time.
@@ -171,7 +172,7 @@ fn difference_times_scale(node: &NodeProto) -> Option<Vec<NodeProto>> {
 }
 
 /// Writes SAME borders as numbers: every shape is known once the graph is typed.
-pub(super) fn resolve_same(model: &mut TypedModel) -> TractResult<()> {
+pub(super) fn resolve_same(model: &mut TypedModel) -> Result<(), Refusal> {
     for place in 0..model.nodes.len() {
         let node = &model.nodes[place];
         let Some(input) = node.inputs.first() else {
@@ -202,7 +203,7 @@ pub(super) fn resolve_same(model: &mut TypedModel) -> TractResult<()> {
                 PaddingSpec::SameUpper | PaddingSpec::SameLower
             )
         {
-            return Err(TractError::msg("ConvTranspose with auto_pad SAME"));
+            return Err(Refusal::ours("ConvTranspose with auto_pad SAME"));
         } else {
             None
         };
@@ -213,7 +214,7 @@ pub(super) fn resolve_same(model: &mut TypedModel) -> TractResult<()> {
     Ok(())
 }
 
-fn numbers(spec: &PoolSpec, input: &ShapeFact) -> TractResult<Option<PoolSpec>> {
+fn numbers(spec: &PoolSpec, input: &ShapeFact) -> Result<Option<PoolSpec>, Refusal> {
     if !matches!(
         spec.padding,
         PaddingSpec::SameUpper | PaddingSpec::SameLower
@@ -222,7 +223,7 @@ fn numbers(spec: &PoolSpec, input: &ShapeFact) -> TractResult<Option<PoolSpec>> 
     }
     let dims = input
         .as_concrete()
-        .ok_or_else(|| TractError::msg("SAME borders over an image of unknown size"))?;
+        .ok_or_else(|| Refusal::ours("SAME borders over an image of unknown size"))?;
     let shape = spec.data_format.shape(dims.to_vec())?;
     let sides = spec.computed_padding(shape.hw_dims());
     let before = sides.iter().map(|side| side.pad_before).collect();

@@ -56,10 +56,7 @@ pub(super) fn lacking(model: &ModelProto) -> Vec<String> {
     let missing: BTreeSet<String> = graph
         .flat_map(|graph| &graph.node)
         .filter(|node| !known.contains_key(&node.op_type))
-        .map(|node| match node.domain.as_str() {
-            "" | "ai.onnx" => node.op_type.clone(),
-            domain => format!("{domain}.{}", node.op_type),
-        })
+        .map(NodeProto::operator)
         .collect();
     missing.into_iter().collect()
 }
@@ -72,7 +69,7 @@ fn features(model: &ModelProto) -> BTreeSet<String> {
     };
     let index = GraphIndex::new(graph);
     for node in &graph.node {
-        let op = node_name(node);
+        let op = node.operator();
         all.extend(corners(&index, node));
         for attribute in &node.attribute {
             if let Some(value) = what_matters(node, attribute) {
@@ -106,13 +103,6 @@ fn corners(index: &GraphIndex<'_>, node: &NodeProto) -> Option<String> {
         }
     };
     Some(format!("Resize align_corners by {by}"))
-}
-
-fn node_name(node: &NodeProto) -> String {
-    match node.domain.as_str() {
-        "" | "ai.onnx" => node.op_type.clone(),
-        domain => format!("{domain}.{}", node.op_type),
-    }
 }
 
 /// What of an attribute can decide whether an implementation is right; none for sizes and factors.
