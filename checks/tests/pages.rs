@@ -1,7 +1,25 @@
-//! The pages: every relative link leads somewhere.
+//! The pages: every relative link leads somewhere, and no line of prose is too long to read.
 
 use std::collections::BTreeSet;
 use std::path::Path;
+
+/// Prose lines may be this long. Tables, code, links that stand alone and HTML may be longer.
+const MAX_LINE_CHARS: usize = 120;
+
+/// The lines of a page that are prose, numbered from 1: neither code nor table nor a bare link.
+fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut code = false;
+    text.lines().enumerate().filter_map(move |(index, line)| {
+        let start = line.trim_start();
+        if start.starts_with("```") || start.starts_with("~~~") {
+            code = !code;
+            return None;
+        }
+        let bare_link = start.starts_with("- [") && line.ends_with(')');
+        let no_prose = code || bare_link || start.starts_with(['|', '<', '!', '[']);
+        (!no_prose).then_some((index + 1, line))
+    })
+}
 
 /// The targets of `[text](target)` and `![text](target)` outside code.
 fn links(text: &str) -> Vec<String> {
@@ -95,4 +113,18 @@ fn a_dead_link_is_seen() {
         assert_eq!(broken(&page, text).len(), 1, "{text}");
     }
     assert_eq!(broken(&page, "`[x](no-such-page.md)`").len(), 0);
+}
+
+#[test]
+fn lines_of_prose_are_short() {
+    let mut long = Vec::new();
+    for page in checks::files(&["md"]) {
+        let text = std::fs::read_to_string(&page).expect("a page is text");
+        for (number, line) in prose(&text) {
+            if line.chars().count() > MAX_LINE_CHARS {
+                long.push(format!("{}:{number}", page.display()));
+            }
+        }
+    }
+    assert_eq!(long, Vec::<String>::new());
 }
