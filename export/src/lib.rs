@@ -21,6 +21,7 @@ pub mod eval;
 pub mod images;
 pub mod inspect;
 pub mod metadata;
+mod newest;
 pub mod plan;
 pub mod preprocess_graph;
 pub mod proof;

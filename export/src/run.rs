@@ -15,18 +15,22 @@ use crate::images::ImageList;
 use crate::plan::Plan;
 use crate::proof::{self, Expected, PROOF_KEY, Precision, Report, StoredAnswers};
 use crate::source::{self, Source};
-use crate::{inspect, metadata, preprocess_graph, quant};
+use crate::{inspect, metadata, newest, preprocess_graph, quant};
 
-/// `export-onnx --checkpoint .. --output ..`
+/// `export-onnx [--checkpoint ..] [--output ..]`
 ///
 /// # Errors
 /// Anything that keeps the model from being written and proved; then no file has changed.
 pub fn run_export(args: &ExportArgs) -> Result<()> {
-    let checkpoint = args
-        .checkpoint
-        .as_deref()
-        .context("--checkpoint is missing")?;
-    let target = args.output.as_deref().context("--output is missing")?;
+    let checkpoint = match &args.checkpoint {
+        Some(checkpoint) => checkpoint.clone(),
+        None => newest::best_checkpoint()?,
+    };
+    let target = match &args.output {
+        Some(output) => output.clone(),
+        None => newest::model_of(&checkpoint),
+    };
+    let (checkpoint, target) = (checkpoint.as_path(), target.as_path());
     atomic_file::check_writable(target)?;
     let started = Instant::now();
     let mut source = source::load(checkpoint, args)?;

@@ -416,3 +416,26 @@ fn a_full_disk_leaves_the_old_file() {
         "nothing else is left behind"
     );
 }
+
+#[test]
+fn told_nothing_it_takes_the_newest_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let alone = || {
+        let mut command = export_onnx();
+        command.current_dir(dir.path()).args(["--engines", "tract"]);
+        command
+    };
+    alone()
+        .assert()
+        .failure()
+        .stderr(contains("no checkpoint given").and(contains("best.safetensors")));
+    let checkpoints = dir.path().join("runs/mine-20260101-000000/checkpoints");
+    fs::create_dir_all(&checkpoints).unwrap();
+    let checkpoint = tiny_checkpoint(dir.path());
+    fs::rename(checkpoint, checkpoints.join("best.safetensors")).unwrap();
+    alone().assert().success().stdout(contains(
+        "runs/mine-20260101-000000/checkpoints/best.safetensors",
+    ));
+    let model = dir.path().join("runs/mine-20260101-000000/model.onnx");
+    onnx::read(&model).unwrap();
+}

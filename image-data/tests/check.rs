@@ -173,3 +173,41 @@ fn a_contact_sheet_has_rows_of_augmented_samples() {
     assert_eq!(back, sheet);
     assert!(write_png(&sheet, &dir.path().join("absent/sheet.png")).is_err());
 }
+
+#[test]
+fn a_missing_end_is_no_truncation_where_the_picture_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let png = fixture("rgb.png");
+    put(dir.path(), "a/no-end.png", &png[..png.len() - 12]);
+    put(dir.path(), "a/half.png", &png[..png.len() / 2]);
+    // A film behind the picture, as telephones write it, longer than the stretch that is looked at.
+    let jpeg = fixture("rgb-420.jpg");
+    put(
+        dir.path(),
+        "b/film.jpg",
+        &[jpeg.as_slice(), &[7; 9000]].concat(),
+    );
+    put(dir.path(), "b/half.jpg", &jpeg[..jpeg.len() / 2]);
+    let folder = Folder::open(dir.path()).unwrap();
+    for decode in [false, true] {
+        let options = CheckOptions {
+            decode,
+            min_side: 8,
+            ..CheckOptions::default()
+        };
+        let report = check(&[&folder], &options, &|_| {}).unwrap();
+        let of = |name: &str| -> Vec<Kind> {
+            let all = report.findings.iter();
+            all.filter(|finding| finding.path.ends_with(name))
+                .map(|finding| finding.kind)
+                .collect()
+        };
+        assert_eq!(of("no-end.png"), [Kind::Damaged], "decode {decode}");
+        assert_eq!(of("half.png"), [Kind::Truncated], "decode {decode}");
+        assert_eq!(of("half.jpg"), [Kind::Truncated], "decode {decode}");
+        assert!(
+            !of("film.jpg").contains(&Kind::Truncated),
+            "decode {decode}"
+        );
+    }
+}

@@ -324,3 +324,69 @@ fn data_is_found_in_the_usual_places() {
     let found = discover(None, Path::new("/nonexistent"), Some(dir.path())).found;
     assert_eq!(found, Some(dir.path().join(cache)));
 }
+
+#[test]
+fn kaggles_layout_is_read_from_any_of_its_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("imagenet-object-localization-challenge");
+    let data = root.join("ILSVRC/Data/CLS-LOC");
+    let wnid = |class: &str| {
+        let index = CLASSES.iter().position(|c| *c == class).unwrap();
+        format!("n0000000{}", index + 1)
+    };
+    for (class, name, bytes) in images("train") {
+        let folder = data.join("train").join(wnid(class));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+    fs::create_dir_all(data.join("val")).unwrap();
+    fs::create_dir_all(data.join("test")).unwrap();
+    fs::create_dir_all(root.join("ILSVRC/Annotations/CLS-LOC/train")).unwrap();
+    fs::create_dir_all(root.join("ILSVRC/ImageSets/CLS-LOC")).unwrap();
+    fs::write(data.join("test/ILSVRC2012_test_00000001.JPEG"), b"x").unwrap();
+    let mut solution = String::from("ImageId,PredictionString\n");
+    for (number, (class, _, bytes)) in images("val").into_iter().enumerate() {
+        let name = format!("ILSVRC2012_val_{:08}", number + 1);
+        fs::write(data.join("val").join(format!("{name}.JPEG")), bytes).unwrap();
+        solution.push_str(&format!("{name},{} 1 2 3 4\n", wnid(class)));
+    }
+    // Kaggle's tables lie beside ILSVRC.
+    fs::write(root.join("LOC_val_solution.csv"), solution).unwrap();
+    fs::write(
+        root.join("LOC_train_solution.csv"),
+        "ImageId,PredictionString\n",
+    )
+    .unwrap();
+    fs::write(root.join("LOC_synset_mapping.txt"), "n00000001 ant\n").unwrap();
+    for open in [root.clone(), root.join("ILSVRC"), data.clone()] {
+        let set = dataset::open(&open).unwrap_or_else(|e| panic!("{}: {e}", open.display()));
+        let (train, val) = (set.train.unwrap(), set.val.unwrap());
+        assert_eq!(train.classes, val.classes);
+        assert_eq!(train.images_per_class(), [6, 6, 6]);
+        assert_eq!(val.images_per_class(), [2, 2, 2]);
+    }
+    let found = discover(Some(&root), dir.path(), None).found;
+    assert_eq!(found, Some(root));
+}
+
+/// `tests/data/make_webdataset.py` wrote these with the package `webdataset`.
+#[test]
+fn shards_of_the_webdataset_package_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/webdataset");
+    let set = dataset::open(&folder).unwrap();
+    let (train, val) = (set.train.unwrap(), set.val.unwrap());
+    assert_eq!((train.len(), val.len()), (6, 3));
+    assert_eq!(train.classes, CLASSES);
+    assert!(train.notes.is_empty() && val.notes.is_empty());
+    for (set, shade) in [(&train, 40), (&val, 200)] {
+        for sample in &set.samples {
+            let bytes = sample.read(&DecodeLimits::default()).unwrap();
+            let image = image_data::decode::decode(&bytes, &DecodeOptions::torchvision()).unwrap();
+            // Every picture is plain: its class in one channel, its split in another.
+            let pixel = &image.data[..3];
+            assert!(pixel[1].abs_diff(shade) < 4, "{}", sample.path.display());
+            let class = (f64::from(pixel[0]) / 80.0).round() as usize;
+            assert_eq!(class, sample.class, "{}", sample.path.display());
+        }
+    }
+}

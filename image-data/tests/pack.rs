@@ -74,6 +74,15 @@ fn a_pack_is_the_same_bytes_each_time_and_goes_on_where_it_stopped() {
     assert_eq!((report.images, report.kept), (68, 2));
     assert_eq!(files(&two), whole);
 
+    // The directory is held by one process at a time.
+    let held = fs::File::create(two.join(".lock")).unwrap();
+    held.lock().unwrap();
+    let error = pack(&open(&data), &two, &config(1), &|_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("another pack"), "{error}");
+    drop(held);
+
     let other = PackConfig {
         quality: 50,
         ..config(1)

@@ -57,7 +57,3 @@ TX_API int tx_num_threads(int* out) noexcept {
 TX_API int tx_cpu_capability(char** out) noexcept {
   return tx::guarded([&] { *out = tx::copy_string(at::get_cpu_capability()); });
 }
-
-TX_API int tx_show_config(char** out) noexcept {
-  return tx::guarded([&] { *out = tx::copy_string(at::show_config()); });
-}

@@ -81,9 +81,3 @@ c10::intrusive_ptr<c10d::Backend> make_nccl(
 }
 
 }  // namespace tx
-
-TX_API int tx_nccl_available() noexcept {
-  return dlsym(RTLD_DEFAULT, tx::kOptionsConstructor) != nullptr && dlsym(RTLD_DEFAULT, tx::kGroupConstructor) != nullptr
-      ? 1
-      : 0;
-}

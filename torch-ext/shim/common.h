@@ -8,6 +8,8 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>
 
+#include "shim.h"
+
 #include <exception>
 #include <string>
 #include <vector>
@@ -44,5 +46,3 @@ inline std::vector<at::Tensor> list(at::Tensor* const* tensors, size_t count) {
 char* copy_string(const std::string& text);
 
 }  // namespace tx
-
-#define TX_API extern "C" __attribute__((visibility("default")))

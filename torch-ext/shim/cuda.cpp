@@ -41,13 +41,6 @@ TX_API int tx_cuda_open(char** out) noexcept {
 }
 
 // The driver API, by name: libcuda.so.1 belongs to the driver, not to libtorch.
-struct TxCudaDevice {
-  char name[256];
-  uint64_t memory_bytes;
-  int32_t capability_major;
-  int32_t capability_minor;
-};
-
 TX_API int tx_cuda_driver(int* version, int* count, TxCudaDevice* devices, int capacity) noexcept {
   return tx::guarded([&] {
     void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);

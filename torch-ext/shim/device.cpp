@@ -22,14 +22,6 @@ TX_API int tx_synchronize(int index) noexcept {
   return tx::guarded([&] { at::accelerator::synchronizeDevice(static_cast<c10::DeviceIndex>(index)); });
 }
 
-TX_API int tx_empty_cache() noexcept {
-  return tx::guarded([] { at::accelerator::emptyCache(); });
-}
-
-TX_API int tx_reset_peak_stats(int index) noexcept {
-  return tx::guarded([&] { at::accelerator::resetPeakStats(static_cast<c10::DeviceIndex>(index)); });
-}
-
 // out: allocated now, allocated peak, reserved now, reserved peak, allocation retries, out-of-memory events.
 TX_API int tx_memory_stats(int index, int64_t out[6]) noexcept {
   return tx::guarded([&] {
@@ -42,15 +34,6 @@ TX_API int tx_memory_stats(int index, int64_t out[6]) noexcept {
     out[3] = reserved.peak;
     out[4] = stats.num_alloc_retries;
     out[5] = stats.num_ooms;
-  });
-}
-
-// out: free bytes, total bytes.
-TX_API int tx_memory_info(int index, uint64_t out[2]) noexcept {
-  return tx::guarded([&] {
-    const auto info = at::accelerator::getMemoryInfo(static_cast<c10::DeviceIndex>(index));
-    out[0] = info.first;
-    out[1] = info.second;
   });
 }
 

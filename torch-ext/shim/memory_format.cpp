@@ -7,26 +7,18 @@
 // In place, keeping the variable's identity. `contiguous(ChannelsLast)` alone leaves 1x1 kernels as they are (their
 // strides are ambiguous), and a reducer's bucket views then disagree with the gradients; so the data are copied into
 // fresh memory of the wanted strides.
-TX_API int tx_set_memory_format(at::Tensor* tensor, int channels_last) noexcept {
+TX_API int tx_set_channels_last(at::Tensor* tensor) noexcept {
   return tx::guarded([&] {
     c10::NoGradGuard no_grad;
-    if (channels_last != 0 && tensor->dim() != 4) {
+    if (tensor->dim() != 4) {
       return;
     }
-    const auto format = channels_last != 0 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-    auto data = at::empty_like(*tensor, tensor->options().requires_grad(false), format);
+    auto data = at::empty_like(*tensor, tensor->options().requires_grad(false), at::MemoryFormat::ChannelsLast);
     data.copy_(*tensor);
     tensor->set_data(data);
   });
 }
 
-TX_API int tx_contiguous(at::Tensor* tensor, int channels_last, at::Tensor** out) noexcept {
-  return tx::guarded([&] {
-    *out = new at::Tensor(
-        tensor->contiguous(channels_last != 0 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
-  });
-}
-
-TX_API int tx_is_channels_last(at::Tensor* tensor, int* out) noexcept {
-  return tx::guarded([&] { *out = tensor->is_contiguous(at::MemoryFormat::ChannelsLast) ? 1 : 0; });
+TX_API int tx_channels_last(at::Tensor* tensor, at::Tensor** out) noexcept {
+  return tx::guarded([&] { *out = new at::Tensor(tensor->contiguous(at::MemoryFormat::ChannelsLast)); });
 }

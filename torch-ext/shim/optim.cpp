@@ -105,58 +105,6 @@ TX_API int tx_foreach_lerp(at::Tensor* const* self, at::Tensor* const* end, size
   });
 }
 
-TX_API int tx_foreach_copy(at::Tensor* const* self, at::Tensor* const* source, size_t count) noexcept {
-  return tx::guarded([&] {
-    c10::NoGradGuard no_grad;
-    at::_foreach_copy_(tx::list(self, count), tx::list(source, count));
-  });
-}
-
-TX_API int tx_foreach_zero(at::Tensor* const* self, size_t count) noexcept {
-  return tx::guarded([&] {
-    c10::NoGradGuard no_grad;
-    if (count > 0) {
-      at::_foreach_zero_(tx::list(self, count));
-    }
-  });
-}
-
-TX_API int tx_foreach_mul_scalar(at::Tensor* const* self, size_t count, double factor) noexcept {
-  return tx::guarded([&] {
-    c10::NoGradGuard no_grad;
-    at::_foreach_mul_(tx::list(self, count), factor);
-  });
-}
-
-// `factor` is one 0-d tensor on the tensors' device: no host synchronization.
-TX_API int tx_foreach_mul_tensor(at::Tensor* const* self, size_t count, at::Tensor* factor) noexcept {
-  return tx::guarded([&] {
-    c10::NoGradGuard no_grad;
-    at::_foreach_mul_(tx::list(self, count), *factor);
-  });
-}
-
-TX_API int tx_foreach_add(at::Tensor* const* self, at::Tensor* const* other, size_t count, double alpha) noexcept {
-  return tx::guarded([&] {
-    c10::NoGradGuard no_grad;
-    at::_foreach_add_(tx::list(self, count), tx::list(other, count), alpha);
-  });
-}
-
-// Returns `count` new 0-d tensors in `out`.
-TX_API int tx_foreach_norm(at::Tensor* const* self, size_t count, double order, at::Tensor** out) noexcept {
-  return tx::guarded([&] {
-    c10::NoGradGuard no_grad;
-    if (count == 0) {
-      return;
-    }
-    const auto norms = at::_foreach_norm(tx::list(self, count), order);
-    for (size_t i = 0; i < count; ++i) {
-      out[i] = new at::Tensor(norms[i]);
-    }
-  });
-}
-
 // torch.nn.utils.clip_grad_norm_ over the gradients themselves; returns the total norm before clipping (0-d, f32).
 TX_API int tx_clip_grad_norm(at::Tensor* const* grads, size_t count, double max_norm, at::Tensor** total) noexcept {
   return tx::guarded([&] {

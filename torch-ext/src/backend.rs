@@ -109,16 +109,3 @@ pub fn num_threads() -> Result<usize, Error> {
     check("thread count", unsafe { ffi::tx_num_threads(&mut out) })?;
     Ok(usize::try_from(out).unwrap_or(1))
 }
-
-/// How this libtorch was built (compiler, BLAS, oneDNN, CUDA), for `train doctor`.
-///
-/// # Errors
-/// Only what libtorch itself reports.
-pub fn build_config() -> Result<String, Error> {
-    let mut out = std::ptr::null_mut();
-    // SAFETY: `out` is a local; on success it is a string that we own.
-    unsafe {
-        check("build configuration", ffi::tx_show_config(&mut out))?;
-        Ok(take_string(out))
-    }
-}

@@ -71,8 +71,8 @@ pub struct Driver {
 pub fn driver() -> Result<Driver, Error> {
     const CAPACITY: usize = 64;
     let (mut version, mut count) = (0, 0);
-    let mut devices: Vec<ffi::CudaDevice> = (0..CAPACITY)
-        .map(|_| ffi::CudaDevice {
+    let mut devices: Vec<ffi::TxCudaDevice> = (0..CAPACITY)
+        .map(|_| ffi::TxCudaDevice {
             name: [0; 256],
             memory_bytes: 0,
             capability_major: 0,

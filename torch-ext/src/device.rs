@@ -42,15 +42,6 @@ pub fn synchronize(index: usize) -> Result<(), Error> {
     })
 }
 
-/// Gives the caching allocator's unused blocks back to the driver.
-///
-/// # Errors
-/// No accelerator.
-pub fn empty_cache() -> Result<(), Error> {
-    // SAFETY: no arguments.
-    check("empty cache", unsafe { ffi::tx_empty_cache() })
-}
-
 /// What the caching allocator holds on one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MemoryStats {
@@ -89,30 +80,6 @@ pub fn memory_stats(index: usize) -> Result<MemoryStats, Error> {
         allocation_retries: retries,
         out_of_memory_events: ooms,
     })
-}
-
-/// Starts a new measurement of the peaks in [`memory_stats`].
-///
-/// # Errors
-/// No accelerator, or no such index.
-pub fn reset_peak_memory(index: usize) -> Result<(), Error> {
-    // SAFETY: a plain integer.
-    check("peak memory reset", unsafe {
-        ffi::tx_reset_peak_stats(index_of("peak memory reset", index)?)
-    })
-}
-
-/// Free and total bytes of the device as the driver sees them.
-///
-/// # Errors
-/// No accelerator, or no such index.
-pub fn memory_info(index: usize) -> Result<(u64, u64), Error> {
-    let mut out = [0_u64; 2];
-    // SAFETY: `out` has the two places the shim writes.
-    check("memory info", unsafe {
-        ffi::tx_memory_info(index_of("memory info", index)?, out.as_mut_ptr())
-    })?;
-    Ok((out[0], out[1]))
 }
 
 /// Tensors on the host, contiguous: those of a GPU are copied through page-locked memory in one go, with one wait for all

@@ -1,4 +1,5 @@
-//! The shim's C functions as `shim/*.cpp` declares them. Everything here is wrapped by a safe function elsewhere.
+//! The shim's C functions as `shim/shim.h` declares them (`tests/header.rs` compares the two). Everything here is wrapped
+//! by a safe function elsewhere.
 
 use std::borrow::Borrow;
 use std::ffi::{c_char, c_int};
@@ -40,7 +41,7 @@ pub(crate) struct TxReducer {
 }
 
 #[repr(C)]
-pub(crate) struct CudaDevice {
+pub(crate) struct TxCudaDevice {
     pub name: [c_char; 256],
     pub memory_bytes: u64,
     pub capability_major: i32,
@@ -114,22 +115,6 @@ unsafe extern "C" {
         count: usize,
         weight: f64,
     ) -> c_int;
-    pub(crate) fn tx_foreach_copy(this: *const Raw, source: *const Raw, count: usize) -> c_int;
-    pub(crate) fn tx_foreach_zero(this: *const Raw, count: usize) -> c_int;
-    pub(crate) fn tx_foreach_mul_scalar(this: *const Raw, count: usize, factor: f64) -> c_int;
-    pub(crate) fn tx_foreach_mul_tensor(this: *const Raw, count: usize, factor: Raw) -> c_int;
-    pub(crate) fn tx_foreach_add(
-        this: *const Raw,
-        other: *const Raw,
-        count: usize,
-        alpha: f64,
-    ) -> c_int;
-    pub(crate) fn tx_foreach_norm(
-        this: *const Raw,
-        count: usize,
-        order: f64,
-        out: *mut Raw,
-    ) -> c_int;
     pub(crate) fn tx_clip_grad_norm(
         grads: *const Raw,
         count: usize,
@@ -151,15 +136,17 @@ unsafe extern "C" {
         growth_interval: i64,
     ) -> c_int;
     pub(crate) fn tx_reset_grads(params: *const Raw, count: usize) -> c_int;
+    pub(crate) fn tx_backward(outputs: *const Raw, gradients: *const Raw, count: usize) -> c_int;
 
-    pub(crate) fn tx_set_memory_format(tensor: Raw, channels_last: c_int) -> c_int;
-    pub(crate) fn tx_contiguous(tensor: Raw, channels_last: c_int, out: *mut Raw) -> c_int;
-    pub(crate) fn tx_is_channels_last(tensor: Raw, out: *mut c_int) -> c_int;
+    pub(crate) fn tx_random_state(device_type: c_int, index: c_int, out: *mut Raw) -> c_int;
+    pub(crate) fn tx_set_random_state(device_type: c_int, index: c_int, state: Raw) -> c_int;
+
+    pub(crate) fn tx_set_channels_last(tensor: Raw) -> c_int;
+    pub(crate) fn tx_channels_last(tensor: Raw, out: *mut Raw) -> c_int;
 
     pub(crate) fn tx_device_count(out: *mut c_int) -> c_int;
     pub(crate) fn tx_set_device(index: c_int) -> c_int;
     pub(crate) fn tx_synchronize(index: c_int) -> c_int;
-    pub(crate) fn tx_empty_cache() -> c_int;
     pub(crate) fn tx_to_host(tensors: *const Raw, count: usize, out: *mut Raw) -> c_int;
     pub(crate) fn tx_host_tensor(
         bytes: *const u8,
@@ -169,9 +156,7 @@ unsafe extern "C" {
         out: *mut Raw,
     ) -> c_int;
     pub(crate) fn tx_all_finite(tensors: *const Raw, count: usize, out: *mut c_int) -> c_int;
-    pub(crate) fn tx_reset_peak_stats(index: c_int) -> c_int;
     pub(crate) fn tx_memory_stats(index: c_int, out: *mut i64) -> c_int;
-    pub(crate) fn tx_memory_info(index: c_int, out: *mut u64) -> c_int;
     pub(crate) fn tx_cpu_has(capability: *const c_char, out: *mut c_int) -> c_int;
 
     pub(crate) fn tx_set_deterministic(enabled: c_int, warn_only: c_int) -> c_int;
@@ -181,14 +166,13 @@ unsafe extern "C" {
     pub(crate) fn tx_set_num_threads(threads: c_int) -> c_int;
     pub(crate) fn tx_num_threads(out: *mut c_int) -> c_int;
     pub(crate) fn tx_cpu_capability(out: *mut *mut c_char) -> c_int;
-    pub(crate) fn tx_show_config(out: *mut *mut c_char) -> c_int;
 
     pub(crate) fn tx_libtorch_dir(out: *mut *mut c_char) -> c_int;
     pub(crate) fn tx_cuda_open(out: *mut *mut c_char) -> c_int;
     pub(crate) fn tx_cuda_driver(
         version: *mut c_int,
         count: *mut c_int,
-        devices: *mut CudaDevice,
+        devices: *mut TxCudaDevice,
         capacity: c_int,
     ) -> c_int;
 
@@ -228,7 +212,6 @@ unsafe extern "C" {
     ) -> c_int;
     pub(crate) fn tx_store_wait(store: *mut TxStore, key: *const c_char, timeout_ms: i64) -> c_int;
 
-    pub(crate) fn tx_nccl_available() -> c_int;
     pub(crate) fn tx_group_gloo(
         store: *mut TxStore,
         rank: c_int,

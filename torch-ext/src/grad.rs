@@ -42,3 +42,26 @@ pub fn grads<P: Borrow<Tensor>>(params: &[P]) -> Result<Vec<Tensor>, Error> {
         })
         .collect()
 }
+
+/// Backward from `outputs` whose gradients are `gradients`, adding to the leaves' `.grad` (`torch.autograd.backward`).
+///
+/// # Errors
+/// Lists of different lengths, other shapes, or outputs that no gradient reaches.
+pub fn backward<O: Borrow<Tensor>, G: Borrow<Tensor>>(
+    outputs: &[O],
+    gradients: &[G],
+) -> Result<(), Error> {
+    if outputs.len() != gradients.len() {
+        let reason = format!(
+            "expected a gradient for each of {} outputs, got {}",
+            outputs.len(),
+            gradients.len()
+        );
+        return Err(Error::new("backward", reason));
+    }
+    let (outputs, gradients) = (raws(outputs), raws(gradients));
+    // SAFETY: both lists hold `outputs.len()` live tensors.
+    check("backward", unsafe {
+        ffi::tx_backward(outputs.as_ptr(), gradients.as_ptr(), outputs.len())
+    })
+}

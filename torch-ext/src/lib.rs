@@ -19,5 +19,6 @@ pub mod grad;
 pub mod host_memory;
 pub mod memory_format;
 pub mod optim;
+pub mod random;
 
 pub use error::Error;

@@ -10,7 +10,7 @@ use std::ffi::c_int;
 use tch::Tensor;
 
 use crate::error::{Error, check};
-use crate::ffi::{self, Raw, raw, raw_option, raws};
+use crate::ffi::{self, Raw, raw_option, raws};
 
 /// What the fused steps need to undo a loss scale: `grad_scale` and `found_inf` are 1-element f32 tensors on the
 /// parameters' device. The step divides by the scale, and does nothing where `found_inf` is 1.
@@ -267,97 +267,6 @@ pub fn foreach_lerp<T: Borrow<Tensor>, E: Borrow<Tensor>>(
         // SAFETY: both lists hold `count` live tensors.
         unsafe { ffi::tx_foreach_lerp(a, b, count, weight) }
     })
-}
-
-/// `this[i].copy_(source[i])`, without recording a gradient.
-///
-/// # Errors
-/// Lists of different lengths, shapes that do not broadcast.
-pub fn foreach_copy<T: Borrow<Tensor>, S: Borrow<Tensor>>(
-    this: &[T],
-    source: &[S],
-) -> Result<(), Error> {
-    pairwise("foreach copy", this, source, |a, b, count| {
-        // SAFETY: both lists hold `count` live tensors.
-        unsafe { ffi::tx_foreach_copy(a, b, count) }
-    })
-}
-
-/// `this[i] += alpha * other[i]` in place.
-///
-/// # Errors
-/// Lists of different lengths, mismatched shapes.
-pub fn foreach_add<T: Borrow<Tensor>, O: Borrow<Tensor>>(
-    this: &[T],
-    other: &[O],
-    alpha: f64,
-) -> Result<(), Error> {
-    pairwise("foreach add", this, other, |a, b, count| {
-        // SAFETY: both lists hold `count` live tensors.
-        unsafe { ffi::tx_foreach_add(a, b, count, alpha) }
-    })
-}
-
-/// Sets every tensor to zero in place.
-///
-/// # Errors
-/// Only what libtorch itself reports.
-pub fn foreach_zero<T: Borrow<Tensor>>(this: &[T]) -> Result<(), Error> {
-    let this = raws(this);
-    // SAFETY: the list holds `this.len()` live tensors.
-    check("foreach zero", unsafe {
-        ffi::tx_foreach_zero(this.as_ptr(), this.len())
-    })
-}
-
-/// Multiplies every tensor by a number in place.
-///
-/// # Errors
-/// Only what libtorch itself reports.
-pub fn foreach_mul<T: Borrow<Tensor>>(this: &[T], factor: f64) -> Result<(), Error> {
-    if this.is_empty() {
-        return Ok(());
-    }
-    let this = raws(this);
-    // SAFETY: the list holds `this.len()` live tensors.
-    check("foreach mul", unsafe {
-        ffi::tx_foreach_mul_scalar(this.as_ptr(), this.len(), factor)
-    })
-}
-
-/// Multiplies every tensor by a 0-d tensor on the same device in place, without a host synchronization.
-///
-/// # Errors
-/// Only what libtorch itself reports.
-pub fn foreach_mul_tensor<T: Borrow<Tensor>>(this: &[T], factor: &Tensor) -> Result<(), Error> {
-    if this.is_empty() {
-        return Ok(());
-    }
-    let this = raws(this);
-    // SAFETY: the list holds `this.len()` live tensors, `factor` is live.
-    check("foreach mul", unsafe {
-        ffi::tx_foreach_mul_tensor(this.as_ptr(), this.len(), raw(factor))
-    })
-}
-
-/// The 2-norm (or another `order`) of each tensor, as 0-d tensors on the device.
-///
-/// # Errors
-/// Only what libtorch itself reports.
-pub fn foreach_norm<T: Borrow<Tensor>>(this: &[T], order: f64) -> Result<Vec<Tensor>, Error> {
-    let this = raws(this);
-    let mut out = vec![std::ptr::null_mut(); this.len()];
-    // SAFETY: `out` has room for `this.len()` pointers; on success each is a new tensor that we own.
-    unsafe {
-        check(
-            "foreach norm",
-            ffi::tx_foreach_norm(this.as_ptr(), this.len(), order, out.as_mut_ptr()),
-        )?;
-        Ok(out
-            .into_iter()
-            .map(|tensor| Tensor::from_ptr(tensor))
-            .collect())
-    }
 }
 
 /// Whether every number of every tensor is finite: one question to the device for all of them.

@@ -69,9 +69,6 @@ fn weights_become_channels_last_in_place_also_1x1_kernels() {
         assert_eq!(weight.stride(), [i * h * w, 1, w * i, i]);
         assert!(weight.requires_grad() && weight.is_leaf());
         assert!(weight.equal(&before));
-        assert!(memory_format::is_channels_last(&weight).unwrap());
-        memory_format::set_contiguous(&weight).unwrap();
-        assert_eq!(weight.stride(), [i * h * w, h * w, w, 1]);
     }
     let bias = Tensor::ones([4], FLOAT);
     memory_format::set_channels_last(&bias).unwrap();
@@ -94,11 +91,7 @@ fn a_machine_without_a_gpu_gives_reasons() {
     if let Err(error) = &opened {
         assert!(error.to_string().contains("lib"), "{error}");
     }
-    assert!(
-        device::memory_stats(0).is_err()
-            && device::set_current(0).is_err()
-            && device::empty_cache().is_err()
-    );
+    assert!(device::memory_stats(0).is_err() && device::set_current(0).is_err());
     assert!(
         device::set_current(1000)
             .unwrap_err()
@@ -142,9 +135,4 @@ fn switches_answer() {
     assert!(backend::set_num_threads(0).is_err());
     assert!(!cpu::capability().unwrap().is_empty());
     assert!(!cpu::has("no such capability"));
-    assert!(
-        backend::build_config()
-            .unwrap()
-            .contains("PyTorch built with")
-    );
 }

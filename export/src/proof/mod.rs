@@ -11,9 +11,7 @@ mod verdict;
 pub use model_core::proof::{PROOF_KEY, Precision, StoredAnswers, synthetic_input};
 use serde::Serialize;
 
-pub use answers::{
-    Expected, reference_answers, reference_logits, trainer_answers,
-};
+pub use answers::{Expected, reference_answers, reference_logits, trainer_answers};
 pub use compare::{Candidate, compare, compare_on_images, open_engines};
 pub use verdict::{certificate, judge, lines};
 

@@ -9,7 +9,9 @@ use std::path::Path;
 use super::CheckOptions;
 use super::report::Kind;
 use crate::dataset::Sample;
-use crate::decode::{Color, DecodeError, DecodeOptions, Format, Header, decode_full, probe};
+use crate::decode::{
+    Color, DecodeError, DecodeOptions, Decoded, Format, Header, decode_full, probe,
+};
 
 /// Read from the start of a file; nearly every header fits.
 const HEAD_BYTES: u64 = 32 << 10;
@@ -57,14 +59,7 @@ fn inspect(sample: &Sample, options: &CheckOptions) -> Result<Looked, DecodeErro
     let sketch = hasher.finish();
     let mut kinds = Vec::new();
     let header = if options.decode {
-        let decode = DecodeOptions {
-            limits: options.limits,
-            ..DecodeOptions::torchvision()
-        };
-        let decoded = decode_full(&sample.read(&options.limits)?, &decode)?;
-        if let Some(damage) = decoded.damage {
-            kinds.push((Kind::Damaged, damage.to_string()));
-        }
+        let decoded = decoded(sample, options, &mut kinds)?;
         Header {
             format: decoded.format,
             width: decoded.image.width,
@@ -78,11 +73,9 @@ fn inspect(sample: &Sample, options: &CheckOptions) -> Result<Looked, DecodeErro
             Err(_) if !whole => probe(&sample.read(&options.limits)?, &options.limits)?,
             other => other?,
         };
-        if let Some(reason) = missing_end(header.format, &tail) {
-            return Err(DecodeError::Truncated {
-                format: header.format,
-                reason,
-            });
+        if lacks_end(header.format, &tail) {
+            // Cut off, or all there and the end alone missing, or far in front of what somebody appended: only the pixels tell.
+            decoded(sample, options, &mut kinds)?;
         }
         header
     };
@@ -93,6 +86,23 @@ fn inspect(sample: &Sample, options: &CheckOptions) -> Result<Looked, DecodeErro
         sketch,
         kinds,
     })
+}
+
+/// The picture, its damage noted.
+fn decoded(
+    sample: &Sample,
+    options: &CheckOptions,
+    kinds: &mut Vec<(Kind, String)>,
+) -> Result<Decoded, DecodeError> {
+    let decode = DecodeOptions {
+        limits: options.limits,
+        ..DecodeOptions::torchvision()
+    };
+    let decoded = decode_full(&sample.read(&options.limits)?, &decode)?;
+    if let Some(damage) = &decoded.damage {
+        kinds.push((Kind::Damaged, damage.to_string()));
+    }
+    Ok(decoded)
 }
 
 /// The start and the end of a file (overlapping when it is short) and its length.
@@ -124,17 +134,15 @@ fn ends_of(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>, u64), DecodeError> {
     ))
 }
 
-/// Whether the end every sound file of the format has is not there. Cameras and editors append data after a JPEG's end
-/// marker; what was cut off has none near its end.
-fn missing_end(format: Format, tail: &[u8]) -> Option<String> {
+/// Whether the end every sound file of the format has is not near its end. Cameras and editors append data behind a JPEG's
+/// end marker.
+fn lacks_end(format: Format, tail: &[u8]) -> bool {
     let has = |mark: &[u8]| tail.windows(mark.len()).any(|w| w == mark);
     match format {
-        Format::Jpeg if !has(&[0xFF, 0xD9]) => Some("no end marker in its last bytes".to_owned()),
-        Format::Png if !has(b"IEND") => Some("no IEND chunk in its last bytes".to_owned()),
-        Format::Gif if tail.last() != Some(&0x3B) && !has(&[0x00, 0x3B]) => {
-            Some("no trailer".to_owned())
-        }
-        _ => None,
+        Format::Jpeg => !has(&[0xFF, 0xD9]),
+        Format::Png => !has(b"IEND"),
+        Format::Gif => tail.last() != Some(&0x3B) && !has(&[0x00, 0x3B]),
+        _ => false,
     }
 }
 
@@ -161,7 +169,8 @@ fn describe(path: &Path, header: &Header, options: &CheckOptions, kinds: &mut Ve
         .unwrap_or_default()
         .to_string_lossy()
         .to_lowercase();
-    if !header.format.extensions().contains(&extension.as_str()) {
+    // A cell of a table has no ending that could be wrong.
+    if !extension.is_empty() && !header.format.extensions().contains(&extension.as_str()) {
         kinds.push((
             Kind::OtherFormat,
             format!("is a {} but is called .{extension}", header.format),

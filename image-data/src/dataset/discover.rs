@@ -91,7 +91,7 @@ fn is_dataset(place: &Path) -> bool {
     };
     let has_train = there.folder(&layout::TRAIN_NAMES).is_some_and(|name| {
         let inside = Listing::read(&root.join(name)).unwrap_or_default();
-        !inside.folders.is_empty() || !inside.files_ending(&["tar", "csv", "tsv"]).is_empty()
+        !inside.folders.is_empty() || !inside.files_ending(&layout::FILES_OF_IMAGES).is_empty()
     });
     has_train
         || layout::kaggle(&root).is_some()

@@ -16,6 +16,12 @@ pub const VAL_NAMES: [&str; 6] = ["val", "valid", "validation", "eval", "evaluat
 /// Files of class names beside shards whose labels are numbers: a name a line, in the order of the numbers.
 const CLASS_NAME_FILES: [&str; 3] = ["classes.txt", "class_names.txt", "labels.txt"];
 
+/// Endings of files that hold many images each.
+pub(super) const CONTAINERS: [&str; 2] = ["tar", "parquet"];
+
+/// Endings of files that hold or name many images.
+pub(super) const FILES_OF_IMAGES: [&str; 4] = ["tar", "parquet", "csv", "tsv"];
+
 /// How deep wrappers are looked through: `archive/dataset/images/...`.
 const MOST_WRAPPERS: usize = 3;
 
@@ -53,7 +59,7 @@ impl Listing {
     /// Whether there are images or files of images.
     fn holds_data(&self) -> bool {
         self.files.iter().any(|name| is_image_name(name))
-            || !self.files_ending(&["tar", "csv", "tsv"]).is_empty()
+            || !self.files_ending(&FILES_OF_IMAGES).is_empty()
     }
 
     /// The folder called by one of `names`, the first of them that is there; case does not matter.
@@ -104,7 +110,7 @@ pub(super) fn unwrapped(dir: &Path) -> Result<PathBuf, FolderError> {
     let there = Listing::read(&inner)?;
     let is_worth = there.folders.len() > 1
         || there.folder(&TRAIN_NAMES).is_some()
-        || !there.files_ending(&["tar", "csv", "tsv"]).is_empty();
+        || !there.files_ending(&FILES_OF_IMAGES).is_empty();
     Ok(if is_worth { inner } else { dir.to_owned() })
 }
 
@@ -135,21 +141,21 @@ pub(super) fn imagenet_tars(root: &Path, there: &Listing) -> Option<ImagenetTars
     })
 }
 
-/// Tar files that name their split (`imagenet1k-validation-07.tar`), here or in
+/// Tar or Parquet files that name their split (`imagenet1k-validation-07.tar`, `train-00000-of-00294.parquet`), here or in
 /// `data/`: those for training and those for validation.
 pub(super) fn split_files(root: &Path, there: &Listing) -> Option<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let mut files: Vec<PathBuf> = Vec::new();
-    let here = there.files_ending(&["tar"]);
-    files.extend(here.iter().map(|name| root.join(name)));
+    let of = |dir: &Path, listing: &Listing| -> Vec<PathBuf> {
+        let mut kinds = CONTAINERS
+            .iter()
+            .map(|ending| listing.files_ending(&[*ending]));
+        let found = kinds.find(|names| !names.is_empty());
+        let names = found.unwrap_or_default().into_iter();
+        names.map(|name| dir.join(name)).collect()
+    };
+    let mut files = of(root, there);
     if files.is_empty() && there.folders.iter().any(|name| name == "data") {
         let data = root.join("data");
-        let inside = Listing::read(&data).ok()?;
-        files.extend(
-            inside
-                .files_ending(&["tar"])
-                .iter()
-                .map(|name| data.join(name)),
-        );
+        files = of(&data, &Listing::read(&data).ok()?);
     }
     if files.is_empty() {
         return None;

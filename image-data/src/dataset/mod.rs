@@ -1,15 +1,18 @@
-//! Data sets as people have them: class folders, ImageNet's tars or Kaggle's layout, WebDataset shards, CSV
-//! tables. Everything becomes a [`Folder`]: classes, and samples that know where their bytes lie. Nothing is unpacked.
+//! Data sets as people have them: class folders, ImageNet's tars or Kaggle's layout, WebDataset shards, Hugging Face's
+//! Parquet files, CSV tables. Everything becomes a [`Folder`]: classes, and samples that know where their bytes lie. Nothing is unpacked.
 
 mod classes;
 mod discover;
 mod junk;
 mod layout;
+mod parquet_file;
 mod part;
 mod table;
 mod tars;
 
 use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
 
 use crate::folder::{Folder, FolderError, thousands};
 
@@ -17,6 +20,7 @@ pub use classes::ClassMap;
 pub use discover::{Discovery, discover};
 pub use junk::{is_junk_file, is_junk_folder};
 pub use layout::VAL_NAMES;
+pub use parquet_file::ParquetFile;
 pub use part::{Part, Sample};
 
 /// The training and validation images of a data set, as far as it has them.
@@ -106,9 +110,11 @@ pub fn open_split(path: &Path) -> Result<Folder, FolderError> {
             .map(|name| root.join(name))
             .collect()
     };
-    let tars = named(&["tar"]);
-    if there.folders.is_empty() && !tars.is_empty() {
-        return open_files(&root, &tars);
+    for endings in layout::CONTAINERS {
+        let files = named(&[endings]);
+        if there.folders.is_empty() && !files.is_empty() {
+            return open_files(&root, &files);
+        }
     }
     if there.folders.is_empty()
         && let Some(table) = layout::table(&root, &there)
@@ -145,7 +151,7 @@ fn train_only(train: Folder) -> Dataset {
 fn open_file(path: &Path) -> Result<Dataset, FolderError> {
     match layout::ending(path).as_str() {
         "csv" | "tsv" => open_table(path),
-        "tar" => {
+        "tar" | "parquet" => {
             let root = path.parent().unwrap_or(Path::new("")).to_owned();
             Ok(train_only(open_files(&root, &[path.to_owned()])?))
         }
@@ -156,11 +162,14 @@ fn open_file(path: &Path) -> Result<Dataset, FolderError> {
     }
 }
 
-/// Tar files of one split, told apart by what is inside.
+/// Tar or Parquet files of one split, told apart by what is inside.
 fn open_files(root: &Path, files: &[PathBuf]) -> Result<Folder, FolderError> {
     let Some(first) = files.first() else {
         return Err(nothing(root));
     };
+    if layout::ending(first) == "parquet" {
+        return open_parquet(root, files);
+    }
     let listing = match crate::pack::read_index(first) {
         Some(_) => tars::Listing::default(),
         None => tars::list(first)?,
@@ -185,6 +194,31 @@ fn open_files(root: &Path, files: &[PathBuf]) -> Result<Folder, FolderError> {
     let named = layout::with_class_names(root, found.samples);
     let mut folder = Folder::from_named(root, named, description)?;
     folder.notes = found.notes;
+    Ok(folder)
+}
+
+/// Parquet files of one split. A file that cannot be read is said in a note, unless none can.
+fn open_parquet(root: &Path, files: &[PathBuf]) -> Result<Folder, FolderError> {
+    let opened: Vec<Result<_, FolderError>> = files
+        .par_iter()
+        .map(|file| parquet_file::open(file))
+        .collect();
+    let (mut named, mut notes, mut first_error) = (Vec::new(), Vec::new(), None);
+    for result in opened {
+        match result {
+            Ok(samples) => named.extend(samples),
+            Err(error) => {
+                notes.push(error.to_string());
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    if let (true, Some(error)) = (named.is_empty(), first_error) {
+        return Err(error);
+    }
+    let description = describe(named.len(), files.len(), "Parquet file");
+    let mut folder = Folder::from_named(root, layout::with_class_names(root, named), description)?;
+    folder.notes = notes;
     Ok(folder)
 }
 

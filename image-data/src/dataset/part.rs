@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::parquet_file::ParquetFile;
 use crate::decode::{DecodeError, DecodeLimits, read_file};
 
 /// One labeled image.
@@ -29,6 +30,13 @@ pub enum Part {
         offset: u64,
         /// Its length in bytes.
         length: u64,
+    },
+    /// A cell of a Parquet file.
+    Cell {
+        /// The file.
+        file: Arc<ParquetFile>,
+        /// From 0, over all row groups.
+        row: u64,
     },
 }
 
@@ -61,6 +69,16 @@ impl Sample {
                     });
                 }
                 Ok(read_stretch(container, *offset, *length)?)
+            }
+            Some(Part::Cell { file, row }) => {
+                let bytes = file.image(*row)?;
+                match bytes.len() as u64 {
+                    length if length > limits.max_bytes => Err(DecodeError::TooManyBytes {
+                        bytes: length,
+                        limit: limits.max_bytes,
+                    }),
+                    _ => Ok(bytes),
+                }
             }
         }
     }

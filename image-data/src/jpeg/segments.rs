@@ -112,7 +112,10 @@ impl<'a, 'b> Segments<'a, 'b> {
     /// Moves to the end of the scan without looking at its data, from the restart marker of number `from` on, `intervals` in
     /// all. What is damaged is worked around as reading does it: what follows must begin at the same place.
     pub fn skip(&mut self, from: usize, intervals: u64) {
-        for number in from..usize::try_from(intervals).unwrap_or(usize::MAX).saturating_sub(1) {
+        for number in from..usize::try_from(intervals)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(1)
+        {
             self.restart(number);
             self.load();
         }

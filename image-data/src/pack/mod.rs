@@ -4,6 +4,7 @@
 mod index;
 mod shard;
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +23,8 @@ pub(crate) use index::read_index;
 
 /// What is written beside the shards, so that a pack goes on only with the data and settings it was begun with.
 const RECORD: &str = "pack.json";
+/// Locked by the process that packs.
+const LOCK: &str = ".lock";
 /// The class names, in the order of the numbers in the shards.
 const CLASSES: &str = "classes.txt";
 
@@ -77,8 +80,8 @@ pub enum PackError {
     /// The output cannot be written.
     #[error(transparent)]
     Write(#[from] WriteFileError),
-    /// The output directory cannot be made.
-    #[error("cannot create {path}: {reason}")]
+    /// The output directory cannot be made or written.
+    #[error("cannot write {path}: {reason}")]
     Create {
         /// The directory.
         path: PathBuf,
@@ -94,6 +97,12 @@ pub enum PackError {
         was: String,
         /// What was to be packed.
         wanted: String,
+    },
+    /// Another process packs into the directory.
+    #[error("{path} is being written by another pack")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
     },
     /// A setting out of range.
     #[error("{key}: expected {expected}, got {got}")]
@@ -142,7 +151,13 @@ pub fn pack(
         data_sha256: fingerprint(dataset),
         description: dataset.describe(),
     };
+    // Held until the end; the operating system lets go of it when the process is killed.
+    let _lock = lock(output)?;
     claim(output, &record)?;
+    atomic_file::remove_leftovers(output).map_err(|reason| PackError::Create {
+        path: output.to_owned(),
+        reason,
+    })?;
     let sets: Vec<(&str, &Folder)> = [("train", &dataset.train), ("val", &dataset.val)]
         .into_iter()
         .filter_map(|(name, set)| Some((name, set.as_ref()?)))
@@ -207,6 +222,23 @@ fn validate(config: &PackConfig) -> Result<(), PackError> {
         return refuse("images of a shard", "1 or more", "0".to_owned());
     }
     Ok(())
+}
+
+/// Keeps a second pack out of the directory.
+fn lock(output: &Path) -> Result<File, PackError> {
+    let path = output.join(LOCK);
+    let create = |reason| PackError::Create {
+        path: path.clone(),
+        reason,
+    };
+    let file = File::create(&path).map_err(create)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(PackError::InUse {
+            path: output.to_owned(),
+        }),
+        Err(TryLockError::Error(reason)) => Err(create(reason)),
+    }
 }
 
 /// Takes the directory for this pack, or sees that it was begun as this one.

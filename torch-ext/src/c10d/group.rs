@@ -261,12 +261,6 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// Whether NCCL is in this process: `libtorch_cuda` is open and of the version the shim knows.
-pub fn nccl_available() -> bool {
-    // SAFETY: only looks symbols up.
-    unsafe { ffi::tx_nccl_available() == 1 }
-}
-
 fn ranks(operation: &'static str, rank: usize, size: usize) -> Result<(c_int, c_int), Error> {
     match (c_int::try_from(rank), c_int::try_from(size)) {
         (Ok(c_rank), Ok(c_size)) if rank < size => Ok((c_rank, c_size)),

@@ -9,7 +9,7 @@ mod pending;
 mod reducer;
 mod store;
 
-pub use group::{GlooAddress, ProcessGroup, ReduceOp, nccl_available};
+pub use group::{GlooAddress, ProcessGroup, ReduceOp};
 pub use pending::PendingSum;
 pub use reducer::{Overlap, Reducer, ReducerOptions};
 pub use store::Store;

@@ -1,0 +1,312 @@
+//! Parquet files as Hugging Face writes image data sets: a column `image` of bytes (or of a struct with `bytes`), a column
+//! `label`, the class names in the schema's metadata. A row's image is read in place: the pages before it are skipped, its
+//! page is decompressed.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::basic::Type as PhysicalType;
+use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
+
+use super::part::{Part, Sample};
+use crate::folder::FolderError;
+use crate::sandbox::catch;
+
+/// Columns that hold the image, in the order they are looked for.
+const IMAGE_COLUMNS: [&str; 6] = [
+    "image.bytes",
+    "img.bytes",
+    "jpg.bytes",
+    "image",
+    "img",
+    "jpg",
+];
+/// Columns that hold the class.
+const LABEL_COLUMNS: [&str; 6] = ["label", "labels", "fine_label", "class", "cls", "category"];
+/// Values read at a time.
+const CHUNK: usize = 8192;
+
+/// A Parquet file of images.
+pub struct ParquetFile {
+    path: PathBuf,
+    reader: SerializedFileReader<Positioned>,
+    image_column: usize,
+    /// First row of each row group, and the number of rows at the end.
+    starts: Vec<u64>,
+}
+
+impl std::fmt::Debug for ParquetFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ParquetFile({})", self.path.display())
+    }
+}
+
+impl PartialEq for ParquetFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for ParquetFile {}
+
+impl ParquetFile {
+    /// The encoded image of a row.
+    ///
+    /// # Errors
+    /// The page cannot be read or decompressed, or the cell is empty.
+    pub fn image(&self, row: u64) -> io::Result<Vec<u8>> {
+        let group = self
+            .starts
+            .partition_point(|&start| start <= row)
+            .saturating_sub(1);
+        let within = row - self.starts[group];
+        let cell = catch(|| self.cell(group, within as usize))
+            .map_err(io::Error::other)?
+            .map_err(io::Error::other)?;
+        cell.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the cell holds no image"))
+    }
+
+    fn cell(&self, group: usize, row: usize) -> ParquetResult<Option<Vec<u8>>> {
+        let mut column = column::<ByteArrayType>(&self.reader, group, self.image_column)?;
+        column.skip_records(row)?;
+        let (mut values, mut levels) = (Vec::<ByteArray>::new(), Vec::new());
+        column.read_records(1, Some(&mut levels), None, &mut values)?;
+        Ok(values.first().map(|value| value.data().to_vec()))
+    }
+}
+
+fn column<T: DataType>(
+    reader: &SerializedFileReader<Positioned>,
+    group: usize,
+    index: usize,
+) -> ParquetResult<ColumnReaderImpl<T>> {
+    let reader = reader.get_row_group(group)?.get_column_reader(index)?;
+    Ok(get_typed_column_reader::<T>(reader))
+}
+
+/// The images of one file, each with the name of its class; the sample's class is set later.
+pub(super) fn open(path: &Path) -> Result<Vec<(String, Sample)>, FolderError> {
+    let caught = catch(|| rows(path));
+    caught.unwrap_or_else(|reason| {
+        Err(FolderError::Damaged {
+            path: path.to_owned(),
+            reason,
+        })
+    })
+}
+
+fn rows(path: &Path) -> Result<Vec<(String, Sample)>, FolderError> {
+    let damaged = |error: ParquetError| FolderError::Damaged {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let io = |reason| FolderError::Io {
+        path: path.to_owned(),
+        reason,
+    };
+    let file = Positioned::open(path).map_err(io)?;
+    let reader = SerializedFileReader::new(file).map_err(damaged)?;
+    let metadata = reader.metadata();
+    let schema = metadata.file_metadata().schema_descr();
+    let columns: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();
+    let find = |wanted: &[&str]| {
+        wanted
+            .iter()
+            .find_map(|name| columns.iter().position(|column| column == name))
+    };
+    let missing = |wanted: &[&str]| FolderError::Damaged {
+        path: path.to_owned(),
+        reason: format!(
+            "expected a column {}, got {}",
+            wanted.join(" or "),
+            columns.join(", ")
+        ),
+    };
+    let image_column = find(&IMAGE_COLUMNS).ok_or_else(|| missing(&IMAGE_COLUMNS))?;
+    let label_column = find(&LABEL_COLUMNS).ok_or_else(|| missing(&LABEL_COLUMNS))?;
+    if schema.column(image_column).physical_type() != PhysicalType::BYTE_ARRAY {
+        return Err(missing(&IMAGE_COLUMNS));
+    }
+    let names = class_names(&reader, &columns[label_column]);
+    let mut starts = vec![0];
+    let mut labels = Vec::new();
+    for group in 0..metadata.num_row_groups() {
+        let kind = schema.column(label_column).physical_type();
+        let read = read_labels(&reader, group, label_column, kind).map_err(damaged)?;
+        labels.extend(read.into_iter().map(|label| {
+            match (&label, &names) {
+                (Label::Number(n), Some(names)) => usize::try_from(*n)
+                    .ok()
+                    .and_then(|n| names.get(n).cloned())
+                    .unwrap_or_else(|| n.to_string()),
+                (Label::Number(n), None) => n.to_string(),
+                (Label::Text(text), _) => text.clone(),
+            }
+        }));
+        starts.push(labels.len() as u64);
+    }
+    let file = Arc::new(ParquetFile {
+        path: path.to_owned(),
+        image_column,
+        starts,
+        reader,
+    });
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let rows = labels.into_iter().enumerate();
+    Ok(rows
+        .map(|(row, class)| {
+            let sample = Sample {
+                path: path.join(format!("{stem}-row-{row:06}")),
+                class: 0,
+                part: Some(Part::Cell {
+                    file: file.clone(),
+                    row: row as u64,
+                }),
+            };
+            (class, sample)
+        })
+        .collect())
+}
+
+enum Label {
+    Number(i64),
+    Text(String),
+}
+
+fn read_labels(
+    reader: &SerializedFileReader<Positioned>,
+    group: usize,
+    index: usize,
+    kind: PhysicalType,
+) -> ParquetResult<Vec<Label>> {
+    Ok(match kind {
+        PhysicalType::INT64 => {
+            let numbers = read_column::<Int64Type>(reader, group, index)?;
+            numbers.into_iter().map(Label::Number).collect()
+        }
+        PhysicalType::INT32 => {
+            let numbers = read_column::<Int32Type>(reader, group, index)?;
+            numbers
+                .into_iter()
+                .map(|n| Label::Number(n.into()))
+                .collect()
+        }
+        PhysicalType::BYTE_ARRAY => {
+            let texts = read_column::<ByteArrayType>(reader, group, index)?;
+            let text = |t: ByteArray| String::from_utf8_lossy(t.data()).into_owned();
+            texts.into_iter().map(|t| Label::Text(text(t))).collect()
+        }
+        other => {
+            let reason = format!("expected labels as numbers or text, got {other}");
+            return Err(ParquetError::General(reason));
+        }
+    })
+}
+
+/// Every value of a column of one row group.
+fn read_column<T: DataType>(
+    reader: &SerializedFileReader<Positioned>,
+    group: usize,
+    index: usize,
+) -> ParquetResult<Vec<T::T>> {
+    let rows = reader.metadata().row_group(group).num_rows() as usize;
+    let mut column = column::<T>(reader, group, index)?;
+    let (mut values, mut levels) = (Vec::with_capacity(rows), Vec::new());
+    loop {
+        let (records, ..) = column.read_records(CHUNK, Some(&mut levels), None, &mut values)?;
+        if records == 0 {
+            break;
+        }
+    }
+    if values.len() != rows {
+        let reason = format!(
+            "expected {rows} labels, got {} that are not empty",
+            values.len()
+        );
+        return Err(ParquetError::General(reason));
+    }
+    Ok(values)
+}
+
+/// The names that Hugging Face's `datasets` puts beside the schema: `info.features.label.names`.
+fn class_names(reader: &SerializedFileReader<Positioned>, column: &str) -> Option<Vec<String>> {
+    let pairs = reader.metadata().file_metadata().key_value_metadata()?;
+    let text = pairs
+        .iter()
+        .find(|pair| pair.key == "huggingface")?
+        .value
+        .as_ref()?;
+    let json: serde_json::Value = serde_json::from_str(text).ok()?;
+    serde_json::from_value(json["info"]["features"][column]["names"].clone()).ok()
+}
+
+/// A file that several threads read at places of their own: the library's `File` shares one place among its clones.
+struct Positioned {
+    file: Arc<File>,
+    length: u64,
+}
+
+impl Positioned {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        Ok(Self {
+            length: file.metadata()?.len(),
+            file: Arc::new(file),
+        })
+    }
+}
+
+impl Length for Positioned {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for Positioned {
+    type T = BufReader<ReadFrom>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        Ok(BufReader::new(ReadFrom {
+            file: self.file.clone(),
+            position: start,
+        }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        // A damaged file names places that it does not have.
+        if start.saturating_add(length as u64) > self.length {
+            let reason = format!("{length} bytes at {start} of a file of {}", self.length);
+            return Err(ParquetError::EOF(reason));
+        }
+        let mut bytes = vec![0; length];
+        let mut from = ReadFrom {
+            file: self.file.clone(),
+            position: start,
+        };
+        from.read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+/// Reads on from a place of its own.
+struct ReadFrom {
+    file: Arc<File>,
+    position: u64,
+}
+
+impl Read for ReadFrom {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        let read = std::os::unix::fs::FileExt::read_at(&*self.file, buffer, self.position)?;
+        #[cfg(windows)]
+        let read = std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, self.position)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
