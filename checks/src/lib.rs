@@ -1,4 +1,7 @@
-//! Where the repository lies, for the tests over all of it (`checks/tests`). Nothing depends on this crate.
+//! Where the repository lies, for the tests over all of it (`checks/tests`), and pages made from definitions. Only tests
+//! depend on this crate.
+
+pub mod reference;
 
 use std::path::{Path, PathBuf};
 

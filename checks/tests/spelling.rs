@@ -57,7 +57,8 @@ fn the_spelling_is_american() {
         let Ok(text) = std::fs::read_to_string(&file) else {
             continue;
         };
-        for word in british(&text) {
+        // A method of egui's.
+        for word in british(&text.replace("labelled_by", "")) {
             found.push(format!("{}: {word}", file.display()));
         }
     }

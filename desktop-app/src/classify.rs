@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model_core::RgbImage;
+use model_core::reading::ReadingConfig;
 use serde::{Deserialize, Serialize};
 
-pub use inference::{Answers, Cancel, Prediction};
+pub use inference::{Answers, Cancel, EverydayAnswer, Prediction};
 
 use crate::heat_map::HeatMap;
 use crate::problem::Problem;
@@ -156,16 +157,28 @@ pub struct ModelCard {
     pub threshold: f32,
 }
 
+/// What a model finds in one photo.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// The most probable classes, best first.
+    pub predictions: Vec<Prediction>,
+    /// The finest everyday word that is likely enough, where the model knows words above its classes.
+    pub everyday: Option<EverydayAnswer>,
+}
+
 /// A loaded model.
 pub trait Classify: Send + Sync {
     /// What the model says of itself.
     fn card(&self) -> &ModelCard;
 
-    /// The `k` most probable classes, best first.
+    /// How its photos are read: orientation, transparency and color profile as it was trained with.
+    fn reading(&self) -> ReadingConfig;
+
+    /// The `k` most probable classes, and the word above them.
     ///
     /// # Errors
     /// When the engine refuses the image.
-    fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, Problem>;
+    fn classify(&self, image: &RgbImage, k: usize) -> Result<Found, Problem>;
 
     /// The exact pixels the network sees: resized and cropped, before normalization.
     fn crop(&self, image: &RgbImage) -> RgbImage;

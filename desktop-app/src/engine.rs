@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use inference::explain::{self, ExplainOptions, Method};
-use inference::{Cancel, Classifier, Options, Prediction};
+use inference::{Cancel, Classifier, Options};
 use model_core::RgbImage;
 use model_core::diagnostic::Diagnose as _;
+use model_core::hierarchy::DEFAULT_AT_LEAST;
+use model_core::reading::ReadingConfig;
 
 use crate::classify::{
-    Answers, Classify, EVERYDAY_THINGS, ModelCard, ModelChoice, OpenModel, Region,
+    Classify, EVERYDAY_THINGS, Found, ModelCard, ModelChoice, OpenModel, Region,
 };
 use crate::heat_map::HeatMap;
 use crate::problem::{self, Problem};
@@ -98,10 +100,20 @@ impl Classify for NetworkClassifier {
         &self.card
     }
 
-    fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, Problem> {
-        self.classifier
-            .classify(image, k)
-            .map_err(|error| problem_of(&error))
+    fn reading(&self) -> ReadingConfig {
+        self.classifier.model().manifest.preprocessing.reading
+    }
+
+    fn classify(&self, image: &RgbImage, k: usize) -> Result<Found, Problem> {
+        let output = self.classifier.logits(image);
+        let output = output.map_err(|error| problem_of(&error))?;
+        let predictions = self.classifier.answer(&output, k);
+        let predictions = predictions.map_err(|error| problem_of(&error))?;
+        let probabilities = self.classifier.probabilities(&output);
+        Ok(Found {
+            predictions,
+            everyday: self.classifier.everyday(&probabilities, DEFAULT_AT_LEAST),
+        })
     }
 
     fn crop(&self, image: &RgbImage) -> RgbImage {

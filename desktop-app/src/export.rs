@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::classify::{Answers, Prediction};
+use crate::classify::{Answers, EverydayAnswer, Prediction};
 use crate::photo::{Photo, PhotoState};
 
 /// The version of the lines: `infer-cli`'s. A test holds them together.
@@ -27,6 +27,30 @@ struct Answered<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     threshold: Option<f32>,
     predictions: &'a [Prediction],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<Word<'a>>,
+}
+
+/// The everyday word, as `infer-cli` writes it.
+#[derive(Serialize)]
+struct Word<'a> {
+    id: Option<&'a str>,
+    label: &'a str,
+    probability: f32,
+    sure: bool,
+    classes: usize,
+}
+
+impl<'a> Word<'a> {
+    fn of(answer: &'a EverydayAnswer) -> Self {
+        Self {
+            id: answer.id.as_deref(),
+            label: &answer.label,
+            probability: answer.probability,
+            sure: answer.sure,
+            classes: answer.classes.len(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -93,7 +117,7 @@ pub fn write<'a>(
 }
 
 /// The columns of the CSV file: `infer-cli`'s but for `sure`, which is asked for there by a threshold of its own.
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 16] = [
     "path",
     "model",
     "rank",
@@ -106,6 +130,10 @@ const COLUMNS: [&str; 12] = [
     "damage",
     "path_bytes",
     "present",
+    "answer",
+    "answer_id",
+    "answer_probability",
+    "answer_sure",
 ];
 
 fn write_rows(rows: &mut csv::Writer<Vec<u8>>, photo: &Photo, k: usize) -> csv::Result<()> {
@@ -115,6 +143,8 @@ fn write_rows(rows: &mut csv::Writer<Vec<u8>>, photo: &Photo, k: usize) -> csv::
         PhotoState::Done(answer) => {
             let damage = answer.damage.as_deref().unwrap_or_default();
             let damaged = if answer.damage.is_some() { "true" } else { "" };
+            let word = answer.everyday.as_ref();
+            let probability = word.map(|word| word.probability.to_string());
             for (rank, p) in answer.predictions.iter().take(k).enumerate() {
                 rows.write_record([
                     path.as_str(),
@@ -130,6 +160,10 @@ fn write_rows(rows: &mut csv::Writer<Vec<u8>>, photo: &Photo, k: usize) -> csv::
                     &path_bytes,
                     p.present
                         .map_or("", |present| if present { "true" } else { "false" }),
+                    word.map_or("", |word| &word.label),
+                    word.and_then(|word| word.id.as_deref()).unwrap_or_default(),
+                    probability.as_deref().unwrap_or_default(),
+                    word.map_or("", |word| if word.sure { "true" } else { "false" }),
                 ])?;
             }
         }
@@ -147,6 +181,10 @@ fn write_rows(rows: &mut csv::Writer<Vec<u8>>, photo: &Photo, k: usize) -> csv::
                 "",
                 "",
                 &path_bytes,
+                "",
+                "",
+                "",
+                "",
                 "",
             ])?;
         }
@@ -180,6 +218,7 @@ pub fn json_line(photo: &Photo, k: usize) -> Result<Option<String>, serde_json::
             answers: (answer.kind != Answers::SingleLabel).then_some(answer.kind),
             threshold: (answer.kind != Answers::SingleLabel).then_some(answer.threshold),
             predictions: &answer.predictions[..k.min(answer.predictions.len())],
+            answer: answer.everyday.as_ref().map(Word::of),
         })
         .map(Some),
         PhotoState::Failed(problem) => serde_json::to_string(&NotAnswered {
@@ -198,6 +237,14 @@ pub fn text(photo: &Photo, k: usize) -> String {
     let mut text = photo.source.name();
     match &photo.state {
         PhotoState::Done(answer) => {
+            // The word above the classes first, where it says more than the best of them.
+            if let (true, Some(certainty)) = (answer.says_word(), answer.certainty()) {
+                text.push_str(&format!(
+                    "\n{:5.1} %  {}",
+                    100.0 * certainty,
+                    answer.headline()
+                ));
+            }
             for p in answer.predictions.iter().take(k) {
                 text.push_str(&format!("\n{:5.1} %  {}", 100.0 * p.probability, p.label));
             }
@@ -237,6 +284,7 @@ mod tests {
         };
         let answer = PhotoAnswer {
             predictions: vec![p(1, "tabby, \"tabby cat\"", 0.75), p(2, "tiger cat", 0.25)],
+            everyday: None,
             kind: Answers::SingleLabel,
             threshold: 0.5,
             model: "lite0".to_owned(),
@@ -286,7 +334,15 @@ mod tests {
                 "n1",
                 "tabby, \"tabby cat\"",
                 "0.75",
-                ""
+                "",
+                "",
+                "",
+                "",
+                "",
+                "",
+                "",
+                "",
+                "",
             ]
         );
         assert_eq!(&read[2][7], "No picture.");

@@ -115,6 +115,7 @@ mod tests {
         assert!(refused[1].contains("another computer (elsewhere)"));
     }
 
+    #[cfg(unix)]
     #[test]
     fn names_that_are_no_utf8_survive() {
         use std::os::unix::ffi::OsStrExt as _;

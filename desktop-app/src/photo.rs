@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::classify::{Answers, Prediction};
+use crate::classify::{Answers, EverydayAnswer, Prediction};
 use crate::content::ContentId;
 use crate::problem::Problem;
 
@@ -62,7 +62,9 @@ impl PhotoSource {
 pub struct PhotoAnswer {
     /// Best first.
     pub predictions: Vec<Prediction>,
-    /// How they are to be read.
+    /// The finest everyday word that is likely enough: "cat" where the classes are breeds.
+    pub everyday: Option<EverydayAnswer>,
+    /// How the predictions are to be read.
     pub kind: Answers,
     /// Where classes are independent: the least score at which one counts as present.
     pub threshold: f32,
@@ -103,13 +105,27 @@ impl PhotoAnswer {
         self.predictions.iter().find(|found| self.is_present(found))
     }
 
-    /// What the photo shows, in words: the best class, every class that is there, or yes or no.
+    /// The everyday word, where it is likely enough to stand for the classes below it.
+    fn word(&self) -> Option<&EverydayAnswer> {
+        self.everyday.as_ref().filter(|word| word.sure)
+    }
+
+    /// Whether the headline is a word that no class has.
+    pub fn says_word(&self) -> bool {
+        let best = self.best().map(|best| best.label.as_str());
+        self.kind == Answers::SingleLabel
+            && self
+                .word()
+                .is_some_and(|word| Some(word.label.as_str()) != best)
+    }
+
+    /// What the photo shows, in words: the everyday word or the best class, every class that is there, or yes or no.
     pub fn headline(&self) -> String {
         let Some(best) = self.best() else {
             return "No answer".to_owned();
         };
         match self.kind {
-            Answers::SingleLabel => best.label.clone(),
+            Answers::SingleLabel => self.word().map_or(&best.label, |word| &word.label).clone(),
             Answers::Binary if self.predictions.len() == 1 => {
                 let word = if self.is_present(best) { "Yes" } else { "No" };
                 format!("{word}: {}", best.label)
@@ -135,7 +151,10 @@ impl PhotoAnswer {
     pub fn certainty(&self) -> Option<f32> {
         let best = self.best()?;
         match self.kind {
-            Answers::SingleLabel => Some(best.probability),
+            Answers::SingleLabel => Some(
+                self.word()
+                    .map_or(best.probability, |word| word.probability),
+            ),
             Answers::Binary if self.predictions.len() == 1 && !self.is_present(best) => {
                 Some(1.0 - best.probability)
             }
@@ -299,6 +318,7 @@ mod tests {
                     present: None,
                 })
                 .collect(),
+            everyday: None,
             kind,
             threshold: 0.5,
             model: "m".to_owned(),

@@ -176,6 +176,7 @@ pub fn remedy_for_model(remedy: Option<&Remedy>) -> String {
         Some(
             Remedy::ChooseAnotherModel
             | Remedy::ConvertPicture
+            | Remedy::InstallLibheif
             | Remedy::NotAPicture
             | Remedy::RaiseLimit(_),
         )

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use image_data::decode::{self, DecodeOptions};
 use model_core::RgbImage;
+use model_core::reading::ReadingConfig;
 
 use crate::content::{ContentId, FileStamp};
 use crate::photo::PhotoSource;
@@ -25,7 +26,7 @@ const ATTEMPTS: usize = 3;
 /// A decoded photo, and which content it was decoded from.
 #[derive(Clone, Debug)]
 pub struct LoadedPhoto {
-    /// The pixels, turned upright.
+    /// The pixels, as the model reads them.
     pub image: RgbImage,
     /// The content they came from.
     pub content: ContentId,
@@ -33,12 +34,17 @@ pub struct LoadedPhoto {
     pub damage: Option<String>,
 }
 
-/// Reads and decodes a photo, with its EXIF orientation applied.
+/// Reads and decodes a photo as a model's `reading` says. What the window shows of it is made from the same pixels: a
+/// model that leaves turned photos lying shows them so.
 ///
 /// # Errors
 /// A [`Problem`] in words for the window.
-pub fn load(source: &PhotoSource, large: &Mutex<()>) -> Result<LoadedPhoto, Problem> {
-    let mut options = DecodeOptions::default();
+pub fn load(
+    source: &PhotoSource,
+    reading: &ReadingConfig,
+    large: &Mutex<()>,
+) -> Result<LoadedPhoto, Problem> {
+    let mut options = DecodeOptions::reading(reading);
     // `infer-cli` counts its limit in whole megapixels, and both refuse the same photos.
     options.limits.max_pixels -= options.limits.max_pixels % 1_000_000;
     let (bytes, stamp) = match source {

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use egui::{Context, Id, TextureHandle, TextureOptions};
 use model_core::RgbImage;
+use model_core::reading::ReadingConfig;
 
 use crate::photo::PhotoSource;
 use crate::read;
@@ -45,7 +46,7 @@ pub fn small(sample: &SamplePhoto) -> Option<RgbImage> {
         name: sample.name.to_owned(),
         bytes: sample.bytes.into(),
     };
-    let photo = read::load(&source, &Mutex::new(())).ok()?;
+    let photo = read::load(&source, &ReadingConfig::default(), &Mutex::new(())).ok()?;
     Some(read::thumbnail(&photo.image))
 }
 

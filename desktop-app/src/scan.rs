@@ -88,7 +88,12 @@ pub fn scan(
                         chunk.push(FoundFile::at(entry.into_path()));
                     }
                 }
-                Ok(_) => {}
+                // Folders are walked by themselves; a named pipe or a device is no photo.
+                Ok(entry) => {
+                    if !entry.file_type().is_dir() && !entry.path_is_symlink() {
+                        report.passed_over += 1;
+                    }
+                }
                 Err(error) => {
                     let place = error.path().unwrap_or(path).to_owned();
                     report.unreadable.push(match error.io_error() {

@@ -120,6 +120,11 @@ fn the_window_and_infer_cli_refuse_the_same_photos() {
     let refused = String::from_utf8(output.stderr).unwrap();
     assert!(refused.contains("pixels"), "{refused}");
     let source = PhotoSource::File(large);
-    let problem = desktop_app::read::load(&source, &std::sync::Mutex::new(())).unwrap_err();
+    let problem = desktop_app::read::load(
+        &source,
+        &model_core::reading::ReadingConfig::default(),
+        &std::sync::Mutex::new(()),
+    )
+    .unwrap_err();
     assert_eq!(problem.brief, "Too large", "{problem:?}");
 }

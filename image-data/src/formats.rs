@@ -12,7 +12,7 @@ use crate::decode::{DecodeError, DecodeLimits, probe};
 pub use crate::decode::Format;
 
 /// Every format that is decoded, in the order the documentation lists them.
-pub const DECODED: [Format; 11] = [
+pub const DECODED: [Format; 13] = [
     Format::Jpeg,
     Format::Png,
     Format::WebP,
@@ -23,22 +23,19 @@ pub const DECODED: [Format; 11] = [
     Format::Ico,
     Format::Qoi,
     Format::Tga,
+    Format::JpegXl,
+    Format::Jpeg2000,
     Format::Raw,
 ];
 
 /// File extensions of pictures that are not decoded, with what people call them. A folder's walk names and counts these
-/// files, so that no photo is passed over in silence.
-pub const NOT_DECODED: [(&str, &str); 21] = [
+/// files, so that no photo is passed over in silence. HEIC and AVIF are decoded all the same where the system has a
+/// program for them ([`by_name`]).
+pub const NOT_DECODED: [(&str, &str); 15] = [
     ("avif", "AVIF"),
     ("heic", "HEIC"),
     ("heif", "HEIC"),
     ("hif", "HEIC"),
-    ("jxl", "JPEG XL"),
-    ("jp2", "JPEG 2000"),
-    ("j2k", "JPEG 2000"),
-    ("jpx", "JPEG 2000"),
-    ("jpf", "JPEG 2000"),
-    ("j2c", "JPEG 2000"),
     ("jxr", "JPEG XR"),
     ("wdp", "JPEG XR"),
     ("icns", "Apple icon"),
@@ -69,7 +66,14 @@ pub fn by_name(path: &Path) -> NameSays {
         return NameSays::NoPicture;
     };
     let is = |known: &str| known.eq_ignore_ascii_case(extension);
-    if decoded_extensions().any(is) {
+    let by_a_program = || {
+        let mut extensions = Format::Heic
+            .extensions()
+            .iter()
+            .chain(Format::Avif.extensions());
+        extensions.any(|known| is(known)) && crate::decode::asks_program()
+    };
+    if decoded_extensions().any(is) || by_a_program() {
         return NameSays::Decoded;
     }
     NOT_DECODED

@@ -47,11 +47,18 @@ fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
 }
 
 fn fixtures() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/decode");
-    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
-        .unwrap()
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    // Of the newer formats those that we decode ourselves.
+    let own = |path: &Path| {
+        let extension = path.extension().unwrap_or_default();
+        !path.starts_with(data.join("modern"))
+            || ["jxl", "jp2", "j2k"].iter().any(|e| *e == extension)
+    };
+    let mut files: Vec<(String, Vec<u8>)> = ["decode", "modern"]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(data.join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
-        .filter(|path| !path.to_string_lossy().contains("expected"))
+        .filter(|path| own(path) && !path.to_string_lossy().contains("expected"))
         .map(|path| {
             (
                 path.file_name().unwrap().to_string_lossy().into_owned(),

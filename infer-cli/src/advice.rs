@@ -112,6 +112,9 @@ pub fn words(remedy: &Remedy) -> Option<String> {
     Some(match remedy {
         Remedy::CopyAgain => "copy or download it again".to_owned(),
         Remedy::ConvertPicture => "convert it to JPEG or PNG with another program".to_owned(),
+        Remedy::InstallLibheif => "install libheif's heif-dec (Debian: libheif-examples), or convert it to JPEG or PNG \
+                                   with another program"
+            .to_owned(),
         Remedy::NotAPicture => return None,
         Remedy::RaiseLimit(limit) => format!("{} raises the limit", option(*limit)),
         Remedy::CheckReadable(path) => {

@@ -13,9 +13,10 @@ use model_core::hierarchy::DEFAULT_AT_LEAST;
 use model_core::manifest::Output;
 use model_core::preprocessing::{ChannelOrder, Layout, Resize};
 use model_core::resample::Filter;
+use model_core::scores::DEFAULT_TOP_K;
+use photos::sort::Template;
 
 use crate::words::WordsArgs;
-use model_core::scores::DEFAULT_TOP_K;
 
 /// Classify photos, offline.
 #[derive(Debug, Parser)]
@@ -46,6 +47,8 @@ Examples:
   curl -s URL | infer-cli -                    image bytes on stdin
   find . -name '*.jpg' -print0 | infer-cli --files-from - -0 --json
   infer-cli photo.jpg --explain why.png        what the answer rests on
+  infer-cli teach photos/ --output mine.onnx   your own classes, one folder each
+  infer-cli sort holiday/ --into sorted/       a folder a label; --undo takes it back
   infer-cli evaluate photos/                   accuracy on class folders
   infer-cli serve                              drag and drop in a browser
 
@@ -443,19 +446,26 @@ pub struct SortArgs {
     #[arg(value_name = "PHOTOS", value_hint = ValueHint::AnyPath, required_unless_present = "undo")]
     pub photos: Vec<PathBuf>,
     /// The folder that gets one folder a label
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub into: PathBuf,
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "xmp")]
+    pub into: Option<PathBuf>,
+    /// Folders below --into: {label}, {date} (2026-11-26), {year}, {month} and {day}, with any words and slashes
+    /// between them. The day is the one that the camera noted
+    #[arg(long, value_name = "FOLDERS", default_value = "{label}", value_parser = template)]
+    pub template: Template,
     /// Move the photos instead of copying them
     #[arg(long = "move", conflicts_with = "link")]
     pub move_photos: bool,
     /// Make links to the photos instead of copying them
     #[arg(long)]
     pub link: bool,
+    /// Leave the photos where they are and write what they show as keywords into XMP sidecars (photo.jpg.xmp)
+    #[arg(long, conflicts_with_all = ["into", "template", "move_photos", "link"])]
+    pub xmp: bool,
     /// Only print what would go where
     #[arg(long)]
     pub dry_run: bool,
-    /// Take back the last sorting into this folder, also one that was broken off
-    #[arg(long, conflicts_with_all = ["photos", "move_photos", "link", "dry_run"])]
+    /// Take back the last sorting into this folder (with --xmp the last keywords in it), also one that was broken off
+    #[arg(long, conflicts_with_all = ["template", "move_photos", "link", "dry_run"])]
     pub undo: bool,
     #[command(flatten)]
     pub words: WordsArgs,
@@ -565,6 +575,10 @@ fn refusals(text: &str) -> Result<f64, String> {
         Ok(share) if (0.0..=0.5).contains(&share) => Ok(share),
         _ => Err(format!("expected a share from 0 to 0.5, got '{text}'")),
     }
+}
+
+fn template(text: &str) -> Result<Template, String> {
+    Template::parse(text).map_err(|error| error.to_string())
 }
 
 pub(crate) fn fraction(text: &str) -> Result<f32, String> {

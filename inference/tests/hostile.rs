@@ -273,3 +273,27 @@ fn text_and_nothing_are_no_models() {
         assert!(text.starts_with("notes.txt: not an ONNX model"), "{text}");
     }
 }
+
+/// Every name is looked up among all others; a file may have very many of them. Looked up one by one, these would take
+/// hours, and this test with them.
+#[test]
+fn a_file_of_very_many_names_is_answered_at_once() {
+    let mut model = colors(&Shape::default());
+    let graph = model.graph.as_mut().unwrap();
+    let input = graph.input[0].clone();
+    for n in 0..150_000 {
+        let name = format!("weight.{n}");
+        graph.input.push(onnx::ValueInfoProto {
+            name: name.clone(),
+            ..input.clone()
+        });
+        graph.initializer.push(TensorProto {
+            name,
+            dims: vec![1],
+            data_type: Some(1),
+            float_data: vec![0.0],
+            ..TensorProto::default()
+        });
+    }
+    survive(&onnx::to_bytes(&model));
+}

@@ -36,6 +36,8 @@ pub enum Remedy {
     CopyAgain,
     /// Convert the picture to a format that is read (JPEG or PNG) with another program.
     ConvertPicture,
+    /// Install libheif's decoding program, or convert the picture.
+    InstallLibheif,
     /// The file is no picture: leave it out.
     NotAPicture,
     /// Raise this limit, if the file is trusted.

@@ -30,6 +30,7 @@ fn answer(label: &str, probability: f32) -> PhotoAnswer {
             probability,
             present: None,
         }],
+        everyday: None,
         kind: Answers::SingleLabel,
         threshold: 0.5,
         model: "m".to_owned(),

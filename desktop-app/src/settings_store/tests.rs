@@ -141,14 +141,15 @@ fn many_savers_at_once_leave_a_whole_file_and_nothing_else() {
 }
 
 #[cfg(unix)]
+#[cfg(unix)]
 #[test]
 fn links_are_not_followed_and_odd_names_are_kept() {
-    use std::os::unix::ffi::OsStringExt as _;
+    use std::os::unix::{ffi::OsStringExt as _, fs::symlink};
     let (dir, store, file) = store();
     let target = dir.path().join("important");
     std::fs::write(&target, "{}").unwrap();
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::os::unix::fs::symlink(&target, &file).unwrap();
+    symlink(&target, &file).unwrap();
     let odd: PathBuf = std::ffi::OsString::from_vec(b"/p/caf\xe9.jpg".to_vec()).into();
     let mut settings = Settings::default();
     settings.remember_answer(&odd, "cup", 0.5, "m");

@@ -7,6 +7,8 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use model_core::reading::ReadingConfig;
+
 use crate::content::FileStamp;
 use crate::photo::{PhotoId, PhotoSource};
 use crate::problem::Problem;
@@ -18,7 +20,7 @@ const KEPT_PIXELS: u64 = 50_000_000;
 #[derive(Default)]
 struct Slots {
     wanted: Option<PhotoId>,
-    kept: Option<(PhotoId, Arc<LoadedPhoto>)>,
+    kept: Option<(PhotoId, ReadingConfig, Arc<LoadedPhoto>)>,
     decoding: HashSet<PhotoId>,
 }
 
@@ -51,21 +53,23 @@ impl DecodeCache {
     pub(super) fn want(&self, id: Option<PhotoId>) {
         let mut slots = self.slots();
         slots.wanted = id;
-        if slots.kept.as_ref().map(|(kept, _)| *kept) != id {
+        if slots.kept.as_ref().map(|(kept, ..)| *kept) != id {
             slots.kept = None;
         }
     }
 
-    /// The pixels of a photo as its file is now.
+    /// The pixels of a photo as its file is now, read as a model asks for.
     pub(super) fn load(
         &self,
         id: PhotoId,
         source: &PhotoSource,
+        reading: &ReadingConfig,
     ) -> Result<Arc<LoadedPhoto>, Problem> {
         let mut slots = self.slots();
         loop {
-            if let Some((kept, photo)) = &slots.kept
+            if let Some((kept, as_read, photo)) = &slots.kept
                 && *kept == id
+                && as_read == reading
                 && is_current(photo, source)
             {
                 return Ok(Arc::clone(photo));
@@ -81,11 +85,11 @@ impl DecodeCache {
         drop(slots);
         let decoding = Decoding(self, id);
         self.decodes.fetch_add(1, Ordering::Relaxed);
-        let photo = Arc::new(read::load(source, &self.large)?);
+        let photo = Arc::new(read::load(source, reading, &self.large)?);
         let pixels = u64::from(photo.image.width) * u64::from(photo.image.height);
         let mut slots = self.slots();
         if slots.wanted == Some(id) && pixels <= KEPT_PIXELS {
-            slots.kept = Some((id, Arc::clone(&photo)));
+            slots.kept = Some((id, *reading, Arc::clone(&photo)));
         }
         drop(slots);
         drop(decoding);
@@ -128,15 +132,31 @@ mod tests {
         cache.want(Some(id));
         std::thread::scope(|scope| {
             for _ in 0..6 {
-                scope.spawn(|| assert_eq!(cache.load(id, &source).unwrap().image.width, 410));
+                scope.spawn(|| {
+                    assert_eq!(
+                        cache
+                            .load(id, &source, &ReadingConfig::default())
+                            .unwrap()
+                            .image
+                            .width,
+                        410
+                    )
+                });
             }
         });
         assert_eq!(cache.decodes(), 1);
         picture(&path, 20);
-        assert_eq!(cache.load(id, &source).unwrap().image.width, 420);
+        assert_eq!(
+            cache
+                .load(id, &source, &ReadingConfig::default())
+                .unwrap()
+                .image
+                .width,
+            420
+        );
         assert_eq!(cache.decodes(), 2);
         cache.want(None);
-        cache.load(id, &source).unwrap();
+        cache.load(id, &source, &ReadingConfig::default()).unwrap();
         assert_eq!(cache.decodes(), 3, "nothing is kept that nobody looks at");
     }
 
@@ -146,7 +166,13 @@ mod tests {
         let source = PhotoSource::File("/not/there.jpg".into());
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| assert!(cache.load(PhotoId(1), &source).is_err()));
+                scope.spawn(|| {
+                    assert!(
+                        cache
+                            .load(PhotoId(1), &source, &ReadingConfig::default())
+                            .is_err()
+                    )
+                });
             }
         });
     }

@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::Instant;
 
+use model_core::reading::ReadingConfig;
+
 use super::{ClassifyJob, DetailJob, PhotoDetail, Queue, Shared, WorkerEvent};
 use crate::classify::{Classify, KEPT_ANSWERS};
 use crate::content::FileStamp;
@@ -66,7 +68,10 @@ fn classify(
     model: &dyn Classify,
 ) -> Result<PhotoAnswer, Option<Problem>> {
     let started = Instant::now();
-    let photo = shared.cache.load(job.id, &job.source).map_err(Some)?;
+    let photo = shared
+        .cache
+        .load(job.id, &job.source, &model.reading())
+        .map_err(Some)?;
     if shared.is_stale(job.generation) {
         return Err(None);
     }
@@ -75,12 +80,13 @@ fn classify(
         photo.content,
         read::thumbnail(&photo.image),
     ));
-    let predictions = model
+    let found = model
         .classify(&photo.image, KEPT_ANSWERS)
         .map_err(|problem| Some(problem.brief("Not answered")))?;
     let card = model.card();
     Ok(PhotoAnswer {
-        predictions,
+        predictions: found.predictions,
+        everyday: found.everyday,
         kind: card.answers,
         threshold: card.threshold,
         model: card.name.clone(),
@@ -107,7 +113,10 @@ pub(super) fn detail_lane(shared: &Shared) {
                     Err(problem) => shared.send(WorkerEvent::DetailFailed(id, problem)),
                 }
             }
-            DetailJob::Thumbnail(id, source) => match guarded(|| shared.cache.load(id, &source)) {
+            DetailJob::Thumbnail(id, source) => match guarded(|| {
+                let reading = reading_of(model.as_deref());
+                shared.cache.load(id, &source, &reading)
+            }) {
                 Some(Ok(photo)) => shared.send(WorkerEvent::Thumbnail(
                     id,
                     photo.content,
@@ -130,13 +139,18 @@ pub(super) fn detail_lane(shared: &Shared) {
     }
 }
 
+/// How photos are read: as the model asks for, and as people see them while there is none.
+fn reading_of(model: Option<&dyn Classify>) -> ReadingConfig {
+    model.map_or_else(ReadingConfig::default, Classify::reading)
+}
+
 fn detail(
     shared: &Shared,
     id: PhotoId,
     source: &PhotoSource,
     model: Option<&dyn Classify>,
 ) -> Result<PhotoDetail, Problem> {
-    let photo = shared.cache.load(id, source)?;
+    let photo = shared.cache.load(id, source, &reading_of(model))?;
     let (width, height) = (photo.image.width, photo.image.height);
     Ok(PhotoDetail {
         shown: read::shown(&photo.image),
@@ -155,7 +169,7 @@ pub(super) fn explain_lane(shared: &Shared) {
     };
     while let Some((job, model)) = next(shared, take) {
         let explained = guarded(|| {
-            let photo = shared.cache.load(job.id, &job.source)?;
+            let photo = shared.cache.load(job.id, &job.source, &model.reading())?;
             if !photo.content.same_bytes(&job.content) {
                 // The answer that is to be explained was given to another picture.
                 return Ok(Explained::Changed);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use desktop_app::classify::{
-    Answers, Cancel, Classify, ModelCard, ModelChoice, OpenModel, Prediction, Region,
+    Answers, Cancel, Classify, Found, ModelCard, ModelChoice, OpenModel, Prediction, Region,
 };
 use desktop_app::desktop::{
     ClipboardContent, ClipboardProblem, Desktop, FileRequest, FileResponse, ParentWindow, Reply,
@@ -19,12 +19,40 @@ use desktop_app::ui::{App, AppParts};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use model_core::RgbImage;
+use model_core::hierarchy::{DEFAULT_AT_LEAST, GroupSpec, Hierarchy};
+use model_core::labels::Label;
+use model_core::reading::ReadingConfig;
 
 /// Names a photo by its dominant color. Sees 32 x 32 pixels.
 pub struct Colors {
     pub card: ModelCard,
     pub delay: Duration,
     pub asked: Arc<AtomicUsize>,
+    /// Words above the colors.
+    pub words: Option<Hierarchy>,
+    /// How it was trained to read photos.
+    pub reading: ReadingConfig,
+}
+
+fn color_labels() -> Vec<Label> {
+    ["red thing", "green thing", "blue thing"]
+        .map(|name| Label {
+            id: None,
+            name: name.to_owned(),
+        })
+        .to_vec()
+}
+
+/// "autumn thing" covers red and green.
+fn color_words() -> Hierarchy {
+    let autumn = GroupSpec {
+        id: None,
+        name: "autumn thing".to_owned(),
+        members: ["red thing", "green thing"].map(str::to_owned).to_vec(),
+    };
+    Hierarchy::of(&color_labels(), Some(&[autumn]))
+        .unwrap()
+        .unwrap()
 }
 
 impl Classify for Colors {
@@ -32,7 +60,11 @@ impl Classify for Colors {
         &self.card
     }
 
-    fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, Problem> {
+    fn reading(&self) -> ReadingConfig {
+        self.reading
+    }
+
+    fn classify(&self, image: &RgbImage, k: usize) -> Result<Found, Problem> {
         std::thread::sleep(self.delay);
         self.asked.fetch_add(1, Ordering::Relaxed);
         let mut sums = [1.0_f32; 3];
@@ -56,7 +88,15 @@ impl Classify for Colors {
             .collect();
         found.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         found.truncate(k);
-        Ok(found)
+        let probabilities = sums.map(|sum| sum / total);
+        let everyday = self
+            .words
+            .as_ref()
+            .and_then(|words| words.answer(&probabilities, &color_labels(), DEFAULT_AT_LEAST));
+        Ok(Found {
+            predictions: found,
+            everyday,
+        })
     }
 
     fn crop(&self, image: &RgbImage) -> RgbImage {
@@ -99,6 +139,7 @@ impl Classify for Colors {
         // As the real one, it speaks only of classes that there are, and of pictures that it can classify.
         if !self
             .classify(image, 3)?
+            .predictions
             .iter()
             .any(|found| found.index == index)
         {
@@ -149,6 +190,12 @@ impl OpenModel for Opener {
             card,
             delay: self.delay,
             asked: Arc::clone(&self.asked),
+            words: name_says(choice, "words").then(color_words),
+            reading: if name_says(choice, "like PIL") {
+                ReadingConfig::TORCHVISION
+            } else {
+                ReadingConfig::default()
+            },
         }))
     }
 }

@@ -164,3 +164,54 @@ fn a_model_whose_classes_are_independent_names_all_that_are_there() {
     click(&mut window, "Back to all photos");
     assert!(shows(&window, "yellow.png: red thing, green thing"));
 }
+
+#[test]
+fn where_fine_classes_disagree_the_word_above_them_answers() {
+    let dir = tempdir().unwrap();
+    let yellow = picture(dir.path(), "yellow.png", [200, 180, 20]);
+    let red = picture(dir.path(), "red.png", [250, 10, 10]);
+    let mut window = Setup::default().open();
+    drop_files(&mut window, &["/models/good words.onnx".into()]);
+    until(&mut window, "the model is in use", |w| {
+        shows(w, "Model: good words")
+    });
+    drop_files(&mut window, &[yellow, red]);
+    until_done(&mut window, 2);
+    assert!(shows(&window, "yellow.png: autumn thing"));
+    assert!(
+        shows(&window, "red.png: red thing"),
+        "a class that is likely enough answers itself"
+    );
+    window.get_by_label_contains("yellow.png: ").click();
+    until(&mut window, "it is open", |w| shows(w, "yellow.png, 40"));
+    assert!(
+        shows(&window, "Sure  95"),
+        "the sum, and not the half of it"
+    );
+    assert!(
+        shows(&window, "red thing: 50") && shows(&window, "green thing: 45"),
+        "the classes below it stay in sight"
+    );
+}
+
+#[test]
+fn photos_are_read_as_the_model_was_trained_to() {
+    let dir = tempdir().unwrap();
+    // Blue that is transparent: white paper for a person, blue for PIL.
+    let photo = dir.path().join("glass.png");
+    image::RgbaImage::from_pixel(40, 30, image::Rgba([10, 10, 250, 0]))
+        .save(&photo)
+        .unwrap();
+    let mut window = Setup::default().open();
+    drop_files(&mut window, &[photo.clone()]);
+    until_done(&mut window, 1);
+    assert!(!shows(&window, "blue thing: 9"), "white is all colors");
+    drop_files(&mut window, &["/models/good like PIL.onnx".into()]);
+    until(&mut window, "the model is in use", |w| {
+        shows(w, "Model: good like PIL")
+    });
+    drop_files(&mut window, &[photo]);
+    until(&mut window, "it is looked at by that model", |w| {
+        shows(w, "blue thing: 9")
+    });
+}

@@ -30,7 +30,7 @@ fn a_bad_file_gets_a_tile_with_a_remedy() {
     });
     drop_files(&mut window, &[dir.path().join("missing.png")]);
     until_done(&mut window, 2);
-    assert!(shows(&window, "Check that the file is still there"));
+    assert!(shows(&window, "Check that it was not moved"));
 }
 
 #[test]

@@ -24,7 +24,9 @@ pub enum DecodeError {
         limit: u64,
     },
     /// No known signature.
-    #[error("expected JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, ICO, QOI or TGA, got {looks_like}")]
+    #[error(
+        "expected JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, ICO, QOI, TGA, JPEG XL or JPEG 2000, got {looks_like}"
+    )]
     UnknownFormat {
         /// What the first bytes suggest.
         looks_like: String,
@@ -139,6 +141,7 @@ impl Diagnose for DecodeError {
             Self::Empty | Self::NoPixels { .. } | Self::Truncated { .. } => Some(Remedy::CopyAgain),
             Self::TooManyBytes { .. } => Some(Remedy::RaiseLimit(Limit::FileSize)),
             Self::UnknownFormat { .. } => Some(Remedy::NotAPicture),
+            Self::Unsupported { name } if is_by_a_program(name) => Some(Remedy::InstallLibheif),
             Self::Unsupported { .. } | Self::Malformed { .. } | Self::Panicked { .. } => {
                 Some(Remedy::ConvertPicture)
             }
@@ -185,4 +188,11 @@ pub(super) fn reason(error: impl std::fmt::Display) -> String {
     const MAX_CHARS: usize = 200;
     let line = short_line(error, MAX_CHARS);
     line.trim_end_matches(['.', '!']).to_owned()
+}
+
+/// Whether a program of the system would read pictures of this format.
+fn is_by_a_program(name: &str) -> bool {
+    [Format::Heic, Format::Avif]
+        .iter()
+        .any(|format| format.to_string() == name)
 }

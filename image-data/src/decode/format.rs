@@ -18,6 +18,14 @@ pub enum Format {
     Ico,
     Qoi,
     Tga,
+    /// JPEG XL.
+    JpegXl,
+    /// JPEG 2000.
+    Jpeg2000,
+    /// HEIC, where the system has libheif's `heif-dec`.
+    Heic,
+    /// AVIF, where the system has libheif's `heif-dec`.
+    Avif,
     /// A camera's raw file; the preview inside is decoded.
     Raw,
 }
@@ -36,6 +44,10 @@ impl Format {
             Self::Ico => &["ico", "cur"],
             Self::Qoi => &["qoi"],
             Self::Tga => &["tga"],
+            Self::JpegXl => &["jxl"],
+            Self::Jpeg2000 => &["jp2", "j2k", "j2c", "jpf", "jpx"],
+            Self::Heic => &["heic", "heif", "hif"],
+            Self::Avif => &["avif"],
             Self::Raw => &[
                 "arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "pef", "raf", "rw2", "sr2", "srf",
                 "srw",
@@ -61,6 +73,10 @@ impl Format {
             Self::Ico => &["image/vnd.microsoft.icon"],
             Self::Qoi => &["image/qoi"],
             Self::Tga => &["image/x-tga"],
+            Self::JpegXl => &["image/jxl"],
+            Self::Jpeg2000 => &["image/jp2", "image/jpx"],
+            Self::Heic => &["image/heic", "image/heif"],
+            Self::Avif => &["image/avif"],
             // A desktop opens these with a program that develops them.
             Self::Raw => &[],
         }
@@ -80,6 +96,10 @@ impl fmt::Display for Format {
             Self::Ico => "ICO",
             Self::Qoi => "QOI",
             Self::Tga => "TGA",
+            Self::JpegXl => "JPEG XL",
+            Self::Jpeg2000 => "JPEG 2000",
+            Self::Heic => "HEIC",
+            Self::Avif => "AVIF",
             Self::Raw => "camera raw",
         })
     }
@@ -117,6 +137,17 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         && bytes[2].is_ascii_whitespace()
     {
         Ok(Format::Pnm)
+    } else if has_brand(bytes, &[b"avif", b"avis"]) {
+        Ok(Format::Avif)
+    } else if has_brand(
+        bytes,
+        &[b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"],
+    ) {
+        Ok(Format::Heic)
+    } else if starts(b"\0\0\0\x0cjP  ") || starts(b"\xff\x4f\xff\x51") {
+        Ok(Format::Jpeg2000)
+    } else if starts(b"\0\0\0\x0cJXL ") || starts(b"\xff\x0a") {
+        Ok(Format::JpegXl)
     } else if starts(b"qoif") {
         Ok(Format::Qoi)
     } else if (starts(&[0, 0, 1, 0]) || starts(&[0, 0, 2, 0]))
@@ -185,22 +216,9 @@ fn by_magic(bytes: &[u8], table: &[(&[u8], &'static str)]) -> Option<&'static st
 
 /// Pictures that are known and not decoded: people have them, so they deserve their name.
 fn known_picture(bytes: &[u8]) -> Option<&'static str> {
-    if has_brand(bytes, &[b"avif", b"avis"]) {
-        return Some("AVIF");
-    }
-    if has_brand(
-        bytes,
-        &[b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"],
-    ) {
-        return Some("HEIC");
-    }
     by_magic(
         bytes,
         &[
-            (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-            (b"\xff\x4f\xff\x51", "JPEG 2000"),
-            (b"\0\0\0\x0cJXL ", "JPEG XL"),
-            (b"\xff\x0a", "JPEG XL"),
             (b"8BPS", "Photoshop PSD"),
             (b"\x76\x2f\x31\x01", "OpenEXR"),
             (b"#?RADIANCE", "Radiance HDR"),
@@ -271,10 +289,18 @@ mod tests {
 
     #[test]
     fn names_what_it_cannot_read() {
-        assert!(said(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1").starts_with("AVIF is not read"));
-        assert!(said(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic").starts_with("HEIC is not read"));
+        let what = |bytes| sniff(bytes).ok();
+        assert_eq!(
+            what(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1"),
+            Some(Format::Avif)
+        );
+        assert_eq!(
+            what(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic"),
+            Some(Format::Heic)
+        );
+        assert_eq!(what(b"\xff\x0a\x01\x02"), Some(Format::JpegXl));
         assert!(said(b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2").contains("video"));
-        assert!(said(b"\xff\x0a\x01\x02").starts_with("JPEG XL"));
+        assert!(said(b"8BPS\0\x01").starts_with("Photoshop PSD is not read"));
         assert!(said(b"<!DOCTYPE html><html>").contains("a web page"));
         assert!(said(b"version https://git-lfs.github.com/spec/v1\n").contains("git lfs pull"));
         assert!(said(b"hello world").contains("text"));

@@ -5,9 +5,12 @@
 mod damage;
 mod error;
 mod format;
+mod heif;
 mod icc;
 mod ico;
+mod jp2;
 mod jpeg;
+mod jxl;
 mod metadata;
 mod png;
 mod raster;
@@ -65,6 +68,8 @@ pub struct DecodeOptions {
     /// Refuse a JPEG whose compressed data is damaged but whose end is there. `PIL` accepts it (libjpeg only warns),
     /// and so is the default here; a truncated one is always refused.
     pub strict: bool,
+    /// Never ask a program of the system, as HEIC and AVIF need: for pictures that strangers send.
+    pub own_decoders_only: bool,
 }
 
 impl DecodeOptions {
@@ -151,6 +156,9 @@ pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Dec
         Format::Jpeg => jpeg::decode(bytes, options),
         Format::Tiff => tiff::decode(bytes, options),
         Format::Raw => raw::decode(bytes, options),
+        Format::JpegXl => jxl::decode(bytes, options),
+        Format::Jpeg2000 => jp2::decode(bytes, options),
+        Format::Heic | Format::Avif => heif::decode(bytes, format, options),
         other => raster::decode(bytes, other, options),
     })?;
     if options.icc == Icc::ToSrgb
@@ -206,6 +214,9 @@ pub fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError>
         Format::Jpeg => jpeg::probe(bytes, limits),
         Format::Tiff => tiff::probe(bytes, limits),
         Format::Raw => raw::probe(bytes, limits),
+        Format::JpegXl => jxl::probe(bytes, limits),
+        Format::Jpeg2000 => jp2::probe(bytes, limits),
+        Format::Heic | Format::Avif => heif::probe(bytes, format, limits),
         other => raster::probe(bytes, other, limits),
     })
 }
@@ -257,6 +268,12 @@ pub fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, DecodeEr
     Ok(bytes)
 }
 
+/// Whether the system has the program that decodes HEIC and AVIF: libheif's `heif-dec`, in `PATH` or named by the
+/// environment variable `HEIF_DEC` (empty: none).
+pub fn asks_program() -> bool {
+    heif::program().is_some()
+}
+
 fn identify(bytes: &[u8], limits: &DecodeLimits) -> Result<Format, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
@@ -267,7 +284,11 @@ fn identify(bytes: &[u8], limits: &DecodeLimits) -> Result<Format, DecodeError> 
             limit: limits.max_bytes,
         });
     }
-    format::sniff(bytes)
+    let format = format::sniff(bytes)?;
+    if matches!(format, Format::Heic | Format::Avif) && heif::program().is_none() {
+        return Err(heif::not_read(format));
+    }
+    Ok(format)
 }
 
 impl DecodeLimits {

@@ -154,7 +154,7 @@ fn open<'a>(
         Format::Ico => ImageFormat::Ico,
         Format::Qoi => ImageFormat::Qoi,
         Format::Tga => ImageFormat::Tga,
-        Format::Raw => {
+        Format::JpegXl | Format::Jpeg2000 | Format::Heic | Format::Avif | Format::Raw => {
             return Err(DecodeError::Unsupported {
                 name: format!("{format} in {format}"),
             });
@@ -212,7 +212,7 @@ fn translate(format: Format, error: ImageError) -> DecodeError {
     }
 }
 
-fn to_rgb(image: DynamicImage, alpha: Alpha) -> Vec<u8> {
+pub(super) fn to_rgb(image: DynamicImage, alpha: Alpha) -> Vec<u8> {
     match image {
         DynamicImage::ImageRgb8(pixels) => pixels.into_raw(),
         DynamicImage::ImageLuma8(pixels) => pixels.iter().flat_map(|&v| [v; 3]).collect(),

@@ -8,9 +8,11 @@ use serde::Serialize;
 use super::print;
 use crate::Exit;
 use crate::args::ModelsArgs;
+use crate::output::SCHEMA;
 
 #[derive(Serialize)]
 struct Listed {
+    schema: u32,
     name: String,
     path: Option<String>,
     bytes: u64,
@@ -25,6 +27,7 @@ pub fn run(args: &ModelsArgs) -> Result<Exit> {
     let folders = models::folders();
     let default = models::default_model(&folders);
     let embedded = Listed {
+        schema: SCHEMA,
         name: embedded::NAME.to_owned(),
         path: None,
         bytes: embedded::MODEL.len() as u64,
@@ -33,6 +36,7 @@ pub fn run(args: &ModelsArgs) -> Result<Exit> {
     let found = models::list(&folders)
         .into_iter()
         .map(|(name, path)| Listed {
+            schema: SCHEMA,
             name,
             bytes: std::fs::metadata(&path).map_or(0, |file| file.len()),
             path: Some(path.display().to_string()),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
+use image_data::decode::DecodeOptions;
 use inference::Cancel;
 
 use super::decode_options;
@@ -38,7 +39,11 @@ pub fn run(args: &ServeArgs, cancel: &Cancel) -> Result<Exit> {
     let config = ServeConfig {
         address: SocketAddr::new(args.host, args.port),
         limits,
-        decode: decode_options(&args.decode, &classifier),
+        decode: DecodeOptions {
+            // Strangers send these pictures.
+            own_decoders_only: true,
+            ..decode_options(&args.decode, &classifier)
+        },
         words: args.words.clone(),
         log: args.log,
     };

@@ -19,7 +19,7 @@ mod body;
 mod classify;
 mod connections;
 mod metrics;
-mod multipart;
+pub mod multipart;
 mod query;
 
 use std::net::SocketAddr;

@@ -3,11 +3,12 @@
 
 /// One part of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part<'a> {
+pub struct Part<'a> {
     /// The field's name.
     pub field: String,
     /// The file's name, when the part is a file.
     pub file: Option<String>,
+    /// What it holds.
     pub content: &'a [u8],
 }
 
@@ -15,7 +16,10 @@ pub(super) struct Part<'a> {
 const MAX_PARTS: usize = 4096;
 
 /// The boundary in a `Content-Type`, when that says `multipart/form-data`.
-pub(super) fn boundary(content_type: &str) -> Option<Result<String, String>> {
+///
+/// # Errors
+/// In words, when there is none or it is too long.
+pub fn boundary(content_type: &str) -> Option<Result<String, String>> {
     let (kind, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
@@ -25,7 +29,10 @@ pub(super) fn boundary(content_type: &str) -> Option<Result<String, String>> {
 }
 
 /// Splits a body into its parts.
-pub(super) fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, String> {
+///
+/// # Errors
+/// In words, when the body is no form with this boundary.
+pub fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, String> {
     let delimiter = [b"\r\n--", boundary.as_bytes()].concat();
     // The first delimiter has no line before it.
     let mut rest = match body.strip_prefix(&delimiter[2..]) {

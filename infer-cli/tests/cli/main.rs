@@ -11,6 +11,8 @@ mod helpers;
 mod bad_input;
 mod commands;
 mod output;
+mod reference;
+mod schema;
 mod serve;
 mod sort;
 mod sources;

@@ -208,8 +208,9 @@ impl Hierarchy {
 
 fn sum(probabilities: &[f32], classes: &[usize]) -> f32 {
     let of = |class: &usize| f64::from(probabilities.get(*class).copied().unwrap_or(0.0));
-    // Rounding may carry a sum of everything past 1.
-    classes.iter().map(of).sum::<f64>().min(1.0) as f32
+    let sum: f64 = classes.iter().map(of).sum();
+    // Rounding may carry a sum of everything past 1. NaN stays NaN, so that a network that failed is never sure.
+    if sum > 1.0 { 1.0 } else { sum as f32 }
 }
 
 /// `id<TAB>name<TAB>1-3,7`.

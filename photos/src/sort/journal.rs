@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Mode, Plan, SortError, Step, problem};
-use model_core::atomic_file;
+use model_core::atomic_file::{self, WriteFileError};
 
 /// The folder in the target folder that holds journals.
-const FOLDER: &str = ".infer-cli";
+pub(super) const FOLDER: &str = ".infer-cli";
+const KIND: &str = "sort";
 const HEADER: &str = "infer-cli sort 1";
 
 /// A journal and what it says.
@@ -23,10 +24,7 @@ pub(super) struct Journal {
 
 /// Writes the plan, and gives the journal's path.
 pub(super) fn write(plan: &Plan) -> Result<PathBuf, SortError> {
-    let folder = plan.into.join(FOLDER);
-    fs::create_dir_all(&folder).map_err(problem("make the folder", &folder))?;
-    let last = numbers(&folder)?.into_iter().max().unwrap_or(0);
-    let path = folder.join(format!("sort-{:06}.journal", last + 1));
+    let path = next(&plan.into, KIND)?;
     let mode = match plan.mode {
         Mode::Copy => "copy",
         Mode::Move => "move",
@@ -43,33 +41,29 @@ pub(super) fn write(plan: &Plan) -> Result<PathBuf, SortError> {
         // Without this line a journal was cut short by something that is not this program.
         writeln!(file, "end")
     });
-    written.map_err(|error| SortError::File {
-        action: "write",
-        path: error.path,
-        reason: error.reason,
-    })?;
+    written.map_err(not_written)?;
     Ok(path)
 }
 
-/// The newest journal.
-pub(super) fn newest(into: &Path) -> Result<Journal, SortError> {
-    let folder = into.join(FOLDER);
-    let none = || SortError::NothingToUndo {
-        path: into.to_owned(),
-    };
-    if !folder.is_dir() {
-        return Err(none());
+pub(super) fn not_written(error: WriteFileError) -> SortError {
+    SortError::File {
+        action: "write",
+        path: error.path,
+        reason: error.reason,
     }
-    let Some(number) = numbers(&folder)?.into_iter().max() else {
-        // Broken off before the plan was on the disk, so before anything was done.
-        atomic_file::remove_leftovers(&folder).map_err(problem("clear", &folder))?;
-        for empty in [folder.as_path(), into] {
-            let _ = fs::remove_dir(empty);
-        }
-        return Err(none());
-    };
-    let path = folder.join(format!("sort-{number:06}.journal"));
-    let text = fs::read_to_string(&path).map_err(problem("read", &path))?;
+}
+
+/// The path of the next journal of a kind; makes the folder that holds it.
+pub(super) fn next(into: &Path, kind: &str) -> Result<PathBuf, SortError> {
+    let folder = into.join(FOLDER);
+    fs::create_dir_all(&folder).map_err(problem("make the folder", &folder))?;
+    let last = numbers(&folder, kind)?.into_iter().max().unwrap_or(0);
+    Ok(folder.join(format!("{kind}-{:06}.journal", last + 1)))
+}
+
+/// The newest journal of a sorting.
+pub(super) fn newest(into: &Path) -> Result<Journal, SortError> {
+    let (path, text) = newest_text(into, KIND)?;
     parse(&text)
         .map(|(mode, folders, steps)| Journal {
             path: path.clone(),
@@ -78,6 +72,28 @@ pub(super) fn newest(into: &Path) -> Result<Journal, SortError> {
             steps,
         })
         .map_err(|line| SortError::Journal { path, line })
+}
+
+/// The newest journal of a kind, and what is in it.
+pub(super) fn newest_text(into: &Path, kind: &str) -> Result<(PathBuf, String), SortError> {
+    let folder = into.join(FOLDER);
+    let none = || SortError::NothingToUndo {
+        path: into.to_owned(),
+    };
+    if !folder.is_dir() {
+        return Err(none());
+    }
+    let Some(number) = numbers(&folder, kind)?.into_iter().max() else {
+        // Broken off before the plan was on the disk, so before anything was done.
+        atomic_file::remove_leftovers(&folder).map_err(problem("clear", &folder))?;
+        for empty in [folder.as_path(), into] {
+            let _ = fs::remove_dir(empty);
+        }
+        return Err(none());
+    };
+    let path = folder.join(format!("{kind}-{number:06}.journal"));
+    let text = fs::read_to_string(&path).map_err(problem("read", &path))?;
+    Ok((path, text))
 }
 
 /// Removes the journal, and its folder once it is empty.
@@ -90,14 +106,15 @@ pub(super) fn remove(journal: &Path) -> Result<(), SortError> {
     Ok(())
 }
 
-fn numbers(folder: &Path) -> Result<Vec<u64>, SortError> {
+fn numbers(folder: &Path, kind: &str) -> Result<Vec<u64>, SortError> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(folder).map_err(problem("read", folder))? {
         let name = entry.map_err(problem("read", folder))?.file_name();
         let name = name.to_string_lossy();
         let number = name
-            .strip_prefix("sort-")
-            .and_then(|n| n.strip_suffix(".journal"));
+            .strip_prefix(kind)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .and_then(|rest| rest.strip_suffix(".journal"));
         numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
     }
     Ok(numbers)
@@ -141,7 +158,7 @@ fn parse(text: &str) -> Result<Parsed, usize> {
     }
 }
 
-fn encode(path: &Path) -> String {
+pub(super) fn encode(path: &Path) -> String {
     let mut text = String::new();
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -154,7 +171,7 @@ fn encode(path: &Path) -> String {
     text
 }
 
-fn decode(text: &str) -> Option<PathBuf> {
+pub(super) fn decode(text: &str) -> Option<PathBuf> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -4,18 +4,25 @@
 //! the target folder first, so that [`undo`] finds its way back from wherever the work was broken off: each step is
 //! judged by what is on the disk. Nothing is ever overwritten, and no last copy of a file is ever removed.
 //!
+//! Instead of moving, [`keywords`] writes what a photo shows into a sidecar beside it, with the same way back.
+//!
 //! Not here: which photo belongs where (a classifier says), and what is printed.
 
 mod files;
 mod journal;
+pub mod keywords;
+mod packet;
 mod plan;
+mod template;
 mod work;
 
 use std::path::PathBuf;
 
 use model_core::diagnostic::{Diagnose, Remedy};
 
+pub use packet::PacketError;
 pub use plan::{Item, Mode, Plan, Step, folder_name};
+pub use template::{TakenOn, Template, TemplateError, taken_on};
 pub use work::{Undone, carry_out, undo};
 
 /// Why photos could not be sorted, or the sorting not undone.
@@ -45,6 +52,12 @@ pub enum SortError {
         /// Counted from 1.
         line: usize,
     },
+    /// A sidecar was changed between being read and being written.
+    #[error("{}: expected the sidecar as it was read before, got another", path.display())]
+    SidecarChanged {
+        /// The sidecar.
+        path: PathBuf,
+    },
 }
 
 impl Diagnose for SortError {
@@ -53,6 +66,7 @@ impl Diagnose for SortError {
             Self::File { .. } => "sort.file",
             Self::NothingToUndo { .. } => "sort.nothing-to-undo",
             Self::Journal { .. } => "sort.journal-damaged",
+            Self::SidecarChanged { .. } => "sort.sidecar-changed",
         }
     }
 

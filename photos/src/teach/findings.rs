@@ -19,9 +19,9 @@ pub(super) struct Judged {
     pub class: usize,
     /// Whether the answer was "none of these".
     pub refused: bool,
-    /// How likely the best class was said to be.
+    /// How likely the best class was said to be among the classes.
     pub probability: f64,
-    /// How likely the photo's own class was said to be.
+    /// How likely the photo's own class was said to be among the classes.
     pub truth_probability: f64,
 }
 
@@ -275,7 +275,35 @@ mod tests {
             (low - 49.02).abs() < 0.01 && (high - 94.33).abs() < 0.01,
             "{low} {high}"
         );
-        assert_eq!(wilson(10, 10)[1], 100.0);
+        assert!((wilson(10, 10)[1] - 100.0).abs() < 1e-9);
         assert!(wilson(10, 10)[0] < 75.0);
+    }
+
+    #[test]
+    fn help_names_the_class_that_a_thin_one_is_taken_for() {
+        let class = |name: &str, photos, right_percent| ClassFinding {
+            class: name.to_owned(),
+            photos,
+            right_percent,
+            refused_percent: 0.0,
+            few: is_few(photos),
+        };
+        let confusion = |class: &str, taken_for: &str, photos| Confusion {
+            class: class.to_owned(),
+            taken_for: taken_for.to_owned(),
+            photos,
+        };
+        let classes = [class("cat", 20, 90.0), class("owl", 3, 100.0 / 3.0)];
+        let confusions = [confusion("cat", "owl", 2), confusion("owl", "cat", 2)];
+        let found = help(&classes, &confusions).unwrap();
+        assert_eq!(
+            (
+                found.class.as_str(),
+                found.photos,
+                found.taken_for.as_deref()
+            ),
+            ("owl", 3, Some("cat"))
+        );
+        assert_eq!(help(&[class("cat", 20, 95.0)], &[]), None);
     }
 }

@@ -15,6 +15,8 @@ use super::{FEW_PHOTOS, NONE_ID, NONE_NAME, Photo, TeachError, Teacher, kept};
 
 /// Bits in which the coarse prints of photos that look alike may differ.
 const ALIKE_BITS: u32 = 6;
+/// Prints of pictures that are alike everywhere, or only change evenly: they say nothing of what is in them.
+const EMPTY_PRINTS: [u64; 2] = [0, u64::MAX];
 /// How near their features must be as well: the cosine of their angle.
 const ALIKE_COSINE: f64 = 0.9;
 
@@ -289,6 +291,9 @@ fn alike(photos: &[Photo]) -> Vec<Vec<usize>> {
     // Every photo points at the first photo that it is known to look like.
     let mut first: Vec<usize> = (0..photos.len()).collect();
     for i in 0..photos.len() {
+        if EMPTY_PRINTS.contains(&photos[i].print) {
+            continue;
+        }
         for j in 0..i {
             if (photos[i].print ^ photos[j].print).count_ones() > ALIKE_BITS {
                 continue;
@@ -341,15 +346,14 @@ fn judge(
 ) -> Vec<Judged> {
     let rows = head.left_out.chunks_exact(count).zip(truths);
     rows.map(|(row, truth)| {
+        // Whether a photo lies in the wrong folder is a question among the classes; "none of these" is another one.
         let scores: Vec<f32> = row
             .iter()
-            .copied()
-            .chain(none)
             .map(|score| (score / temperature) as f32)
             .collect();
         let probabilities = model_core::scores::softmax(&scores, 1.0);
         let best = |of: &[f32]| model_core::scores::top_k(of, 1)[0];
-        let class = best(&probabilities[..count]);
+        let class = best(&probabilities);
         // A score equal to the threshold is not refused.
         let refused = none.is_some_and(|none| row[class] < none);
         Judged {

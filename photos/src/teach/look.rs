@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use half::f16;
 use image_data::decode::DecodeOptions;
 use image_data::formats::looks_like_picture;
+use image_data::text::natural_order;
 use inference::stream::{Failure, Source, StreamOptions};
 use inference::{Cancel, Classifier, Options};
 use model_core::RgbImage;
@@ -20,7 +21,7 @@ use super::{Backbone, NONE_ID, NONE_NAME, TeachError, hex};
 pub struct ClassFolder {
     /// The class: the folder's name; none for a folder called `none`, whose photos show nothing that is taught.
     pub class: Option<String>,
-    /// Its photos, sorted.
+    /// Its photos, in the natural order of names.
     pub photos: Vec<PathBuf>,
 }
 
@@ -71,7 +72,7 @@ pub fn find_classes(dir: &Path) -> Result<Vec<ClassFolder>, TeachError> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let walk = WalkDir::new(&folder)
             .follow_links(true)
-            .sort_by_file_name()
+            .sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
             .into_iter()
             .filter_entry(|entry| entry.depth() == 0 || !hidden(entry.file_name()));
         let mut photos = Vec::new();

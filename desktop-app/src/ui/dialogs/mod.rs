@@ -60,6 +60,8 @@ pub(super) struct Dialogs {
     fresh: bool,
     /// What had the keyboard before.
     focused_before: Option<Id>,
+    /// What gets the keyboard back, once nothing bars it any longer.
+    gives_back: Option<Id>,
 }
 
 impl Dialogs {
@@ -74,6 +76,7 @@ impl Dialogs {
         }
         egui::Popup::close_all(context);
         self.open = Some(dialog);
+        self.gives_back = None;
         self.fresh = true;
     }
 
@@ -82,13 +85,23 @@ impl Dialogs {
         if self.open.take().is_none() {
             return;
         }
-        match self.focused_before.take() {
-            Some(id) => context.memory_mut(|memory| memory.request_focus(id)),
-            None => context.memory_mut(|memory| {
-                if let Some(id) = memory.focused() {
-                    memory.surrender_focus(id);
-                }
-            }),
+        context.memory_mut(|memory| {
+            if let Some(id) = memory.focused() {
+                memory.surrender_focus(id);
+            }
+        });
+        self.gives_back = self.focused_before.take();
+    }
+
+    /// What lies behind a dialog cannot have the keyboard until a frame has passed without the dialog.
+    fn give_keyboard_back(&mut self, context: &Context) {
+        if self.gives_back.is_none() {
+            return;
+        }
+        if context.memory(|memory| memory.top_modal_layer().is_some()) {
+            context.request_repaint();
+        } else if let Some(id) = self.gives_back.take() {
+            context.memory_mut(|memory| memory.request_focus(id));
         }
     }
 
@@ -101,6 +114,7 @@ impl Dialogs {
         actions: &mut Actions,
     ) {
         let Some(dialog) = &mut self.open else {
+            self.give_keyboard_back(ui.ctx());
             return;
         };
         let p = theme::palette(ui);

@@ -1,6 +1,6 @@
 //! The settings.
 
-use egui::{Button, Slider, Ui};
+use egui::{Button, Response, Slider, Ui};
 
 use super::Dialog;
 use crate::classify::KEPT_ANSWERS;
@@ -30,14 +30,14 @@ pub(super) fn show(ui: &mut Ui, settings: &mut Settings, actions: &mut Actions) 
     }
     heading(ui, "Answers");
     let label = widgets::muted(ui, "Answers shown for a photo");
-    ui.add(Slider::new(&mut settings.answers_shown, 1..=KEPT_ANSWERS))
-        .labelled_by(label.id);
+    let slider = Slider::new(&mut settings.answers_shown, 1..=KEPT_ANSWERS);
+    add_slider(ui, slider).labelled_by(label.id);
     let label = widgets::muted(ui, "Say \u{201c}not sure\u{201d} below");
     let mut threshold = (100.0 * settings.sure_from).round();
     let slider = Slider::new(&mut threshold, 0.0..=95.0)
         .step_by(5.0)
         .suffix(" %");
-    if ui.add(slider).labelled_by(label.id).changed() {
+    if add_slider(ui, slider).labelled_by(label.id).changed() {
         settings.sure_from = threshold / 100.0;
     }
     heading(ui, "Memory");
@@ -74,4 +74,17 @@ pub(super) fn show(ui: &mut Ui, settings: &mut Settings, actions: &mut Actions) 
             actions.push(Action::OpenDialog(Dialog::Shortcuts));
         }
     });
+}
+
+/// A slider whose rail is seen: it is drawn with the fill of a button, which is the color of the dialog.
+fn add_slider(ui: &mut Ui, slider: Slider<'_>) -> Response {
+    let p = theme::palette(ui);
+    ui.scope(|ui| {
+        let widgets = &mut ui.visuals_mut().widgets;
+        widgets.inactive.bg_fill = p.edge;
+        widgets.hovered.bg_fill = p.muted;
+        widgets.active.bg_fill = p.accent;
+        ui.add(slider)
+    })
+    .inner
 }

@@ -11,7 +11,9 @@ pub(super) fn show(ui: &mut Ui, actions: &mut Actions) {
     let p = theme::palette(ui);
     Grid::new("shortcuts")
         .num_columns(2)
-        .spacing(vec2(28.0, 9.0))
+        // Words and no controls: rows as high as their letters, so that the whole list is seen at once.
+        .min_row_height(0.0)
+        .spacing(vec2(28.0, 7.0))
         .show(ui, |ui| {
             for (keys, words) in input::SHORTCUTS {
                 let keys = if cfg!(target_os = "macos") {

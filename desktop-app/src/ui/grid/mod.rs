@@ -35,6 +35,8 @@ pub(super) struct GridState {
     selection: Selection,
     /// Top and height of the part in sight.
     in_sight: Option<(f32, f32)>,
+    /// How high all tiles together were in the last frame.
+    height_before: Option<f32>,
 }
 
 impl GridState {

@@ -26,13 +26,19 @@ pub(super) fn show(
     if !content.blocked {
         take_keys(ui, ids, columns, state, actions);
     }
+    let height = rows as f32 * row + space::L;
     let mut scroll = ScrollArea::vertical().auto_shrink(false);
-    if let Some(offset) = wanted_offset(ids, columns, row, state) {
+    // The area takes an offset beyond what it last held for a pull past its end and swings back: what has just arrived
+    // is laid out once before it is scrolled to.
+    if state.height_before != Some(height) {
+        state.height_before = Some(height);
+        ui.ctx().request_repaint();
+    } else if let Some(offset) = wanted_offset(ids, columns, row, state) {
         scroll = scroll.vertical_scroll_offset(offset);
     }
     let output = scroll.show_viewport(ui, |ui, viewport| {
         ui.set_width(width);
-        ui.set_height(rows as f32 * row + space::L);
+        ui.set_height(height);
         let origin = ui.max_rect().left_top();
         let first = (viewport.top() / row).floor().max(0.0) as usize;
         let last = ((viewport.bottom() / row).ceil() as usize + 1).min(rows);
@@ -56,7 +62,8 @@ pub(super) fn show(
             tile::show(ui, &tile, sources, state, actions);
         }
     });
-    state.in_sight = Some((output.state.clamped_offset().y, output.inner_rect.height()));
+    let offset = output.state.clamped_offset().y;
+    state.in_sight = Some((offset, output.inner_rect.height()));
 }
 
 /// Where to scroll so that the tile with the keyboard, or a new arrival, is in sight.

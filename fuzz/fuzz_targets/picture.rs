@@ -1,0 +1,21 @@
+//! Any bytes as a picture, read in both ways that programs read one: an answer or one error line, never a crash, and
+//! never more memory than the limits allow.
+#![no_main]
+
+use image_data::decode::{DecodeLimits, DecodeOptions, decode};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    // Small, so that the fuzzer spends its time in the readers and not in filling memory.
+    let limits = DecodeLimits {
+        max_pixels: 1 << 20,
+        ..DecodeLimits::default()
+    };
+    for options in [DecodeOptions::default(), DecodeOptions::torchvision()] {
+        let options = DecodeOptions { limits, ..options };
+        match decode(bytes, &options) {
+            Ok(image) => assert_eq!(image.data.len(), 3 * (image.width * image.height) as usize),
+            Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
+        }
+    }
+});

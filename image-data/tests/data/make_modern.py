@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""Makes the JPEG XL, JPEG 2000, HEIC and AVIF files of tests/modern.rs, and what Pillow reads from them:
+make_modern.py. Needs pillow 13 (with AVIF), pillow-jxl-plugin and pillow-heif.
+
+Each picture.EXT has its pixels beside it as picture.EXT.png, made by Pillow and its plugins from the same file.
+"""
+
+import pathlib
+
+import numpy
+import pillow_heif
+import pillow_jxl  # noqa: F401  (registers JPEG XL)
+from PIL import Image
+
+pillow_heif.register_heif_opener()
+here = pathlib.Path(__file__).parent
+out = here / "modern"
+out.mkdir(exist_ok=True)
+
+cat = Image.open(here / "../../../models/samples/cat.jpg").convert("RGB").resize((72, 48), Image.Resampling.LANCZOS)
+gray = cat.convert("L")
+fade = numpy.tile(numpy.linspace(0, 255, 72).astype("uint8"), (48, 1))
+glass = cat.copy()
+glass.putalpha(Image.fromarray(fade))
+
+
+def keep(name, image, **options):
+    path = out / name
+    image.save(path, **options)
+    with Image.open(path) as read:
+        read.load()
+        read.convert("RGBA" if read.mode in ("RGBA", "LA") else "RGB").save(out / (name + ".png"), optimize=True)
+
+
+keep("lossless.jxl", cat, lossless=True)
+keep("lossy.jxl", cat, quality=90)
+keep("gray.jxl", gray, lossless=True)
+keep("glass.jxl", glass, lossless=True)
+keep("lossless.jp2", cat, irreversible=False)
+keep("lossy.jp2", cat, irreversible=True, quality_mode="dB", quality_layers=[40])
+keep("gray.jp2", gray)
+keep("glass.jp2", glass)
+keep("bare.j2k", cat)
+keep("picture.heic", cat, quality=90)
+keep("picture.avif", cat, quality=90)
+# A phone that was held upright: the container says how to turn the picture (irot), and EXIF says it once more.
+exif = Image.Exif()
+exif[0x0112] = 6
+keep("turned.heic", cat, quality=90, exif=exif.tobytes())
