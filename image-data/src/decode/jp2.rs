@@ -107,6 +107,6 @@ fn header(image: &Image<'_>, limits: &DecodeLimits) -> Result<Header, DecodeErro
 fn malformed(reason: impl ToString) -> DecodeError {
     DecodeError::Malformed {
         format: FORMAT,
-        reason: crate::text::short_line(&reason.to_string()),
+        reason: crate::text::short_line(reason.to_string(), 120),
     }
 }

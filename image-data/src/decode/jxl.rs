@@ -109,6 +109,6 @@ fn header(image: &JxlImage, limits: &DecodeLimits) -> Result<Header, DecodeError
 fn malformed(reason: impl ToString) -> DecodeError {
     DecodeError::Malformed {
         format: FORMAT,
-        reason: crate::text::short_line(&reason.to_string()),
+        reason: crate::text::short_line(reason.to_string(), 120),
     }
 }
