@@ -178,7 +178,8 @@ pub fn remedy_for_model(remedy: Option<&Remedy>) -> String {
             | Remedy::ConvertPicture
             | Remedy::InstallLibheif
             | Remedy::NotAPicture
-            | Remedy::RaiseLimit(_),
+            | Remedy::RaiseLimit(_)
+            | Remedy::UsePrecision(_),
         )
         | None => "Choose a classifier that was exported as ONNX, or the built-in one.",
     };

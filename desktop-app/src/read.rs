@@ -163,7 +163,12 @@ mod tests {
             .status()
             .unwrap();
         assert!(made.success());
-        let problem = load(&PhotoSource::File(pipe), &Mutex::new(())).unwrap_err();
+        let problem = load(
+            &PhotoSource::File(pipe),
+            &ReadingConfig::default(),
+            &Mutex::new(()),
+        )
+        .unwrap_err();
         assert!(problem.what.contains("pipe"));
     }
 }

@@ -127,6 +127,7 @@ pub fn words(remedy: &Remedy) -> Option<String> {
             )
         }
         Remedy::UseEngine(names) => format!("use --engine {}", names.join(" or ")),
+        Remedy::UsePrecision(names) => format!("use --precision {}", names.join(" or ")),
         Remedy::InstallOnnxRuntime => "install ONNX Runtime (the Python package 'onnxruntime' holds the library in \
              onnxruntime/capi) and name it with --onnxruntime-lib or ORT_DYLIB_PATH; --engine onnxruntime then uses it"
             .to_owned(),

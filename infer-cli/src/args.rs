@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use image_data::decode::DecodeLimits;
-use inference::EngineKind;
 use inference::explain::Method;
 use inference::metadata::Preset;
+use inference::{EngineKind, Precision};
 use model_core::hierarchy::DEFAULT_AT_LEAST;
 use model_core::manifest::Output;
 use model_core::preprocessing::{ChannelOrder, Layout, Resize};
@@ -256,6 +256,10 @@ pub struct ModelArgs {
     /// where they compute all of it, tract otherwise
     #[arg(long, default_value = "auto", value_name = "ENGINE")]
     pub engine: EngineKind,
+    /// In what numbers a float32 network is computed: float32, bf16 (bfloat16: faster, less exact; needs AMX or AVX-512
+    /// BF16), or auto: bf16 where this processor has it, float32 otherwise
+    #[arg(long, default_value = "float32", value_name = "NUMBERS")]
+    pub precision: Precision,
     /// Threads [default: one a core]
     #[arg(short = 'j', long, value_name = "N", value_parser = positive)]
     pub threads: Option<usize>,

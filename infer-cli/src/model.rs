@@ -35,8 +35,8 @@ pub fn open(args: &ModelArgs, talk: &TalkArgs) -> Result<Classifier> {
             _ => "",
         };
         report::note(&format!(
-            "model {} ({place}{why}; {} classes, {}), engine {}, {} thread{plural}",
-            model.name, model.classes, model.dialect, model.engine, model.threads
+            "model {} ({place}{why}; {} classes, {}), engine {} in {}, {} thread{plural}",
+            model.name, model.classes, model.dialect, model.engine, model.precision, model.threads
         ));
     }
     Ok(classifier)
@@ -78,6 +78,7 @@ pub fn options(args: &ModelArgs) -> Result<Options> {
         .transpose()?;
     Ok(Options {
         engine: args.engine,
+        precision: args.precision,
         threads: args.threads.unwrap_or(0),
         manifest,
         overrides: overrides(&args.describe)?,

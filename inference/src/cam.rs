@@ -8,7 +8,7 @@ use model_core::onnx::{GraphProto, NodeProto};
 
 use crate::EngineError;
 use crate::classifier::Network;
-use crate::engine::{Engine, KernelEngine, NetworkSource, TractEngine};
+use crate::engine::{Engine, KernelEngine, NetworkSource, Precision, TractEngine};
 use crate::graph::index::GraphIndex;
 use crate::graph::{Element, InputShape};
 use crate::onnx_file::{OnnxFile, Skeleton};
@@ -45,7 +45,7 @@ impl Features {
             ..input.clone()
         };
         let (engine, shape): (Box<dyn Engine>, Vec<usize>) =
-            match KernelEngine::load(proto, file, skeleton, &part, threads) {
+            match KernelEngine::load(proto, file, skeleton, &part, threads, Precision::Float32) {
                 Ok(engine) => {
                     let shape = engine.output_shape().to_vec();
                     (Box::new(engine), shape)
@@ -59,6 +59,7 @@ impl Features {
                         prepared: proto,
                         input,
                         threads,
+                        precision: Precision::Float32,
                     };
                     let engine = TractEngine::load_part(&source, Some(end.features))
                         .map_err(|error| error.to_string())?;

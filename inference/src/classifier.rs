@@ -10,7 +10,7 @@ use model_core::{EverydayAnswer, Hierarchy, Label, RgbImage, scores};
 use serde::Serialize;
 
 use crate::cam::Features;
-use crate::engine::{Engine, EngineKind};
+use crate::engine::{Engine, EngineKind, Precision};
 use crate::graph::InputShape;
 use crate::load::check_labels;
 use crate::metadata::Dialect;
@@ -94,6 +94,7 @@ impl Classifier {
             notes: Vec::new(),
             model_bytes: 0,
             engine: EngineKind::Custom,
+            precision: Precision::Float32,
             engine_note: None,
             threads: 1,
             classes: manifest.labels.len(),

@@ -41,7 +41,7 @@ mod onnx_file;
 pub mod stream;
 
 pub use classifier::{Classifier, Prediction};
-pub use engine::{Engine, EngineError, EngineKind};
+pub use engine::{Engine, EngineError, EngineKind, Precision};
 pub use error::{Error, ModelProblem};
 pub use image_data::decode::DecodeOptions;
 pub use load::Options;

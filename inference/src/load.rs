@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 use model_core::manifest::{Answers, MANIFEST_KEY, Manifest};
 
 use crate::classifier::Network;
-use crate::engine::{self, EngineKind, NetworkSource};
+use crate::engine::{self, EngineKind, NetworkSource, Precision};
 use crate::error::ModelProblem;
 use crate::graph::{GraphFacts, Wanted, prepare};
 use crate::metadata::{self, Overrides, Sidecars};
@@ -19,6 +19,8 @@ use crate::{Classifier, Error, ModelInfo, ModelSource, embedded};
 pub struct Options {
     /// What runs the network.
     pub engine: EngineKind,
+    /// In what numbers a float32 network is computed.
+    pub precision: Precision,
     /// Threads that run the network; 0 takes one for every core.
     pub threads: usize,
     /// Takes the place of whatever the model says of itself.
@@ -120,6 +122,7 @@ impl Classifier {
             prepared: &prepared,
             input: &input,
             threads,
+            precision: options.precision,
         };
         let library = options.onnxruntime_lib.as_deref();
         let mut opened = engine::open(options.engine, &network, library)?;
@@ -149,6 +152,7 @@ impl Classifier {
             notes,
             model_bytes: file.total_len(),
             engine: opened.kind,
+            precision: opened.precision,
             engine_note: opened.detail,
             threads,
             classes: manifest.labels.len(),

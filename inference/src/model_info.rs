@@ -7,7 +7,7 @@ use model_core::manifest::Answers;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::engine::EngineKind;
+use crate::engine::{EngineKind, Precision};
 use crate::metadata::Dialect;
 use crate::{Error, embedded};
 
@@ -40,6 +40,8 @@ pub struct ModelInfo {
     pub model_bytes: u64,
     /// What runs it.
     pub engine: EngineKind,
+    /// In what numbers its float32 layers are computed; never [`Precision::Auto`].
+    pub precision: Precision,
     /// Which kernels run it, or why ours do not; none where nobody asked.
     pub engine_note: Option<String>,
     /// Threads that run it.

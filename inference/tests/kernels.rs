@@ -176,11 +176,213 @@ fn networks_as_exporters_write_them() {
     both("float16 weights", &model);
 }
 
+/// A network of `nodes` from `image` to `logits` with these constants.
+fn network(opset: i64, nodes: Vec<NodeProto>, constants: Vec<TensorProto>) -> ModelProto {
+    let mut model = convolutions();
+    model.opset_import[0].version = Some(opset);
+    let graph = model.graph.as_mut().unwrap();
+    (graph.node, graph.initializer) = (nodes, constants);
+    model
+}
+
+fn floats(name: &str, dims: &[usize]) -> TensorProto {
+    TensorProto::floats(name, dims, &numbers(dims.iter().product()))
+}
+
+#[test]
+fn blocks_of_other_classifiers() {
+    let node = |operator: &str, inputs: &[&str], outputs: &[&str], attributes| {
+        NodeProto::new(operator, outputs[0], inputs, outputs, attributes)
+    };
+    let same = || vec![AttributeProto::ints("pads", &[1, 1, 1, 1])];
+    let window = |pads: &[i64], ceil: i64| {
+        vec![
+            AttributeProto::ints("kernel_shape", &[3, 3]),
+            AttributeProto::ints("strides", &[2, 2]),
+            AttributeProto::ints("pads", pads),
+            AttributeProto::int("ceil_mode", ceil),
+        ]
+    };
+    let end = |from: &str| {
+        vec![
+            node("GlobalAveragePool", &[from], &["pooled"], vec![]),
+            node("Flatten", &["pooled"], &["flat"], vec![]),
+            node(
+                "Gemm",
+                &["flat", "wf"],
+                &["logits"],
+                vec![AttributeProto::int("transB", 1)],
+            ),
+        ]
+    };
+    // Squeeze and excitation, swish, a norm before its convolution.
+    let mut nodes = vec![
+        node("Conv", &["image", "w1"], &["a"], same()),
+        node("Sigmoid", &["a"], &["b"], vec![]),
+        node("Mul", &["a", "b"], &["c"], vec![]),
+        node(
+            "BatchNormalization",
+            &["c", "s8", "b8", "m8", "v8"],
+            &["d"],
+            vec![],
+        ),
+        node("HardSwish", &["d"], &["e"], vec![]),
+        node("GlobalAveragePool", &["e"], &["f"], vec![]),
+        node("Conv", &["f", "w2"], &["g"], vec![]),
+        node("HardSigmoid", &["g"], &["h"], vec![]),
+        node("Mul", &["h", "e"], &["i"], vec![]),
+        node("LeakyRelu", &["i"], &["j"], vec![]),
+    ];
+    nodes.extend(end("j"));
+    let constants = vec![
+        floats("w1", &[8, 3, 3, 3]),
+        floats("w2", &[8, 8, 1, 1]),
+        floats("s8", &[8]),
+        floats("b8", &[8]),
+        floats("m8", &[8]),
+        TensorProto::floats("v8", &[8], &[1.5; 8]),
+        floats("wf", &[3, 8]),
+    ];
+    both("squeeze and excitation", &network(17, nodes, constants));
+
+    // Channels split, shuffled and joined; poolings with odd borders; zeros around; a scaled end.
+    let mut nodes = vec![
+        node("Conv", &["image", "w1"], &["a"], same()),
+        node(
+            "Split",
+            &["a", "halves"],
+            &["b", "c"],
+            vec![AttributeProto::int("axis", 1)],
+        ),
+        node("Conv", &["c", "w2"], &["d"], same()),
+        node(
+            "Concat",
+            &["b", "d"],
+            &["e"],
+            vec![AttributeProto::int("axis", 1)],
+        ),
+        node("Reshape", &["e", "five"], &["f"], vec![]),
+        node(
+            "Transpose",
+            &["f"],
+            &["g"],
+            vec![AttributeProto::ints("perm", &[0, 2, 1, 3, 4])],
+        ),
+        node("Reshape", &["g", "four"], &["h"], vec![]),
+        node("AveragePool", &["h"], &["i"], window(&[1, 1, 1, 1], 0)),
+        node("Pad", &["i", "around"], &["j"], vec![]),
+        node("MaxPool", &["j"], &["k"], window(&[0, 0, 0, 0], 1)),
+        node("LRN", &["k"], &["l"], vec![AttributeProto::int("size", 5)]),
+        node("Slice", &["l", "one", "end", "one"], &["m"], vec![]),
+    ];
+    nodes.extend(end("m"));
+    let size = support::SIDE as i64;
+    let constants = vec![
+        floats("w1", &[8, 3, 3, 3]),
+        TensorProto::int64("halves", &[2], &[4, 4]),
+        floats("w2", &[4, 4, 3, 3]),
+        TensorProto::int64("five", &[5], &[0, 2, 4, size, size]),
+        TensorProto::int64("four", &[4], &[0, 8, size, size]),
+        TensorProto::int64("around", &[8], &[0, 0, 1, 0, 0, 0, 0, 2]),
+        TensorProto::int64("one", &[1], &[1]),
+        TensorProto::int64("end", &[1], &[7]),
+        floats("wf", &[3, 6]),
+    ];
+    both("channels moved", &network(17, nodes, constants));
+}
+
+#[test]
+fn quantized_networks_are_computed_in_integers() {
+    let scalar = |name: &str, value: f32| TensorProto::floats(name, &[], &[value]);
+    let bytes =
+        |count: usize| -> Vec<i8> { numbers(count).iter().map(|v| (v * 127.0) as i8).collect() };
+    let axis = || vec![AttributeProto::int("axis", 0)];
+    let node = |operator: &str, inputs: &[&str], output: &str, attributes| {
+        NodeProto::new(operator, output, inputs, &[output], attributes)
+    };
+    let store = |from: &str, scale: &str, zero: &str| {
+        let (stored, read) = (format!("{from}.q"), format!("{from}.dq"));
+        [
+            node("QuantizeLinear", &[from, scale, zero], &stored, vec![]),
+            node("DequantizeLinear", &[&stored, scale, zero], &read, vec![]),
+        ]
+    };
+    let mut nodes = Vec::new();
+    nodes.extend(store("image", "s0", "z0"));
+    nodes.push(node(
+        "DequantizeLinear",
+        &["w1.q", "w1.s", "w1.z"],
+        "w1",
+        axis(),
+    ));
+    nodes.push(node("DequantizeLinear", &["b1.q", "b1.s"], "b1", axis()));
+    nodes.push(node(
+        "Conv",
+        &["image.dq", "w1", "b1"],
+        "a",
+        vec![AttributeProto::ints("pads", &[1, 1, 1, 1])],
+    ));
+    nodes.push(node("Relu", &["a"], "b", vec![]));
+    nodes.extend(store("b", "s1", "z1"));
+    nodes.push(node("GlobalAveragePool", &["b.dq"], "c", vec![]));
+    nodes.push(node("Flatten", &["c"], "d", vec![]));
+    nodes.extend(store("d", "s1", "z1"));
+    nodes.push(node(
+        "DequantizeLinear",
+        &["wf.q", "wf.s", "zu"],
+        "wf",
+        vec![],
+    ));
+    nodes.push(node("MatMul", &["d.dq", "wf"], "logits", vec![]));
+    let unsigned: Vec<u8> = bytes(24)
+        .iter()
+        .map(|b| (i16::from(*b) + 128) as u8)
+        .collect();
+    let constants = vec![
+        scalar("s0", 2.0 / 255.0),
+        TensorProto::uint8("z0", &[], &[128]),
+        scalar("s1", 0.05),
+        TensorProto::uint8("z1", &[], &[0]),
+        TensorProto::int8("w1.q", &[8, 3, 3, 3], &bytes(216)),
+        TensorProto::floats("w1.s", &[8], &[0.01; 8]),
+        TensorProto::int8("w1.z", &[8], &[0; 8]),
+        TensorProto::int32("b1.q", &[8], &[1000, -1000, 0, 5, 6, 7, -8, 9000]),
+        TensorProto::floats("b1.s", &[8], &[0.02 / 255.0; 8]),
+        TensorProto::uint8("wf.q", &[8, 3], &unsigned),
+        scalar("wf.s", 0.01),
+        TensorProto::uint8("zu", &[], &[120]),
+    ];
+    let model = network(17, nodes, constants);
+    let tract = open(&model, EngineKind::Tract).unwrap();
+    let auto = open(&model, EngineKind::Auto).unwrap();
+    if kernels_here().is_none() {
+        return;
+    }
+    assert_eq!(
+        auto.model().engine,
+        EngineKind::Kernels,
+        "{:?}",
+        auto.model().engine_note
+    );
+    let input = numbers(auto.input_len());
+    let (ours, theirs) = (
+        auto.logits_of(&input).unwrap(),
+        tract.logits_of(&input).unwrap(),
+    );
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        // One step of each of the eight means that the product sums.
+        assert!(
+            (ours - theirs).abs() <= 8.0 * 0.05 * 1.4,
+            "{ours} and {theirs}"
+        );
+    }
+}
+
 #[test]
 fn what_the_kernels_do_not_compute_goes_to_tract() {
     let mut model = convolutions();
     let graph = model.graph.as_mut().unwrap();
-    graph.node[1].op_type = "Sigmoid".into();
+    graph.node[1].op_type = "Softplus".into();
     let auto = open(&model, EngineKind::Auto).unwrap();
     assert_eq!(auto.model().engine, EngineKind::Tract);
     let note = auto.model().engine_note.clone().unwrap();
@@ -189,7 +391,10 @@ fn what_the_kernels_do_not_compute_goes_to_tract() {
     assert_eq!(insisted.remedy(), Some(remedy));
     let insisted = insisted.to_string();
     if kernels_here().is_some() {
-        assert!(note.contains("Sigmoid 'relu': no kernel"), "{note}");
-        assert!(insisted.contains("Sigmoid 'relu': no kernel"), "{insisted}");
+        assert!(note.contains("Softplus 'relu': no kernel"), "{note}");
+        assert!(
+            insisted.contains("Softplus 'relu': no kernel"),
+            "{insisted}"
+        );
     }
 }

@@ -1,19 +1,73 @@
-//! How long ResNet-50 and EfficientNet-Lite0 take with random weights: median of many runs, by instructions and threads.
+//! How long ResNet-50 and EfficientNet-Lite0 take with random weights in float32, bfloat16 and int8: median of many
+//! runs, by instructions and threads.
 //!
-//! `cargo bench -p kernels -- [RUNS]`
+//! `cargo bench -p kernels -- [RUNS] [WORD...]`: only lines that hold every word, for example `int8 AMX`.
 
 use std::borrow::Cow;
 use std::time::Instant;
 
-use kernels::{Graph, Isa, Network, Node, Value, Weights, Window};
+use kernels::{
+    ByteValues, Bytes, Config, Graph, Isa, Network, Node, Precision, Quantization, Value, Weights,
+    Window,
+};
+
+/// In what numbers a network is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Numbers {
+    Float32,
+    Bf16,
+    Int8,
+}
 
 struct Builder {
     nodes: Vec<Node<'static>>,
     channels: Vec<usize>,
     state: u32,
+    is_int8: bool,
 }
 
 impl Builder {
+    /// Stored as bytes and read again, where the network is quantized.
+    fn store(&mut self, input: Value) -> Value {
+        if !self.is_int8 {
+            return input;
+        }
+        let quantization = Quantization {
+            scale: 0.02,
+            zero_point: 0,
+            is_signed: false,
+        };
+        let channels = self.channels[input];
+        let stored = self.push(
+            Node::Quantize {
+                input,
+                quantization,
+            },
+            channels,
+        );
+        self.push(Node::Dequantize { input: stored }, channels)
+    }
+
+    /// Weights of a convolution or linear layer, of about `scale`.
+    fn layer_weights(&mut self, count: usize, out: usize, scale: f32) -> Weights<'static> {
+        let weights = self.weights(count, scale);
+        match weights {
+            Weights::Floats(floats) if self.is_int8 => {
+                let bytes: Vec<u8> = floats
+                    .iter()
+                    .map(|w| (w / scale * 127.0) as i8 as u8)
+                    .collect();
+                Weights::Bytes(Bytes {
+                    values: ByteValues::Here(bytes.into()),
+                    is_signed: true,
+                    scales: vec![scale / 127.0; out].into(),
+                    zero_points: vec![0].into(),
+                })
+            }
+            other => other,
+        }
+    }
+
     fn weights(&mut self, count: usize, scale: f32) -> Weights<'static> {
         let mut next = || {
             self.state = self
@@ -49,7 +103,7 @@ impl Builder {
             before: [kernel / 2; 2],
             after: [kernel / 2; 2],
         };
-        let weights = self.weights(out * fan, (3.0 / fan as f32).sqrt());
+        let weights = self.layer_weights(out * fan, out, (3.0 / fan as f32).sqrt());
         let bias = Some(self.weights(out, 0.1));
         self.push(
             Node::Conv {
@@ -82,7 +136,8 @@ impl Builder {
     fn finish(mut self, input: Value) -> Graph<'static> {
         let channels = self.channels[input];
         let pooled = self.push(Node::GlobalAvgPool { input }, channels);
-        let weights = self.weights(1000 * channels, 0.02);
+        let pooled = self.store(pooled);
+        let weights = self.layer_weights(1000 * channels, 1000, 0.02);
         let output = self.push(
             Node::Linear {
                 input: pooled,
@@ -100,18 +155,21 @@ impl Builder {
     }
 }
 
-fn builder() -> Builder {
+fn builder(numbers: Numbers) -> Builder {
     Builder {
         nodes: Vec::new(),
         channels: vec![3],
         state: 1,
+        is_int8: numbers == Numbers::Int8,
     }
 }
 
-fn resnet50() -> Graph<'static> {
-    let mut b = builder();
-    let stem = b.conv(0, 64, 7, 2, false);
+fn resnet50(numbers: Numbers) -> Graph<'static> {
+    let mut b = builder(numbers);
+    let image = b.store(0);
+    let stem = b.conv(image, 64, 7, 2, false);
     let stem = b.clamp(stem, f32::INFINITY);
+    let stem = b.store(stem);
     let window = Window {
         kernel: [3; 2],
         stride: [2; 2],
@@ -126,31 +184,39 @@ fn resnet50() -> Graph<'static> {
         },
         64,
     );
+    x = b.store(x);
     for (stage, blocks) in [3, 4, 6, 3].into_iter().enumerate() {
         for block in 0..blocks {
             let width = 64 << stage;
             let stride = if block == 0 && stage > 0 { 2 } else { 1 };
             let a = b.conv(x, width, 1, 1, false);
             let a = b.clamp(a, f32::INFINITY);
+            let a = b.store(a);
             let c = b.conv(a, width, 3, stride, false);
             let c = b.clamp(c, f32::INFINITY);
+            let c = b.store(c);
             let c = b.conv(c, width * 4, 1, 1, false);
+            let c = b.store(c);
             let shortcut = if block == 0 {
-                b.conv(x, width * 4, 1, stride, false)
+                let shortcut = b.conv(x, width * 4, 1, stride, false);
+                b.store(shortcut)
             } else {
                 x
             };
             let sum = b.add(c, shortcut);
             x = b.clamp(sum, f32::INFINITY);
+            x = b.store(x);
         }
     }
     b.finish(x)
 }
 
-fn efficientnet_lite0() -> Graph<'static> {
-    let mut b = builder();
-    let stem = b.conv(0, 32, 3, 2, false);
-    let mut x = b.clamp(stem, 6.0);
+fn efficientnet_lite0(numbers: Numbers) -> Graph<'static> {
+    let mut b = builder(numbers);
+    let image = b.store(0);
+    let stem = b.conv(image, 32, 3, 2, false);
+    let stem = b.clamp(stem, 6.0);
+    let mut x = b.store(stem);
     let stages = [
         (1, 16, 1, 3, 1),
         (6, 24, 2, 3, 2),
@@ -167,6 +233,7 @@ fn efficientnet_lite0() -> Graph<'static> {
             if expand > 1 {
                 y = b.conv(y, from * expand, 1, 1, false);
                 y = b.clamp(y, 6.0);
+                y = b.store(y);
             }
             y = b.conv(
                 y,
@@ -176,60 +243,97 @@ fn efficientnet_lite0() -> Graph<'static> {
                 true,
             );
             y = b.clamp(y, 6.0);
+            y = b.store(y);
             y = b.conv(y, out, 1, 1, false);
-            x = if block > 0 { b.add(y, x) } else { y };
+            y = b.store(y);
+            x = if block > 0 {
+                let sum = b.add(y, x);
+                b.store(sum)
+            } else {
+                y
+            };
         }
     }
     x = b.conv(x, 1280, 1, 1, false);
     x = b.clamp(x, 6.0);
+    x = b.store(x);
     b.finish(x)
 }
 
 fn main() {
-    let runs: usize = std::env::args()
+    let arguments: Vec<String> = std::env::args()
         .skip(1)
-        .find_map(|a| a.parse().ok())
-        .unwrap_or(30);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    for (name, graph) in [
-        ("ResNet-50", resnet50()),
-        ("EfficientNet-Lite0", efficientnet_lite0()),
-    ] {
-        let len: usize = graph.input.iter().product();
-        let image: Vec<f32> = (0..len).map(|i| (i % 255) as f32 / 128.0 - 1.0).collect();
-        for isa in Isa::available() {
-            let begun = Instant::now();
-            let network = match Network::for_isa(&graph, isa) {
-                Ok(network) => network,
-                Err(error) => {
-                    eprintln!("{name}, {isa}: {error}");
-                    continue;
+        .filter(|a| !a.starts_with('-'))
+        .collect();
+    let runs = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(30);
+    let words: Vec<&String> = arguments
+        .iter()
+        .filter(|a| a.parse::<usize>().is_err())
+        .collect();
+    for numbers in [Numbers::Float32, Numbers::Bf16, Numbers::Int8] {
+        for (name, graph) in [
+            ("ResNet-50", resnet50(numbers)),
+            ("EfficientNet-Lite0", efficientnet_lite0(numbers)),
+        ] {
+            for isa in Isa::available() {
+                let line = format!("{name} {numbers:?}, {isa}");
+                let is_known = numbers != Numbers::Bf16 || isa.has_bf16();
+                if is_known
+                    && words
+                        .iter()
+                        .all(|word| line.to_lowercase().contains(&word.to_lowercase()))
+                {
+                    measure(&line, &graph, numbers, isa, runs);
                 }
-            };
-            let planned = begun.elapsed();
-            let (weights, arena) = network.bytes();
-            println!(
-                "{name}, {isa}: planned in {:.1} ms, {:.1} MB of weights, {:.1} MB of arena",
-                planned.as_secs_f64() * 1e3,
-                weights as f64 / 1e6,
-                arena as f64 / 1e6
-            );
-            for threads in [1, cores] {
-                let mut answer = vec![0.0; network.output_len()];
-                let mut millis: Vec<f64> = (0..runs)
-                    .map(|_| {
-                        let begun = Instant::now();
-                        network.run(&image, &mut answer, threads);
-                        begun.elapsed().as_secs_f64() * 1e3
-                    })
-                    .collect();
-                millis.sort_by(f64::total_cmp);
-                println!(
-                    "  {threads} threads: median {:.2} ms, best {:.2} ms",
-                    millis[runs / 2],
-                    millis[0]
-                );
             }
         }
+    }
+}
+
+fn measure(line: &str, graph: &Graph, numbers: Numbers, isa: Isa, runs: usize) {
+    let len: usize = graph.input.iter().product();
+    let image: Vec<f32> = (0..len).map(|i| (i % 255) as f32 / 128.0 - 1.0).collect();
+    let precision = match numbers {
+        Numbers::Bf16 => Precision::Bf16,
+        Numbers::Float32 | Numbers::Int8 => Precision::Float32,
+    };
+    let begun = Instant::now();
+    let network = match Network::with_config(
+        graph,
+        &Config {
+            isa: Some(isa),
+            precision,
+        },
+    ) {
+        Ok(network) => network,
+        Err(error) => {
+            eprintln!("{line}: {error}");
+            return;
+        }
+    };
+    let planned = begun.elapsed();
+    let (weights, arena) = network.bytes();
+    println!(
+        "{line}: planned in {:.1} ms, {:.1} MB of weights, {:.1} MB of arena",
+        planned.as_secs_f64() * 1e3,
+        weights as f64 / 1e6,
+        arena as f64 / 1e6
+    );
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    for threads in [1, cores] {
+        let mut answer = vec![0.0; network.output_len()];
+        let mut millis: Vec<f64> = (0..runs)
+            .map(|_| {
+                let begun = Instant::now();
+                network.run(&image, &mut answer, threads);
+                begun.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        millis.sort_by(f64::total_cmp);
+        println!(
+            "  {threads} threads: median {:.2} ms, best {:.2} ms",
+            millis[runs / 2],
+            millis[0]
+        );
     }
 }

@@ -1,13 +1,17 @@
 //! Where values lie in the arena: blocks of channels with a border of zeros that a convolution may read.
 
+use crate::elem::Elem;
 use crate::graph::Window;
 
-/// A value's place. `lanes` channels of a pixel lie together: `[channels / lanes][rows][columns][lanes]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A value's place. A pixel of a block is `words` words of 32 bits, each 1, 2 or 4 numbers of neighboring channels:
+/// `[blocks][rows][columns][words][numbers]`. A value has as many words a pixel as the instruction set has lanes, or
+/// one: the image with its few channels, of which most of a vector would be zeros.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Buffer {
-    /// First value, counted in f32 from the arena's start.
+    /// First byte, from the arena's start.
     pub offset: usize,
-    pub lanes: usize,
+    pub elem: Elem,
+    pub words: usize,
     pub channels: usize,
     pub height: usize,
     pub width: usize,
@@ -52,14 +56,29 @@ impl Border {
 }
 
 impl Buffer {
+    /// Bytes of a pixel of a block.
+    pub fn pixel(&self) -> usize {
+        self.words * 4
+    }
+
+    /// Channels in a block.
+    pub fn block_channels(&self) -> usize {
+        self.words * self.elem.per_word()
+    }
+
     /// Blocks of channels.
     pub fn blocks(&self) -> usize {
-        self.channels.div_ceil(self.lanes)
+        self.channels.div_ceil(self.block_channels())
+    }
+
+    /// Groups of `words` channels, as many as a vector of float32 holds; the last may have no channel.
+    pub fn groups(&self) -> usize {
+        self.blocks() * self.elem.per_word()
     }
 
     /// From a row to the next.
     pub fn row(&self) -> usize {
-        (self.border.left + self.width + self.border.right) * self.lanes
+        (self.border.left + self.width + self.border.right) * self.pixel()
     }
 
     /// From a block of channels to the next.
@@ -67,17 +86,51 @@ impl Buffer {
         (self.border.top + self.height + self.border.bottom) * self.row()
     }
 
-    /// Values in all.
+    /// Bytes in all.
     pub fn len(&self) -> usize {
         self.blocks() * self.block()
     }
 
-    /// The first channel of a pixel of a block, from the arena's start; pixels count from the image's corner.
+    /// The length where it can be counted.
+    pub fn checked_len(&self) -> Option<usize> {
+        let border = self.border;
+        let rows = self
+            .height
+            .checked_add(border.top)?
+            .checked_add(border.bottom)?;
+        let columns = self
+            .width
+            .checked_add(border.left)?
+            .checked_add(border.right)?;
+        let bytes = self.blocks().checked_mul(self.pixel())?;
+        rows.checked_mul(columns)?.checked_mul(bytes)
+    }
+
+    /// A pixel of a block, from the arena's start; pixels count from the image's corner.
     pub fn at(&self, block: usize, y: usize, x: usize) -> usize {
         self.offset
             + block * self.block()
             + (self.border.top + y) * self.row()
-            + (self.border.left + x) * self.lanes
+            + (self.border.left + x) * self.pixel()
+    }
+
+    /// A pixel of a group.
+    pub fn group_at(&self, group: usize, y: usize, x: usize) -> usize {
+        let per_block = self.elem.per_word();
+        let within = (group % per_block) * self.words * self.elem.size();
+        self.at(group / per_block, y, x) + within
+    }
+
+    /// From a pixel of a group to the same pixel of the next group; may be negative in wrapping arithmetic.
+    pub fn next_group(&self, group: usize) -> usize {
+        self.group_at(group + 1, 0, 0)
+            .wrapping_sub(self.group_at(group, 0, 0))
+    }
+
+    /// A number of a pixel.
+    pub fn number_at(&self, channel: usize, y: usize, x: usize) -> usize {
+        let per_block = self.block_channels();
+        self.at(channel / per_block, y, x) + channel % per_block * self.elem.size()
     }
 
     /// The corner of the window whose first tap lies `before` rows and columns outside of the image.
@@ -85,27 +138,27 @@ impl Buffer {
         self.offset
             + block * self.block()
             + (self.border.top - before[0]) * self.row()
-            + (self.border.left - before[1]) * self.lanes
+            + (self.border.left - before[1]) * self.pixel()
     }
 
-    /// Runs of border values of one block, each as (first value, how many).
+    /// Runs of border bytes of one block, each as (first byte, how many).
     pub fn border_runs(&self, block: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
         let start = self.offset + block * self.block();
-        let row = self.row();
+        let (row, pixel) = (self.row(), self.pixel());
         let Border {
             top,
             left,
             bottom,
             right,
         } = self.border;
-        let head = (start, top * row + left * self.lanes);
+        let head = (start, top * row + left * pixel);
         // The right border of a row and the left border of the next are one run.
         let between = (0..self.height - 1).map(move |y| {
             let end = start + (top + y + 1) * row;
-            (end - right * self.lanes, (right + left) * self.lanes)
+            (end - right * pixel, (right + left) * pixel)
         });
-        let last = start + (top + self.height) * row - right * self.lanes;
-        let tail = (last, right * self.lanes + bottom * row);
+        let last = start + (top + self.height) * row - right * pixel;
+        let tail = (last, right * pixel + bottom * row);
         std::iter::once(head)
             .chain(between)
             .chain(std::iter::once(tail))
@@ -127,7 +180,8 @@ mod tests {
         };
         let buffer = Buffer {
             offset: 7,
-            lanes: 4,
+            elem: Elem::Bf16,
+            words: 2,
             channels: 5,
             height: 3,
             width: 2,
@@ -140,12 +194,14 @@ mod tests {
             }
             for (y, x) in (0..3).flat_map(|y| (0..2).map(move |x| (y, x))) {
                 let at = buffer.at(block, y, x);
-                seen[at..at + 4].iter_mut().for_each(|s| *s += 1);
+                seen[at..at + 8].iter_mut().for_each(|s| *s += 1);
             }
         }
         assert!(
             seen[..7].iter().all(|s| *s == 0) && seen[7..].iter().all(|s| *s == 1),
             "{seen:?}"
         );
+        assert_eq!(buffer.group_at(3, 0, 0), buffer.at(1, 0, 0) + 4);
+        assert_eq!(buffer.number_at(3, 0, 1), buffer.at(0, 0, 1) + 6);
     }
 }

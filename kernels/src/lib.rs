@@ -1,11 +1,13 @@
-//! Convolutional networks on a CPU: one image, f32, as fast as the processor's vector units and caches allow.
+//! Convolutional networks on a CPU: one image, as fast as the processor's vector units and caches allow, in float32,
+//! bfloat16 or integers.
 //!
 //! A [`Graph`] (nodes, shapes, weights) becomes a [`Network`]: weights packed in the order in which the kernels read
-//! them, every value in one arena with the border of zeros that the next convolution reads, sums and ReLUs taken over
-//! by the convolution before them. Memory and threads of a run stay for the next one.
+//! them, every value in one arena with the border of zeros that the next convolution reads, sums, clamps and
+//! quantizations taken over by the convolution before them.
 //!
-//! Channels lie in blocks of one vector (`[C / 16][H][W][16]` with AVX-512), so a tile of pixels times one or two
-//! blocks of output channels stays in registers while all taps go by. Results do not depend on the number of threads.
+//! Channels lie in blocks of one vector, so a tile of pixels times one or two blocks of output channels stays in
+//! registers while all taps go by. Results do not depend on the number of threads, and those of quantized networks not on
+//! the processor either.
 //!
 //! ```
 //! use std::borrow::Cow;
@@ -30,18 +32,19 @@
 //! Not here: file formats, labels, images; networks with other operations (the caller has another engine for them).
 
 mod buffer;
-mod conv;
-mod depthwise;
+mod elem;
 mod graph;
 mod isa;
+mod kernel;
 mod memory;
 mod network;
 mod plan;
-mod rows;
-mod simd;
+mod step;
 mod team;
-mod tile;
 
-pub use graph::{Error, Graph, Node, Source, Value, Weights, Window};
+pub use graph::{
+    ByteValues, Bytes, Error, Function, Graph, Node, Quantization, Source, Value, Weights, Window,
+};
 pub use isa::Isa;
-pub use network::Network;
+pub use network::{Config, Layers, Network};
+pub use plan::Precision;

@@ -2,14 +2,36 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::elem::load;
 use crate::graph::{Error, Graph};
 use crate::isa::Isa;
 use crate::memory::{Aligned, Arena};
-use crate::plan::Plan;
+use crate::plan::{Plan, Precision};
+use crate::step::Step;
 use crate::team::{Progress, Seats, Team};
+
+/// How to plan a network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Config {
+    /// The instructions; the best that this processor has, where none are named.
+    pub isa: Option<Isa>,
+    /// In what numbers float32 networks are computed.
+    pub precision: Precision,
+}
+
+/// How many convolutions and linear layers a network has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layers {
+    /// Those whose sums are integers.
+    pub integer: usize,
+    /// Together with those of real numbers.
+    pub all: usize,
+}
 
 /// A network ready to run; share it between threads as you like.
 pub struct Network {
+    isa: Isa,
+    precision: Precision,
     plan: Plan,
     team: Team,
     /// What runs that have ended leave for those to come.
@@ -39,12 +61,12 @@ impl Answers {
 }
 
 impl Network {
-    /// Plans a network for this processor.
+    /// Plans a network for this processor, in float32 where it is not quantized.
     ///
     /// # Errors
     /// A graph that is not valid, needs too much memory, or holds something there is no kernel for.
     pub fn new(graph: &Graph) -> Result<Self, Error> {
-        Self::for_isa(graph, Isa::detect())
+        Self::with_config(graph, &Config::default())
     }
 
     /// Plans for given instructions, which the processor must have.
@@ -52,14 +74,32 @@ impl Network {
     /// # Errors
     /// As [`Network::new`]; also when the processor has not these instructions.
     pub fn for_isa(graph: &Graph, isa: Isa) -> Result<Self, Error> {
-        if !Isa::available().contains(&isa) {
-            return Err(Error::Unsupported {
-                node: 0,
-                reason: format!("this processor has no {isa}"),
-            });
-        }
-        let plan = Plan::new(graph, isa)?;
+        Self::with_config(
+            graph,
+            &Config {
+                isa: Some(isa),
+                ..Config::default()
+            },
+        )
+    }
+
+    /// Plans as the configuration says.
+    ///
+    /// # Errors
+    /// As [`Network::for_isa`].
+    pub fn with_config(graph: &Graph, config: &Config) -> Result<Self, Error> {
+        let isa = config.isa.unwrap_or_else(Isa::detect);
+        let proof = isa
+            .prove()
+            .ok_or_else(|| Error::Instructions(isa.to_string()))?;
+        let precision = match config.precision {
+            Precision::Bf16 if isa.has_bf16() => Precision::Bf16,
+            _ => Precision::Float32,
+        };
+        let plan = Plan::new(graph, proof, precision)?;
         Ok(Self {
+            isa,
+            precision,
             plan,
             team: Team::new(Seats::of_process()),
             idle: Mutex::new(Vec::new()),
@@ -68,7 +108,21 @@ impl Network {
 
     /// The instructions it was planned for.
     pub fn isa(&self) -> Isa {
-        self.plan.isa
+        self.isa
+    }
+
+    /// In what numbers its float32 layers are computed.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Its convolutions and linear layers.
+    pub fn layers(&self) -> Layers {
+        let kinds = || self.plan.steps.iter().filter_map(Step::is_integer);
+        Layers {
+            integer: kinds().filter(|is_integer| *is_integer).count(),
+            all: kinds().count(),
+        }
     }
 
     /// Numbers one image takes: `C * H * W`.
@@ -87,12 +141,9 @@ impl Network {
         [output.channels, output.height, output.width]
     }
 
-    /// Memory of the packed weights, and of one run beside them.
+    /// Bytes of the packed weights, and of one run beside them.
     pub fn bytes(&self) -> (usize, usize) {
-        (
-            self.plan.packed_bytes,
-            self.plan.arena_len * size_of::<f32>(),
-        )
+        (self.plan.packed_bytes, self.plan.arena_bytes)
     }
 
     /// Runs the images that lie one after the other in `input` (`[N, C, H, W]`) on up to `threads` threads, which are
@@ -141,7 +192,7 @@ impl Network {
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
         let mut state = idle.unwrap_or_else(|| RunState {
-            memory: Aligned::zeros(self.plan.arena_len),
+            memory: Aligned::zeros(self.plan.arena_bytes),
             progress: self
                 .plan
                 .steps
@@ -164,22 +215,30 @@ impl Network {
         } else {
             self.team.run(threads, &mut state.progress, &tasks, &run);
         }
-        self.read_output(state.memory.as_slice(), answer);
+        // SAFETY: the run has ended, so nobody writes the arena.
+        unsafe { self.read_output(arena, answer) };
         self.idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(state);
     }
 
-    fn read_output(&self, memory: &[f32], answer: &mut [f32]) {
+    /// The output as float32, channel by channel.
+    ///
+    /// # Safety
+    /// Nobody writes the arena, which is the plan's.
+    unsafe fn read_output(&self, arena: Arena, answer: &mut [f32]) {
         let output = &self.plan.output;
         let mut values = answer.iter_mut();
         for channel in 0..output.channels {
             for y in 0..output.height {
                 for x in 0..output.width {
-                    let at = output.at(channel / output.lanes, y, x) + channel % output.lanes;
                     if let Some(value) = values.next() {
-                        *value = memory[at];
+                        // SAFETY: a number of the output.
+                        unsafe {
+                            let from = arena.at(output.number_at(channel, y, x));
+                            load(output.elem, from, std::slice::from_mut(value));
+                        }
                     }
                 }
             }

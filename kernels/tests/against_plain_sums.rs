@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use kernels::{Error, Graph, Isa, Network, Node, Source, Value, Weights, Window};
+use kernels::{Error, Function, Graph, Isa, Network, Node, Source, Value, Weights, Window};
 
 /// Numbers between -1 and 1 from a counter (splitmix64).
 struct Numbers(u64);
@@ -31,7 +31,7 @@ impl Numbers {
 fn floats(weights: &Weights) -> Vec<f64> {
     match weights {
         Weights::Floats(floats) => floats.iter().map(|f| f64::from(*f)).collect(),
-        Weights::Source(_) => unreachable!("not in these graphs"),
+        _ => unreachable!("not in these graphs"),
     }
 }
 
@@ -76,7 +76,86 @@ fn reference(graph: &Graph, image: &[f32]) -> Vec<Vec<f64>> {
                         .map(|(row, b)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + b),
                 );
             }
-            Node::Conv { input, window, .. } | Node::MaxPool { input, window } => {
+            Node::Mul { a, b } => {
+                let area = height * width;
+                let point = values[*b].len() == channels;
+                let other = |i: usize| values[*b][if point { i / area } else { i }];
+                result.extend(values[*a].iter().enumerate().map(|(i, a)| a * other(i)));
+            }
+            Node::Affine {
+                input,
+                scale,
+                shift,
+            } => {
+                let (scale, shift, area) = (floats(scale), floats(shift), height * width);
+                let each = values[*input].iter().enumerate();
+                result.extend(each.map(|(i, x)| x * scale[i / area] + shift[i / area]));
+            }
+            Node::Map { input, function } => {
+                let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+                result.extend(values[*input].iter().map(|x| match *function {
+                    Function::Sigmoid => sigmoid(*x),
+                    Function::Silu => x * sigmoid(*x),
+                    Function::HardSigmoid { alpha, beta } => {
+                        (f64::from(alpha) * x + f64::from(beta)).clamp(0.0, 1.0)
+                    }
+                    Function::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+                    Function::LeakyRelu { alpha } => x.max(0.0) + f64::from(alpha) * x.min(0.0),
+                    Function::Tanh => x.tanh(),
+                }));
+            }
+            Node::Concat { inputs } => {
+                inputs
+                    .iter()
+                    .for_each(|value| result.extend_from_slice(&values[*value]));
+            }
+            Node::Slice {
+                input,
+                first,
+                count,
+            } => {
+                let area = height * width;
+                result.extend_from_slice(&values[*input][first * area..(first + count) * area]);
+            }
+            Node::Shuffle { input, groups } => {
+                let (area, each) = (height * width, channels / groups);
+                for to in 0..channels {
+                    let from = to % groups * each + to / groups;
+                    result.extend_from_slice(&values[*input][from * area..][..area]);
+                }
+            }
+            Node::Pad { input, before, .. } => {
+                let [_, h, w] = shapes[*input];
+                for i in 0..channels * height * width {
+                    let (channel, y, x) = (i / (height * width), i / width % height, i % width);
+                    let inside = y.checked_sub(before[0]).zip(x.checked_sub(before[1]));
+                    let inside = inside.filter(|(y, x)| *y < h && *x < w);
+                    result.push(
+                        inside.map_or(0.0, |(y, x)| values[*input][(channel * h + y) * w + x]),
+                    );
+                }
+            }
+            Node::Lrn {
+                input,
+                size,
+                alpha,
+                beta,
+                bias,
+            } => {
+                let (x, area) = (&values[*input], height * width);
+                for i in 0..x.len() {
+                    let (channel, pixel) = (i / area, i % area);
+                    let first = channel.saturating_sub((size - 1) / 2);
+                    let last = (channel + size / 2).min(channels - 1);
+                    let sum: f64 = (first..=last).map(|c| x[c * area + pixel].powi(2)).sum();
+                    let base = f64::from(*bias) + f64::from(*alpha) / *size as f64 * sum;
+                    result.push(x[i] / base.powf(f64::from(*beta)));
+                }
+            }
+            Node::Quantize { .. } | Node::Dequantize { .. } => unreachable!("not in these graphs"),
+            Node::Conv { input, window, .. }
+            | Node::MaxPool { input, window }
+            | Node::AvgPool { input, window, .. } => {
                 let [from_channels, from_height, from_width] = shapes[*input];
                 let x = &values[*input];
                 // The values under a window, as (tap, value), border left out.
@@ -117,6 +196,20 @@ fn reference(graph: &Graph, image: &[f32]) -> Vec<Vec<f64>> {
                                     }
                                 }
                                 sum
+                            }
+                            Node::AvgPool { counts_border, .. } => {
+                                let found = under(channel, y, px);
+                                let along = |axis: usize, at: usize, size: usize| {
+                                    let first = at * window.stride[axis];
+                                    let end = size + window.before[axis] + window.after[axis];
+                                    (first + window.kernel[axis]).min(end) - first
+                                };
+                                let count = if *counts_border {
+                                    along(0, y, from_height) * along(1, px, from_width)
+                                } else {
+                                    found.len()
+                                };
+                                found.iter().map(|(_, v)| v).sum::<f64>() / count as f64
                             }
                             _ => under(channel, y, px)
                                 .into_iter()
@@ -217,6 +310,9 @@ fn convolutions_of_many_shapes() {
         (24, 24, 24, 11, 13, 3, 1, 1, 1),
         (33, 33, 33, 12, 12, 5, 2, 1, 2),
         (8, 16, 8, 6, 6, 3, 1, 1, 1),
+        (3, 24, 1, 23, 27, 11, 4, 2, 2),
+        (20, 12, 1, 13, 13, 3, 3, 1, 1),
+        (16, 16, 16, 10, 10, 3, 3, 1, 1),
     ];
     for (channels, out, groups, height, width, kernel, stride, before, after) in cases {
         let node = conv(
@@ -337,6 +433,134 @@ fn a_residual_network_with_everything_in_it() {
             &Graph {
                 output,
                 ..graph.clone()
+            },
+        );
+    }
+}
+
+#[test]
+fn everything_that_is_no_convolution() {
+    let mut n = Numbers(12);
+    let functions = [
+        Function::Sigmoid,
+        Function::Silu,
+        Function::HardSigmoid {
+            alpha: 0.2,
+            beta: 0.5,
+        },
+        Function::HardSwish,
+        Function::LeakyRelu { alpha: 0.1 },
+        Function::Tanh,
+    ];
+    for channels in [5, 16, 37, 64] {
+        let affine = Node::Affine {
+            input: 0,
+            scale: n.weights(channels),
+            shift: n.weights(channels),
+        };
+        let pool = window(3, 2, 1, 1);
+        let mut singles = vec![
+            affine.clone(),
+            Node::Mul { a: 0, b: 0 },
+            Node::AvgPool {
+                input: 0,
+                window: pool,
+                counts_border: true,
+            },
+            Node::AvgPool {
+                input: 0,
+                window: pool,
+                counts_border: false,
+            },
+            Node::AvgPool {
+                input: 0,
+                window: window(2, 2, 0, 1),
+                counts_border: true,
+            },
+            Node::Slice {
+                input: 0,
+                first: 2,
+                count: channels - 3,
+            },
+            Node::Pad {
+                input: 0,
+                before: [1, 2],
+                after: [3, 0],
+            },
+            Node::Lrn {
+                input: 0,
+                size: 5,
+                alpha: 0.5,
+                beta: 0.75,
+                bias: 1.0,
+            },
+            Node::Lrn {
+                input: 0,
+                size: 4,
+                alpha: 0.5,
+                beta: 0.6,
+                bias: 2.0,
+            },
+            Node::Concat {
+                inputs: vec![0, 0, 0],
+            },
+        ];
+        singles.extend(functions.map(|function| Node::Map { input: 0, function }));
+        for node in singles {
+            let what = format!("{channels} channels: {node:?}");
+            check(
+                &what,
+                &Graph {
+                    input: [channels, 9, 21],
+                    nodes: vec![node],
+                    output: 1,
+                },
+            );
+        }
+        // Squeeze and excitation, a batch norm with its function and clamp, joined and cut channels.
+        let nodes = vec![
+            conv(&mut n, 0, channels, 24, 1, window(3, 1, 1, 1)), // 1
+            Node::GlobalAvgPool { input: 1 },                     // 2
+            conv(&mut n, 2, 24, 24, 1, window(1, 1, 0, 0)),       // 3
+            Node::Map {
+                input: 3,
+                function: Function::Sigmoid,
+            }, // 4
+            Node::Mul { a: 1, b: 4 },                             // 5
+            Node::Affine {
+                input: 5,
+                scale: n.weights(24),
+                shift: n.weights(24),
+            }, // 6
+            Node::Map {
+                input: 6,
+                function: Function::HardSwish,
+            }, // 7
+            Node::Clamp {
+                input: 7,
+                low: -0.1,
+                high: 0.4,
+            }, // 8
+            Node::Concat {
+                inputs: vec![8, 5, 8],
+            }, // 9: 72
+            Node::Shuffle {
+                input: 9,
+                groups: 4,
+            }, // 10
+            Node::Slice {
+                input: 10,
+                first: 7,
+                count: 40,
+            }, // 11
+            conv(&mut n, 11, 40, 10, 1, window(3, 1, 1, 1)),      // 12
+        ];
+        check(
+            "excited",
+            &Graph {
+                input: [channels, 9, 21],
+                nodes,
+                output: 12,
             },
         );
     }
@@ -478,10 +702,16 @@ fn what_does_not_fit_is_refused() {
     );
     let big = conv(&mut n, 0, 3, 4, 1, window(9, 1, 0, 0));
     assert!(refused([3, 8, 8], vec![big], 1).contains("does not fit 8 x 8"));
-    let stride = conv(&mut n, 0, 3, 4, 1, window(3, 3, 1, 1));
+    let lrn = Node::Lrn {
+        input: 0,
+        size: 99,
+        alpha: 1.0,
+        beta: 0.75,
+        bias: 1.0,
+    };
     let network = Network::new(&Graph {
         input: [3, 8, 8],
-        nodes: vec![stride],
+        nodes: vec![lrn],
         output: 1,
     });
     assert!(matches!(network, Err(Error::Unsupported { .. })));

@@ -48,6 +48,8 @@ pub enum Remedy {
     CheckWritable(PathBuf),
     /// Run the network with another engine: one of these names.
     UseEngine(&'static [&'static str]),
+    /// Compute the network in other numbers: one of these names.
+    UsePrecision(&'static [&'static str]),
     /// Install ONNX Runtime, or say where its shared library lies.
     InstallOnnxRuntime,
     /// Say what the network's output is: logits, probabilities, ...

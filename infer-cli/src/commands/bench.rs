@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use image_data::decode::{DecodeOptions, decode, read_file};
 use inference::stream::{Source, StreamOptions};
-use inference::{Cancel, Classifier, EngineKind};
+use inference::{Cancel, Classifier, EngineKind, Precision};
 use serde::Serialize;
 
 use super::print;
@@ -33,6 +33,9 @@ struct Document {
 #[derive(Serialize)]
 struct EngineFigures {
     engine: EngineKind,
+    precision: Precision,
+    /// Which kernels run it, or why ours do not.
+    engine_note: Option<String>,
     stages: Vec<Stage>,
     throughput: Vec<Throughput>,
     /// Resident memory with the model loaded and warm; engines measured later in one process include the earlier ones'.
@@ -91,7 +94,9 @@ pub fn run(args: &BenchArgs, cancel: &Cancel) -> Result<Exit> {
             report::note(&format!("measuring {engine}"));
         }
         let (classifier, stages) = stages(&options, &images, args, cancel)?;
-        document.model.clone_from(&classifier.model().name);
+        let info = classifier.model();
+        document.model.clone_from(&info.name);
+        let (precision, engine_note) = (info.precision, info.engine_note.clone());
         let memory = memory();
         drop(classifier);
         let mut rates = Vec::new();
@@ -100,6 +105,8 @@ pub fn run(args: &BenchArgs, cancel: &Cancel) -> Result<Exit> {
         }
         document.engines.push(EngineFigures {
             engine,
+            precision,
+            engine_note,
             stages,
             throughput: rates,
             resident_bytes: memory.map(|(now, _)| now),
@@ -302,7 +309,15 @@ fn text(document: &Document) -> Result<String> {
         document.model, document.images, document.runs, document.cores
     )?;
     for figures in &document.engines {
-        writeln!(out, "\n{}\nstage          p50 ms    p95 ms", figures.engine)?;
+        let note = figures
+            .engine_note
+            .as_ref()
+            .map_or(String::new(), |note| format!(" ({note})"));
+        writeln!(
+            out,
+            "\n{}, {}{note}\nstage          p50 ms    p95 ms",
+            figures.engine, figures.precision
+        )?;
         for stage in &figures.stages {
             writeln!(
                 out,

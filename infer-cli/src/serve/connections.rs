@@ -126,9 +126,18 @@ impl Open {
         Busy(Arc::clone(&self.entry))
     }
 
-    /// Waits until somebody asks this connection to close.
-    pub async fn closed(&self) {
-        self.entry.close.notified().await;
+    /// Waits until somebody asks this connection to close and it still only waits after `grace`. A request may have
+    /// arrived that nobody has had time to read; then the connection stays, and is on the list again.
+    pub async fn closed(&self, grace: Duration) {
+        loop {
+            self.entry.close.notified().await;
+            tokio::time::sleep(grace).await;
+            if !self.entry.is_busy() {
+                return;
+            }
+            let mut list = self.list.lock();
+            list.1.insert(self.id, Arc::clone(&self.entry));
+        }
     }
 }
 
@@ -171,5 +180,29 @@ mod tests {
         assert!(all.close_idle(Duration::ZERO));
         drop((first, third));
         assert_eq!(all.count(), 0);
+    }
+
+    #[test]
+    fn a_request_that_has_just_come_keeps_its_connection() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let all = Connections::default();
+            let open = all.open();
+            let closed =
+                || tokio::time::timeout(Duration::from_secs(5), open.closed(Duration::ZERO));
+            let busy = open.request();
+            // Somebody took it for idle just before.
+            let entry = all.list.lock().1.remove(&0).unwrap();
+            entry.close.notify_one();
+            let waiting = tokio::time::timeout(Duration::from_millis(200), closed()).await;
+            assert!(waiting.is_err(), "it is answering");
+            assert_eq!(all.count(), 1, "it is on the list again");
+            drop(busy);
+            assert!(all.close_idle(Duration::ZERO));
+            closed().await.unwrap();
+        });
     }
 }

@@ -126,6 +126,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// A connection that has had no request for so long makes room for others.
 const IDLE: Duration = Duration::from_millis(250);
 
+/// What a connection that is to close gets, so that a request that lies in the system's buffer is read before.
+const GRACE: Duration = Duration::from_millis(20);
+
 async fn accept(state: Arc<State>, cancel: &Cancel, ready: impl FnOnce(SocketAddr)) -> Result<()> {
     let address = state.config.address;
     let listener = TcpListener::bind(address)
@@ -179,7 +182,7 @@ async fn serve(state: Arc<State>, stream: TcpStream, mut stopped: watch::Receive
         .header_read_timeout(state.config.limits.timeout)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let mut closed = pin!(open.closed());
+    let mut closed = pin!(open.closed(GRACE));
     let mut stop = pin!(stopped.changed());
     let mut stopping = false;
     // Whatever comes first: a visitor who goes away, a request to close, or the service's end.

@@ -52,6 +52,41 @@ fn info_describes() {
     assert!(out.ends_with("2\t-\tblue\n"), "{out}");
 }
 
+#[test]
+fn numbers_are_those_that_were_asked_for_or_an_error() {
+    let bench = Bench::new();
+    let asked = |precision: &str| {
+        let (code, out, err) = bench.outcome(&["info", "--json", "--precision", precision]);
+        let got = (code == 0).then(|| json(&out)["precision"].as_str().unwrap().to_owned());
+        (code, got, err)
+    };
+    assert_eq!(asked("float32").1.as_deref(), Some("float32"));
+    let (code, got, err) = asked("bf16");
+    let here = match code {
+        0 => {
+            assert_eq!(got.as_deref(), Some("bf16"));
+            "bf16"
+        }
+        _ => {
+            assert_eq!(code, 3, "{err}");
+            assert!(
+                err.contains("in bfloat16: this processor has no instructions"),
+                "{err}"
+            );
+            assert!(err.contains("use --precision auto or float32"), "{err}");
+            "float32"
+        }
+    };
+    assert_eq!(asked("auto").1.as_deref(), Some(here));
+    let (code, _, err) = asked("half");
+    assert_eq!(code, 2);
+    assert!(err.contains("expected float32, bf16 or auto"), "{err}");
+    // An engine that has no bfloat16 is no way out.
+    let (code, _, err) = bench.outcome(&["info", "--engine", "tract", "--precision", "bf16"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("tract cannot compute"), "{err}");
+}
+
 /// Class folders with `wrong` images of `red` that look green; sizes make confidence vary.
 fn data(bench: &Bench, wrong: usize) {
     for i in 0..12u8 {

@@ -6,11 +6,15 @@
 #[path = "../../../inference/tests/support/mod.rs"]
 mod support;
 
+#[path = "../../../export/tests/common/checkpoints.rs"]
+mod checkpoints;
+
 mod helpers;
 
 mod bad_input;
 mod commands;
 mod output;
+mod reading;
 mod reference;
 mod schema;
 mod serve;

@@ -3,12 +3,12 @@
 
 use image_data::sandbox::catch;
 use image_data::text::short_line;
-use kernels::{Isa, Network};
+use kernels::{Config, Isa, Network};
 use model_core::onnx::ModelProto;
 use model_core::scores;
 
 use super::kernel_graph::{constants, translate};
-use super::{Engine, EngineError, EngineKind};
+use super::{Engine, EngineError, EngineKind, Precision};
 use crate::graph::InputShape;
 use crate::onnx_file::{OnnxFile, Skeleton};
 
@@ -35,17 +35,23 @@ impl KernelEngine {
         skeleton: &Skeleton,
         input: &InputShape,
         threads: usize,
+        precision: Precision,
     ) -> Result<Self, String> {
         if suitable().is_none() {
-            return Err("this processor has neither AVX2 nor AVX-512".to_owned());
+            return Err("this processor has neither AVX2, AVX-512 nor NEON".to_owned());
         }
+        let config = Config {
+            isa: None,
+            precision: precision.here()?,
+        };
         let graph = proto.graph.as_ref().ok_or("no graph")?;
         // Names of a damaged file may hold anything.
         let plain = |reason: String| short_line(reason, 600);
         catch(|| {
             let constants = constants(graph, &skeleton.blobs, file);
             let translated = translate(graph, &constants, input)?;
-            let network = Network::new(&translated.graph).map_err(|error| error.to_string())?;
+            let network = Network::with_config(&translated.graph, &config);
+            let network = network.map_err(|error| error.to_string())?;
             Ok(Self {
                 network,
                 softmax: translated.softmax,
@@ -58,9 +64,26 @@ impl KernelEngine {
 }
 
 impl KernelEngine {
-    /// The instructions it runs on.
-    pub fn isa(&self) -> Isa {
-        self.network.isa()
+    /// In what numbers its float32 layers are computed.
+    pub fn precision(&self) -> Precision {
+        self.network.precision().into()
+    }
+
+    /// Its instructions and its numbers, in words: "AMX kernels, 54 of 54 layers in int8".
+    pub fn description(&self) -> String {
+        let layers = self.network.layers();
+        let mut text = format!("{} kernels", self.network.isa());
+        if layers.integer > 0 {
+            text += &format!(", {} of {} layers in int8", layers.integer, layers.all);
+        }
+        if layers.integer < layers.all && self.precision() == Precision::Bf16 {
+            text += if layers.integer == 0 {
+                ", bfloat16"
+            } else {
+                ", the rest in bfloat16"
+            };
+        }
+        text
     }
 
     /// `[C, H, W]` of one image's output.

@@ -2,10 +2,13 @@
 //! engine's own types leaks out.
 
 mod fake;
+#[cfg(test)]
+mod kernel_corpus;
 mod kernel_graph;
 mod kernels;
 mod onnxruntime;
 mod open;
+mod precision;
 mod tract;
 
 use std::fmt;
@@ -16,6 +19,7 @@ use model_core::diagnostic::{Diagnose, Remedy};
 use serde::{Deserialize, Serialize};
 
 pub use fake::FakeEngine;
+pub use precision::Precision;
 
 pub(crate) use kernels::KernelEngine;
 pub(crate) use onnxruntime::OnnxRuntimeEngine;
@@ -148,6 +152,16 @@ pub enum EngineError {
         /// What ours say.
         error: Box<EngineError>,
     },
+    /// The network cannot be computed in the numbers that were asked for.
+    #[error("{engine} cannot compute {model} in bfloat16: {reason}")]
+    Precision {
+        /// The engine.
+        engine: EngineKind,
+        /// The model's file or name.
+        model: String,
+        /// What stands in the way.
+        reason: String,
+    },
     /// The network was loaded but failed on an input.
     #[error("{engine} failed to run the network: {reason}")]
     Run {
@@ -183,6 +197,7 @@ impl EngineError {
             Self::Load { engine, .. }
             | Self::Operators { engine, .. }
             | Self::Distrusted { engine, .. }
+            | Self::Precision { engine, .. }
             | Self::Run { engine, .. } => *engine,
             Self::Unavailable { .. } => EngineKind::OnnxRuntime,
             Self::NoneFits { error } => error.engine(),
@@ -198,6 +213,7 @@ impl Diagnose for EngineError {
             Self::Operators { .. } => "engine.operators",
             Self::Distrusted { .. } => "engine.distrusted",
             Self::NoneFits { .. } => "engine.none-fits",
+            Self::Precision { .. } => "engine.precision",
             Self::Run { .. } => "engine.run",
             Self::Unavailable { .. } => "engine.unavailable",
             Self::InputLength { .. } => "engine.input-length",
@@ -208,6 +224,7 @@ impl Diagnose for EngineError {
         match self {
             Self::Unavailable { .. } | Self::NoneFits { .. } => Some(Remedy::InstallOnnxRuntime),
             Self::InputLength { .. } => None,
+            Self::Precision { .. } => Some(Remedy::UsePrecision(&["auto", "float32"])),
             Self::Load { engine, .. }
             | Self::Operators { engine, .. }
             | Self::Distrusted { engine, .. }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use model_core::onnx::ModelProto;
 
-use super::{Engine, EngineError, EngineKind, KernelEngine, OnnxRuntimeEngine, TractEngine};
+use super::{
+    Engine, EngineError, EngineKind, KernelEngine, OnnxRuntimeEngine, Precision, TractEngine,
+};
 use crate::graph::{Element, InputShape};
 use crate::onnx_file::{OnnxFile, Skeleton};
 
@@ -23,12 +25,15 @@ pub(crate) struct NetworkSource<'a> {
     pub prepared: &'a ModelProto,
     pub input: &'a InputShape,
     pub threads: usize,
+    pub precision: Precision,
 }
 
 /// An engine that has loaded a network.
 pub(crate) struct Opened {
     pub engine: Arc<dyn Engine>,
     pub kind: EngineKind,
+    /// Never [`Precision::Auto`].
+    pub precision: Precision,
     /// Which kernels run it, or why ours do not.
     pub detail: Option<String>,
     /// What every user should know.
@@ -44,6 +49,9 @@ pub(crate) fn open(
     source: &NetworkSource<'_>,
     library: Option<&Path>,
 ) -> Result<Opened, EngineError> {
+    if source.precision == Precision::Bf16 {
+        return bf16(kind, source);
+    }
     match kind {
         EngineKind::Kernels => kernels(source).map_err(|reason| EngineError::Load {
             engine: EngineKind::Kernels,
@@ -65,6 +73,24 @@ pub(crate) fn open(
             reason: "a custom engine is handed in with Classifier::with_engine".to_owned(),
         }),
     }
+}
+
+/// Our kernels in bfloat16: no other engine computes in it, and none takes over for them.
+fn bf16(kind: EngineKind, source: &NetworkSource<'_>) -> Result<Opened, EngineError> {
+    let opened = match kind {
+        EngineKind::Kernels | EngineKind::Auto => kernels(source),
+        EngineKind::Tract | EngineKind::OnnxRuntime | EngineKind::Custom => {
+            Err("only our own kernels do".to_owned())
+        }
+    };
+    opened.map_err(|reason| EngineError::Precision {
+        engine: match kind {
+            EngineKind::Auto => EngineKind::Kernels,
+            other => other,
+        },
+        model: source.model.to_owned(),
+        reason,
+    })
 }
 
 /// ONNX Runtime in the place of an engine of ours that has failed with `error`.
@@ -108,10 +134,12 @@ fn kernels(source: &NetworkSource<'_>) -> Result<Opened, String> {
         source.skeleton,
         &input,
         source.threads,
+        source.precision,
     )?;
     Ok(Opened {
         kind: EngineKind::Kernels,
-        detail: Some(format!("{} kernels", engine.isa())),
+        precision: engine.precision(),
+        detail: Some(engine.description()),
         engine: Arc::new(engine),
         notes: Vec::new(),
     })
@@ -122,6 +150,7 @@ fn tract(source: &NetworkSource<'_>, detail: Option<String>) -> Result<Opened, E
     Ok(Opened {
         engine: Arc::new(engine),
         kind: EngineKind::Tract,
+        precision: Precision::Float32,
         detail,
         notes: note.into_iter().collect(),
     })
@@ -131,6 +160,7 @@ fn onnxruntime(source: &NetworkSource<'_>, library: Option<&Path>) -> Result<Ope
     Ok(Opened {
         engine: Arc::new(OnnxRuntimeEngine::load(source, library)?),
         kind: EngineKind::OnnxRuntime,
+        precision: Precision::Float32,
         detail: None,
         notes: Vec::new(),
     })

@@ -92,7 +92,7 @@ pub fn fit(samples: &Samples<'_>) -> Option<Head> {
         let scores: Vec<f64> = (0..n * count)
             .map(|at| target(at / count, at % count) - residuals[at] / root[at / count])
             .collect();
-        let (_, loss) = temperature(&scores, count, samples.classes, &weights, None);
+        let (_, loss) = temperature(&scores, count, samples.classes, &weights);
         if loss.is_finite() && best.as_ref().is_none_or(|(least, ..)| loss < *least) {
             best = Some((loss, strength, scores));
         }
@@ -217,27 +217,25 @@ fn left_out_residuals(
 }
 
 /// The temperature under which the scores are likeliest, and their mean loss with it (negative log likelihood in nats,
-/// photos weighted). `none` is the score of "none of these", an answer like the others where it is given. Photos of
-/// nothing that is taught count as that answer, and not at all without it.
+/// photos weighted). Photos without a class do not count.
 pub fn temperature(
     scores: &[f64],
     count: usize,
     classes: &[Option<usize>],
     weights: &[f64],
-    none: Option<f64>,
 ) -> (f64, f64) {
     let loss = |log_temperature: f64| {
         let inverse = (-log_temperature).exp();
         let (mut sum, mut total) = (0.0, 0.0);
         for ((row, class), weight) in scores.chunks_exact(count).zip(classes).zip(weights) {
-            let truth = match (class, none) {
-                (Some(class), _) => row[*class],
-                (None, Some(none)) => none,
-                (None, None) => continue,
+            let Some(truth) = class.map(|class| row[class]) else {
+                continue;
             };
-            let all = || row.iter().copied().chain(none);
-            let largest = all().fold(f64::NEG_INFINITY, f64::max);
-            let part: f64 = all().map(|score| ((score - largest) * inverse).exp()).sum();
+            let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let part: f64 = row
+                .iter()
+                .map(|score| ((score - largest) * inverse).exp())
+                .sum();
             sum += weight * (part.ln() - (truth - largest) * inverse);
             total += weight;
         }

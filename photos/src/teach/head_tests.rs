@@ -153,7 +153,7 @@ fn the_temperature_is_that_of_the_truth() {
     // Gap 1 between two scores; three of four are right, so 1 / (1 + exp(-1 / T)) = 3/4 and T = 1 / ln 3.
     let scores = [1.0, 0.0].repeat(4);
     let classes = [Some(0), Some(0), Some(0), Some(1)];
-    let (found, loss) = temperature(&scores, 2, &classes, &[1.0; 4], None);
+    let (found, loss) = temperature(&scores, 2, &classes, &[1.0; 4]);
     assert!((found - 1.0 / 3f64.ln()).abs() < 1e-4, "{found}");
     assert!((loss - 0.562_335).abs() < 1e-5, "{loss}");
 }

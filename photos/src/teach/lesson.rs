@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::findings::{Findings, Judged};
 use super::head::{self, Head, Samples};
+use super::none::{NoneScore, temperature};
 use super::{FEW_PHOTOS, NONE_ID, NONE_NAME, Photo, TeachError, Teacher, kept};
 
 /// Bits in which the coarse prints of photos that look alike may differ.
@@ -48,8 +49,8 @@ pub struct Lesson {
     photos: Vec<Photo>,
     classes: Vec<String>,
     head: Head,
-    /// The score that "none of these" always has.
-    none: Option<f64>,
+    /// The answer "none of these"; none where it is left out.
+    none: Option<NoneScore>,
     temperature: f64,
     /// What is to be said before the model is written.
     pub findings: Findings,
@@ -96,11 +97,9 @@ impl Lesson {
         };
         let head = head::fit(&samples).ok_or(TeachError::Features)?;
         let none = (config.false_refusals > 0.0)
-            .then(|| threshold(&head, &truths, config.false_refusals))
+            .then(|| NoneScore::new(&head, &truths, config.false_refusals))
             .flatten();
-        let weights = head::balanced(&truths, classes.len());
-        let (temperature, _) =
-            head::temperature(&head.left_out, classes.len(), &truths, &weights, none);
+        let temperature = temperature(&head, &truths, none);
         let judged = judge(&head, &truths, none, temperature, classes.len());
         let findings = Findings::new(&photos, &classes, &judged, &alike, copies, contradictions);
         Ok(Self {
@@ -142,8 +141,11 @@ impl Lesson {
         let mut weights: Vec<f64> = scaled(&self.head.weights, self.temperature);
         let mut bias: Vec<f64> = scaled(&self.head.bias, self.temperature);
         if let Some(none) = self.none {
-            weights.extend(std::iter::repeat_n(0.0, backbone.width));
-            bias.push(none / self.temperature);
+            let column = |j: usize| self.head.weights.iter().skip(j).step_by(backbone.width);
+            let row = (0..backbone.width).map(|j| none.direction(column(j).sum()));
+            let row: Vec<f64> = row.collect();
+            weights.extend(scaled(&row, self.temperature));
+            bias.push(none.of(&self.head.bias) / self.temperature);
         }
         let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
         let manifest = self.manifest(teacher)?;
@@ -324,23 +326,10 @@ fn dot(a: &Photo, b: &Photo) -> f64 {
     pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
-/// The score below which the best class of `share` of the left-out photos lies.
-fn threshold(head: &Head, truths: &[Option<usize>], share: f64) -> Option<f64> {
-    let count = head.bias.len();
-    let rows = head.left_out.chunks_exact(count).zip(truths);
-    let mut best: Vec<f64> = rows
-        .filter(|(_, truth)| truth.is_some())
-        .map(|(row, _)| row.iter().copied().fold(f64::NEG_INFINITY, f64::max))
-        .collect();
-    best.sort_by(f64::total_cmp);
-    let place = (share * best.len() as f64).floor() as usize;
-    best.get(place).copied()
-}
-
 fn judge(
     head: &Head,
     truths: &[Option<usize>],
-    none: Option<f64>,
+    none: Option<NoneScore>,
     temperature: f64,
     count: usize,
 ) -> Vec<Judged> {
@@ -354,8 +343,7 @@ fn judge(
         let probabilities = model_core::scores::softmax(&scores, 1.0);
         let best = |of: &[f32]| model_core::scores::top_k(of, 1)[0];
         let class = best(&probabilities);
-        // A score equal to the threshold is not refused.
-        let refused = none.is_some_and(|none| row[class] < none);
+        let refused = none.is_some_and(|none| none.refuses(row));
         Judged {
             truth: *truth,
             class,

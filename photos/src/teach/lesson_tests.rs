@@ -61,10 +61,14 @@ fn as_many_photos_are_refused_as_was_promised_and_strangers_more_often() {
     );
     let mut with_others = photos();
     with_others.extend((100..120).map(|n| photo(None, 8, n)));
-    let findings = learn(with_others).findings;
+    let with_others = learn(with_others);
+    assert!(with_others.none.is_some_and(|none| none.has_others));
+    let findings = with_others.findings;
     let others = findings.others.unwrap();
     assert_eq!((others.photos, findings.photos), (20, 60));
     assert!(others.refused_percent >= 50.0, "{others:?}");
+    // Refusals that were learned leave the classes what was promised.
+    assert_eq!(findings.false_refusals_percent, 5.0);
     let config = TeachConfig {
         false_refusals: 0.0,
         ..TeachConfig::default()

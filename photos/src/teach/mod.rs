@@ -5,7 +5,7 @@
 //! The same photos give the same bytes, whatever they are called and in whichever order they come.
 //!
 //! "None of these" is built in: its score is one number, chosen so that a stated share of the photos, each left out of
-//! the learning once, falls below it.
+//! the learning once, falls below it. Where there are photos of nothing that is taught, the score is learned from them.
 
 mod backbone;
 mod findings;
@@ -14,6 +14,7 @@ mod kept;
 mod lesson;
 mod look;
 mod matrix;
+mod none;
 
 use std::path::PathBuf;
 

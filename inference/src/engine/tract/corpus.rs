@@ -12,25 +12,72 @@ use serde::Deserialize;
 
 use super::TractEngine;
 use super::trust::{self, features_of};
-use crate::engine::{Engine, EngineError, NetworkSource};
+use crate::engine::{Engine, EngineError, NetworkSource, Precision};
 use crate::graph::{GraphFacts, Wanted, prepare};
 use crate::onnx_file::OnnxFile;
 
 #[derive(Deserialize)]
-struct Index {
-    cases: Vec<Case>,
+pub(in crate::engine) struct Index {
+    pub cases: Vec<Case>,
 }
 
 #[derive(Deserialize)]
-struct Case {
-    name: String,
-    height: usize,
-    width: usize,
-    tolerance: f32,
+pub(in crate::engine) struct Case {
+    pub name: String,
+    pub height: usize,
+    pub width: usize,
+    pub tolerance: f32,
+}
+
+impl Case {
+    /// How far an answer is from ONNX Runtime's, 0 where it is within the tolerance.
+    pub fn distance(&self, got: &[f32], expected: &[f32]) -> f32 {
+        if got.len() != expected.len() {
+            return f32::INFINITY;
+        }
+        let each = got.iter().zip(expected).map(|(got, want)| {
+            let off = (got - want).abs();
+            // NaN is as far as can be.
+            if off <= self.tolerance * want.abs().max(1.0) {
+                0.0
+            } else if off.is_nan() {
+                f32::INFINITY
+            } else {
+                off
+            }
+        });
+        each.fold(0.0, f32::max)
+    }
+}
+
+/// The corpus, with the model and ONNX Runtime's answer of a case.
+pub(in crate::engine) struct Corpus {
+    pub index: Index,
+    archive: zip::ZipArchive<std::fs::File>,
+}
+
+impl Corpus {
+    pub fn open() -> Self {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/trust/corpus.zip");
+        let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
+        let index: Index = serde_json::from_slice(&read(&mut archive, "index.json")).unwrap();
+        assert!(index.cases.len() > 800);
+        Self { index, archive }
+    }
+
+    pub fn case(&mut self, name: &str) -> (Vec<u8>, Vec<f32>) {
+        let model = read(&mut self.archive, &format!("{name}.onnx"));
+        let answer = read(&mut self.archive, &format!("{name}.f32"));
+        let fours = answer.as_chunks::<4>().0;
+        (
+            model,
+            fours.iter().map(|four| f32::from_le_bytes(*four)).collect(),
+        )
+    }
 }
 
 /// The numbers that `inputs()` in generate.py makes.
-fn input(count: usize) -> Vec<f32> {
+pub(in crate::engine) fn input(count: usize) -> Vec<f32> {
     let mut state = 12345u64;
     let next = || {
         state = (state * 1_103_515_245 + 12345) % (1 << 31);
@@ -74,6 +121,7 @@ fn run(case: &Case, bytes: Vec<u8>, expected: &[f32]) -> (BTreeSet<String>, Outc
         prepared: &prepared,
         input: &shape,
         threads: 1,
+        precision: Precision::Float32,
     };
     let engine = match TractEngine::load_part(&source, None) {
         Ok(engine) => engine,
@@ -84,24 +132,7 @@ fn run(case: &Case, bytes: Vec<u8>, expected: &[f32]) -> (BTreeSet<String>, Outc
         Ok(got) => got,
         Err(error) => return (features, Outcome::Refused(reason(&error))),
     };
-    if got.len() != expected.len() {
-        return (features, Outcome::Wrong(f32::INFINITY));
-    }
-    let far = got
-        .iter()
-        .zip(expected)
-        .map(|(got, want)| {
-            let off = (got - want).abs();
-            // NaN is as far as can be.
-            if off <= case.tolerance * want.abs().max(1.0) {
-                0.0
-            } else if off.is_nan() {
-                f32::INFINITY
-            } else {
-                off
-            }
-        })
-        .fold(0.0, f32::max);
+    let far = case.distance(&got, expected);
     let outcome = if far == 0.0 {
         Outcome::Right
     } else {
@@ -116,22 +147,12 @@ fn reason(error: &EngineError) -> String {
 
 #[test]
 fn tract_answers_as_onnx_runtime_or_is_refused() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/trust");
-    let file = std::fs::File::open(format!("{folder}/corpus.zip")).unwrap();
-    let mut archive = zip::ZipArchive::new(file).unwrap();
-    let index: Index = serde_json::from_slice(&read(&mut archive, "index.json")).unwrap();
-    assert!(index.cases.len() > 800);
+    let mut corpus = Corpus::open();
+    let cases = std::mem::take(&mut corpus.index.cases);
     let mut verdicts: BTreeMap<String, bool> = BTreeMap::new();
     let (mut wrong, mut refused, mut right) = (Vec::new(), Vec::new(), 0);
-    for case in &index.cases {
-        let model = read(&mut archive, &format!("{}.onnx", case.name));
-        let answer = read(&mut archive, &format!("{}.f32", case.name));
-        let expected: Vec<f32> = answer
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|four| f32::from_le_bytes(*four))
-            .collect();
+    for case in &cases {
+        let (model, expected) = corpus.case(&case.name);
         let (features, outcome) = run(case, model, &expected);
         match outcome {
             Outcome::Right => {

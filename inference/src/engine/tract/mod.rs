@@ -5,7 +5,7 @@
 //! said or refused ([`trust`]).
 
 #[cfg(test)]
-mod corpus;
+pub(super) mod corpus;
 mod plan;
 mod rewrite;
 mod trust;

@@ -1,0 +1,192 @@
+//! 64-bit ARM: 8 lanes in two registers of 4, of which there are 32. Integers are in `neon_int8` where the processor has
+//! dot products, and computed by the plain loops elsewhere.
+
+use std::arch::aarch64::*;
+use std::arch::is_aarch64_feature_detected as detected;
+
+use super::neon_int8::{MIXED, SIGNED};
+use super::portable::INT8;
+use super::{Arithmetic, Depthwise, Isa, Set};
+use crate::kernel::depthwise::depthwise_floats;
+use crate::kernel::tile::tiles;
+use crate::kernel::{Dot, Float};
+use crate::step::small::small_steps;
+
+/// Vectors of float32.
+#[derive(Clone, Copy)]
+pub(crate) struct F32;
+
+pub(super) type Floats = [float32x4_t; 2];
+pub(super) type Words = [int32x4_t; 2];
+
+// SAFETY of every block below: the trait's contract, which the kernels that inline these functions pass on; every 64-bit
+// ARM processor has NEON.
+impl Float for F32 {
+    type V = Floats;
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Floats {
+        unsafe { [vdupq_n_f32(value); 2] }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Floats {
+        unsafe { [vld1q_f32(from), vld1q_f32(from.add(4))] }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: Floats) {
+        unsafe {
+            vst1q_f32(to, v[0]);
+            vst1q_f32(to.add(4), v[1]);
+        }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: Floats, b: Floats, c: Floats) -> Floats {
+        unsafe { [vfmaq_f32(c[0], a[0], b[0]), vfmaq_f32(c[1], a[1], b[1])] }
+    }
+    #[inline(always)]
+    unsafe fn add(a: Floats, b: Floats) -> Floats {
+        unsafe { [vaddq_f32(a[0], b[0]), vaddq_f32(a[1], b[1])] }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Floats, b: Floats) -> Floats {
+        unsafe { [vmulq_f32(a[0], b[0]), vmulq_f32(a[1], b[1])] }
+    }
+    #[inline(always)]
+    unsafe fn max(a: Floats, b: Floats) -> Floats {
+        // FMAX gives NaN where either is one.
+        unsafe { [vmaxq_f32(a[0], b[0]), vmaxq_f32(a[1], b[1])] }
+    }
+    #[inline(always)]
+    unsafe fn min(a: Floats, b: Floats) -> Floats {
+        unsafe { [vminq_f32(a[0], b[0]), vminq_f32(a[1], b[1])] }
+    }
+    #[inline(always)]
+    unsafe fn round(v: Floats) -> Floats {
+        unsafe { [vrndnq_f32(v[0]), vrndnq_f32(v[1])] }
+    }
+    #[inline(always)]
+    unsafe fn load_u8(from: *const u8) -> Floats {
+        unsafe {
+            let wide = vmovl_u8(vld1_u8(from));
+            let low = vcvtq_f32_u32(vmovl_u16(vget_low_u16(wide)));
+            [low, vcvtq_f32_u32(vmovl_u16(vget_high_u16(wide)))]
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_u8(to: *mut u8, v: Floats, zero: i32) {
+        unsafe {
+            let [low, high] = whole(v, zero);
+            let both = vcombine_s16(vqmovn_s32(low), vqmovn_s32(high));
+            vst1_u8(to, vqmovun_s16(both));
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Floats {
+        unsafe {
+            let both = vld1q_u16(from);
+            let low = vshll_n_u16::<16>(vget_low_u16(both));
+            let high = vshll_n_u16::<16>(vget_high_u16(both));
+            [vreinterpretq_f32_u32(low), vreinterpretq_f32_u32(high)]
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut u16, v: Floats) {
+        unsafe {
+            let mut values = [0.0f32; 8];
+            Self::store(values.as_mut_ptr(), v);
+            let halves = values.map(crate::elem::to_bf16);
+            vst1q_u16(to, vld1q_u16(halves.as_ptr()));
+        }
+    }
+}
+
+/// Rounded half to even, and `zero` added.
+#[inline(always)]
+pub(super) unsafe fn whole(v: Floats, zero: i32) -> Words {
+    unsafe {
+        let zero = vdupq_n_s32(zero);
+        [
+            vaddq_s32(vcvtnq_s32_f32(v[0]), zero),
+            vaddq_s32(vcvtnq_s32_f32(v[1]), zero),
+        ]
+    }
+}
+
+impl Dot for F32 {
+    type F = Self;
+    type Sum = Floats;
+    type Weights = Floats;
+    type Word = float32x4_t;
+    type Factor = Floats;
+
+    #[inline(always)]
+    unsafe fn zero() -> Floats {
+        unsafe { Self::splat(0.0) }
+    }
+    #[inline(always)]
+    unsafe fn weights(from: *const u8) -> Floats {
+        unsafe { Self::load(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn word(from: *const u8) -> float32x4_t {
+        unsafe { vld1q_dup_f32(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sum: Floats, x: float32x4_t, w: Floats) -> Floats {
+        unsafe { [vfmaq_f32(sum[0], x, w[0]), vfmaq_f32(sum[1], x, w[1])] }
+    }
+    #[inline(always)]
+    unsafe fn store_sum(to: *mut u8, sum: Floats) {
+        unsafe { Self::store(to.cast(), sum) }
+    }
+    #[inline(always)]
+    unsafe fn factor(bias: *const u8, _scale: *const f32) -> Floats {
+        unsafe { Self::load(bias.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: *const u8, bias: Floats) -> Floats {
+        unsafe { Self::add(Self::load(sum.cast()), bias) }
+    }
+}
+
+tiles!(float_tiles, F32, #[target_feature(enable = "neon")] near 32 far 64 [6 5 4 3 2 1]);
+depthwise_floats!(float_depthwise, F32, #[target_feature(enable = "neon")]);
+small_steps!(small, 8, #[target_feature(enable = "neon")]);
+
+const FLOAT: Arithmetic = Arithmetic {
+    widths: float_tiles::WIDTHS,
+    tile: float_tiles::select,
+    depthwise: Depthwise::Lanes(|pixels| float_depthwise::select(pixels, false)),
+    matrix: None,
+};
+
+/// A row for NEON with these integer kernels.
+const fn set(isa: Isa, name: &'static str, detect: fn() -> bool, int8: Arithmetic) -> Set {
+    Set {
+        isa,
+        name,
+        lanes: 8,
+        detect,
+        float: FLOAT,
+        bf16: None,
+        int8,
+        small,
+    }
+}
+
+pub(super) static NEON_I8MM: Set = set(
+    Isa::NeonI8mm,
+    "NEON I8MM",
+    || detected!("neon") && detected!("i8mm"),
+    MIXED,
+);
+
+pub(super) static NEON_DOT: Set = set(
+    Isa::NeonDot,
+    "NEON DotProd",
+    || detected!("neon") && detected!("dotprod"),
+    SIGNED,
+);
+
+pub(super) static NEON: Set = set(Isa::Neon, "NEON", || detected!("neon"), INT8);

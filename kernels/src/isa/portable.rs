@@ -1,0 +1,225 @@
+//! Plain arrays that the compiler turns into whatever the target has.
+
+use super::{Arithmetic, Depthwise, Isa, Set};
+use crate::elem::{from_bf16, to_bf16};
+use crate::kernel::depthwise::{depthwise_bytes, depthwise_floats};
+use crate::kernel::tile::tiles;
+use crate::kernel::{Dot, Float, Weave, woven_channel};
+use crate::step::small::small_steps;
+
+const WIDTH: usize = 8;
+
+/// Arrays of float32.
+#[derive(Clone, Copy)]
+pub(crate) struct F32;
+
+#[inline(always)]
+fn each<T>(f: impl Fn(usize) -> T) -> [T; WIDTH] {
+    std::array::from_fn(f)
+}
+
+// SAFETY of every block below: pointers are valid for the vector, by the trait's contract.
+impl Float for F32 {
+    type V = [f32; WIDTH];
+    const LANES: usize = WIDTH;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self::V {
+        [value; WIDTH]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::V {
+        unsafe { from.cast::<Self::V>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: Self::V) {
+        unsafe { to.cast::<Self::V>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // Without the instruction, `mul_add` is a call of a slow function.
+        if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+            each(|i| a[i].mul_add(b[i], c[i]))
+        } else {
+            each(|i| a[i] * b[i] + c[i])
+        }
+    }
+    #[inline(always)]
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        each(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        each(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+        each(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
+        each(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    unsafe fn round(v: Self::V) -> Self::V {
+        each(|i| round(v[i]))
+    }
+    #[inline(always)]
+    unsafe fn load_u8(from: *const u8) -> Self::V {
+        unsafe { each(|i| f32::from(*from.add(i))) }
+    }
+    #[inline(always)]
+    unsafe fn store_u8(to: *mut u8, v: Self::V, zero: i32) {
+        unsafe {
+            to.cast::<[u8; WIDTH]>()
+                .write_unaligned(each(|i| (round(v[i]) as i32 + zero) as u8))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self::V {
+        unsafe { each(|i| from_bf16(from.add(i).read_unaligned())) }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut u16, v: Self::V) {
+        unsafe {
+            to.cast::<[u16; WIDTH]>()
+                .write_unaligned(each(|i| to_bf16(v[i])))
+        }
+    }
+}
+
+/// Half to even, for numbers that are clamped to far less than 2^22: adding 1.5 * 2^23 leaves no fraction.
+#[inline(always)]
+fn round(value: f32) -> f32 {
+    if cfg!(target_arch = "aarch64") {
+        return value.round_ties_even();
+    }
+    const BIG: f32 = 12_582_912.0;
+    (value + BIG) - BIG
+}
+
+impl Dot for F32 {
+    type F = Self;
+    type Sum = [f32; WIDTH];
+    type Weights = [f32; WIDTH];
+    type Word = f32;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self::Sum {
+        [0.0; WIDTH]
+    }
+    #[inline(always)]
+    unsafe fn weights(from: *const u8) -> Self::Weights {
+        unsafe { Self::load(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn word(from: *const u8) -> f32 {
+        unsafe { from.cast::<f32>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn dot(sum: Self::Sum, x: f32, w: Self::Weights) -> Self::Sum {
+        unsafe { Self::mul_add([x; WIDTH], w, sum) }
+    }
+    #[inline(always)]
+    unsafe fn store_sum(to: *mut u8, sum: Self::Sum) {
+        unsafe { Self::store(to.cast(), sum) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: *const u8, bias: Self::Factor) -> Self::Sum {
+        unsafe { Self::add(Self::load(sum.cast()), bias) }
+    }
+    type Factor = Self::Sum;
+    #[inline(always)]
+    unsafe fn factor(bias: *const u8, _scale: *const f32) -> Self::Factor {
+        unsafe { Self::load(bias.cast()) }
+    }
+}
+
+/// Four products of uint8 and int8 a lane.
+#[derive(Clone, Copy)]
+pub(crate) struct Bytes;
+
+impl Dot for Bytes {
+    type F = F32;
+    type Sum = [i32; WIDTH];
+    type Weights = [[i8; 4]; WIDTH];
+    type Word = [[u8; 4]; WIDTH];
+
+    #[inline(always)]
+    unsafe fn zero() -> Self::Sum {
+        [0; WIDTH]
+    }
+    #[inline(always)]
+    unsafe fn weights(from: *const u8) -> Self::Weights {
+        unsafe { from.cast::<Self::Weights>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn word(from: *const u8) -> Self::Word {
+        unsafe { [from.cast::<[u8; 4]>().read_unaligned(); WIDTH] }
+    }
+    #[inline(always)]
+    unsafe fn dot(sum: Self::Sum, x: Self::Word, w: Self::Weights) -> Self::Sum {
+        each(|i| {
+            let product = |k: usize| i32::from(x[i][k]) * i32::from(w[i][k]);
+            sum[i].wrapping_add(product(0) + product(1) + product(2) + product(3))
+        })
+    }
+    #[inline(always)]
+    unsafe fn store_sum(to: *mut u8, sum: Self::Sum) {
+        unsafe { to.cast::<Self::Sum>().write_unaligned(sum) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: *const u8, (bias, scale): Self::Factor) -> [f32; WIDTH] {
+        let sum = unsafe { sum.cast::<Self::Sum>().read_unaligned() };
+        each(|i| sum[i].wrapping_add(bias[i]) as f32 * scale[i])
+    }
+    type Factor = ([i32; WIDTH], [f32; WIDTH]);
+    #[inline(always)]
+    unsafe fn factor(bias: *const u8, scale: *const f32) -> Self::Factor {
+        unsafe { (bias.cast::<Self::Sum>().read_unaligned(), F32::load(scale)) }
+    }
+}
+
+impl Weave for Bytes {
+    #[inline(always)]
+    unsafe fn weave(rows: [*const u8; 4]) -> [Self::Word; 4] {
+        unsafe { std::array::from_fn(|j| each(|i| rows.map(|row| *row.add(woven_channel(j, i))))) }
+    }
+    #[inline(always)]
+    unsafe fn store_woven(to: *mut u8, values: [[f32; WIDTH]; 4], zero: i32) {
+        for (j, vector) in values.iter().enumerate() {
+            for (i, value) in vector.iter().enumerate() {
+                unsafe { *to.add(woven_channel(j, i)) = (round(*value) as i32 + zero) as u8 };
+            }
+        }
+    }
+}
+
+tiles!(float_tiles, F32, near 32 far 64 [4 2 1]);
+tiles!(byte_tiles, Bytes, near 32 far 64 [4 2 1]);
+depthwise_floats!(float_depthwise, F32,);
+depthwise_bytes!(byte_depthwise, Bytes,);
+small_steps!(small, 8,);
+
+pub(super) const INT8: Arithmetic = Arithmetic {
+    widths: byte_tiles::WIDTHS,
+    tile: byte_tiles::select,
+    depthwise: Depthwise::Woven(byte_depthwise::select),
+    matrix: None,
+};
+
+pub(super) static PORTABLE: Set = Set {
+    isa: Isa::Portable,
+    name: "portable",
+    lanes: WIDTH,
+    detect: || true,
+    float: Arithmetic {
+        widths: float_tiles::WIDTHS,
+        tile: float_tiles::select,
+        depthwise: Depthwise::Lanes(|pixels| float_depthwise::select(pixels, false)),
+        matrix: None,
+    },
+    bf16: None,
+    int8: INT8,
+    small,
+};

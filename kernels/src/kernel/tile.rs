@@ -1,0 +1,167 @@
+//! The innermost piece: a tile of output pixels times one or two vectors of output channels, kept in registers while
+//! all taps and input channels go by; then `finish`.
+//!
+//! The shape of the tile is known to the compiler, so that the sums are registers. Which tile goes where is
+//! `step::conv`'s business.
+
+use super::finish::Finish;
+use super::{Dot, Float, unroll};
+
+/// What one call works on. Distances are bytes.
+pub(crate) struct Tile<'a> {
+    /// The first pixel's window, top left.
+    pub input: *const u8,
+    /// From there to the first pixel of the tile's second half, in tiles of an even number of pixels.
+    pub second: usize,
+    /// From a pixel to the next, where the kernel does not know it.
+    pub step: usize,
+    /// From the window's first byte to that of each run of words.
+    pub runs: *const usize,
+    pub run_count: usize,
+    /// Words in a run.
+    pub words: usize,
+    /// `[runs][words][vectors][LANES]` words.
+    pub weights: *const u8,
+    /// Vectors that are stored.
+    pub live: usize,
+    pub output: *mut u8,
+    /// From a vector of output channels to the next, in wrapping arithmetic.
+    pub output_next: usize,
+    /// To the first pixel of the second half.
+    pub output_second: usize,
+    /// See [`Finish::residual`].
+    pub residual: *const u8,
+    pub residual_next: usize,
+    pub residual_second: usize,
+    /// `[vectors][LANES]` of 32 bits.
+    pub bias: *const u8,
+    /// `[vectors][LANES]`, where sums are integers.
+    pub scale: *const f32,
+    pub finish: &'a Finish,
+}
+
+/// Computes one tile.
+pub(crate) type Kernel = unsafe fn(&Tile);
+
+/// Which kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Output pixels.
+    pub pixels: usize,
+    /// Vectors of output channels: 1 or 2.
+    pub vectors: usize,
+    /// Bytes from an output pixel's input to the next one's.
+    pub step: usize,
+}
+
+/// How far ahead of their use weights are asked for: 4 KiB, the length of a page.
+const AHEAD: usize = 4096;
+
+/// Sums in the order in which `finish` reads them.
+#[repr(align(64))]
+struct Sums<S, const P: usize, const N: usize>([[std::mem::MaybeUninit<S>; N]; P]);
+
+/// A tile of `P` pixels by `N` vectors, `STEP` bytes from pixel to pixel; 0: [`Tile::step`].
+///
+/// # Safety
+/// The pointers of `t` must cover the tile, and the processor must have `D`'s instructions.
+#[inline(always)]
+pub(crate) unsafe fn tile<D: Dot, const P: usize, const N: usize, const STEP: usize>(
+    t: &Tile,
+    finish: unsafe fn(&Tile, *const u8, usize, usize, usize),
+) {
+    let half = half(P);
+    let step = if STEP == 0 { t.step } else { STEP };
+    let vector = D::F::LANES * 4;
+    // SAFETY: the caller's.
+    unsafe {
+        let mut sums = [[D::zero(); N]; P];
+        let mut weights = t.weights;
+        for run in 0..t.run_count {
+            let mut first = t.input.add(*t.runs.add(run));
+            let mut second = first.wrapping_add(t.second);
+            for _ in 0..t.words {
+                let mut w = [D::weights(weights); N];
+                unroll!(n < N, two, {
+                    if n > 0 {
+                        w[n] = D::weights(weights.add(n * vector));
+                    }
+                    D::F::prefetch(weights.wrapping_add(n * vector + AHEAD));
+                });
+                unroll!(p < P, fourteen, {
+                    let from = if p < half {
+                        first.add(p * step)
+                    } else {
+                        second.add((p - half) * step)
+                    };
+                    let x = D::word(from);
+                    unroll!(n < N, two, {
+                        sums[p][n] = D::dot(sums[p][n], x, w[n]);
+                    });
+                });
+                first = first.add(4);
+                second = second.wrapping_add(4);
+                weights = weights.add(N * vector);
+            }
+        }
+        let mut stored = Sums::<D::Sum, P, N>([[std::mem::MaybeUninit::uninit(); N]; P]);
+        unroll!(p < P, fourteen, {
+            unroll!(n < N, two, {
+                D::store_sum(stored.0[p][n].as_mut_ptr().cast(), sums[p][n]);
+            });
+        });
+        finish(t, stored.0.as_ptr().cast(), P, N, half);
+    }
+}
+
+/// Pixels in the first half of a tile of `pixels`; all, where it has no second.
+pub(crate) const fn half(pixels: usize) -> usize {
+    if pixels.is_multiple_of(2) {
+        pixels / 2
+    } else {
+        pixels
+    }
+}
+
+/// The kernels of a [`Dot`] on an instruction set: a module with `select` and `finish_sums`. `$near` and `$far` are the
+/// bytes of one and of two pixels of a full block.
+macro_rules! tiles {
+    ($name:ident, $dot:ty, $(#[$feature:meta])? near $near:literal far $far:literal [$($pixels:literal)*]) => {
+        pub(crate) mod $name {
+            use super::*;
+            use $crate::kernel::finish::finish;
+            use $crate::kernel::tile::{Kernel, Shape, Tile, tile};
+
+            $(#[$feature])?
+            #[inline(never)]
+            pub(crate) unsafe fn finish_sums(t: &Tile, sums: *const u8, pixels: usize, vectors: usize, half: usize) {
+                // SAFETY: the caller's.
+                unsafe { finish::<$dot>(t, sums, pixels, vectors, half) }
+            }
+
+            $(#[$feature])?
+            unsafe fn run<const P: usize, const N: usize, const STEP: usize>(t: &Tile) {
+                // SAFETY: the caller's.
+                unsafe { tile::<$dot, P, N, STEP>(t, finish_sums) }
+            }
+
+            /// Pixels of a tile, most first.
+            pub(crate) const WIDTHS: &[usize] = &[$($pixels),*];
+
+            pub(crate) fn select(shape: Shape) -> Option<Kernel> {
+                Some(match (shape.pixels, shape.vectors, shape.step) {
+                    $(
+                        ($pixels, 2, $near) => run::<$pixels, 2, $near>,
+                        ($pixels, 2, $far) => run::<$pixels, 2, $far>,
+                        ($pixels, 2, 4) => run::<$pixels, 2, 4>,
+                        ($pixels, 2, 8) => run::<$pixels, 2, 8>,
+                        ($pixels, 2, _) => run::<$pixels, 2, 0>,
+                        ($pixels, 1, _) => run::<$pixels, 1, 0>,
+                    )*
+                    _ => return None,
+                })
+            }
+        }
+    };
+}
+pub(crate) use tiles;

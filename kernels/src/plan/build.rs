@@ -1,0 +1,315 @@
+//! Steps with packed weights. Packing is shared out between all cores.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::draft::{Draft, Fused, Residual, Work};
+use super::integers::{Integers, fixed_part, integer_finish, store, stored_bounds, units};
+use super::place::window_of;
+use crate::buffer::Buffer;
+use crate::elem::Elem;
+use crate::graph::{Error, Graph, Node, Value, Weights};
+use crate::isa::Proof;
+use crate::kernel::finish::{self, Finish};
+use crate::step::small::{LRN_REACH, Op};
+use crate::step::spec::{Numbers, Spec};
+use crate::step::{Conv, Depthwise, Small, Step};
+
+/// The step of every draft.
+///
+/// # Errors
+/// No kernel, or weights that cannot be read.
+pub(super) fn steps(
+    graph: &Graph,
+    fused: &Fused,
+    buffers: &[Option<Buffer>],
+    proof: Proof,
+) -> Result<Vec<Step>, Error> {
+    let drafts = &fused.drafts;
+    let builder = Builder {
+        graph,
+        buffers,
+        proof,
+    };
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(drafts.len());
+    let next = AtomicUsize::new(0);
+    let member = || {
+        let mut made = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(draft) = drafts.get(index) else {
+                return made;
+            };
+            made.push((index, builder.step(draft)));
+        }
+    };
+    let mut all = thread::scope(|scope| {
+        // A thread that cannot be had makes packing slower, not wrong.
+        let others: Vec<_> = (1..threads)
+            .map_while(|_| thread::Builder::new().spawn_scoped(scope, member).ok())
+            .collect();
+        let mut all = member();
+        for other in others {
+            match other.join() {
+                Ok(made) => all.extend(made),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    });
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, step)| step).collect()
+}
+
+struct Builder<'a, 'g> {
+    graph: &'a Graph<'g>,
+    buffers: &'a [Option<Buffer>],
+    proof: Proof,
+}
+
+impl Builder<'_, '_> {
+    fn buffer(&self, value: Value) -> Result<Buffer, Error> {
+        self.buffers[value].ok_or(Error::Output(value))
+    }
+
+    fn step(&self, draft: &Draft) -> Result<Step, Error> {
+        let dst = self.buffer(draft.gives)?;
+        let op = match &draft.work {
+            Work::Conv {
+                node,
+                is_integer,
+                residual,
+            } => {
+                return self.conv(draft, dst, *node, *is_integer, *residual);
+            }
+            Work::Read => Op::Read,
+            Work::Map { affine, function } => Op::Map {
+                a: self.buffer(draft.reads[0])?,
+                affine: affine.map(|node| self.affine(node)).transpose()?,
+                function: *function,
+                low: draft.low,
+                high: draft.high,
+            },
+            Work::Node(node) => self.small(draft, &dst, *node)?,
+        };
+        Ok(Step::Small(Box::new(Small {
+            op,
+            dst,
+            proof: self.proof,
+        })))
+    }
+
+    fn affine(&self, node: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
+        let Node::Affine { scale, shift, .. } = &self.graph.nodes[node] else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let read = |weights: &Weights| {
+            let values = weights.read(weights.count().max(1));
+            values
+                .map(|values| values.into_owned())
+                .map_err(|source| Error::Weights { node, source })
+        };
+        Ok((read(scale)?, read(shift)?))
+    }
+
+    fn small(&self, draft: &Draft, dst: &Buffer, index: usize) -> Result<Op, Error> {
+        let (low, high) = (draft.low, draft.high);
+        let src = self.buffer(draft.reads[0])?;
+        let unsupported = |reason: &str| Error::Unsupported {
+            node: index,
+            reason: reason.to_owned(),
+        };
+        Ok(match &self.graph.nodes[index] {
+            Node::Add { .. } | Node::Mul { .. } => {
+                let b = self.buffer(draft.reads[1])?;
+                let is_product = matches!(self.graph.nodes[index], Node::Mul { .. });
+                let same_size = (b.height, b.width) == (src.height, src.width);
+                match (src.elem, b.elem, dst.elem) {
+                    (Elem::U8(first), Elem::U8(second), Elem::U8(to))
+                        if !is_product && same_size =>
+                    {
+                        let ratios = [first.scale / to.scale, second.scale / to.scale];
+                        let [least, most] = stored_bounds(to, low, high);
+                        Op::QuantizedSum {
+                            a: src,
+                            b,
+                            ratios,
+                            fixed: fixed_part(to, [first, second], ratios),
+                            low: least + to.zero as f32,
+                            high: most + to.zero as f32,
+                        }
+                    }
+                    _ => Op::Pair {
+                        a: src,
+                        b,
+                        is_product,
+                        low,
+                        high,
+                    },
+                }
+            }
+            Node::MaxPool { window, .. } => Op::MaxPool {
+                src,
+                window: *window,
+            },
+            Node::AvgPool {
+                window,
+                counts_border,
+                ..
+            } => Op::AvgPool {
+                src,
+                window: *window,
+                counts_border: *counts_border,
+            },
+            Node::GlobalAvgPool { .. } => Op::Mean { src },
+            Node::Concat { .. } => {
+                let sources: Result<Vec<Buffer>, Error> = draft
+                    .reads
+                    .iter()
+                    .map(|value| self.buffer(*value))
+                    .collect();
+                let sources = sources?;
+                let each = sources.iter().enumerate();
+                let map = each
+                    .flat_map(|(source, from)| {
+                        (0..from.channels).map(move |channel| (source, channel))
+                    })
+                    .collect();
+                Op::Gather { sources, map }
+            }
+            Node::Slice { first, count, .. } => Op::Gather {
+                sources: vec![src],
+                map: (*first..first + count)
+                    .map(|channel| (0, channel))
+                    .collect(),
+            },
+            Node::Shuffle { groups, .. } => {
+                let each = src.channels / groups;
+                let map = (0..src.channels).map(|to| (0, to % groups * each + to / groups));
+                Op::Gather {
+                    sources: vec![src],
+                    map: map.collect(),
+                }
+            }
+            Node::Pad { before, .. } => Op::Pad {
+                src,
+                before: *before,
+            },
+            Node::Lrn {
+                size,
+                alpha,
+                beta,
+                bias,
+                ..
+            } => {
+                if size / 2 > LRN_REACH {
+                    return Err(unsupported("a normalization over more than 17 channels"));
+                }
+                Op::Lrn {
+                    src,
+                    size: *size,
+                    alpha: *alpha,
+                    beta: *beta,
+                    bias: *bias,
+                }
+            }
+            _ => return Err(unsupported("it is no step of its own")),
+        })
+    }
+
+    fn conv(
+        &self,
+        draft: &Draft,
+        dst: Buffer,
+        index: usize,
+        is_integer: bool,
+        residual: Option<Residual>,
+    ) -> Result<Step, Error> {
+        let src = self.buffer(draft.reads[0])?;
+        let node = &self.graph.nodes[index];
+        let (weights, bias, out) = match node {
+            Node::Conv {
+                weights, bias, out, ..
+            }
+            | Node::Linear {
+                weights, bias, out, ..
+            } => (weights, bias.as_ref(), *out),
+            _ => return Err(Error::Output(draft.gives)),
+        };
+        let (window, groups) = window_of(node, [src.channels, src.height, src.width]);
+        let unread = |source| Error::Weights {
+            node: index,
+            source,
+        };
+        let place = residual
+            .map(|residual| self.buffer(residual.value))
+            .transpose()?;
+        let spec = |numbers, finish| Spec {
+            src,
+            dst,
+            residual: place,
+            numbers,
+            groups,
+            window,
+            finish,
+        };
+        let step = match (weights, src.elem) {
+            (Weights::Bytes(bytes), Elem::U8(from)) if is_integer => {
+                // In the units of what the sums become first.
+                let unit = match residual.and_then(|residual| residual.inner) {
+                    Some((inner, ..)) => Some(inner),
+                    None => units(&dst),
+                };
+                let numbers = Integers::new(bytes, bias, out, from, unit).map_err(unread)?;
+                let finish = integer_finish(draft, &dst, residual, place);
+                packed(
+                    self.proof,
+                    &spec(
+                        Numbers::Integers {
+                            weights: &numbers.weights,
+                            bias: &numbers.bias,
+                            scale: &numbers.scale,
+                        },
+                        finish,
+                    ),
+                )
+            }
+            _ => {
+                let weights = weights.read(out).map_err(unread)?;
+                let bias = bias
+                    .map(|bias| bias.read(out))
+                    .transpose()
+                    .map_err(unread)?;
+                let finish = Finish {
+                    store: store(&dst),
+                    residual: match residual {
+                        Some(_) => finish::Residual::Real,
+                        None => finish::Residual::None,
+                    },
+                    low: draft.low,
+                    high: draft.high,
+                    zero: 0.0,
+                };
+                let numbers = Numbers::Floats {
+                    weights: &weights,
+                    bias: bias.as_deref(),
+                };
+                packed(self.proof, &spec(numbers, finish))
+            }
+        };
+        step.ok_or_else(|| Error::Unsupported {
+            node: index,
+            reason: format!("a convolution in {groups} groups with {window:?}"),
+        })
+    }
+}
+
+/// A depthwise convolution where it is one, else a convolution.
+fn packed(proof: Proof, spec: &Spec) -> Option<Step> {
+    if let Some(depthwise) = Depthwise::new(proof, spec) {
+        return Some(Step::Depthwise(Box::new(depthwise)));
+    }
+    Some(Step::Conv(Box::new(Conv::new(proof, spec)?)))
+}

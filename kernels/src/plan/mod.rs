@@ -1,0 +1,56 @@
+//! From a graph to steps. Afterwards the graph, and the file its weights lie in, are no longer needed.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`draft`] | steps before their values have places |
+//! | [`fuse`] | which nodes become one step, and how each value is stored |
+//! | [`place`] | where in one arena each value lies |
+//! | [`build`] | steps with packed weights |
+//! | [`integers`] | the numbers of integer layers |
+
+mod build;
+mod draft;
+mod fuse;
+mod integers;
+mod place;
+
+use crate::buffer::Buffer;
+use crate::graph::{Error, Graph};
+use crate::isa::Proof;
+use crate::step::Step;
+
+/// In what numbers a float32 network is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// float32, as the file has it.
+    #[default]
+    Float32,
+    /// bfloat16 values and weights, float32 sums; float32 where the processor has no such instructions.
+    Bf16,
+}
+
+/// A network ready to run.
+pub(crate) struct Plan {
+    pub steps: Vec<Step>,
+    pub arena_bytes: usize,
+    pub output: Buffer,
+    pub input_len: usize,
+    pub packed_bytes: usize,
+}
+
+impl Plan {
+    pub fn new(graph: &Graph, proof: Proof, precision: Precision) -> Result<Self, Error> {
+        let shapes = graph.shapes()?;
+        let fused = fuse::fuse(graph, &shapes, proof, precision);
+        let placed = place::place(graph, &fused, proof)?;
+        let steps = build::steps(graph, &fused, &placed.buffers, proof)?;
+        let output = placed.buffers[fused.root(graph.output)];
+        Ok(Self {
+            arena_bytes: placed.arena_bytes,
+            output: output.ok_or(Error::Output(graph.output))?,
+            input_len: graph.input.iter().product(),
+            packed_bytes: steps.iter().map(Step::bytes).sum(),
+            steps,
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! Where in one arena each value lies, with the border that its readers need.
+
+use super::draft::{Fused, Work};
+use crate::buffer::{Border, Buffer};
+use crate::graph::{Error, Graph, MAX_ARENA_BYTES, MAX_WEIGHT_BYTES, Node, Window};
+use crate::isa::Proof;
+use crate::memory::LINE;
+use crate::step::spec::{packed_bytes, reads_beyond};
+
+/// What the image is read into. Few channels stay apart: in blocks, most of a vector would be zeros.
+const NARROW_CHANNELS: usize = 4;
+
+/// Bytes after the last value, which matrix tiles may read and drop.
+const SLACK: usize = 16 * 4 * LINE + 2 * LINE;
+
+/// The places of all values.
+pub(super) struct Placed {
+    /// None for values that no step gives.
+    pub buffers: Vec<Option<Buffer>>,
+    pub arena_bytes: usize,
+}
+
+/// The window with which a convolution or linear layer reads its input of `[C, H, W]`.
+pub(super) fn window_of(node: &Node, [_, h, w]: [usize; 3]) -> (Window, usize) {
+    match node {
+        Node::Conv { window, groups, .. } => (*window, *groups),
+        _ => (
+            Window {
+                kernel: [h, w],
+                ..Window::point()
+            },
+            1,
+        ),
+    }
+}
+
+/// Gives every value that a step reads or writes a place; places of values that are no longer read are used again.
+pub(super) fn place(graph: &Graph, fused: &Fused, proof: Proof) -> Result<Placed, Error> {
+    let lanes = proof.set().lanes;
+    let count = fused.shapes.len();
+    let mut last_read = vec![0; count];
+    let mut is_narrow = vec![false; count];
+    for draft in &fused.drafts {
+        if matches!(draft.work, Work::Read) {
+            is_narrow[draft.gives] = fused.shapes[draft.gives][0] <= NARROW_CHANNELS
+                && fused.root(graph.output) != draft.gives;
+        }
+    }
+    for (at, draft) in fused.drafts.iter().enumerate() {
+        for (index, value) in draft.reads.iter().enumerate() {
+            last_read[*value] = at;
+            // Only a convolution without groups reads narrow pixels.
+            let suits = match &draft.work {
+                Work::Conv { node, .. } => {
+                    index == 0 && window_of(&graph.nodes[*node], fused.shapes[*value]).1 == 1
+                }
+                _ => false,
+            };
+            is_narrow[*value] &= suits;
+        }
+    }
+    last_read[fused.root(graph.output)] = usize::MAX;
+    let bare = |value: usize| {
+        let [channels, height, width] = fused.shapes[value];
+        Buffer {
+            offset: 0,
+            elem: fused.elems[value],
+            words: if is_narrow[value] { 1 } else { lanes },
+            channels,
+            height,
+            width,
+            border: Border::default(),
+        }
+    };
+    let mut borders = vec![Border::default(); count];
+    let mut packed = 0usize;
+    for draft in &fused.drafts {
+        let Work::Conv { node, .. } = &draft.work else {
+            continue;
+        };
+        let value = draft.reads[0];
+        let (window, groups) = window_of(&graph.nodes[*node], fused.shapes[value]);
+        let (src, dst) = (bare(value), bare(draft.gives));
+        borders[value] = borders[value].join(reads_beyond(proof, &src, &dst, groups, &window));
+        let bytes = packed_bytes(proof, &src, &dst, groups, &window);
+        packed = bytes
+            .and_then(|bytes| packed.checked_add(bytes))
+            .unwrap_or(usize::MAX);
+        if packed > MAX_WEIGHT_BYTES {
+            return Err(Error::TooLarge(packed));
+        }
+    }
+    let mut buffers: Vec<Option<Buffer>> = vec![None; count];
+    let mut arena = Space::default();
+    for (at, draft) in fused.drafts.iter().enumerate() {
+        let mut buffer = Buffer {
+            border: borders[draft.gives],
+            ..bare(draft.gives)
+        };
+        let len = buffer.checked_len().filter(|len| *len <= MAX_ARENA_BYTES);
+        let len = len.ok_or(Error::TooLarge(usize::MAX))?;
+        buffer.offset = arena.take(len.next_multiple_of(LINE));
+        if arena.end > MAX_ARENA_BYTES {
+            return Err(Error::TooLarge(arena.end));
+        }
+        buffers[draft.gives] = Some(buffer);
+        // After this step, what it read last is free, and what nobody reads too. A step never writes where it reads.
+        for (old, last_read) in buffers.iter().zip(&last_read) {
+            if let Some(old) = old
+                && *last_read == at
+                && at > 0
+            {
+                arena.give_back(old.offset, old.len().next_multiple_of(LINE));
+            }
+        }
+    }
+    Ok(Placed {
+        buffers,
+        arena_bytes: arena.end + SLACK,
+    })
+}
+
+/// Free stretches of the arena, in order.
+#[derive(Default)]
+struct Space {
+    free: Vec<(usize, usize)>,
+    end: usize,
+}
+
+impl Space {
+    /// The smallest stretch that is large enough, or new room at the end.
+    fn take(&mut self, len: usize) -> usize {
+        let best = self
+            .free
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, room))| *room >= len)
+            .min_by_key(|(_, (_, room))| *room);
+        if let Some((index, &(start, room))) = best {
+            if room == len {
+                self.free.remove(index);
+            } else {
+                self.free[index] = (start + len, room - len);
+            }
+            return start;
+        }
+        // A free stretch at the end grows.
+        if let Some(&(start, room)) = self.free.last()
+            && start + room == self.end
+        {
+            self.free.pop();
+            self.end = start + len;
+            return start;
+        }
+        let start = self.end;
+        self.end += len;
+        start
+    }
+
+    fn give_back(&mut self, start: usize, len: usize) {
+        self.free.push((start, len));
+        self.free.sort_unstable();
+        let mut joined: Vec<(usize, usize)> = Vec::with_capacity(self.free.len());
+        for &(start, len) in &self.free {
+            match joined.last_mut() {
+                Some((before, room)) if *before + *room == start => *room += len,
+                _ => joined.push((start, len)),
+            }
+        }
+        self.free = joined;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn space_is_used_again() {
+        let mut space = Space::default();
+        let (a, b) = (space.take(16), space.take(32));
+        assert_eq!((a, b, space.end), (0, 16, 48));
+        space.give_back(a, 16);
+        assert_eq!(space.take(32), 48);
+        space.give_back(b, 32);
+        assert_eq!(space.take(48), 0, "neighbors are joined");
+        space.give_back(48, 32);
+        assert_eq!(
+            (space.take(64), space.end),
+            (48, 112),
+            "the last stretch grows"
+        );
+    }
+}

@@ -1,0 +1,375 @@
+//! Convolution as a direct sum over taps: packed weights, tiles, and the order in which they are walked.
+//!
+//! Output channels are cut into panels of two vectors (one, where a group or the end asks for it), output pixels into
+//! places; every (panel, place) is one call of a kernel. Linear layers and the stem are convolutions too.
+
+use super::pack::{Groups, pack};
+use super::part;
+use super::places::{MatrixPlace, Panel, Place, Places, matrix_places, panels, places};
+use super::spec::{MATRIX_WORDS, Numbers, Spec, arithmetic, layout, matrix, vectors};
+use crate::buffer::Buffer;
+use crate::elem::{Elem, to_bf16};
+use crate::graph::Window;
+use crate::isa::{AheadLines, Matrix, MatrixTile, Proof};
+use crate::kernel::finish::Finish;
+use crate::kernel::tile::Tile;
+use crate::memory::{Aligned, Arena, LINE};
+
+/// A convolution ready to run.
+pub(crate) struct Conv {
+    lanes: usize,
+    src: Buffer,
+    dst: Buffer,
+    residual: Option<Buffer>,
+    window: Window,
+    /// See [`Tile::runs`].
+    runs: Vec<usize>,
+    words: usize,
+    weights: Aligned,
+    /// 32 bits a channel.
+    bias: Aligned,
+    /// float32 a channel, where sums are integers.
+    scale: Aligned,
+    finish: Finish,
+    panels: Vec<Panel>,
+    places: Places,
+    /// Places that share a panel before the next panel's turn.
+    places_together: usize,
+}
+
+/// Weights that stay in the second-level cache while places pass, in bytes.
+const RESIDENT_WEIGHTS: usize = 256 * 1024;
+/// Input of places that stays in the first-level cache while panels pass, in bytes.
+const RESIDENT_INPUT: usize = 24 * 1024;
+
+impl Conv {
+    /// Packs the weights; none where there is no kernel for the window.
+    pub fn new(proof: Proof, spec: &Spec) -> Option<Self> {
+        let Spec {
+            src,
+            dst,
+            window,
+            groups,
+            ..
+        } = *spec;
+        let lanes = proof.set().lanes;
+        let arithmetic = arithmetic(proof, src.elem)?;
+        if src.words == 1 && groups > 1 {
+            return None;
+        }
+        let matrix = matrix(arithmetic, &src, &dst, groups, &window);
+        let layout = layout(matrix, &src, &dst, groups, &window);
+        let channels = Groups {
+            input: src.channels / groups,
+            output: dst.channels / groups,
+            out: dst.channels,
+        };
+        let mut runs = layout.offsets(&src, &window);
+        let per_copy = layout.vector_bytes(lanes)?;
+        // Weights beyond int8 are the sum of two: every run is read twice.
+        let copies = match &spec.numbers {
+            Numbers::Integers { weights, .. } if !weights.iter().all(|w| is_int8(*w)) => 2,
+            _ => 1,
+        };
+        if copies == 2 {
+            runs.extend_from_within(..);
+        }
+        let panels = panels(spec, lanes, per_copy * copies, channels, layout.blocks);
+        let total = vectors(&dst) * per_copy * copies;
+        let mut weights = Aligned::zeros(total);
+        let groups_of_bias = vectors(&dst) * lanes;
+        let mut scale = Aligned::zeros(0);
+        let row = channels.input * window.kernel[0] * window.kernel[1];
+        let mut bias = Aligned::zeros(groups_of_bias * 4);
+        let mut fill = |start: usize| match (&spec.numbers, src.elem) {
+            (Numbers::Floats { weights: from, .. }, Elem::F32) => {
+                pack(
+                    &mut weights,
+                    &layout,
+                    &panels,
+                    start,
+                    lanes,
+                    channels,
+                    |out, i| from[out * row + i],
+                );
+            }
+            (Numbers::Floats { weights: from, .. }, _) => {
+                pack(
+                    &mut weights,
+                    &layout,
+                    &panels,
+                    start,
+                    lanes,
+                    channels,
+                    |out, i| to_bf16(from[out * row + i]),
+                );
+            }
+            (Numbers::Integers { weights: from, .. }, _) => {
+                pack(
+                    &mut weights,
+                    &layout,
+                    &panels,
+                    start,
+                    lanes,
+                    channels,
+                    |out, i| {
+                        let whole = from[out * row + i];
+                        let first = whole.clamp(-128, 127);
+                        (if start == 0 { first } else { whole - first }) as i8
+                    },
+                );
+            }
+        };
+        fill(0);
+        if copies == 2 {
+            fill(per_copy);
+        }
+        match &spec.numbers {
+            Numbers::Floats { bias: from, .. } => {
+                if let Some(from) = from {
+                    bias.as_mut::<f32>()[..dst.channels].copy_from_slice(from);
+                }
+            }
+            Numbers::Integers {
+                bias: from,
+                scale: scales,
+                ..
+            } => {
+                bias.as_mut::<i32>()[..dst.channels].copy_from_slice(from);
+                scale = Aligned::zeros(groups_of_bias * 4);
+                scale.as_mut::<f32>()[..dst.channels].copy_from_slice(scales);
+            }
+        }
+        let places = match matrix {
+            Some(matrix) => Places::Matrix(matrix, matrix_places(&src, &dst, &window)),
+            None => Places::Tiles(places(arithmetic, &src, &dst, window.stride[1])?),
+        };
+        let pixels = match &places {
+            Places::Tiles(_) => dst.width.min(arithmetic.widths[0]),
+            Places::Matrix(..) => 32,
+        };
+        let place_input = runs.len() * layout.words * 4 * pixels;
+        let places_together = if total <= RESIDENT_WEIGHTS {
+            (RESIDENT_INPUT / place_input.max(1)).max(1)
+        } else {
+            usize::MAX
+        };
+        Some(Self {
+            lanes,
+            src,
+            dst,
+            residual: spec.residual,
+            window,
+            runs,
+            words: layout.words,
+            weights,
+            bias,
+            scale,
+            finish: spec.finish,
+            panels,
+            places,
+            places_together,
+        })
+    }
+
+    pub fn src(&self) -> &Buffer {
+        &self.src
+    }
+
+    pub fn dst(&self) -> &Buffer {
+        &self.dst
+    }
+
+    /// Bytes of packed weights.
+    pub fn bytes(&self) -> usize {
+        self.weights.bytes() + self.bias.bytes() + self.scale.bytes()
+    }
+
+    fn place_count(&self) -> usize {
+        match &self.places {
+            Places::Tiles(places) => places.len(),
+            Places::Matrix(_, places) => places.len(),
+        }
+    }
+
+    /// Into how many parts the work is cut: of panels, of places.
+    fn parts(&self, threads: usize) -> (usize, usize) {
+        if threads == 1 {
+            return (1, 1);
+        }
+        let wanted = threads * 4;
+        if self.places_together != usize::MAX {
+            return (1, wanted.min(self.place_count()));
+        }
+        let panels = wanted.min(self.panels.len());
+        (panels, wanted.div_ceil(panels).min(self.place_count()))
+    }
+
+    pub fn tasks(&self, threads: usize) -> usize {
+        let (panels, places) = self.parts(threads);
+        panels * places
+    }
+
+    /// Computes one part of the output.
+    ///
+    /// # Safety
+    /// The arena is the plan's, nobody writes what is read here, and nobody else has this task.
+    pub unsafe fn run(&self, arena: Arena, threads: usize, task: usize) {
+        let (panel_parts, place_parts) = self.parts(threads);
+        let panels = part(&self.panels, panel_parts, task / place_parts);
+        // SAFETY of all calls: the caller's.
+        match &self.places {
+            Places::Tiles(places) => {
+                let places = part(places, place_parts, task % place_parts);
+                self.walk(panels, places, |panel, place, _| unsafe {
+                    self.tile(arena, panel, place);
+                });
+            }
+            Places::Matrix(matrix, places) => {
+                let places = part(places, place_parts, task % place_parts);
+                unsafe { (matrix.enter)() };
+                self.walk(panels, places, |panel, place, which| unsafe {
+                    self.matrix_tile(arena, matrix, panel, place, which);
+                });
+                unsafe { (matrix.leave)() };
+            }
+        }
+    }
+
+    /// Calls `tile` with every panel and place, and with which of how many places of the panel this is.
+    fn walk<P>(
+        &self,
+        panels: &[Panel],
+        places: &[P],
+        mut tile: impl FnMut(&Panel, &P, [usize; 2]),
+    ) {
+        for together in places.chunks(self.places_together.min(places.len().max(1))) {
+            for panel in panels {
+                for (index, place) in together.iter().enumerate() {
+                    tile(panel, place, [index, together.len()]);
+                }
+            }
+        }
+    }
+
+    /// What all kernels of a panel read and write at an output pixel.
+    ///
+    /// # Safety
+    /// As for [`Conv::run`].
+    unsafe fn at(&self, arena: Arena, panel: &Panel, y: usize, x: usize) -> Tile<'_> {
+        let Self { dst, lanes, .. } = self;
+        let number = panel.group * lanes;
+        // SAFETY: panels and places lie inside the output, and biases and scales cover its vectors.
+        unsafe {
+            let (residual, residual_next) = match &self.residual {
+                None => (std::ptr::null(), 0),
+                Some(from) => (
+                    arena.at(from.group_at(panel.group, y, x)).cast_const(),
+                    from.next_group(panel.group),
+                ),
+            };
+            Tile {
+                input: std::ptr::null(),
+                second: 0,
+                step: self.window.stride[1] * self.src.pixel(),
+                runs: self.runs.as_ptr(),
+                run_count: self.runs.len(),
+                words: self.words,
+                weights: self.weights.as_ptr().add(panel.weights),
+                live: panel.vectors,
+                output: arena.at(dst.group_at(panel.group, y, x)),
+                output_next: dst.next_group(panel.group),
+                output_second: 0,
+                residual,
+                residual_next,
+                residual_second: 0,
+                bias: self.bias.as_ptr().add(number * 4),
+                scale: self.scale.as_ptr().cast::<f32>().wrapping_add(number),
+                finish: &self.finish,
+            }
+        }
+    }
+
+    unsafe fn tile(&self, arena: Arena, panel: &Panel, place: &Place) {
+        let Self {
+            src, dst, window, ..
+        } = self;
+        let start = src.window_start(panel.input_block, window.before)
+            + place.y * window.stride[0] * src.row()
+            + place.x * window.stride[1] * src.pixel();
+        // SAFETY: buffers were laid out with the border that the window reads, places lie inside the output.
+        unsafe {
+            let mut tile = self.at(arena, panel, place.y, place.x);
+            tile.input = arena.at(start);
+            if place.two_rows {
+                tile.second = window.stride[0] * src.row();
+                tile.output_second = dst.row();
+                tile.residual_second = self.residual.as_ref().map_or(0, Buffer::row);
+            } else {
+                tile.second = place.half * tile.step;
+                tile.output_second = place.half * dst.pixel();
+                tile.residual_second = place.half * dst.pixel();
+            }
+            (place.kernels[panel.vectors - 1])(&tile);
+        }
+    }
+
+    unsafe fn matrix_tile(
+        &self,
+        arena: Arena,
+        matrix: &Matrix,
+        panel: &Panel,
+        place: &MatrixPlace,
+        [index, of]: [usize; 2],
+    ) {
+        #[repr(align(64))]
+        struct Sums([std::mem::MaybeUninit<u8>; 32 * 2 * 64]);
+        let mut sums = Sums([std::mem::MaybeUninit::uninit(); 32 * 2 * 64]);
+        let panel_bytes = self.runs.len() * MATRIX_WORDS * panel.vectors * 64;
+        let start = self.src.window_start(0, self.window.before);
+        // SAFETY: buffers were laid out with the border that the window reads, and the arena ends with room for the
+        // pixels of a tile that lie beyond the last one.
+        unsafe {
+            let input = arena.at(start).cast_const();
+            let weights = self.weights.as_ptr().add(panel.weights);
+            // While a panel passes over its places, the first of them ask for the next panel's weights, each for a share.
+            let ahead_lines = match of {
+                1 => AheadLines::All,
+                2 | 3 => AheadLines::Sixteen,
+                _ => AheadLines::Eight,
+            };
+            let lines = ahead_lines as usize;
+            let share = self.runs.len() * lines * LINE;
+            let ahead = match index < 32 / lines {
+                true => weights.wrapping_add(panel_bytes + index * share),
+                false => weights,
+            };
+            (matrix.multiply)(&MatrixTile {
+                inputs: place.inputs.map(|from| input.add(from)),
+                step: self.window.stride[1] * self.src.pixel(),
+                runs: self.runs.as_ptr(),
+                run_count: self.runs.len(),
+                weights,
+                vectors: panel.vectors,
+                ahead,
+                ahead_lines,
+                sums: sums.0.as_mut_ptr().cast(),
+            });
+            for outputs in &place.outputs {
+                let tile = self.at(arena, panel, outputs.y, outputs.x);
+                let from = sums.0.as_ptr().add(outputs.first * panel.vectors * 64);
+                (matrix.finish)(
+                    &tile,
+                    from.cast(),
+                    outputs.count,
+                    panel.vectors,
+                    outputs.count,
+                );
+            }
+        }
+    }
+}
+
+fn is_int8(weight: i16) -> bool {
+    (-128..=127).contains(&weight)
+}

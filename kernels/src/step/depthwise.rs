@@ -1,0 +1,253 @@
+//! Convolution of every channel by itself: packed weights, pieces of rows, and their order.
+
+use super::cover;
+use super::spec::{Numbers, Spec, arithmetic};
+use crate::buffer::Buffer;
+use crate::isa::{self, Proof};
+use crate::kernel::depthwise::{Kernel, Piece, WIDTHS, WOVEN_WIDTHS};
+use crate::kernel::finish::{Finish, Residual};
+use crate::kernel::woven_channel;
+use crate::memory::{Aligned, Arena};
+
+/// A depthwise convolution ready to run.
+pub(crate) struct Depthwise {
+    src: Buffer,
+    dst: Buffer,
+    before: [usize; 2],
+    stride: [usize; 2],
+    kernel: [usize; 2],
+    /// See [`Piece::taps`].
+    taps: Vec<usize>,
+    weights: Aligned,
+    bias: Aligned,
+    scale: Aligned,
+    /// Pixels of a row, as (column, kernel).
+    pieces: Vec<(usize, Kernel)>,
+    finish: Finish,
+    /// Bytes of weights of a vector or block of channels.
+    unit_bytes: usize,
+    /// Channels lie in whole blocks, not in vectors.
+    is_woven: bool,
+}
+
+/// Rows of a block that make a task.
+const ROWS: usize = 8;
+
+impl Depthwise {
+    /// Packs the weights; none where it is no depthwise convolution of one output a channel.
+    pub fn new(proof: Proof, spec: &Spec) -> Option<Self> {
+        let Spec {
+            src, dst, window, ..
+        } = *spec;
+        let lanes = proof.set().lanes;
+        let is_depthwise = spec.groups == src.channels
+            && src.channels == dst.channels
+            && src.elem.size() == dst.elem.size();
+        if !is_depthwise
+            || spec.residual.is_some()
+            || !matches!(spec.finish.residual, Residual::None)
+            || src.words == 1
+        {
+            return None;
+        }
+        let [rows, columns] = window.kernel;
+        let taps: Vec<usize> = (0..rows * columns)
+            .map(|tap| {
+                (tap / columns) * window.dilation[0] * src.row()
+                    + (tap % columns) * window.dilation[1] * src.pixel()
+            })
+            .collect();
+        let depthwise = arithmetic(proof, src.elem)?.depthwise;
+        let mut pieces = Vec::new();
+        let mut x = 0;
+        let mut packed = match (depthwise, &spec.numbers) {
+            (isa::Depthwise::Lanes(kernel), Numbers::Floats { weights, bias }) => {
+                for pixels in cover(dst.width, WIDTHS) {
+                    pieces.push((x, kernel(pixels)?));
+                    x += pixels;
+                }
+                pack_floats(&dst, lanes, rows * columns, weights, *bias)
+            }
+            (
+                isa::Depthwise::Woven(kernel),
+                Numbers::Integers {
+                    weights,
+                    bias,
+                    scale,
+                },
+            ) => {
+                if !weights.iter().all(|w| (-128..=127).contains(w)) {
+                    return None;
+                }
+                let is_common = window.dilation[1] == 1
+                    && matches!(window.stride[1], 1 | 2)
+                    && matches!(columns, 3 | 5);
+                let (widths, columns_known) = if is_common {
+                    (WOVEN_WIDTHS, columns)
+                } else {
+                    (&[1][..], 0)
+                };
+                for pixels in cover(dst.width, widths) {
+                    pieces.push((x, kernel(pixels, window.stride[1], columns_known)?));
+                    x += pixels;
+                }
+                pack_woven(&dst, lanes, window.kernel, weights, bias, scale)
+            }
+            _ => return None,
+        };
+        let is_woven = matches!(depthwise, isa::Depthwise::Woven(_));
+        let unit_bytes = if is_woven {
+            rows.div_ceil(4) * columns * 4 * lanes * 4
+        } else {
+            rows * columns * lanes * 4
+        };
+        let scale = packed.pop()?;
+        let bias = packed.pop()?;
+        let weights = packed.pop()?;
+        Some(Self {
+            src,
+            dst,
+            before: window.before,
+            stride: window.stride,
+            kernel: window.kernel,
+            taps,
+            weights,
+            bias,
+            scale,
+            pieces,
+            finish: spec.finish,
+            unit_bytes,
+            is_woven,
+        })
+    }
+
+    pub fn src(&self) -> &Buffer {
+        &self.src
+    }
+
+    pub fn dst(&self) -> &Buffer {
+        &self.dst
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.weights.bytes() + self.bias.bytes() + self.scale.bytes()
+    }
+
+    fn row_parts(&self) -> usize {
+        self.dst.height.div_ceil(ROWS)
+    }
+
+    /// Vectors or blocks of channels.
+    fn units(&self) -> usize {
+        if self.is_woven {
+            self.dst.blocks()
+        } else {
+            self.dst.groups()
+        }
+    }
+
+    pub fn tasks(&self) -> usize {
+        self.units() * self.row_parts()
+    }
+
+    /// Computes some rows of one vector or block of channels.
+    ///
+    /// # Safety
+    /// The arena is the plan's, nobody writes what is read here, and nobody else has this task.
+    pub unsafe fn run(&self, arena: Arena, task: usize) {
+        let Self { src, dst, .. } = self;
+        let (unit, rows) = (task / self.row_parts(), task % self.row_parts());
+        let per_block = if self.is_woven {
+            1
+        } else {
+            src.elem.per_word()
+        };
+        let (block, within) = (unit / per_block, unit % per_block);
+        let inside = within * src.words * src.elem.size();
+        let numbers = if self.is_woven {
+            4 * src.words
+        } else {
+            src.words
+        };
+        for y in rows * ROWS..((rows + 1) * ROWS).min(dst.height) {
+            for &(x, kernel) in &self.pieces {
+                let start = src.window_start(block, self.before)
+                    + y * self.stride[0] * src.row()
+                    + x * self.stride[1] * src.pixel()
+                    + inside;
+                // SAFETY: the window's border is part of the buffer, the pixels lie in the output, weights, biases and
+                // scales cover all units; the kernels came with the proof of their instructions.
+                unsafe {
+                    kernel(&Piece {
+                        input: arena.at(start),
+                        step: self.stride[1] * src.pixel(),
+                        taps: self.taps.as_ptr(),
+                        kernel: self.kernel,
+                        weights: self.weights.as_ptr().add(unit * self.unit_bytes),
+                        bias: self.bias.as_ptr().add(unit * numbers * 4),
+                        scale: self
+                            .scale
+                            .as_ptr()
+                            .cast::<f32>()
+                            .wrapping_add(unit * numbers),
+                        output: arena.at(dst.at(block, y, x) + inside),
+                        finish: &self.finish,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// `[groups][taps][lanes]`, biases, and no scales.
+fn pack_floats(
+    dst: &Buffer,
+    lanes: usize,
+    area: usize,
+    from: &[f32],
+    bias_from: Option<&[f32]>,
+) -> Vec<Aligned> {
+    let mut weights = Aligned::zeros(dst.groups() * area * lanes * 4);
+    let values = weights.as_mut::<f32>();
+    for (index, value) in from.iter().enumerate() {
+        let (channel, tap) = (index / area, index % area);
+        values[(channel / lanes * area + tap) * lanes + channel % lanes] = *value;
+    }
+    let mut bias = Aligned::zeros(dst.groups() * lanes * 4);
+    if let Some(from) = bias_from {
+        bias.as_mut::<f32>()[..dst.channels].copy_from_slice(from);
+    }
+    vec![weights, bias, Aligned::zeros(0)]
+}
+
+/// `[blocks][rows / 4][columns][4][lanes]` words of four rows, biases and scales in the order of woven channels.
+fn pack_woven(
+    dst: &Buffer,
+    lanes: usize,
+    [rows, columns]: [usize; 2],
+    from: &[i16],
+    bias_from: &[i32],
+    scale_from: &[f32],
+) -> Vec<Aligned> {
+    let (block_channels, quads) = (4 * lanes, rows.div_ceil(4));
+    let mut weights = Aligned::zeros(dst.blocks() * quads * columns * block_channels * 4);
+    let mut bias = Aligned::zeros(dst.blocks() * block_channels * 4);
+    let mut scale = Aligned::zeros(dst.blocks() * block_channels * 4);
+    for block in 0..dst.blocks() {
+        for place in 0..block_channels {
+            let channel = block * block_channels + woven_channel(place / lanes, place % lanes);
+            if channel >= dst.channels {
+                continue;
+            }
+            let at = block * block_channels + place;
+            bias.as_mut::<i32>()[at] = bias_from[channel];
+            scale.as_mut::<f32>()[at] = scale_from[channel];
+            for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
+                let word = ((block * quads + y / 4) * columns + x) * block_channels + place;
+                weights.as_mut::<i8>()[word * 4 + y % 4] =
+                    from[(channel * rows + y) * columns + x] as i8;
+            }
+        }
+    }
+    vec![weights, bias, scale]
+}

@@ -1,0 +1,660 @@
+//! Quantized graphs: integer convolutions to the last bit, everything else within one step of exact arithmetic, and the
+//! same bits from every instruction set and number of threads.
+
+#![allow(clippy::unwrap_used)]
+
+use std::borrow::Cow;
+
+use kernels::{
+    ByteValues, Bytes, Config, Graph, Isa, Network, Node, Precision, Quantization, Value, Weights,
+    Window,
+};
+
+/// Numbers from a counter (splitmix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Between -1 and 1.
+    fn next(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    fn many(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.next()).collect()
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        (self.bits() % count as u64) as usize
+    }
+}
+
+/// How weights are stored.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// int8, one scale a channel, no zero points.
+    Symmetric,
+    /// uint8, one scale, a zero point far from the middle.
+    Asymmetric,
+}
+
+fn quantization(scale: f32, zero_point: i32, is_signed: bool) -> Quantization {
+    Quantization {
+        scale,
+        zero_point,
+        is_signed,
+    }
+}
+
+fn bytes(n: &mut Numbers, count: usize, out: usize, kind: Kind, scale: f32) -> Weights<'static> {
+    let values: Vec<u8> = (0..count).map(|_| n.bits() as u8).collect();
+    Weights::Bytes(match kind {
+        Kind::Symmetric => Bytes {
+            values: ByteValues::Here(values.into()),
+            is_signed: true,
+            scales: (0..out).map(|_| scale * (1.5 + n.next())).collect(),
+            zero_points: Cow::Owned(vec![0]),
+        },
+        Kind::Asymmetric => Bytes {
+            values: ByteValues::Here(values.into()),
+            is_signed: false,
+            scales: Cow::Owned(vec![scale]),
+            zero_points: Cow::Owned(vec![17]),
+        },
+    })
+}
+
+fn window(kernel: usize, stride: usize, before: usize, after: usize) -> Window {
+    Window {
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        dilation: [1; 2],
+        before: [before; 2],
+        after: [after; 2],
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Layer {
+    from: usize,
+    out: usize,
+    groups: usize,
+    window: Window,
+    kind: Kind,
+}
+
+/// A convolution whose result has about the size of its input.
+fn conv(n: &mut Numbers, input: Value, layer: Layer, x_scale: f32) -> Node<'static> {
+    let Layer {
+        from,
+        out,
+        groups,
+        window,
+        kind,
+    } = layer;
+    let fan = from / groups * window.kernel[0] * window.kernel[1];
+    let scale = 0.02 / (fan as f32).sqrt();
+    let weights = bytes(n, out * fan, out, kind, scale);
+    let scales: Vec<f32> = match &weights {
+        Weights::Bytes(bytes) if bytes.scales.len() == out => {
+            bytes.scales.iter().map(|s| s * x_scale).collect()
+        }
+        _ => vec![scale * x_scale],
+    };
+    let bias = Weights::Integers {
+        values: (0..out).map(|_| (n.next() * 2000.0) as i32).collect(),
+        scales: Cow::Owned(scales),
+    };
+    Node::Conv {
+        input,
+        weights,
+        bias: Some(bias),
+        out,
+        groups,
+        window,
+    }
+}
+
+fn integers(weights: &Weights) -> (Vec<i64>, Vec<f32>) {
+    let Weights::Bytes(bytes) = weights else {
+        unreachable!("only bytes here")
+    };
+    let ByteValues::Here(values) = &bytes.values else {
+        unreachable!("all in memory")
+    };
+    let number = |b: u8| {
+        if bytes.is_signed {
+            i64::from(b as i8)
+        } else {
+            i64::from(b)
+        }
+    };
+    let zero = i64::from(bytes.zero_points[0]);
+    (
+        values.iter().map(|b| number(*b) - zero).collect(),
+        bytes.scales.to_vec(),
+    )
+}
+
+/// What is left of real numbers that were stored.
+fn store(real: &[f64], q: Quantization) -> Vec<f64> {
+    let (low, high) = if q.is_signed { (-128, 127) } else { (0, 255) };
+    let (zero, scale) = (i64::from(q.zero_point), f64::from(q.scale));
+    let stored = real
+        .iter()
+        .map(|x| ((x / scale).round_ties_even() as i64 + zero).clamp(low, high));
+    stored
+        .map(|stored| (stored - zero) as f64 * scale)
+        .collect()
+}
+
+/// The graph in float64.
+fn reference(graph: &Graph, image: &[f32]) -> Vec<f64> {
+    let shapes = graph.shapes().unwrap();
+    let mut values: Vec<Vec<f64>> = vec![image.iter().map(|v| f64::from(*v)).collect()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let [channels, height, width] = shapes[index + 1];
+        let mut real = Vec::new();
+        match node {
+            Node::Quantize {
+                input,
+                quantization,
+            } => {
+                let stored = store(&values[*input], *quantization);
+                values.push(stored);
+                continue;
+            }
+            Node::Dequantize { input } => real = values[*input].clone(),
+            Node::Clamp { input, low, high } => {
+                real.extend(
+                    values[*input]
+                        .iter()
+                        .map(|v| v.clamp(f64::from(*low), f64::from(*high))),
+                );
+            }
+            Node::Add { a, b } => {
+                real.extend(values[*a].iter().zip(&values[*b]).map(|(a, b)| a + b));
+            }
+            Node::GlobalAvgPool { input } => {
+                let area = shapes[*input][1] * shapes[*input][2];
+                real.extend(
+                    values[*input]
+                        .chunks(area)
+                        .map(|c| c.iter().sum::<f64>() / area as f64),
+                );
+            }
+            Node::Concat { inputs } => inputs
+                .iter()
+                .for_each(|v| real.extend_from_slice(&values[*v])),
+            Node::Linear {
+                input,
+                weights,
+                bias,
+                ..
+            } => {
+                let (w, scales) = integers(weights);
+                let x = &values[*input];
+                for (out, row) in w.chunks(x.len()).enumerate() {
+                    let scale = f64::from(scales[out % scales.len()]);
+                    real.push(
+                        row.iter()
+                            .zip(x)
+                            .map(|(w, x)| *w as f64 * scale * x)
+                            .sum::<f64>(),
+                    );
+                }
+                assert!(bias.is_none());
+            }
+            Node::Conv { input, window, .. } | Node::MaxPool { input, window } => {
+                let [from, h, w] = shapes[*input];
+                let x = &values[*input];
+                for channel in 0..channels {
+                    for (y, px) in (0..height).flat_map(|y| (0..width).map(move |px| (y, px))) {
+                        let mut taps = Vec::new();
+                        for tap in 0..window.kernel[0] * window.kernel[1] {
+                            let at = [tap / window.kernel[1], tap % window.kernel[1]];
+                            let r = (y * window.stride[0] + at[0] * window.dilation[0])
+                                .wrapping_sub(window.before[0]);
+                            let c = (px * window.stride[1] + at[1] * window.dilation[1])
+                                .wrapping_sub(window.before[1]);
+                            if r < h && c < w {
+                                taps.push((tap, r * w + c));
+                            }
+                        }
+                        real.push(match node {
+                            Node::Conv {
+                                weights,
+                                bias,
+                                out,
+                                groups,
+                                ..
+                            } => {
+                                let (all, scales) = integers(weights);
+                                let (ins, outs) = (from / groups, out / groups);
+                                let area = window.kernel[0] * window.kernel[1];
+                                let mut sum = 0.0;
+                                for i in 0..ins {
+                                    let plane = (channel / outs * ins + i) * h * w;
+                                    for (tap, at) in &taps {
+                                        sum += x[plane + at]
+                                            * all[(channel * ins + i) * area + tap] as f64;
+                                    }
+                                }
+                                let own = match bias {
+                                    Some(Weights::Integers { values, scales }) => {
+                                        f64::from(values[channel])
+                                            * f64::from(scales[channel % scales.len()])
+                                    }
+                                    _ => 0.0,
+                                };
+                                sum * f64::from(scales[channel % scales.len()]) + own
+                            }
+                            _ => taps
+                                .iter()
+                                .map(|(_, at)| x[channel * h * w + at])
+                                .fold(f64::MIN, f64::max),
+                        });
+                    }
+                }
+            }
+            other => unreachable!("{other:?} is in no graph here"),
+        }
+        values.push(real);
+    }
+    values.swap_remove(graph.output)
+}
+
+/// Runs the graph every way there is: all the same bits, all but a few numbers exact, those within `step`.
+fn check(what: &str, graph: &Graph, step: f32) {
+    let mut n = Numbers(5);
+    let len: usize = graph.input.iter().product();
+    let images = n.many(2 * len);
+    let expected: Vec<f64> = images
+        .chunks(len)
+        .flat_map(|image| reference(graph, image))
+        .collect();
+    let mut first: Option<Vec<f32>> = None;
+    for isa in Isa::available() {
+        let network = Network::for_isa(graph, isa).unwrap_or_else(|e| panic!("{what}: {e}"));
+        for threads in [1, 2] {
+            for _ in 0..2 {
+                let mut got = vec![f32::NAN; expected.len()];
+                network.run(&images, &mut got, threads);
+                let first = first.get_or_insert_with(|| got.clone());
+                assert_eq!(first, &got, "{what}, {isa}, {threads} threads: other bits");
+            }
+        }
+    }
+    let got = first.unwrap();
+    let mut steps = 0;
+    for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
+        let difference = (f64::from(*got) - expected).abs();
+        assert!(
+            difference <= f64::from(step) * 1.001,
+            "{what}, {index}: {got} for {expected}"
+        );
+        steps += usize::from(difference > f64::from(step) * 0.01);
+    }
+    assert!(
+        steps * 100 <= expected.len(),
+        "{what}: {steps} of {} are a step off",
+        expected.len()
+    );
+}
+
+const X: Quantization = Quantization {
+    scale: 2.0 / 255.0,
+    zero_point: 127,
+    is_signed: false,
+};
+
+/// The image stored and read again, values 1 and 2.
+fn stored_image() -> Vec<Node<'static>> {
+    vec![
+        Node::Quantize {
+            input: 0,
+            quantization: X,
+        },
+        Node::Dequantize { input: 1 },
+    ]
+}
+
+#[test]
+fn convolutions_are_exact_everywhere() {
+    let mut n = Numbers(1);
+    let cases = [
+        // channels, out, groups, height, width, kernel, stride, before, after
+        (3, 20, 1, 19, 33, 7, 2, 3, 3),
+        (3, 16, 1, 9, 9, 3, 1, 1, 1),
+        (4, 40, 1, 12, 40, 3, 2, 0, 1),
+        (5, 7, 1, 5, 5, 1, 1, 0, 0),
+        (16, 64, 1, 7, 7, 3, 1, 1, 1),
+        (80, 33, 1, 7, 7, 1, 1, 0, 0),
+        (64, 96, 1, 14, 15, 3, 2, 1, 1),
+        (130, 32, 1, 6, 29, 3, 2, 0, 1),
+        (17, 18, 1, 1, 1, 1, 1, 0, 0),
+        (20, 20, 1, 3, 4, 3, 1, 2, 2),
+        (32, 32, 8, 9, 9, 3, 1, 1, 1),
+        (48, 24, 3, 8, 8, 3, 2, 1, 1),
+        (128, 128, 32, 7, 7, 3, 1, 1, 1),
+        (24, 24, 24, 11, 13, 3, 1, 1, 1),
+        (24, 24, 24, 11, 14, 3, 2, 1, 1),
+        (33, 33, 33, 12, 12, 5, 2, 1, 2),
+        (70, 70, 70, 12, 11, 5, 1, 2, 2),
+        (12, 12, 12, 9, 9, 7, 1, 3, 3),
+        (16, 16, 16, 10, 10, 3, 3, 1, 1),
+        (8, 16, 8, 6, 6, 3, 1, 1, 1),
+    ];
+    for (from, out, groups, height, width, kernel, stride, before, after) in cases {
+        for kind in [Kind::Symmetric, Kind::Asymmetric] {
+            for y in [
+                quantization(0.01, 120, false),
+                quantization(0.012, -5, true),
+            ] {
+                let layer = Layer {
+                    from,
+                    out,
+                    groups,
+                    window: window(kernel, stride, before, after),
+                    kind,
+                };
+                let mut nodes = stored_image();
+                nodes.push(conv(&mut n, 2, layer, X.scale));
+                nodes.push(Node::Clamp {
+                    input: 3,
+                    low: -0.5,
+                    high: 0.9,
+                });
+                nodes.push(Node::Quantize {
+                    input: 4,
+                    quantization: y,
+                });
+                nodes.push(Node::Dequantize { input: 5 });
+                let graph = Graph {
+                    input: [from, height, width],
+                    nodes,
+                    output: 6,
+                };
+                check(&format!("{layer:?}, {height} x {width}"), &graph, y.scale);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_residual_network_with_everything_in_it() {
+    // Ratios of scales have odd denominators, so that no exact result lies half way between two numbers.
+    let q = |scale: f32, zero: i32| quantization(scale, zero, false);
+    for is_stored_before_the_sum in [true, false] {
+        for conv_is_second in [true, false] {
+            let mut n = Numbers(2);
+            let mut nodes = stored_image();
+            let layer = |from, out, kernel, stride, groups| Layer {
+                from,
+                out,
+                groups,
+                window: window(kernel, stride, kernel / 2, kernel / 2),
+                kind: Kind::Symmetric,
+            };
+            let mut push = |node| {
+                nodes.push(node);
+                nodes.len()
+            };
+            let stem = push(conv(&mut n, 2, layer(3, 40, 3, 2, 1), X.scale));
+            let stem = push(Node::Clamp {
+                input: stem,
+                low: 0.0,
+                high: f32::INFINITY,
+            });
+            let stem = push(Node::Quantize {
+                input: stem,
+                quantization: q(0.006, 0),
+            });
+            let stem = push(Node::Dequantize { input: stem });
+            let pooled = push(Node::MaxPool {
+                input: stem,
+                window: window(3, 2, 1, 1),
+            });
+            let pooled = push(Node::Quantize {
+                input: pooled,
+                quantization: q(0.006, 0),
+            });
+            let pooled = push(Node::Dequantize { input: pooled });
+            let mut inside = push(conv(&mut n, pooled, layer(40, 40, 3, 1, 1), 0.006));
+            if is_stored_before_the_sum {
+                inside = push(Node::Quantize {
+                    input: inside,
+                    quantization: q(0.012, 131),
+                });
+                inside = push(Node::Dequantize { input: inside });
+            }
+            let (a, b) = if conv_is_second {
+                (pooled, inside)
+            } else {
+                (inside, pooled)
+            };
+            let sum = push(Node::Add { a, b });
+            let sum = push(Node::Clamp {
+                input: sum,
+                low: 0.0,
+                high: f32::INFINITY,
+            });
+            let sum = push(Node::Quantize {
+                input: sum,
+                quantization: q(0.011, 0),
+            });
+            let sum = push(Node::Dequantize { input: sum });
+            let deep = push(conv(&mut n, sum, layer(40, 40, 3, 1, 40), 0.011));
+            let deep = push(Node::Quantize {
+                input: deep,
+                quantization: q(0.013, 100),
+            });
+            let deep = push(Node::Dequantize { input: deep });
+            let twice = push(Node::Add { a: deep, b: sum });
+            let twice = push(Node::Quantize {
+                input: twice,
+                quantization: quantization(0.021, 3, true),
+            });
+            let twice = push(Node::Dequantize { input: twice });
+            let joined = push(Node::Concat {
+                inputs: vec![twice, sum],
+            });
+            let joined = push(Node::Quantize {
+                input: joined,
+                quantization: q(0.021, 90),
+            });
+            let joined = push(Node::Dequantize { input: joined });
+            let mean = push(Node::GlobalAvgPool { input: joined });
+            let mean = push(Node::Quantize {
+                input: mean,
+                quantization: q(0.0083, 60),
+            });
+            let mean = push(Node::Dequantize { input: mean });
+            let weights = bytes(&mut n, 11 * 80, 11, Kind::Symmetric, 0.002);
+            let logits = push(Node::Linear {
+                input: mean,
+                weights,
+                bias: None,
+                out: 11,
+            });
+            let what = format!(
+                "stored before the sum: {is_stored_before_the_sum}, second: {conv_is_second}"
+            );
+            for (output, step) in [
+                (sum, 0.011),
+                (twice, 0.021),
+                (joined, 0.021),
+                (mean, 0.0083),
+            ] {
+                let graph = Graph {
+                    input: [3, 30, 30],
+                    nodes: nodes.clone(),
+                    output,
+                };
+                // A step of an earlier value may be one or two of a later one.
+                check(&format!("{what}, up to {output}"), &graph, 2.0 * step);
+            }
+            let graph = Graph {
+                input: [3, 30, 30],
+                nodes,
+                output: logits,
+            };
+            same_bits(&what, &graph);
+        }
+    }
+}
+
+/// Only that all ways give the same.
+fn same_bits(what: &str, graph: &Graph) {
+    let mut n = Numbers(6);
+    let image = n.many(graph.input.iter().product());
+    let mut first: Option<Vec<f32>> = None;
+    for isa in Isa::available() {
+        let network = Network::for_isa(graph, isa).unwrap();
+        let mut got = vec![f32::NAN; network.output_len()];
+        network.run(&image, &mut got, 2);
+        assert_eq!(
+            first.get_or_insert_with(|| got.clone()),
+            &got,
+            "{what}, {isa}"
+        );
+    }
+}
+
+/// Random chains of quantized layers; `KERNELS_FUZZ` is how many.
+#[test]
+fn random_graphs_give_the_same_bits_on_all_paths() {
+    let count = std::env::var("KERNELS_FUZZ")
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(60);
+    for seed in 0..count {
+        let mut n = Numbers(1000 + seed);
+        let channels = 1 + n.below(90);
+        let (height, width) = (3 + n.below(18), 3 + n.below(34));
+        let mut nodes = stored_image();
+        let (mut value, mut from, mut scale) = (2, channels, X.scale);
+        for _ in 0..1 + n.below(4) {
+            let kernel = [1, 2, 3, 5][n.below(4)];
+            let is_depthwise = n.below(3) == 0;
+            let out = if is_depthwise { from } else { 1 + n.below(150) };
+            let layer = Layer {
+                from,
+                out,
+                groups: if is_depthwise { from } else { 1 },
+                window: window(
+                    kernel,
+                    1 + n.below(2),
+                    kernel / 2,
+                    (kernel - 1) / 2 + n.below(2),
+                ),
+                kind: if n.below(4) == 0 {
+                    Kind::Asymmetric
+                } else {
+                    Kind::Symmetric
+                },
+            };
+            nodes.push(conv(&mut n, value, layer, scale));
+            let y = quantization(0.004 + 0.02 * (n.next() + 1.0), n.below(256) as i32, false);
+            nodes.push(Node::Quantize {
+                input: nodes.len(),
+                quantization: y,
+            });
+            nodes.push(Node::Dequantize { input: nodes.len() });
+            (value, from, scale) = (nodes.len(), out, y.scale);
+        }
+        let graph = Graph {
+            input: [channels, height, width],
+            nodes,
+            output: value,
+        };
+        if graph.shapes().is_ok() {
+            same_bits(&format!("seed {seed}"), &graph);
+        }
+    }
+}
+
+#[test]
+fn bfloat16_is_close_to_float32() {
+    let mut n = Numbers(3);
+    let mut real = |count: usize, scale: f32| {
+        Weights::Floats(Cow::Owned(
+            n.many(count).iter().map(|v| v * scale).collect(),
+        ))
+    };
+    let mut layer = |input, from: usize, out: usize, groups: usize, window: Window| {
+        let fan = from / groups * window.kernel[0] * window.kernel[1];
+        Node::Conv {
+            input,
+            weights: real(out * fan, (3.0 / fan as f32).sqrt()),
+            bias: Some(real(out, 0.1)),
+            out,
+            groups,
+            window,
+        }
+    };
+    let relu = |input| Node::Clamp {
+        input,
+        low: 0.0,
+        high: f32::INFINITY,
+    };
+    let nodes = vec![
+        layer(0, 3, 40, 1, window(7, 2, 3, 3)),
+        relu(1),
+        layer(2, 40, 40, 40, window(3, 1, 1, 1)),
+        layer(3, 40, 70, 1, window(1, 1, 0, 0)),
+        Node::MaxPool {
+            input: 4,
+            window: window(3, 2, 1, 1),
+        },
+        layer(5, 70, 70, 1, window(3, 1, 1, 1)),
+        Node::Add { a: 6, b: 5 },
+        relu(7),
+        layer(8, 70, 48, 2, window(3, 2, 1, 1)),
+        Node::GlobalAvgPool { input: 9 },
+    ];
+    let graph = Graph {
+        input: [3, 45, 61],
+        nodes,
+        output: 10,
+    };
+    let mut numbers = Numbers(4);
+    let image = numbers.many(3 * 45 * 61);
+    let answer = |isa, precision, threads| {
+        let network = Network::with_config(
+            &graph,
+            &Config {
+                isa: Some(isa),
+                precision,
+            },
+        )
+        .unwrap();
+        let mut answer = vec![0.0; network.output_len()];
+        (0..2).for_each(|_| network.run(&image, &mut answer, threads));
+        answer
+    };
+    for isa in Isa::available() {
+        let exact = answer(isa, Precision::Float32, 1);
+        let half = answer(isa, Precision::Bf16, 1);
+        assert_eq!(
+            half,
+            answer(isa, Precision::Bf16, 2),
+            "{isa}: the number of threads changes bits"
+        );
+        assert_eq!(isa.has_bf16(), half != exact, "{isa}");
+        let scale = exact.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        for (half, exact) in half.iter().zip(&exact) {
+            assert!(
+                (half - exact).abs() <= 0.02 * scale,
+                "{isa}: {half} for {exact}"
+            );
+        }
+    }
+}
