@@ -342,7 +342,8 @@ impl Network {
         let learns = |index: &usize| self.tensors[*index].tensor.requires_grad();
         self.layers.iter().position(|layer| match layer {
             Layer::None | Layer::InPlace => false,
-            Layer::Conv { weight } => learns(weight),
+            Layer::Conv { weight, bias } => learns(weight) || bias.as_ref().is_some_and(learns),
+            Layer::Scale { factors } => learns(factors),
             Layer::Norm { weight, bias, .. } | Layer::Linear { weight, bias } => {
                 learns(weight) || learns(bias)
             }
