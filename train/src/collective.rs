@@ -6,6 +6,9 @@ use anyhow::Result;
 use tch::Tensor;
 use torch_ext::c10d::{Overlap, ProcessGroup};
 
+/// What backward goes on with behind the loss's own graph.
+pub type Further<'a> = &'a mut dyn FnMut() -> Result<()>;
+
 /// The processes that train one network together, seen from one of them.
 pub trait Collective {
     /// This process, from 0. Only rank 0 writes files and talks.
@@ -19,8 +22,9 @@ pub trait Collective {
     fn attach(&mut self, parameters: &[Tensor], buffers: &[Tensor]) -> Result<()>;
 
     /// Runs backward from `loss`; with `synchronize`, gradients are averaged over all processes when it returns.
-    /// Without (all but the last micro-batch of an accumulated step), they only add up here.
-    fn backward(&mut self, loss: &Tensor, synchronize: bool) -> Result<()>;
+    /// Without (all but the last micro-batch of an accumulated step), they only add up here. `further` is the rest of
+    /// backward, which the loss does not know of: segments that are computed anew.
+    fn backward(&mut self, loss: &Tensor, synchronize: bool, further: Further<'_>) -> Result<()>;
 
     /// Sums each number over all processes.
     fn sum(&mut self, values: &mut [f64]) -> Result<()>;
@@ -94,8 +98,9 @@ impl Collective for SingleProcess {
         Ok(())
     }
 
-    fn backward(&mut self, loss: &Tensor, _synchronize: bool) -> Result<()> {
-        Ok(loss.f_backward()?)
+    fn backward(&mut self, loss: &Tensor, _synchronize: bool, further: Further<'_>) -> Result<()> {
+        loss.f_backward()?;
+        further()
     }
 
     fn sum(&mut self, _values: &mut [f64]) -> Result<()> {

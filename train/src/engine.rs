@@ -17,6 +17,7 @@ use crate::model::{Dropout, Network};
 use crate::optim::Optimizer;
 use crate::precision::{Arithmetic, Scaler};
 use crate::recipe::Recipe;
+use crate::recompute::{self, Cuts};
 
 /// A network, what moves it, and the constants of both.
 pub struct Engine {
@@ -34,6 +35,8 @@ pub struct Engine {
     pub normalizer: Normalizer,
     recipe: Recipe,
     classes: i64,
+    /// Where the network is cut, where backward computes activations anew.
+    cuts: Option<Cuts>,
     /// How much each class counts, `[C]` f32 on the device; none: all alike.
     class_weights: Option<Tensor>,
     /// Where the host looks late: steps left out since the last look, and in a row, f32 `[2]` on the device.
@@ -83,6 +86,11 @@ impl Engine {
         if recipe.sync_batch_norm {
             network.synchronize_norms(world.norm_group());
         }
+        let side = recipe.augment.image_size as usize;
+        let cuts = recipe.gradient_checkpointing.then(|| {
+            let graph = network.graph();
+            Cuts::of(graph, side, |node| network.keeps_value(node))
+        });
         let ema = recipe.ema.as_ref();
         let mut engine = Self {
             optimizer: Optimizer::new(&recipe.optimizer, &network)?,
@@ -96,6 +104,7 @@ impl Engine {
             arithmetic,
             classes: network.architecture().num_classes() as i64,
             class_weights: None,
+            cuts,
             network,
             recipe: recipe.clone(),
             skips: None,
@@ -213,14 +222,27 @@ impl Engine {
         let augment = &self.recipe.augment;
         let (images, targets) = mix::mix(augment, key, &images, &labels, self.classes)?;
         let network = &mut self.network;
-        let logits = autocast(device, self.arithmetic.autocast, || {
-            network.forward_train(&images)
-        })??;
+        let dtype = self.arithmetic.autocast;
+        let (logits, tape) = match &self.cuts {
+            Some(cuts) => {
+                let (logits, tape) = recompute::forward(network, cuts, &images, dtype)?;
+                (logits, Some(tape))
+            }
+            None => {
+                let logits = autocast(device, dtype, || network.forward_train(&images))??;
+                (logits, None)
+            }
+        };
         let weights = self.class_weights.as_ref();
         let loss = loss(&logits, &targets, &self.recipe.loss, weights)?;
         let share = loss.f_div_scalar(self.recipe.accumulate_steps as f64)?;
         let scaled = self.scaler.scale(&share)?;
-        world.backward(&scaled, is_last)?;
+        let network = &self.network;
+        let mut tape = tape;
+        world.backward(&scaled, is_last, &mut || match tape.take() {
+            Some(tape) => tape.backward(network),
+            None => Ok(()),
+        })?;
 
         tch::no_grad(|| {
             let (top1, top5) = correct(&logits.f_detach()?, &labels)?;

@@ -7,7 +7,7 @@ use torch_ext::autocast::autocast;
 use crate::collective::Collective;
 use crate::data::{Batch, Source};
 use crate::input::Normalizer;
-use crate::loss::correct;
+use crate::loss::hits;
 use crate::model::Network;
 use crate::precision::Arithmetic;
 use crate::progress::Reporter;
@@ -21,11 +21,16 @@ pub struct Evaluation {
     pub top1_percent: f64,
     /// Percent.
     pub top5_percent: f64,
+    /// Mean of the classes' top-1 accuracies, each class counted alike, in percent.
+    pub class_mean_percent: f64,
     /// Images counted.
     pub images: u64,
     /// Wall time.
     pub secs: f64,
 }
+
+/// Sums that are not of a class: loss, top-1 hits, top-5 hits, images.
+const TOTALS: usize = 4;
 
 /// How to evaluate.
 #[derive(Debug)]
@@ -93,8 +98,9 @@ impl Evaluator<'_> {
         each: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
     ) -> Result<Option<Evaluation>> {
         let start = std::time::Instant::now();
-        // loss, top-1, top-5, images: sums over this process, then over all
-        let mut sums = [0.0; 4];
+        let classes = network.architecture().num_classes();
+        // Loss, top-1, top-5, images, then images and hits of each class: sums over this process, then over all.
+        let mut sums = vec![0.0; TOTALS + 2 * classes];
         let mut on_device: Option<Tensor> = None;
         let mut all = source.val()?;
         for _ in 0..batches {
@@ -103,7 +109,6 @@ impl Evaluator<'_> {
             world.begin_any([wants_stop, false])?;
             let batch = all.next().transpose()?;
             if let Some(batch) = batch {
-                sums[3] += batch.labels.size1()? as f64;
                 if let Some(parts) = self.count(network, &batch, each)? {
                     on_device = Some(match on_device {
                         None => parts,
@@ -118,25 +123,29 @@ impl Evaluator<'_> {
             }
         }
         if let Some(sum) = on_device {
-            let host: Vec<f64> =
-                (&sum.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?).try_into()?;
-            sums[..3].copy_from_slice(&host);
+            let sum = sum.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?;
+            sums = (&sum).try_into()?;
         }
         world.sum(&mut sums)?;
-        let [loss, top1, top5, images] = sums;
+        let (totals, each) = sums.split_at(TOTALS);
+        let &[loss, top1, top5, images] = totals else {
+            bail!("validation: expected {TOTALS} sums, got {}", totals.len());
+        };
         if images == 0.0 {
             bail!("validation: no readable image");
         }
+        let (of_class, hits) = each.split_at(classes);
         Ok(Some(Evaluation {
             loss: loss / images,
             top1_percent: 100.0 * top1 / images,
             top5_percent: 100.0 * top5 / images,
+            class_mean_percent: class_mean(of_class, hits),
             images: images as u64,
             secs: start.elapsed().as_secs_f64(),
         }))
     }
 
-    /// Loss, top-1 and top-5 hits of a batch, summed, `[3]` on the device; none of an empty batch.
+    /// The sums of a batch, `[TOTALS + 2 C]` on the device; none of an empty batch.
     fn count(
         &self,
         network: &Network,
@@ -153,11 +162,35 @@ impl Evaluator<'_> {
         each(&logits, &labels)?;
         let loss =
             logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;
-        let (top1, top5) = correct(&logits, &labels)?;
-        let parts = [loss, top1, top5].map(|part| part.f_to_kind(sum_kind(network)));
-        let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(Tensor::f_stack(&parts, 0)?))
+        let (rows, classes) = logits.size2()?;
+        let kind = sum_kind(network);
+        let hits = hits(&logits, &labels)?.f_to_kind(kind)?;
+        let [best, all] = [hits.f_narrow(1, 0, 1)?, hits.shallow_clone()];
+        let ones = Tensor::f_ones([rows], (kind, network.device()))?;
+        // Where a class is no output of the network, `cross_entropy_loss` has said so.
+        let per_class = |values: &Tensor| -> Result<Tensor> {
+            let zeros = Tensor::f_zeros([classes], (kind, network.device()))?;
+            Ok(zeros.f_index_add(0, &labels, values)?)
+        };
+        let parts = [
+            loss.f_to_kind(kind)?.f_view([1])?,
+            best.f_sum(kind)?.f_view([1])?,
+            all.f_sum(kind)?.f_view([1])?,
+            ones.f_sum(kind)?.f_view([1])?,
+            per_class(&ones)?,
+            per_class(&best.f_squeeze_dim(1)?)?,
+        ];
+        Ok(Some(Tensor::f_cat(&parts, 0)?))
     }
+}
+
+/// Mean over the classes that have images of their share of hits, in percent.
+fn class_mean(images: &[f64], hits: &[f64]) -> f64 {
+    let each = images.iter().zip(hits).filter(|(images, _)| **images > 0.0);
+    let (sum, count) = each.fold((0.0, 0.0), |(sum, count), (images, hits)| {
+        (sum + hits / images, count + 1.0)
+    });
+    100.0 * sum / f64::max(count, 1.0)
 }
 
 /// f64 where the device has it; Metal has not.

@@ -28,6 +28,7 @@ pub mod optim;
 pub mod precision;
 pub mod progress;
 pub mod recipe;
+pub mod recompute;
 pub mod report;
 pub mod run_dir;
 pub mod schedule;

@@ -107,11 +107,16 @@ pub fn one_hot(labels: &Tensor, classes: i64) -> Result<Tensor> {
     Ok(out.f_scatter_value_(1, &labels.f_unsqueeze(1)?, 1.0)?)
 }
 
-/// How many labels are the best, and among the best five, of each row: two i64 0-d tensors on the device.
-pub fn correct(logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tensor)> {
+/// Whether each row's label is its best, second best ... fifth best class: bool `[N, min(5, C)]` on the device.
+pub fn hits(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     let classes = logits.size2()?.1;
     let (_, best) = logits.f_topk(classes.min(5), 1, true, true)?;
-    let hits = best.f_eq_tensor(&labels.f_unsqueeze(1)?)?;
+    Ok(best.f_eq_tensor(&labels.f_unsqueeze(1)?)?)
+}
+
+/// How many labels are the best, and among the best five, of each row: two i64 0-d tensors on the device.
+pub fn correct(logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tensor)> {
+    let hits = hits(logits, labels)?;
     let top1 = hits.f_narrow(1, 0, 1)?.f_sum(Kind::Int64)?;
     let top5 = hits.f_sum(Kind::Int64)?;
     Ok((top1, top5))

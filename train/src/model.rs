@@ -2,12 +2,15 @@
 //!
 //! Initial values are in `init`, reading and writing of weights in `checkpoint`.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 use model_core::arch::{Architecture, BLUR, Graph, Node, Op, Padding, TensorKind};
 use tch::{Device, Kind, Tensor};
 use torch_ext::c10d::ProcessGroup;
+
+use crate::ema::copy_of;
 
 /// A named tensor of the state dict.
 #[derive(Debug)]
@@ -77,6 +80,17 @@ enum Layer {
     },
     /// Elementwise on a tensor nobody else reads.
     InPlace,
+}
+
+/// What a run through the network is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Running statistics, nothing is left out at random.
+    Evaluate,
+    /// Batch statistics, which are recorded.
+    Train,
+    /// The same once more, for its gradients: nothing is recorded.
+    Again,
 }
 
 impl Network {
@@ -256,36 +270,52 @@ impl Network {
 
     /// Logits `[N, classes]` for images `[N, 3, H, W]`; batch statistics are used and recorded.
     pub fn forward_train(&mut self, images: &Tensor) -> Result<Tensor> {
+        self.count_batch();
+        let images = self.laid_out(images)?;
+        self.run(0..self.graph.nodes.len() - 1, &images, Pass::Train)
+    }
+
+    /// One more training batch was seen.
+    pub fn count_batch(&mut self) {
         self.batches_tracked += 1;
-        self.forward(images, true)
     }
 
     /// Logits `[N, classes]` for images `[N, 3, H, W]` with running statistics, without gradients.
     pub fn forward_eval(&self, images: &Tensor) -> Result<Tensor> {
-        tch::no_grad(|| self.forward(images, false))
+        tch::no_grad(|| {
+            let images = self.laid_out(images)?;
+            self.run(0..self.graph.nodes.len() - 1, &images, Pass::Evaluate)
+        })
     }
 
-    fn forward(&self, images: &Tensor, train: bool) -> Result<Tensor> {
-        let mut values: Vec<Option<Tensor>> = (0..self.graph.nodes.len()).map(|_| None).collect();
-        let residuals = self.graph.nodes.iter().filter(|node| node.op == Op::Add);
+    /// Images in the memory layout of the network.
+    pub fn laid_out(&self, images: &Tensor) -> Result<Tensor> {
+        if self.channels_last {
+            return Ok(torch_ext::memory_format::channels_last(images)?);
+        }
+        Ok(images.shallow_clone())
+    }
+
+    /// The value of node `nodes.end` from that of node `nodes.start`, the only one before it that the nodes between read.
+    pub fn run(&self, nodes: Range<usize>, input: &Tensor, pass: Pass) -> Result<Tensor> {
+        let Range { start, end } = nodes;
+        let mut values: Vec<Option<Tensor>> = (0..=end).map(|_| None).collect();
+        values[start] = Some(input.shallow_clone());
+        let is_residual = |node: &&Node| node.op == Op::Add;
+        let residuals = self.graph.nodes.iter().filter(is_residual);
         let last_residual = residuals.count().saturating_sub(1).max(1);
-        let mut residual = 0;
-        for (index, (node, layer)) in self.graph.nodes.iter().zip(&self.layers).enumerate() {
-            let value = if index == 0 {
-                if self.channels_last {
-                    torch_ext::memory_format::channels_last(images)?
-                } else {
-                    images.shallow_clone()
-                }
-            } else {
-                let mut keep = 1.0;
-                if train && node.op == Op::Add {
-                    keep = 1.0 - self.dropout.residual * residual as f64 / last_residual as f64;
-                    residual += 1;
-                }
-                self.apply(&node.op, layer, &node.inputs, &values, train, keep)
-                    .with_context(|| format!("node {index} ({})", describe(&node.op)))?
-            };
+        let before = self.graph.nodes.iter().take(start + 1);
+        let mut residual = before.filter(is_residual).count();
+        for index in start + 1..=end {
+            let (node, layer) = (&self.graph.nodes[index], &self.layers[index]);
+            let mut keep = 1.0;
+            if pass != Pass::Evaluate && node.op == Op::Add {
+                keep = 1.0 - self.dropout.residual * residual as f64 / last_residual as f64;
+                residual += 1;
+            }
+            let value = self
+                .apply(&node.op, layer, &node.inputs, &values, pass, keep)
+                .with_context(|| format!("node {index} ({})", describe(&node.op)))?;
             values[index] = Some(value);
             for &input in &node.inputs {
                 if self.last_use[input] == index {
@@ -299,13 +329,34 @@ impl Network {
             .context("a network without nodes has no logits")
     }
 
+    /// Whether node `index` keeps its value while the next node computes: no in-place operation overwrites it.
+    pub fn keeps_value(&self, index: usize) -> bool {
+        let nodes = self.graph.nodes.iter().zip(&self.layers);
+        !nodes
+            .filter(|(node, _)| node.inputs.first() == Some(&index))
+            .any(|(_, layer)| matches!(layer, Layer::InPlace))
+    }
+
+    /// The first node with a parameter that learns.
+    pub fn first_learner(&self) -> Option<usize> {
+        let learns = |index: &usize| self.tensors[*index].tensor.requires_grad();
+        self.layers.iter().position(|layer| match layer {
+            Layer::None | Layer::InPlace => false,
+            Layer::Conv { weight, bias } => learns(weight) || bias.as_ref().is_some_and(learns),
+            Layer::Scale { factors } => learns(factors),
+            Layer::Norm { weight, bias, .. } | Layer::Linear { weight, bias } => {
+                learns(weight) || learns(bias)
+            }
+        })
+    }
+
     fn apply(
         &self,
         op: &Op,
         layer: &Layer,
         inputs: &[usize],
         values: &[Option<Tensor>],
-        train: bool,
+        pass: Pass,
         keep: f64,
     ) -> Result<Tensor> {
         let input = |i: usize| {
@@ -315,6 +366,7 @@ impl Network {
                 .context("an input that was let go or never made")
         };
         let x = input(0)?;
+        let train = pass != Pass::Evaluate;
         let tensor = |index: usize| &self.tensors[index].tensor;
         let value = match (op, layer) {
             (Op::Conv(conv), Layer::Conv { weight, bias }) => {
@@ -345,12 +397,17 @@ impl Network {
                 },
             ) if train && !self.tensors[*mean].frozen && self.norm_group.is_some() => {
                 let group = self.norm_group.as_ref().context("a group of processes")?;
+                // What a second pass records is thrown away.
+                let recorded = |index: usize| match pass {
+                    Pass::Again => copy_of(tensor(index)),
+                    Pass::Evaluate | Pass::Train => Ok(tensor(index).shallow_clone()),
+                };
                 group.sync_batch_norm(
                     x,
                     tensor(*weight),
                     tensor(*bias),
-                    tensor(*mean),
-                    tensor(*var),
+                    &recorded(*mean)?,
+                    &recorded(*var)?,
                     norm.momentum,
                     norm.eps,
                 )?
@@ -364,17 +421,22 @@ impl Network {
                     var,
                     ..
                 },
-            ) => x.f_batch_norm(
-                Some(tensor(*weight)),
-                Some(tensor(*bias)),
-                Some(tensor(*mean)),
-                Some(tensor(*var)),
+            ) => {
                 // A frozen BatchNorm is a fixed affine map: it neither uses nor records batch statistics.
-                train && !self.tensors[*mean].frozen,
-                norm.momentum,
-                norm.eps,
-                true,
-            )?,
+                let learns = train && !self.tensors[*mean].frozen;
+                let is_recorded = !(learns && pass == Pass::Again);
+                let statistic = |index: usize| is_recorded.then(|| tensor(index));
+                x.f_batch_norm(
+                    Some(tensor(*weight)),
+                    Some(tensor(*bias)),
+                    statistic(*mean),
+                    statistic(*var),
+                    learns,
+                    norm.momentum,
+                    norm.eps,
+                    true,
+                )?
+            }
             (Op::Linear(_), Layer::Linear { weight, bias }) => {
                 let has_layer = |node: &Node| matches!(node.op, Op::Dropout { .. });
                 let x = match self.dropout.features {

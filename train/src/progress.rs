@@ -53,6 +53,8 @@ pub struct Moment {
     pub learning_rate: f64,
     /// Of the device, where it tells.
     pub memory: Option<Memory>,
+    /// Seconds to the end of the run, as it went so far.
+    pub left_secs: Option<f64>,
 }
 
 impl Reporter {
@@ -154,8 +156,18 @@ impl Reporter {
             let [used, peak] = [memory.used_bytes, memory.peak_bytes].map(|bytes| bytes >> 20);
             format!(" mem {used}/{peak} MiB")
         });
+        let left = moment.left_secs.map_or(String::new(), |secs| {
+            // To the minute, but for the last one.
+            let secs = if secs < 60.0 {
+                secs
+            } else {
+                (secs / 60.0).round() * 60.0
+            };
+            let left = std::time::Duration::from_secs(secs as u64);
+            format!(" {} left", humantime::format_duration(left))
+        });
         let text = format!(
-            "loss {:.4} top-1 {:5.2} % {:.0} img/s wait {:.0} % lr {:.2e}{memory}",
+            "loss {:.4} top-1 {:5.2} % {:.0} img/s wait {:.0} % lr {:.2e}{memory}{left}",
             moment.loss,
             moment.top1,
             moment.images_per_sec,

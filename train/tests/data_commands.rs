@@ -110,3 +110,60 @@ fn preview_writes_a_sheet_of_the_recipe() {
     assert_eq!(code, 1);
     assert!(err.contains("cannot write"), "{err}");
 }
+
+/// Shards with an index: those that are whole.
+fn whole_shards(dir: &Path) -> usize {
+    let names = fs::read_dir(dir).into_iter().flatten().flatten();
+    names
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "index"))
+        .count()
+}
+
+#[test]
+fn a_pack_killed_ten_times_ends_in_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    common::images(&data, 40, 12);
+    let [once, often] = ["once", "often"].map(|name| dir.path().join(name));
+    let pack = |output: &Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_train"));
+        command.arg("pack").arg(&data).arg("--output").arg(output);
+        command.args(["--short-side", "32", "--shard-images", "4"]);
+        command.args(["--workers", "1"]);
+        command.stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null());
+        command
+    };
+    assert!(pack(&once).status().unwrap().success());
+    let mut killed = 0;
+    for _ in 0..10 {
+        let before = whole_shards(&often);
+        let mut child = pack(&often).spawn().unwrap();
+        // Somewhere in the next shard or behind it.
+        while whole_shards(&often) == before && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        killed += usize::from(!child.wait().unwrap().success());
+    }
+    assert!(killed >= 5, "killed {killed} times");
+    assert!(pack(&often).status().unwrap().success());
+    let files = |dir: &Path| {
+        let entries = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let entries = entries.map(|path| {
+            (
+                path.file_name().unwrap().to_owned(),
+                fs::read(&path).unwrap(),
+            )
+        });
+        entries.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    assert!(whole_shards(&once) > 30);
+    assert_eq!(
+        files(&once).keys().collect::<Vec<_>>(),
+        files(&often).keys().collect::<Vec<_>>()
+    );
+    assert!(files(&once) == files(&often));
+}

@@ -227,3 +227,154 @@ fn killed_or_interrupted_and_resumed_it_ends_in_the_same_bytes() {
     }
     assert_eq!(history(&parts).len(), 3);
 }
+
+/// A run of two epochs on made-up images with all that draws random numbers.
+fn random_run(out: &Path, settings: &[&str], processes: &str) -> Vec<u8> {
+    let mut command = Process::new(env!("CARGO_BIN_EXE_train"));
+    command.args(["--arch", "resnet_tiny", "--recipe", "cifar10-resnet20"]);
+    command.args(["--synthetic", "48", "--epochs", "2", "--image-size", "32"]);
+    command.args(["--threads", "1", "--batch-size", "6", "--accumulate", "2"]);
+    command.args(["--device", "cpu", "--set", "dropout=0.2"]);
+    command.args(["--set", "stochastic_depth=0.3"]);
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
+    if processes != "1" {
+        command.args(["--num-processes", processes]);
+    }
+    let output = command.arg("--output").arg(out).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{settings:?}: {text}");
+    let weights = TensorFile::read(&out.join("checkpoints/last.safetensors")).unwrap();
+    let values = weights.tensors.values().flat_map(|tensor| {
+        let tensor = tensor.flatten(0, -1).to_kind(tch::Kind::Double);
+        Vec::<f64>::try_from(&tensor).unwrap()
+    });
+    values.flat_map(f64::to_le_bytes).collect()
+}
+
+#[test]
+fn gradient_checkpointing_changes_no_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    for (index, (precision, processes, extra)) in [
+        ("precision=fp32", "1", "seed=1"),
+        ("precision=bf16", "1", "freeze=[conv1, bn1, layer1]"),
+        ("precision=fp32", "2", "sync_batch_norm=false"),
+        ("precision=fp32", "2", "sync_batch_norm=true"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let [plain, less] = ["plain", "less"].map(|name| dir.path().join(format!("{name}{index}")));
+        let a = random_run(&plain, &[precision, extra], processes);
+        let settings = [precision, extra, "gradient_checkpointing=true"];
+        let b = random_run(&less, &settings, processes);
+        assert!(a.len() > 8 * 10_000 && a == b, "{precision} {extra}");
+    }
+}
+
+#[test]
+fn the_weights_behind_the_average_are_kept_and_validated() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, out) = (dir.path().join("data"), dir.path().join("run"));
+    common::images(&data, 8, 4);
+    let run = |out: &Path, ema: &str| {
+        let mut command = common::train();
+        command.args(["--epochs", "4", "--set", ema, "--data"]);
+        command
+            .arg(&data)
+            .arg("--output")
+            .arg(out)
+            .assert()
+            .success();
+        metrics::read(&out.join("metrics.jsonl")).unwrap()
+    };
+    // An average that has hardly left its beginning.
+    let history = run(&out, "ema={decay: 0.9999, warmup: false}");
+    for record in &history {
+        let (raw, averaged) = (record.raw_val_loss.unwrap(), record.val_loss.unwrap());
+        assert!(raw != averaged, "{record:?}");
+        assert!(record.raw_val_top1_percent.is_some());
+    }
+    let last = &history[3];
+    assert!(last.raw_val_top1_percent.unwrap() > last.val_top1_percent.unwrap());
+    // The files are what was validated: `evaluate` finds the same accuracies.
+    for (name, wanted) in [
+        ("last", last.val_top1_percent),
+        ("last-raw", last.raw_val_top1_percent),
+    ] {
+        let weights = out.join(format!("checkpoints/{name}.safetensors"));
+        let mut command = assert_cmd::Command::cargo_bin("train").unwrap();
+        command.args(["evaluate", "--json", "--data"]).arg(&data);
+        let output = command.arg("--checkpoint").arg(weights).output().unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(value["top1_percent"].as_f64(), wanted, "{name}");
+        // Four images of each class: the mean over the classes is the mean over the images.
+        let mean = value["class_mean_percent"].as_f64().unwrap();
+        assert!((mean - wanted.unwrap()).abs() < 1e-9, "{name}");
+    }
+    let best = history.iter().filter_map(|r| r.raw_val_top1_percent);
+    let best = best.fold(0.0, f64::max);
+    let raw = TensorFile::read(&out.join("checkpoints/best-raw.safetensors")).unwrap();
+    let text = &raw.metadata[model_core::manifest::MANIFEST_KEY];
+    let manifest = model_core::manifest::Manifest::from_json(text).unwrap();
+    assert_eq!(manifest.accuracy.unwrap().top1_percent, best);
+
+    let without = dir.path().join("without");
+    let history = run(&without, "ema={decay: 0.9999, keep_raw: false}");
+    assert!(history.iter().all(|record| record.raw_val_loss.is_none()));
+    assert!(!without.join("checkpoints/last-raw.safetensors").exists());
+}
+
+#[test]
+fn each_unreadable_image_is_named_once_wherever_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, out) = (dir.path().join("data"), dir.path().join("run"));
+    common::images(&data, 8, 4);
+    let broken = ["train/red/a.jpg", "train/blue/z.jpg", "val/green/000.png"];
+    for name in broken {
+        fs::write(data.join(name), "not a picture").unwrap();
+    }
+    let mut command = common::train();
+    command.args(["--epochs", "3", "--data"]).arg(&data);
+    let output = command.arg("--output").arg(&out).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let log = fs::read_to_string(out.join("train.log")).unwrap();
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("unreadable "))
+        .collect();
+    assert_eq!(lines.len(), broken.len(), "{lines:?}");
+    for name in broken {
+        let named = lines.iter().filter(|line| line.contains(name)).count();
+        assert_eq!(named, 1, "{name}: {lines:?}");
+    }
+}
+
+#[test]
+fn data_in_a_usual_place_needs_no_flag() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = |out: &str| {
+        let mut command = common::train();
+        command.current_dir(dir.path()).env_remove("TRAIN_DATA");
+        command.env("HOME", dir.path());
+        command.args(["--epochs", "1", "--output", out]);
+        command.output().unwrap()
+    };
+    let output = train("none");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for place in ["./imagenet", "./data", "/data/imagenet", "TRAIN_DATA"] {
+        assert!(text.contains(place), "{place}: {text}");
+    }
+    common::images(&dir.path().join("data/imagenet"), 8, 4);
+    let output = train("found");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("data found in ./data"), "{text}");
+    assert!(
+        dir.path()
+            .join("found/checkpoints/best.safetensors")
+            .is_file()
+    );
+}

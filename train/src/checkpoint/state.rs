@@ -11,9 +11,11 @@ use tch::{Tensor, no_grad};
 use super::file::TensorFile;
 use crate::data::fingerprint::DataFingerprint;
 use crate::ema::Ema;
+use crate::evaluate::Evaluation;
 use crate::metrics::{EpochRecord, Running};
 use crate::model::Network;
 use crate::optim::Optimizer;
+use crate::recipe::BestMetric;
 
 const STATE_KEY: &str = "resnet50_toolkit.state";
 
@@ -45,6 +47,9 @@ pub struct Progress {
     pub running: Running,
     /// Best value so far of the recipe's metric, and its epoch (from 1).
     pub best: Option<(f64, u32)>,
+    /// The same of the network's own weights, where their average is what counts.
+    #[serde(default)]
+    pub best_raw: Option<(f64, u32)>,
     /// Steps skipped for non-finite gradients, in a row and in all.
     pub skipped_in_row: u32,
     /// In all.
@@ -76,6 +81,29 @@ fn one() -> usize {
 }
 
 impl Progress {
+    /// Takes the validation of the epoch that ends for the best so far where it is better; `is_raw`: of the network's own
+    /// weights. Whether it was.
+    pub fn take_best(
+        &mut self,
+        metric: BestMetric,
+        evaluated: Option<Evaluation>,
+        is_raw: bool,
+    ) -> bool {
+        let epoch = self.epoch + 1;
+        let best = match is_raw {
+            true => &mut self.best_raw,
+            false => &mut self.best,
+        };
+        let Some(value) = evaluated.map(|evaluated| metric.of(&evaluated)) else {
+            return false;
+        };
+        let is_better = best.is_none_or(|(best, _)| metric.is_better(value, best));
+        if is_better {
+            *best = Some((value, epoch));
+        }
+        is_better
+    }
+
     /// Steps of an epoch as this was saved; for states of older versions as their history tells, none before that.
     pub fn saved_steps_per_epoch(&self) -> Option<u64> {
         match (self.steps_per_epoch, self.history.last()) {

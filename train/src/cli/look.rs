@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use model_core::ReadingConfig;
 use model_core::arch::{self, Op, Shape};
 
 use crate::model::describe;
@@ -102,6 +103,10 @@ pub fn summary(args: &SummaryArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a recipe that stands for published figures means for photos of a telephone.
+const READS_AS_PYTORCH: &str = "read as PyTorch reads them, on which the figures rest: a photo that a camera noted as turned \
+     stays turned (--set preprocessing.reading.exif=apply turns it upright)";
+
 /// Flags of `train recipes`.
 #[derive(Debug, Args)]
 pub struct RecipesArgs {
@@ -123,6 +128,9 @@ pub fn recipes(args: &RecipesArgs) -> Result<ExitCode> {
         crate::answer!("    {}", recipe.description);
         crate::answer!("    source: {}", recipe.source);
         crate::answer!("    published: {}", recipe.published);
+        if recipe.preprocessing.reading == ReadingConfig::TORCHVISION {
+            crate::answer!("    photos: {READS_AS_PYTORCH}");
+        }
         crate::answer!("    here: {}\n", recipe.tested);
     }
     Ok(ExitCode::SUCCESS)

@@ -13,7 +13,7 @@ use torch_ext::c10d::{
 use super::heartbeat::Heartbeat;
 use super::local::{LocalPlace, machine, place_among, set_local_place};
 use super::placement::Placement;
-use crate::collective::Collective;
+use crate::collective::{Collective, Further};
 
 /// How long processes may take to find each other.
 const MEETING_TIMEOUT: Duration = Duration::from_secs(300);
@@ -246,16 +246,20 @@ impl Collective for Ranks {
         Ok(())
     }
 
-    fn backward(&mut self, loss: &Tensor, synchronize: bool) -> Result<()> {
+    fn backward(&mut self, loss: &Tensor, synchronize: bool, further: Further<'_>) -> Result<()> {
         let Some(reducer) = self.reducer.as_mut().filter(|_| synchronize) else {
             // Synchronized batch norm exchanges in every backward, also of an accumulating micro-batch.
-            return self.heartbeat.exchange(|| Ok(loss.f_backward()?));
+            return self.heartbeat.exchange(|| {
+                loss.f_backward()?;
+                further()
+            });
         };
         self.heartbeat.exchange(|| {
             // Buckets are rebuilt between steps; nothing needs it to be before the forward pass.
             reducer.before_forward()?;
             reducer.before_backward(loss)?;
             loss.f_backward()?;
+            further()?;
             Ok(reducer.check_finished()?)
         })
     }

@@ -32,6 +32,16 @@ pub struct EpochRecord {
     pub val_top1_percent: Option<f64>,
     /// Percent.
     pub val_top5_percent: Option<f64>,
+    /// Mean of the classes' top-1 accuracies, percent.
+    pub val_class_mean_percent: Option<f64>,
+    /// The same of the network's own weights, where the run validates their average and them.
+    pub raw_val_loss: Option<f64>,
+    /// Percent.
+    pub raw_val_top1_percent: Option<f64>,
+    /// Percent.
+    pub raw_val_top5_percent: Option<f64>,
+    /// Percent.
+    pub raw_val_class_mean_percent: Option<f64>,
     /// Images trained on.
     pub train_images: u64,
     /// Images validated on.

@@ -322,7 +322,8 @@ mod tests {
             Some(EmaConfig {
                 warmup: true,
                 decay: 0.5,
-                every_steps: 1
+                every_steps: 1,
+                keep_raw: true,
             })
         );
     }

@@ -14,7 +14,7 @@ use image_data::augment::AugmentConfig;
 use model_core::preprocessing::Preprocessing;
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::EpochRecord;
+use crate::evaluate::Evaluation;
 
 pub use load::{Override, resolve};
 
@@ -79,6 +79,8 @@ pub struct Recipe {
     pub batch_size: usize,
     /// Batches whose gradients are averaged before a step.
     pub accumulate_steps: usize,
+    /// Keep few activations and compute the others anew in backward: less memory, one more forward pass, the same numbers.
+    pub gradient_checkpointing: bool,
     /// Arithmetic of the forward pass.
     pub precision: Precision,
     /// Activations and weights as `[N, H, W, C]` in memory; none: wherever it is faster.
@@ -283,6 +285,8 @@ pub struct EmaConfig {
     pub warmup: bool,
     /// Optimizer steps between updates.
     pub every_steps: u64,
+    /// Validate the network's own weights too, and keep the best of them as `best-raw`, the newest as `last-raw`.
+    pub keep_raw: bool,
 }
 
 /// Validation.
@@ -311,6 +315,8 @@ pub enum BestMetric {
     Top1,
     /// The share of images with the right class among the best five.
     Top5,
+    /// The mean of the classes' own top-1 shares, each class counted alike however many images it has.
+    ClassMean,
     /// The lowest mean cross-entropy.
     Loss,
 }
@@ -374,6 +380,7 @@ impl Default for Recipe {
             epochs: 90,
             batch_size: 256,
             accumulate_steps: 1,
+            gradient_checkpointing: false,
             sync_batch_norm: false,
             precision: Precision::Auto,
             channels_last: None,
@@ -441,6 +448,7 @@ impl Default for EmaConfig {
             decay: 0.9999,
             warmup: true,
             every_steps: 1,
+            keep_raw: true,
         }
     }
 }
@@ -544,19 +552,20 @@ impl Recipe {
 }
 
 impl BestMetric {
-    /// The metric's value in an epoch; none where the epoch was not validated.
-    pub fn of(self, record: &EpochRecord) -> Option<f64> {
+    /// The metric's value in a validation.
+    pub fn of(self, evaluation: &Evaluation) -> f64 {
         match self {
-            Self::Top1 => record.val_top1_percent,
-            Self::Top5 => record.val_top5_percent,
-            Self::Loss => record.val_loss,
+            Self::Top1 => evaluation.top1_percent,
+            Self::Top5 => evaluation.top5_percent,
+            Self::ClassMean => evaluation.class_mean_percent,
+            Self::Loss => evaluation.loss,
         }
     }
 
     /// Whether `value` is better than `other`.
     pub fn is_better(self, value: f64, other: f64) -> bool {
         match self {
-            Self::Top1 | Self::Top5 => value > other,
+            Self::Top1 | Self::Top5 | Self::ClassMean => value > other,
             Self::Loss => value < other,
         }
     }
@@ -566,6 +575,7 @@ impl BestMetric {
         match self {
             Self::Top1 => format!("{value:.2} % top-1"),
             Self::Top5 => format!("{value:.2} % top-5"),
+            Self::ClassMean => format!("{value:.2} % top-1 in the mean of the classes"),
             Self::Loss => format!("validation loss {value:.4}"),
         }
     }

@@ -145,6 +145,11 @@ impl Trainer {
             data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
             learning_rate: self.progress.learning_rate,
             memory: crate::device::memory(self.engine.network.device()),
+            left_secs: left_secs(
+                self.progress.elapsed_secs,
+                self.now_epochs(),
+                self.recipe.epochs,
+            ),
         })
     }
 
@@ -166,35 +171,42 @@ impl Trainer {
         let finished = self.progress.epoch + 1;
         let is_last = finished == self.recipe.epochs;
         let every = self.recipe.evaluation.every_epochs;
-        // The network holds the averages from here to the end of this function, where there are averages.
+        let is_validated = !self.recipe.evaluation.skip;
+        let is_due = is_validated && (is_last || finished.is_multiple_of(every));
         self.average_statistics()?;
+        let keeps_raw = self.recipe.ema.as_ref().is_some_and(|ema| ema.keep_raw);
+        let mut raw = None;
+        if keeps_raw {
+            if is_due {
+                raw = self.evaluate("validation of the raw weights")?;
+                if raw.is_none() {
+                    return Ok(Some(self.stop_unvalidated()));
+                }
+            }
+            let is_best = self
+                .progress
+                .take_best(self.recipe.evaluation.metric, raw, true);
+            self.write_raw_weights(finished, raw, is_best || !is_validated)?;
+        }
+        // The network holds the averages from here to the end of this function, where there are averages.
         self.swap_averages()?;
         if self.engine.ema.is_some() {
             self.average_statistics()?;
         }
-        let is_validated = !self.recipe.evaluation.skip;
         let mut evaluated = None;
-        if is_validated && (is_last || finished.is_multiple_of(every)) {
-            evaluated = self.evaluate()?;
+        if is_due {
+            evaluated = self.evaluate("validation")?;
             if evaluated.is_none() {
-                let signal = self.signal();
-                self.say_saved(signal);
-                return Ok(Some(signal));
+                return Ok(Some(self.stop_unvalidated()));
             }
         }
-        let record = self.record(finished, evaluated)?;
+        let record = self.record(finished, evaluated, raw)?;
         let metric = self.recipe.evaluation.metric;
-        let value = metric.of(&record);
-        let best_so_far = self.progress.best.map(|(best, _)| best);
-        let is_better = |value: f64| best_so_far.is_none_or(|best| metric.is_better(value, best));
         // Without validation the newest weights are the best there are.
-        let is_best = !is_validated || value.is_some_and(is_better);
-        if let (true, Some(value)) = (is_best, value) {
-            self.progress.best = Some((value, finished));
-        }
+        let is_best = self.progress.take_best(metric, evaluated, false) || !is_validated;
         self.progress.history.push(record.clone());
         self.progress.elapsed_secs += record.val_secs;
-        let written = self.write_epoch_weights(finished, &record, is_best);
+        let written = self.write_epoch_weights(finished, evaluated, is_best);
         self.swap_averages()?;
         written?;
         // The others wait for rank 0's files here, where no exchange counts the seconds.
@@ -230,8 +242,15 @@ impl Trainer {
         }
     }
 
+    /// The signal that came in the validation: the epoch's state is saved, and a resumed run validates it anew.
+    fn stop_unvalidated(&mut self) -> i32 {
+        let signal = self.signal();
+        self.say_saved(signal);
+        signal
+    }
+
     /// None: a signal came before all images were counted.
-    fn evaluate(&mut self) -> Result<Option<Evaluation>> {
+    fn evaluate(&mut self, label: &str) -> Result<Option<Evaluation>> {
         let batch = self
             .recipe
             .evaluation
@@ -242,7 +261,7 @@ impl Trainer {
             .source
             .val_images()
             .div_ceil(batch * self.world.size() as u64);
-        self.reporter.begin("validation".into(), batches, 0);
+        self.reporter.begin(label.to_owned(), batches, 0);
         let evaluator = Evaluator {
             normalizer: &self.engine.normalizer,
             arithmetic: self.engine.arithmetic,
@@ -261,7 +280,12 @@ impl Trainer {
         result.map_err(|error| self.explain(error))
     }
 
-    fn record(&mut self, epoch: u32, evaluated: Option<Evaluation>) -> Result<EpochRecord> {
+    fn record(
+        &mut self,
+        epoch: u32,
+        evaluated: Option<Evaluation>,
+        raw: Option<Evaluation>,
+    ) -> Result<EpochRecord> {
         let running = self.progress.running;
         let mut sums = [
             running.loss,
@@ -285,11 +309,16 @@ impl Trainer {
             val_loss: evaluated.map(|e| e.loss),
             val_top1_percent: evaluated.map(|e| e.top1_percent),
             val_top5_percent: evaluated.map(|e| e.top5_percent),
+            val_class_mean_percent: evaluated.map(|e| e.class_mean_percent),
+            raw_val_loss: raw.map(|e| e.loss),
+            raw_val_top1_percent: raw.map(|e| e.top1_percent),
+            raw_val_top5_percent: raw.map(|e| e.top5_percent),
+            raw_val_class_mean_percent: raw.map(|e| e.class_mean_percent),
             train_images: images.round() as u64,
             val_images: evaluated.map_or(0, |e| e.images),
             bad_images: bad as u64,
             train_secs: running.secs,
-            val_secs: evaluated.map_or(0.0, |e| e.secs),
+            val_secs: evaluated.iter().chain(&raw).map(|e| e.secs).sum(),
             images_per_sec: images / running.secs.max(1e-9),
             data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
             skipped_steps: running.skipped as u64,
@@ -310,5 +339,23 @@ impl Trainer {
             }
         }
         new
+    }
+}
+
+/// Seconds to the end of a run of `epochs` that took `elapsed` up to `now` (in epochs), validation included; none at its
+/// very beginning.
+fn left_secs(elapsed: f64, now: f64, epochs: u32) -> Option<f64> {
+    (now > 0.0 && elapsed > 0.0).then(|| elapsed * (f64::from(epochs) - now).max(0.0) / now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_goes_by_what_was() {
+        assert_eq!(left_secs(0.0, 0.0, 90), None);
+        assert_eq!(left_secs(100.0, 2.5, 10), Some(300.0));
+        assert_eq!(left_secs(100.0, 10.0, 10), Some(0.0));
     }
 }

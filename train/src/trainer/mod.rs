@@ -114,6 +114,13 @@ impl Trainer {
                 self.recipe.evaluation.metric.describe(value)
             ));
         }
+        if let Some((value, epoch)) = self.progress.best_raw {
+            self.reporter.line(format!(
+                "best without averaging: {} at epoch {epoch}, {}",
+                self.recipe.evaluation.metric.describe(value),
+                self.run.weights("best-raw").display()
+            ));
+        }
         let secs = self.progress.elapsed_secs;
         self.reporter.line(format!(
             "finished after {}; run saved in {}",

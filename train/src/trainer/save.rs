@@ -12,8 +12,7 @@ use super::Trainer;
 use crate::checkpoint::file::TensorFile;
 use crate::checkpoint::state::{self, Parts};
 use crate::checkpoint::weights;
-use crate::evaluate::Evaluator;
-use crate::metrics::EpochRecord;
+use crate::evaluate::{Evaluation, Evaluator};
 use crate::recipe::{Recipe, load};
 
 /// Images whose logits are stored beside the best checkpoint.
@@ -133,14 +132,14 @@ impl Trainer {
     pub(super) fn write_epoch_weights(
         &mut self,
         epoch: u32,
-        record: &EpochRecord,
+        evaluated: Option<Evaluation>,
         is_best: bool,
     ) -> Result<()> {
         if !self.is_first() {
             return Ok(());
         }
         self.check_finite()?;
-        let manifest = self.manifest(epoch, record)?;
+        let manifest = self.manifest(epoch, evaluated)?;
         let mut names = vec!["last".to_owned()];
         if is_best {
             names.push("best".into());
@@ -153,7 +152,26 @@ impl Trainer {
         Ok(())
     }
 
-    fn manifest(&self, epoch: u32, record: &EpochRecord) -> Result<Manifest> {
+    /// `last-raw` and `best-raw`: the network's own weights beside their average. The network must hold them.
+    pub(super) fn write_raw_weights(
+        &mut self,
+        epoch: u32,
+        evaluated: Option<Evaluation>,
+        is_best: bool,
+    ) -> Result<()> {
+        if !self.is_first() {
+            return Ok(());
+        }
+        self.check_finite()?;
+        let manifest = self.manifest(epoch, evaluated)?;
+        let names = ["last-raw", "best-raw"];
+        for name in names.iter().take(1 + usize::from(is_best)) {
+            weights::write(&self.engine.network, &manifest, &self.run.weights(name))?;
+        }
+        Ok(())
+    }
+
+    fn manifest(&self, epoch: u32, evaluated: Option<Evaluation>) -> Result<Manifest> {
         let classes = self.source.classes();
         let mut manifest = Manifest::new(
             self.recipe.name.clone(),
@@ -161,10 +179,10 @@ impl Trainer {
             from_folder_names(classes),
             self.recipe.preprocessing.clone(),
         );
-        manifest.accuracy = record.val_top1_percent.map(|top1_percent| Accuracy {
-            top1_percent,
-            top5_percent: record.val_top5_percent.filter(|_| classes.len() > 5),
-            images: record.val_images,
+        manifest.accuracy = evaluated.map(|evaluated| Accuracy {
+            top1_percent: evaluated.top1_percent,
+            top5_percent: (classes.len() > 5).then_some(evaluated.top5_percent),
+            images: evaluated.images,
             dataset: format!("{}, validation", self.source.name()),
         });
         manifest.provenance = Some(Provenance {
