@@ -59,7 +59,7 @@ impl ThumbnailCache {
     pub fn begin_frame(&mut self) {
         self.frame += 1;
         self.uploads = 0;
-        if self.textures.len() > RESTING_TEXTURES && self.frame % RESTING_FRAMES == 0 {
+        if self.textures.len() > RESTING_TEXTURES && self.frame.is_multiple_of(RESTING_FRAMES) {
             let since = self.frame.saturating_sub(RESTING_FRAMES);
             self.textures.retain(|_, (_, used)| *used >= since);
         }

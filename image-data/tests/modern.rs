@@ -1,4 +1,5 @@
 //! JPEG XL, JPEG 2000, HEIC and AVIF against Pillow and its plugins (`data/make_modern.py`).
+#![allow(clippy::unwrap_used)] // helpers are test code, too
 
 use std::path::{Path, PathBuf};
 

@@ -108,13 +108,13 @@ impl Evaluator<'_> {
             // Answered while the batch computes.
             world.begin_any([wants_stop, false])?;
             let batch = all.next().transpose()?;
-            if let Some(batch) = batch {
-                if let Some(parts) = self.count(network, &batch, each)? {
-                    on_device = Some(match on_device {
-                        None => parts,
-                        Some(sum) => sum.f_add(&parts)?,
-                    });
-                }
+            if let Some(batch) = batch
+                && let Some(parts) = self.count(network, &batch, each)?
+            {
+                on_device = Some(match on_device {
+                    None => parts,
+                    Some(sum) => sum.f_add(&parts)?,
+                });
             }
             reporter.advance();
             let stop = world.finish_any()?.map_or(wants_stop, |[stop, _]| stop);

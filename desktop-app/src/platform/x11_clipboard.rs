@@ -50,11 +50,7 @@ x11rb::atom_manager! {
 pub(super) fn read() -> Option<ClipboardContent> {
     let (connection, screen) = x11rb::connect(None).ok()?;
     let reader = Reader::new(connection, screen).ok()?;
-    Some(
-        reader
-            .read()
-            .unwrap_or_else(|problem| ClipboardContent::Nothing(problem)),
-    )
+    Some(reader.read().unwrap_or_else(ClipboardContent::Nothing))
 }
 
 struct Reader {

@@ -203,7 +203,7 @@ fn photos_are_read_as_the_model_was_trained_to() {
         .save(&photo)
         .unwrap();
     let mut window = Setup::default().open();
-    drop_files(&mut window, &[photo.clone()]);
+    drop_files(&mut window, std::slice::from_ref(&photo));
     until_done(&mut window, 1);
     assert!(!shows(&window, "blue thing: 9"), "white is all colors");
     drop_files(&mut window, &["/models/good like PIL.onnx".into()]);

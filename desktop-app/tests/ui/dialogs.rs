@@ -77,7 +77,7 @@ fn a_dialog_is_modal_has_a_name_and_gives_the_keyboard_back() {
         let focused = window
             .query_all_by(|node| node.is_focused())
             .map(|node| node.rect())
-            .last();
+            .next_back();
         assert!(
             focused.is_none_or(|rect| inside.intersects(rect)),
             "{focused:?}"

@@ -169,7 +169,7 @@ impl Teacher {
         let options = StreamOptions {
             top_k: 1,
             keep_input: true,
-            decode: Some(decode.clone()),
+            decode: Some(*decode),
             cancel: cancel.clone(),
             ..StreamOptions::default()
         };

@@ -220,11 +220,16 @@ impl<'a, 'i> Builder<'a, 'i> {
                 .map(Tensor::Plain)
                 .collect());
         }
-        self.from_one(node, first, input).map(one)
+        self.with_one_input(node, first, input).map(one)
     }
 
     /// The value of a node that reads one value, `from`.
-    fn from_one(&mut self, node: &NodeProto, from: &str, input: Value) -> Result<Value, String> {
+    fn with_one_input(
+        &mut self,
+        node: &NodeProto,
+        from: &str,
+        input: Value,
+    ) -> Result<Value, String> {
         match node.op_type.as_str() {
             "Conv" => self.conv(node, input),
             "Gemm" => self.gemm(node, input),
