@@ -9,7 +9,7 @@ use tch::{Tensor, no_grad};
 
 use crate::model::Network;
 
-/// Fills a network on the CPU from `seed`, in state-dict order, as its family's source does ([`Rules`]).
+/// Fills a network on the CPU from `seed`, in state-dict order, as its family's source does (`Rules`).
 pub fn initialize(network: &mut Network, seed: u64, zero_init_residual: bool) -> Result<()> {
     // libtorch has one generator for the whole process.
     static GENERATOR: Mutex<()> = Mutex::new(());

@@ -1,6 +1,6 @@
 //! The window: its state, and the order of a frame: take in what happened, draw the views, do what was clicked.
 //!
-//! Each view is a module that draws what it is given and says what was clicked as [`Action`]s; `perform` and its
+//! Each view is a module that draws what it is given and says what was clicked as `Action`s; `perform` and its
 //! neighbors do them. Nothing here waits: slow work is in [`crate::worker`] and [`crate::desktop`].
 
 mod action;

@@ -1,6 +1,6 @@
 //! Keywords beside photos: XMP sidecars, which other photo programs read. The photos themselves stay untouched.
 //!
-//! A [`KeywordPlan`] reads the sidecars that are there and holds what they will be. [`write`] puts old and new into a
+//! A [`KeywordPlan`] reads the sidecars that are there and holds what they will be. [`write()`] puts old and new into a
 //! journal first, so [`undo`] gives back every byte, and leaves alone what somebody changed since.
 
 use std::collections::HashSet;
