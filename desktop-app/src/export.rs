@@ -28,29 +28,7 @@ struct Answered<'a> {
     threshold: Option<f32>,
     predictions: &'a [Prediction],
     #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<Word<'a>>,
-}
-
-/// The everyday word, as `infer-cli` writes it.
-#[derive(Serialize)]
-struct Word<'a> {
-    id: Option<&'a str>,
-    label: &'a str,
-    probability: f32,
-    sure: bool,
-    classes: usize,
-}
-
-impl<'a> Word<'a> {
-    fn of(answer: &'a EverydayAnswer) -> Self {
-        Self {
-            id: answer.id.as_deref(),
-            label: &answer.label,
-            probability: answer.probability,
-            sure: answer.sure,
-            classes: answer.classes.len(),
-        }
-    }
+    answer: Option<&'a EverydayAnswer>,
 }
 
 #[derive(Serialize)]
@@ -218,7 +196,7 @@ pub fn json_line(photo: &Photo, k: usize) -> Result<Option<String>, serde_json::
             answers: (answer.kind != Answers::SingleLabel).then_some(answer.kind),
             threshold: (answer.kind != Answers::SingleLabel).then_some(answer.threshold),
             predictions: &answer.predictions[..k.min(answer.predictions.len())],
-            answer: answer.everyday.as_ref().map(Word::of),
+            answer: answer.everyday.as_ref(),
         })
         .map(Some),
         PhotoState::Failed(problem) => serde_json::to_string(&NotAnswered {

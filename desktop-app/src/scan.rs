@@ -3,11 +3,10 @@
 //! It decides what is a photo to try, what is a model and what is passed over, and says so; it decodes nothing and
 //! knows no window. What the clipboard or a drag holds becomes paths in [`crate::paths`].
 
-use std::cmp::Ordering;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use image_data::formats::looks_like_picture;
+use image_data::text::natural_order;
 
 use crate::content::FileStamp;
 use crate::problem;
@@ -127,43 +126,6 @@ fn is_hidden(path: &Path) -> bool {
         .is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
-/// The order a person expects of file names: without regard to case, and numbers by their value (`IMG_2` before
-/// `IMG_10`).
-pub fn natural_order(a: &OsStr, b: &OsStr) -> Ordering {
-    let (first, second) = (a.to_string_lossy(), b.to_string_lossy());
-    natural_order_of_text(&first, &second).then_with(|| a.cmp(b))
-}
-
-fn natural_order_of_text(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let (Some(first), Some(second)) = (a.chars().next(), b.chars().next()) else {
-            return a.len().cmp(&b.len());
-        };
-        let order = if first.is_ascii_digit() && second.is_ascii_digit() {
-            let (one, two) = (take_digits(&mut a), take_digits(&mut b));
-            one.len().cmp(&two.len()).then_with(|| one.cmp(two))
-        } else {
-            a = &a[first.len_utf8()..];
-            b = &b[second.len_utf8()..];
-            first.to_lowercase().cmp(second.to_lowercase())
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-}
-
-/// The digits `text` begins with, without leading zeros; `text` goes on after them.
-fn take_digits<'a>(text: &mut &'a str) -> &'a str {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
-    *text = rest;
-    digits.trim_start_matches('0')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,39 +191,5 @@ mod tests {
             panic!("nothing was asked for")
         });
         assert!(report.stopped);
-    }
-
-    #[test]
-    fn numbers_in_names_count_by_their_value() {
-        let mut names = [
-            "IMG_100.jpg",
-            "img_9.jpg",
-            "IMG_10.jpg",
-            "IMG_1.jpg",
-            "IMG_02.jpg",
-            "b.jpg",
-            "a10b2.jpg",
-            "a10b10.jpg",
-            "IMG_99999999999999999999998.jpg",
-            "IMG_99999999999999999999997.jpg",
-            "",
-        ];
-        names.sort_by(|a, b| natural_order(OsStr::new(a), OsStr::new(b)));
-        assert_eq!(
-            names,
-            [
-                "",
-                "a10b2.jpg",
-                "a10b10.jpg",
-                "b.jpg",
-                "IMG_1.jpg",
-                "IMG_02.jpg",
-                "img_9.jpg",
-                "IMG_10.jpg",
-                "IMG_100.jpg",
-                "IMG_99999999999999999999997.jpg",
-                "IMG_99999999999999999999998.jpg",
-            ]
-        );
     }
 }

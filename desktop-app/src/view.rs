@@ -1,7 +1,8 @@
 //! Which photos of the list the grid shows, and in which order. It holds no photos and knows no window.
 
+use image_data::text::natural_order;
+
 use crate::photo::{Confidence, Photo};
-use crate::scan::natural_order;
 
 /// The order of the grid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -67,10 +67,7 @@ pub fn by_name(path: &Path) -> NameSays {
     };
     let is = |known: &str| known.eq_ignore_ascii_case(extension);
     let by_a_program = || {
-        let mut extensions = Format::Heic
-            .extensions()
-            .iter()
-            .chain(Format::Avif.extensions());
+        let mut extensions = Format::BY_PROGRAM.iter().flat_map(|f| f.extensions());
         extensions.any(|known| is(known)) && crate::decode::asks_program()
     };
     if decoded_extensions().any(is) || by_a_program() {

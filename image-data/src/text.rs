@@ -88,6 +88,40 @@ mod tests {
     }
 
     #[test]
+    fn numbers_count_in_the_middle_and_beyond_64_bits_too() {
+        let mut names = [
+            "IMG_100.jpg",
+            "img_9.jpg",
+            "IMG_10.jpg",
+            "IMG_1.jpg",
+            "IMG_02.jpg",
+            "b.jpg",
+            "a10b2.jpg",
+            "a10b10.jpg",
+            "IMG_99999999999999999999998.jpg",
+            "IMG_99999999999999999999997.jpg",
+            "",
+        ];
+        names.sort_by(|a, b| natural_order(OsStr::new(a), OsStr::new(b)));
+        assert_eq!(
+            names,
+            [
+                "",
+                "a10b2.jpg",
+                "a10b10.jpg",
+                "b.jpg",
+                "IMG_1.jpg",
+                "IMG_02.jpg",
+                "img_9.jpg",
+                "IMG_10.jpg",
+                "IMG_100.jpg",
+                "IMG_99999999999999999999997.jpg",
+                "IMG_99999999999999999999998.jpg",
+            ]
+        );
+    }
+
+    #[test]
     fn a_problem_is_one_harmless_line() {
         assert_eq!(one_line("a\n  b\tc\r\n"), "a b c");
         assert_eq!(one_line("\u{1b}[31mred\u{7}"), "[31mred");

@@ -183,6 +183,14 @@ pub(super) fn library_reason(error: impl std::fmt::Display) -> String {
     }
 }
 
+/// The error of a decoder that another library brings.
+pub(super) fn malformed(format: Format, error: impl std::fmt::Display) -> DecodeError {
+    DecodeError::Malformed {
+        format,
+        reason: library_reason(error),
+    }
+}
+
 /// A decoder's message as one line that fits behind ours, whatever it quotes from the file.
 pub(super) fn reason(error: impl std::fmt::Display) -> String {
     const MAX_CHARS: usize = 200;
@@ -192,7 +200,7 @@ pub(super) fn reason(error: impl std::fmt::Display) -> String {
 
 /// Whether a program of the system would read pictures of this format.
 fn is_by_a_program(name: &str) -> bool {
-    [Format::Heic, Format::Avif]
+    Format::BY_PROGRAM
         .iter()
         .any(|format| format.to_string() == name)
 }

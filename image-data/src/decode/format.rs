@@ -31,6 +31,9 @@ pub enum Format {
 }
 
 impl Format {
+    /// What no decoder here reads, but a program of the system does where there is one.
+    pub(crate) const BY_PROGRAM: [Self; 2] = [Self::Heic, Self::Avif];
+
     /// File extensions people give this format, lower case, without the dot.
     pub fn extensions(self) -> &'static [&'static str] {
         match self {

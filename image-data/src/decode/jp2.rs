@@ -1,13 +1,11 @@
 //! JPEG 2000 (`.jp2` and bare codestreams), through the `hayro-jpeg2000` crate: 8-bit RGB, alpha as asked.
 
-use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
-use image::{DynamicImage, GrayAlphaImage, GrayImage, RgbaImage};
-use model_core::RgbImage;
-
-use super::raster::to_rgb;
+use super::error::malformed;
+use super::raster::from_channels;
 use super::{
     Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Notes, Orientation,
 };
+use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
 
 const FORMAT: Format = Format::Jpeg2000;
 
@@ -35,31 +33,22 @@ pub(super) fn decode(
         _ => None,
     };
     let mut context = DecoderContext::default();
-    let decoded = image.decode(&mut context).map_err(malformed)?;
+    let decoded = image
+        .decode(&mut context)
+        .map_err(|error| malformed(FORMAT, error))?;
     let (width, height) = (header.width, header.height);
     let channels = decoded.components().len();
     let data = decoded.data_u8();
-    let pixels = match channels {
-        1 => GrayImage::from_raw(width, height, data).map(DynamicImage::ImageLuma8),
-        2 if image.has_alpha() => {
-            GrayAlphaImage::from_raw(width, height, data).map(DynamicImage::ImageLumaA8)
-        }
-        3 if !image.has_alpha() => {
-            image::RgbImage::from_raw(width, height, data).map(DynamicImage::ImageRgb8)
-        }
-        4 if image.has_alpha() => {
-            RgbaImage::from_raw(width, height, data).map(DynamicImage::ImageRgba8)
-        }
-        _ => {
-            return Err(DecodeError::Unsupported {
-                name: format!("JPEG 2000 with {channels} channels of this kind"),
-            });
-        }
-    };
-    let inconsistent = || malformed("its channels are of different sizes");
-    let pixels = pixels.ok_or_else(inconsistent)?;
-    let image =
-        RgbImage::new(width, height, to_rgb(pixels, options.alpha)).map_err(|_| inconsistent())?;
+    if !matches!(
+        (channels, image.has_alpha()),
+        (1, _) | (2 | 4, true) | (3, false)
+    ) {
+        return Err(DecodeError::Unsupported {
+            name: format!("JPEG 2000 with {channels} channels of this kind"),
+        });
+    }
+    let image = from_channels((width, height), channels, data, options.alpha)
+        .ok_or_else(|| malformed(FORMAT, "its channels are of different sizes"))?;
     Ok((
         Decoded {
             image,
@@ -80,7 +69,7 @@ fn open(bytes: &[u8]) -> Result<Image<'_>, DecodeError> {
         strict: true,
         ..DecodeSettings::default()
     };
-    Image::new(bytes, &settings).map_err(malformed)
+    Image::new(bytes, &settings).map_err(|error| malformed(FORMAT, error))
 }
 
 fn header(image: &Image<'_>, limits: &DecodeLimits) -> Result<Header, DecodeError> {
@@ -102,11 +91,4 @@ fn header(image: &Image<'_>, limits: &DecodeLimits) -> Result<Header, DecodeErro
         height,
         color,
     })
-}
-
-fn malformed(reason: impl ToString) -> DecodeError {
-    DecodeError::Malformed {
-        format: FORMAT,
-        reason: crate::text::short_line(reason.to_string(), 120),
-    }
 }

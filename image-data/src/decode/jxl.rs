@@ -1,14 +1,12 @@
 //! JPEG XL, through the `jxl-oxide` crate: first frame, 8-bit RGB, alpha as asked. Orientation is part of the format and
 //! always applied.
 
-use image::{DynamicImage, GrayAlphaImage, GrayImage, RgbaImage};
-use jxl_oxide::{AllocTracker, EnumColourEncoding, JxlImage, RenderingIntent};
-use model_core::RgbImage;
-
-use super::raster::to_rgb;
+use super::error::malformed;
+use super::raster::from_channels;
 use super::{
     Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Notes, Orientation,
 };
+use jxl_oxide::{AllocTracker, EnumColourEncoding, JxlImage, RenderingIntent};
 
 const FORMAT: Format = Format::JpegXl;
 
@@ -46,21 +44,15 @@ pub(super) fn decode(
             reason: "it ends before the first picture does".to_owned(),
         });
     }
-    let render = image.render_frame(0).map_err(malformed)?;
+    let render = image
+        .render_frame(0)
+        .map_err(|error| malformed(FORMAT, error))?;
     let mut stream = render.stream();
     let (width, height, channels) = (stream.width(), stream.height(), stream.channels());
     let mut data = vec![0_u8; width as usize * height as usize * channels as usize];
     stream.write_to_buffer(&mut data);
-    let pixels = match channels {
-        1 => GrayImage::from_raw(width, height, data).map(DynamicImage::ImageLuma8),
-        2 => GrayAlphaImage::from_raw(width, height, data).map(DynamicImage::ImageLumaA8),
-        3 => image::RgbImage::from_raw(width, height, data).map(DynamicImage::ImageRgb8),
-        _ => RgbaImage::from_raw(width, height, data).map(DynamicImage::ImageRgba8),
-    };
-    let inconsistent = || malformed("its channels do not make a picture");
-    let pixels = pixels.ok_or_else(inconsistent)?;
-    let image =
-        RgbImage::new(width, height, to_rgb(pixels, options.alpha)).map_err(|_| inconsistent())?;
+    let image = from_channels((width, height), channels as usize, data, options.alpha)
+        .ok_or_else(|| malformed(FORMAT, "its channels do not make a picture"))?;
     Ok((
         Decoded {
             image,
@@ -80,7 +72,7 @@ fn open(bytes: &[u8], limits: &DecodeLimits) -> Result<JxlImage, DecodeError> {
     JxlImage::builder()
         .alloc_tracker(AllocTracker::with_limit(most))
         .read(bytes)
-        .map_err(malformed)
+        .map_err(|error| malformed(FORMAT, error))
 }
 
 fn header(image: &JxlImage, limits: &DecodeLimits) -> Result<Header, DecodeError> {
@@ -104,11 +96,4 @@ fn header(image: &JxlImage, limits: &DecodeLimits) -> Result<Header, DecodeError
         height,
         color,
     })
-}
-
-fn malformed(reason: impl ToString) -> DecodeError {
-    DecodeError::Malformed {
-        format: FORMAT,
-        reason: crate::text::short_line(reason.to_string(), 120),
-    }
 }

@@ -285,7 +285,7 @@ fn identify(bytes: &[u8], limits: &DecodeLimits) -> Result<Format, DecodeError> 
         });
     }
     let format = format::sniff(bytes)?;
-    if matches!(format, Format::Heic | Format::Avif) && heif::program().is_none() {
+    if Format::BY_PROGRAM.contains(&format) && heif::program().is_none() {
         return Err(heif::not_read(format));
     }
     Ok(format)

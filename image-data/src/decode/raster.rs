@@ -212,7 +212,25 @@ fn translate(format: Format, error: ImageError) -> DecodeError {
     }
 }
 
-pub(super) fn to_rgb(image: DynamicImage, alpha: Alpha) -> Vec<u8> {
+/// The picture of interleaved 8-bit channels (gray, gray and alpha, RGB, or RGBA), with `alpha` as asked. `None` where
+/// they do not fill it.
+pub(super) fn from_channels(
+    (width, height): (u32, u32),
+    channels: usize,
+    data: Vec<u8>,
+    alpha: Alpha,
+) -> Option<RgbImage> {
+    let pixels = match channels {
+        1 => image::GrayImage::from_raw(width, height, data).map(DynamicImage::ImageLuma8),
+        2 => image::GrayAlphaImage::from_raw(width, height, data).map(DynamicImage::ImageLumaA8),
+        3 => image::RgbImage::from_raw(width, height, data).map(DynamicImage::ImageRgb8),
+        4 => image::RgbaImage::from_raw(width, height, data).map(DynamicImage::ImageRgba8),
+        _ => None,
+    };
+    RgbImage::new(width, height, to_rgb(pixels?, alpha)).ok()
+}
+
+fn to_rgb(image: DynamicImage, alpha: Alpha) -> Vec<u8> {
     match image {
         DynamicImage::ImageRgb8(pixels) => pixels.into_raw(),
         DynamicImage::ImageLuma8(pixels) => pixels.iter().flat_map(|&v| [v; 3]).collect(),

@@ -15,7 +15,7 @@
 
 use std::io::{self, Write};
 
-use inference::{Answers, Prediction};
+use inference::{Answers, EverydayAnswer, Prediction};
 use serde::Serialize;
 
 use super::{Named, Problem, Shown, Writer};
@@ -47,18 +47,7 @@ struct Answer<'a> {
     threshold: Option<f32>,
     predictions: &'a [&'a Prediction],
     #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<Word<'a>>,
-}
-
-/// The finest everyday word that is likely enough, or the best class where none is.
-#[derive(Serialize)]
-struct Word<'a> {
-    id: Option<&'a str>,
-    label: &'a str,
-    probability: f32,
-    sure: bool,
-    /// How many classes the word covers.
-    classes: usize,
+    answer: Option<&'a EverydayAnswer>,
 }
 
 #[derive(Serialize)]
@@ -107,13 +96,7 @@ fn answer<'a>(shown: &'a Shown<'a>) -> Answer<'a> {
         answers: shown.independent.map(|(answers, _)| answers),
         threshold: shown.independent.map(|(_, threshold)| threshold),
         predictions: &shown.predictions,
-        answer: shown.everyday.as_ref().map(|word| Word {
-            id: word.id.as_deref(),
-            label: &word.label,
-            probability: word.probability,
-            sure: word.sure,
-            classes: word.classes.len(),
-        }),
+        answer: shown.everyday.as_ref(),
     }
 }
 

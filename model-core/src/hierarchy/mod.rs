@@ -38,7 +38,7 @@ pub struct Hierarchy {
     groups: Vec<Group>,
 }
 
-/// The finest word that is likely enough.
+/// The finest word that is likely enough. Written out, as in JSON, it says how many classes it covers, not which.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EverydayAnswer {
     /// The WordNet id of the word, if it has one.
@@ -50,7 +50,12 @@ pub struct EverydayAnswer {
     /// Whether the probability reaches what was asked for; if not, the word is the best class's.
     pub sure: bool,
     /// Places in the network's output of the classes that the word covers, the likeliest first.
+    #[serde(serialize_with = "count")]
     pub classes: Vec<usize>,
+}
+
+fn count<S: serde::Serializer>(classes: &[usize], serializer: S) -> Result<S::Ok, S::Error> {
+    classes.len().serialize(serializer)
 }
 
 impl EverydayAnswer {
