@@ -26,8 +26,12 @@ fn plain() -> DecodeOptions {
 
 /// The largest difference of a channel to what Pillow reads.
 fn levels_apart(name: &str) -> u8 {
+    levels_apart_as(name, &plain())
+}
+
+fn levels_apart_as(name: &str, options: &DecodeOptions) -> u8 {
     let bytes = std::fs::read(data(name)).unwrap();
-    let decoded = decode_full(&bytes, &plain()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let decoded = decode_full(&bytes, options).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(decoded.damage, None, "{name}");
     let expected = image::open(data(&format!("{name}.png"))).unwrap();
     let expected = if expected.color().has_alpha() {
@@ -70,6 +74,20 @@ fn lossy_pictures_are_as_other_decoders_show_them() {
         let apart = levels_apart(name);
         assert!(apart <= 2, "{name}: {apart} levels apart");
     }
+}
+
+#[test]
+fn a_profile_is_applied_once_whichever_way_colors_are_stored() {
+    let to_srgb = DecodeOptions {
+        icc: Icc::ToSrgb,
+        ..plain()
+    };
+    for name in ["p3-lossless.jxl", "p3-lossy.jxl"] {
+        let apart = levels_apart_as(name, &to_srgb);
+        assert!(apart <= 8, "{name}: {apart} levels apart");
+    }
+    // The test would see a profile that is not applied.
+    assert!(levels_apart("p3-lossless.jxl") > 16);
 }
 
 #[test]

@@ -29,8 +29,11 @@ pub(super) fn decode(
             name: "JPEG XL with four inks".to_owned(),
         });
     }
-    // With a profile of its own, colors stay as stored and are converted as those of any other format.
-    let icc_profile = image.original_icc().map(<[u8]>::to_vec);
+    // What is stored as XYB are absolute colors: a profile beside them only says where they came from. Else colors stay
+    // as stored where there is a profile, and are converted as those of any other format.
+    let is_absolute = image.image_header().metadata.xyb_encoded;
+    let icc_profile = image.original_icc().filter(|_| !is_absolute);
+    let icc_profile = icc_profile.map(<[u8]>::to_vec);
     if icc_profile.is_none() {
         image.request_color_encoding(if format.is_grayscale() {
             EnumColourEncoding::gray_srgb(RenderingIntent::Relative)

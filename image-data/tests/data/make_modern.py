@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Makes the JPEG XL, JPEG 2000, HEIC and AVIF files of tests/modern.rs, and what Pillow reads from them:
-make_modern.py. Needs pillow 13 (with AVIF), pillow-jxl-plugin and pillow-heif.
+make_modern.py. Needs pillow 13 (with AVIF), pillow-jxl-plugin, pillow-heif, cjxl and djxl.
 
 Each picture.EXT has its pixels beside it as picture.EXT.png, made by Pillow and its plugins from the same file.
 """
 
+import io
 import pathlib
+import subprocess
+import tempfile
 
 import numpy
 import pillow_heif
 import pillow_jxl  # noqa: F401  (registers JPEG XL)
-from PIL import Image
+from PIL import Image, ImageCms
 
 pillow_heif.register_heif_opener()
 here = pathlib.Path(__file__).parent
@@ -36,6 +39,19 @@ keep("lossless.jxl", cat, lossless=True)
 keep("lossy.jxl", cat, quality=90)
 keep("gray.jxl", gray, lossless=True)
 keep("glass.jxl", glass, lossless=True)
+# A color profile, beside colors as stored and beside XYB. The plugin writes none: this takes libjxl's cjxl and djxl 0.7
+# (Debian: libjxl-tools). What is to come out is what LittleCMS makes of the pixels that djxl gives.
+with tempfile.TemporaryDirectory() as folder:
+    for name, distance in (("p3-lossless.jxl", "0"), ("p3-lossy.jxl", "0.3")):
+        shown = pathlib.Path(folder) / "shown.png"
+        subprocess.run(["cjxl", "-d", distance, here / "decode" / "p3.png", out / name], check=True)
+        subprocess.run(["djxl", out / name, shown], check=True)
+        with Image.open(shown) as wide:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(wide.info["icc_profile"]))
+            seen = ImageCms.profileToProfile(
+                wide.convert("RGB"), profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+        seen.save(out / (name + ".png"), optimize=True)
 keep("lossless.jp2", cat, irreversible=False)
 keep("lossy.jp2", cat, irreversible=True, quality_mode="dB", quality_layers=[40])
 keep("gray.jp2", gray)
