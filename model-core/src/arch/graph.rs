@@ -2,6 +2,8 @@
 //!
 //! `train` turns a node into a libtorch call, `export` into an ONNX node; neither knows what a ResNet is.
 
+use super::tensors::TensorSpec;
+
 /// One step of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -251,48 +253,6 @@ impl Shape {
     }
 }
 
-/// What a tensor of the state dict is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TensorKind {
-    /// Convolution or linear weight.
-    Weight,
-    /// Linear bias.
-    Bias,
-    /// Scale of a BatchNorm or LayerNorm.
-    NormWeight,
-    /// Shift of a BatchNorm or LayerNorm.
-    NormBias,
-    /// A learned factor a channel.
-    ChannelScale,
-    /// BatchNorm running mean, a buffer.
-    RunningMean,
-    /// BatchNorm running variance, a buffer.
-    RunningVar,
-    /// BatchNorm step counter, an int64 scalar buffer that PyTorch keeps; shape `[]`.
-    NumBatchesTracked,
-}
-
-impl TensorKind {
-    /// Whether gradients flow into it.
-    pub fn is_parameter(self) -> bool {
-        matches!(
-            self,
-            Self::Weight | Self::Bias | Self::NormWeight | Self::NormBias | Self::ChannelScale
-        )
-    }
-}
-
-/// A named tensor of the state dict.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TensorSpec {
-    /// torchvision's (or timm's) key.
-    pub name: String,
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// What it is.
-    pub kind: TensorKind,
-}
-
 /// A network: node 0 is the input, the last node gives the logits `[N, classes]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
@@ -304,116 +264,17 @@ impl Graph {
     /// Every tensor, in the order of the nodes: that of PyTorch's `state_dict()`, except that a [`ChannelScale`] stands
     /// there before the block it scales.
     pub fn tensors(&self) -> Vec<TensorSpec> {
-        let mut tensors = Vec::new();
-        let mut push = |name: &str, leaf: &str, shape: Vec<usize>, kind| {
-            tensors.push(TensorSpec {
-                name: format!("{name}.{leaf}"),
-                shape,
-                kind,
-            });
-        };
-        for node in &self.nodes {
-            match &node.op {
-                Op::Conv(conv) => {
-                    push(
-                        &conv.name,
-                        "weight",
-                        conv.stored_shape(),
-                        TensorKind::Weight,
-                    );
-                    if conv.bias {
-                        push(
-                            &conv.name,
-                            "bias",
-                            vec![conv.out_channels],
-                            TensorKind::Bias,
-                        );
-                    }
-                }
-                Op::LayerNorm(norm) => {
-                    push(
-                        &norm.name,
-                        "weight",
-                        vec![norm.channels],
-                        TensorKind::NormWeight,
-                    );
-                    push(
-                        &norm.name,
-                        "bias",
-                        vec![norm.channels],
-                        TensorKind::NormBias,
-                    );
-                }
-                Op::ChannelScale(scale) => {
-                    let (module, leaf) = scale.name.rsplit_once('.').unwrap_or(("", &scale.name));
-                    push(
-                        module,
-                        leaf,
-                        vec![scale.channels, 1, 1],
-                        TensorKind::ChannelScale,
-                    );
-                }
-                Op::BatchNorm(norm) => {
-                    let channels = || vec![norm.channels];
-                    push(&norm.name, "weight", channels(), TensorKind::NormWeight);
-                    push(&norm.name, "bias", channels(), TensorKind::NormBias);
-                    push(
-                        &norm.name,
-                        "running_mean",
-                        channels(),
-                        TensorKind::RunningMean,
-                    );
-                    push(
-                        &norm.name,
-                        "running_var",
-                        channels(),
-                        TensorKind::RunningVar,
-                    );
-                    push(
-                        &norm.name,
-                        "num_batches_tracked",
-                        vec![],
-                        TensorKind::NumBatchesTracked,
-                    );
-                }
-                Op::Linear(linear) => {
-                    let shape = vec![linear.out_features, linear.in_features];
-                    push(&linear.name, "weight", shape, TensorKind::Weight);
-                    push(
-                        &linear.name,
-                        "bias",
-                        vec![linear.out_features],
-                        TensorKind::Bias,
-                    );
-                }
-                Op::Input { .. }
-                | Op::Relu
-                | Op::Relu6
-                | Op::Blur { .. }
-                | Op::Silu
-                | Op::HardSwish
-                | Op::HardSigmoid
-                | Op::Sigmoid
-                | Op::Gelu
-                | Op::MaxPool { .. }
-                | Op::AvgPool { .. }
-                | Op::GlobalAvgPool
-                | Op::Flatten
-                | Op::Dropout { .. }
-                | Op::Add
-                | Op::Mul
-                | Op::Concat => {}
-            }
-        }
-        tensors
+        self.nodes
+            .iter()
+            .flat_map(|node| node.op.tensors())
+            .collect()
     }
 
     /// Trained numbers, buffers left out.
     pub fn parameter_count(&self) -> usize {
-        self.tensors()
+        self.nodes
             .iter()
-            .filter(|t| t.kind.is_parameter())
-            .map(|t| t.shape.iter().product::<usize>())
+            .map(|node| node.op.parameter_count())
             .sum()
     }
 

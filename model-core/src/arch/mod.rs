@@ -12,6 +12,7 @@ mod mobilenet;
 mod regnet;
 mod resnet;
 mod table;
+mod tensors;
 mod vgg;
 
 pub use convnext::ConvNext;
@@ -19,11 +20,12 @@ pub use densenet::DenseNet;
 pub use efficientnet::{EfficientNet, Names, Origin};
 pub use graph::{
     BLUR, BatchNorm, ChannelScale, Conv, Graph, LayerNorm, Linear, Node, Op, Padding, Shape,
-    TensorKind, TensorSpec, window_count,
+    window_count,
 };
 pub use mobilenet::{MobileNetV2, MobileNetV3};
 pub use regnet::RegNet;
 pub use resnet::{Block, ResNet, Stage, Stem};
+pub use tensors::{TensorKind, TensorSpec};
 pub use vgg::Vgg;
 
 use table::ENTRIES;

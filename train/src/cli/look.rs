@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use model_core::ReadingConfig;
-use model_core::arch::{self, Op, Shape};
+use model_core::arch::{self, Shape};
 
 use crate::model::describe;
 use crate::recipe::{catalog, load};
@@ -51,33 +51,7 @@ pub fn summary(args: &SummaryArgs) -> Result<ExitCode> {
     let graph = architecture.graph();
     crate::answer!("{:<36} {:>20} {:>12}", "layer", "output", "parameters");
     for (node, shape) in graph.nodes.iter().zip(graph.shapes([side, side])) {
-        let parameters = match &node.op {
-            Op::Conv(c) => {
-                let window = c.in_channels / c.groups * c.kernel * c.kernel;
-                c.out_channels * (window + usize::from(c.bias))
-            }
-            Op::BatchNorm(norm) => 2 * norm.channels,
-            Op::LayerNorm(norm) => 2 * norm.channels,
-            Op::ChannelScale(scale) => scale.channels,
-            Op::Linear(l) => (l.in_features + 1) * l.out_features,
-            Op::Input { .. }
-            | Op::Relu
-            | Op::Relu6
-            | Op::Blur { .. }
-            | Op::Silu
-            | Op::HardSwish
-            | Op::HardSigmoid
-            | Op::Sigmoid
-            | Op::Gelu
-            | Op::MaxPool { .. }
-            | Op::AvgPool { .. }
-            | Op::GlobalAvgPool
-            | Op::Flatten
-            | Op::Dropout { .. }
-            | Op::Add
-            | Op::Mul
-            | Op::Concat => 0,
-        };
+        let parameters = node.op.parameter_count();
         let shape = match shape {
             Shape::Map {
                 channels,
