@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use image_data::formats::looks_like_picture;
-use image_data::text::natural_order;
+use model_core::text::natural_order;
 
 use crate::content::FileStamp;
 use crate::problem;

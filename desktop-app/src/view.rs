@@ -1,6 +1,6 @@
 //! Which photos of the list the grid shows, and in which order. It holds no photos and knows no window.
 
-use image_data::text::natural_order;
+use model_core::text::natural_order;
 
 use crate::photo::{Confidence, Photo};
 

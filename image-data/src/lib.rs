@@ -32,4 +32,3 @@ pub mod random;
 pub mod sampler;
 pub mod sandbox;
 pub mod source;
-pub mod text;

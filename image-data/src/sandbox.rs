@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use crate::text::one_line;
+use model_core::text::one_line;
 
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };

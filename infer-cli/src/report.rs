@@ -2,8 +2,8 @@
 
 use anstyle::{AnsiColor, Style};
 use image_data::decode::Format;
-use image_data::text::one_line;
 use inference::stream::Outcome;
+use model_core::text::one_line;
 
 use crate::advice::Told;
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use image_data::decode::DecodeError;
-use image_data::text::one_line;
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::manifest::ManifestError;
 use model_core::onnx::OnnxError;
+use model_core::text::one_line;
 
 use crate::engine::EngineError;
 

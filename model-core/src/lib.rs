@@ -32,6 +32,7 @@ pub mod proof;
 pub mod reading;
 pub mod resample;
 pub mod scores;
+pub mod text;
 pub mod weights;
 
 pub use arch::{Architecture, Graph};

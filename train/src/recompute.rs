@@ -22,7 +22,11 @@ impl Cuts {
     /// The cuts that keep least for images of `side` pixels, among those `allowed`: what is kept is the values at the cuts
     /// and everything within the largest segment.
     pub fn of(graph: &Graph, side: usize, allowed: impl Fn(usize) -> bool) -> Self {
-        let sizes: Vec<usize> = graph.shapes([side, side]).into_iter().map(Shape::numel).collect();
+        let sizes: Vec<usize> = graph
+            .shapes([side, side])
+            .into_iter()
+            .map(Shape::numel)
+            .collect();
         let last_use = graph.last_uses();
         let last = sizes.len().saturating_sub(1);
         // A value alive behind a node other than the node's own forbids a cut.
@@ -189,7 +193,11 @@ mod tests {
         for name in ["resnet50", "resnet18", "efficientnet_lite0"] {
             let graph = arch::by_name(name, 10).unwrap().graph();
             let cuts = Cuts::of(&graph, 224, |_| true);
-            let sizes: Vec<usize> = graph.shapes([224, 224]).into_iter().map(Shape::numel).collect();
+            let sizes: Vec<usize> = graph
+                .shapes([224, 224])
+                .into_iter()
+                .map(Shape::numel)
+                .collect();
             let share = kept(&sizes, &cuts.0) as f64 / sizes.iter().sum::<usize>() as f64;
             assert!(share < 0.5, "{name} keeps {share}");
             let last_use = graph.last_uses();

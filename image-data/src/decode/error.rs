@@ -4,7 +4,7 @@
 use model_core::diagnostic::{Diagnose, Limit, Remedy};
 
 use super::Format;
-use crate::text::short_line;
+use model_core::text::short_line;
 
 /// Why an image could not be decoded. The message does not name the file: the caller knows it.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::dataset::{Part, Sample};
-use crate::text::one_line;
+use model_core::text::one_line;
 
 /// The first word of an index.
 const MAGIC: &str = "tar-index-1";

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use image_data::formats::looks_like_picture;
-use image_data::text::natural_order;
 use inference::stream::{Outcome, Source, StreamOptions};
 use inference::{Cancel, Classifier};
+use model_core::text::natural_order;
 use photos::sort::keywords::{self, KeywordPlan, Tagged};
 use photos::sort::{Item, Mode, Plan, Undone, carry_out, taken_on, undo};
 use photos::teach::NONE_ID;

@@ -6,8 +6,8 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use image_data::formats;
-use image_data::text::natural_order;
 use inference::stream::Source;
+use model_core::text::natural_order;
 use walkdir::WalkDir;
 
 use super::Several;

@@ -5,8 +5,8 @@
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, glob_with};
-use image_data::text::natural_order;
 use inference::stream::Source;
+use model_core::text::natural_order;
 
 use super::{Several, folder, listed, one};
 

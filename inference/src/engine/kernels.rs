@@ -2,10 +2,10 @@
 //! processors that the kernels were written for.
 
 use image_data::sandbox::catch;
-use image_data::text::short_line;
 use kernels::{Config, Isa, Network};
 use model_core::onnx::ModelProto;
 use model_core::scores;
+use model_core::text::short_line;
 
 use super::kernel_graph::{constants, translate};
 use super::{Engine, EngineError, EngineKind, Precision};

@@ -17,6 +17,7 @@ use std::str::FromStr;
 
 use model_core::RgbImage;
 use model_core::diagnostic::{Diagnose, Remedy};
+use model_core::text::one_line;
 use serde::{Deserialize, Serialize};
 
 pub use fake::FakeEngine;
@@ -126,16 +127,25 @@ pub struct FailingNode {
 
 fn at_node(node: Option<&FailingNode>) -> String {
     match node {
-        Some(node) => format!("it gives up at {} '{}'", node.operator, node.name),
+        Some(node) => format!(
+            "it gives up at {} '{}'",
+            one_line(&node.operator),
+            one_line(&node.name)
+        ),
         None => "it gives up on the network as a whole".to_owned(),
     }
 }
 
-/// Why an engine gives no numbers.
+/// Names that a file gives, on one line whatever they hold.
+fn listed(names: &[String]) -> String {
+    one_line(names.join(", "))
+}
+
+/// Why an engine gives no numbers. Every message is one line, also where a file's own names hold line breaks.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The network cannot be loaded.
-    #[error("{engine} cannot load {model}: {reason}")]
+    #[error("{engine} cannot load {}: {}", one_line(model), one_line(reason))]
     Load {
         /// The engine.
         engine: EngineKind,
@@ -145,7 +155,11 @@ pub enum EngineError {
         reason: String,
     },
     /// The engine lacks operators of the network.
-    #[error("{engine} cannot run {model}: it has no {}", operators.join(", "))]
+    #[error(
+        "{engine} cannot run {}: it has no {}",
+        one_line(model),
+        listed(operators)
+    )]
     Operators {
         /// The engine.
         engine: EngineKind,
@@ -155,7 +169,7 @@ pub enum EngineError {
         operators: Vec<String>,
     },
     /// The engine has every operator, but cannot make a plan of the network.
-    #[error("{engine} cannot run {model}: {}", at_node(node.as_ref()))]
+    #[error("{engine} cannot run {}: {}", one_line(model), at_node(node.as_ref()))]
     Network {
         /// The engine.
         engine: EngineKind,
@@ -167,7 +181,11 @@ pub enum EngineError {
         said: String,
     },
     /// The engine is known to compute something in the network wrongly.
-    #[error("{engine} is not trusted with {model}: it computes {} wrongly", features.join(", "))]
+    #[error(
+        "{engine} is not trusted with {}: it computes {} wrongly",
+        one_line(model),
+        listed(features)
+    )]
     Distrusted {
         /// The engine.
         engine: EngineKind,
@@ -183,7 +201,11 @@ pub enum EngineError {
         error: Box<EngineError>,
     },
     /// The network cannot be computed in the numbers that were asked for.
-    #[error("{engine} cannot compute {model} in bfloat16: {reason}")]
+    #[error(
+        "{engine} cannot compute {} in bfloat16: {}",
+        one_line(model),
+        one_line(reason)
+    )]
     Precision {
         /// The engine.
         engine: EngineKind,
@@ -193,7 +215,7 @@ pub enum EngineError {
         reason: String,
     },
     /// The network was loaded but failed on an input.
-    #[error("{engine} failed to run the network: {reason}")]
+    #[error("{engine} failed to run the network: {}", one_line(reason))]
     Run {
         /// The engine.
         engine: EngineKind,
@@ -201,7 +223,10 @@ pub enum EngineError {
         reason: String,
     },
     /// ONNX Runtime is not on this machine.
-    #[error("ONNX Runtime {min_version} or newer is not available: {reason}")]
+    #[error(
+        "ONNX Runtime {min_version} or newer is not available: {}",
+        one_line(reason)
+    )]
     Unavailable {
         /// Why it could not be loaded.
         reason: String,

@@ -7,9 +7,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use half::f16;
 use image_data::sandbox::catch;
-use image_data::text::one_line;
 use model_core::RgbImage;
 use model_core::onnx::{self, ValueInfoProto};
+use model_core::text::one_line;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;

@@ -39,7 +39,7 @@ pub enum OnnxError {
     File { path: PathBuf, reason: String },
     #[error("not an ONNX model ({0})")]
     Bytes(String),
-    #[error("tensor '{name}': {reason}")]
+    #[error("tensor '{}': {reason}", crate::text::one_line(name))]
     Tensor { name: String, reason: String },
 }
 

@@ -7,11 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use half::f16;
 use image_data::decode::DecodeOptions;
 use image_data::formats::looks_like_picture;
-use image_data::text::natural_order;
 use inference::stream::{Failure, Source, StreamOptions};
 use inference::{Cancel, Classifier, Options};
 use model_core::RgbImage;
 use model_core::resample::{Filter, resize};
+use model_core::text::natural_order;
 use walkdir::WalkDir;
 
 use super::{Backbone, NONE_ID, NONE_NAME, TeachError, hex};

@@ -356,6 +356,6 @@ fn check_sizes(model: &TypedModel) -> Result<(), Refusal> {
 
 /// One line from tract's error and its causes.
 pub(super) fn chain(error: &TractError) -> String {
-    let parts: Vec<String> = error.chain().map(image_data::text::one_line).collect();
-    image_data::text::short_line(parts.join(": "), 600)
+    let parts: Vec<String> = error.chain().map(model_core::text::one_line).collect();
+    model_core::text::short_line(parts.join(": "), 600)
 }
