@@ -5,10 +5,20 @@ pub mod reference;
 
 use std::path::{Path, PathBuf};
 
-/// The root of the repository.
+/// The root of the repository: the folder above the running test's crate that holds `Cargo.lock`.
+///
+/// # Panics
+/// Outside `cargo test`, or where there is no such folder.
 pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    // Asked for when the test runs and not when it is compiled: a build that is kept serves other checkouts, too.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    here.as_deref()
+        .and_then(|here| {
+            here.ancestors()
+                .find(|dir| dir.join("Cargo.lock").is_file())
+        })
+        .map(Path::to_owned)
+        .unwrap_or_else(|| panic!("no Cargo.lock above {here:?}"))
 }
 
 /// Every file of the sources whose name ends in one of `extensions`, sorted: what builds and tools leave behind is left out.

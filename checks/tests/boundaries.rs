@@ -2,13 +2,12 @@
 //! trains links tract, and ARCHITECTURE.md's table says what Cargo.toml says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
 fn metadata() -> Metadata {
     MetadataCommand::new()
-        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
+        .manifest_path(checks::root().join("Cargo.toml"))
         // For this machine only: what other systems need has not been downloaded by a build here.
         .other_options(
             ["--locked", "--offline", "--filter-platform", "host-tuple"].map(str::to_owned),
@@ -141,7 +140,7 @@ fn the_architecture_page_tells_the_truth_about_dependencies() {
         .iter()
         .map(|p| p.name.as_str())
         .collect();
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ARCHITECTURE.md");
+    let page = checks::root().join("ARCHITECTURE.md");
     let page = std::fs::read_to_string(page).expect("ARCHITECTURE.md is readable");
     let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in page.lines() {

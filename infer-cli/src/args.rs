@@ -522,7 +522,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = positive)]
     pub concurrency: Option<usize>,
     /// Connections open at once; when there are more, those that only wait are closed
-    #[arg(long, default_value_t = 256, value_name = "N", value_parser = positive)]
+    #[arg(long, default_value_t = 2048, value_name = "N", value_parser = positive)]
     pub max_connections: usize,
     /// Write a line for every request to stderr
     #[arg(long)]

@@ -16,6 +16,9 @@ use crate::{Exit, model, report};
 /// Uploads that may be in memory together, in the largest upload's size.
 const BUFFERED_UPLOADS: usize = 8;
 
+/// Files that are open beside the connections: the model, the listening socket, standard streams, the runtime's own.
+const OTHER_FILES: u64 = 64;
+
 /// Serves until Ctrl-C.
 ///
 /// # Errors
@@ -31,7 +34,7 @@ pub fn run(args: &ServeArgs, cancel: &Cancel) -> Result<Exit> {
         concurrency: args
             .concurrency
             .unwrap_or(classifier.model().threads.max(1)),
-        connections: args.max_connections,
+        connections: connections(args),
     };
     if !args.host.is_loopback() && !args.talk.quiet {
         report::note("others on the network can reach this service, and nothing asks who they are");
@@ -53,4 +56,22 @@ pub fn run(args: &ServeArgs, cancel: &Cancel) -> Result<Exit> {
         let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
     })?;
     Ok(Exit::Success)
+}
+
+/// As many connections as were asked for and the system lets this program have open; fewer are said.
+fn connections(args: &ServeArgs) -> usize {
+    let wanted = args.max_connections as u64;
+    let files = wanted.saturating_add(OTHER_FILES);
+    // A limit that cannot be read is none that we know of.
+    let allowed = rlimit::increase_nofile_limit(files).unwrap_or(files);
+    if allowed >= files {
+        return args.max_connections;
+    }
+    let connections = allowed.saturating_sub(OTHER_FILES).max(1);
+    if !args.talk.quiet {
+        report::note(&format!(
+            "{connections} connections at most, not {wanted}: the system lets this program open {allowed} files"
+        ));
+    }
+    connections as usize
 }

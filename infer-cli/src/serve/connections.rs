@@ -1,8 +1,8 @@
-//! The open connections, and which of them only wait: those are closed first when there are too many, so that idle
-//! sockets lock nobody out.
+//! The open connections, and which of them only wait: those make room when there are too many, so that idle sockets lock
+//! nobody out. A connection counts until its last byte is sent and its socket is closed.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,8 @@ struct Entry {
     requests: AtomicUsize,
     /// When the last request ended, or the connection was made.
     idle_since: Mutex<Instant>,
+    /// It was asked to close and is about to.
+    leaving: AtomicBool,
     close: Notify,
 }
 
@@ -52,6 +54,7 @@ impl Connections {
         let entry = Arc::new(Entry {
             requests: AtomicUsize::new(0),
             idle_since: Mutex::new(Instant::now()),
+            leaving: AtomicBool::new(false),
             close: Notify::new(),
         });
         list.1.insert(id, Arc::clone(&entry));
@@ -73,23 +76,30 @@ impl Connections {
         list.1.values().filter(|entry| entry.is_busy()).count()
     }
 
-    /// Asks the oldest connection to close that has been idle for `least`; false when there is none. A request needs a
-    /// moment to arrive, so a connection that was just made is not idle yet.
-    pub fn close_idle(&self, least: Duration) -> bool {
-        let mut list = self.list.lock();
-        let Some(id) = list
-            .1
-            .iter()
-            .find(|(_, entry)| entry.idle() >= Some(least))
-            .map(|(id, _)| *id)
-        else {
-            return false;
-        };
-        // Off the list at once: it no longer counts, whenever its task gets to end.
-        if let Some(entry) = list.1.remove(&id) {
-            entry.close.notify_one();
+    /// Asks the oldest connection to close that has been idle for `least`; false when there is none, or when `leaving`
+    /// of them are about to close as it is. A request needs a moment to arrive, so a connection that was just made is
+    /// not idle yet.
+    pub fn close_idle(&self, least: Duration, leaving: usize) -> bool {
+        let list = self.list.lock();
+        let mut about_to = 0;
+        for entry in list.1.values() {
+            if entry.leaving.load(Ordering::Relaxed) {
+                about_to += 1;
+                if about_to >= leaving {
+                    return false;
+                }
+            } else if entry.idle() >= Some(least) {
+                entry.leaving.store(true, Ordering::Relaxed);
+                entry.close.notify_one();
+                return true;
+            }
         }
-        true
+        false
+    }
+
+    /// Waits until one ends.
+    pub async fn one_ended(&self) {
+        self.list.ended.notified().await;
     }
 
     /// Waits until there is none.
@@ -127,7 +137,7 @@ impl Open {
     }
 
     /// Waits until somebody asks this connection to close and it still only waits after `grace`. A request may have
-    /// arrived that nobody has had time to read; then the connection stays, and is on the list again.
+    /// arrived that nobody has had time to read; then the connection stays.
     pub async fn closed(&self, grace: Duration) {
         loop {
             self.entry.close.notified().await;
@@ -135,8 +145,7 @@ impl Open {
             if !self.entry.is_busy() {
                 return;
             }
-            let mut list = self.list.lock();
-            list.1.insert(self.id, Arc::clone(&self.entry));
+            self.entry.leaving.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -169,15 +178,17 @@ mod tests {
         let (first, second, third) = (all.open(), all.open(), all.open());
         let busy = first.request();
         assert_eq!((all.count(), all.busy()), (3, 1));
-        assert!(!all.close_idle(Duration::from_secs(60)), "all are new");
-        assert!(all.close_idle(Duration::ZERO), "the second only waits");
-        assert_eq!(all.count(), 2);
+        let close = |least| all.close_idle(least, 1);
+        assert!(!close(Duration::from_secs(60)), "all are new");
+        assert!(close(Duration::ZERO), "the second only waits");
+        assert_eq!(all.count(), 3, "it counts until it has ended");
+        assert!(!close(Duration::ZERO), "one is leaving, and no more may");
         drop(second);
-        assert_eq!(all.count(), 2, "it was off the list before");
+        assert_eq!(all.count(), 2);
         let other = third.request();
-        assert!(!all.close_idle(Duration::ZERO), "every one is answering");
+        assert!(!close(Duration::ZERO), "every one is answering");
         drop((busy, other));
-        assert!(all.close_idle(Duration::ZERO));
+        assert!(close(Duration::ZERO));
         drop((first, third));
         assert_eq!(all.count(), 0);
     }
@@ -193,15 +204,13 @@ mod tests {
             let open = all.open();
             let closed =
                 || tokio::time::timeout(Duration::from_secs(5), open.closed(Duration::ZERO));
+            // It is taken for idle, and then a request comes.
+            assert!(all.close_idle(Duration::ZERO, 1));
             let busy = open.request();
-            // Somebody took it for idle just before.
-            let entry = all.list.lock().1.remove(&0).unwrap();
-            entry.close.notify_one();
             let waiting = tokio::time::timeout(Duration::from_millis(200), closed()).await;
             assert!(waiting.is_err(), "it is answering");
-            assert_eq!(all.count(), 1, "it is on the list again");
             drop(busy);
-            assert!(all.close_idle(Duration::ZERO));
+            assert!(all.close_idle(Duration::ZERO, 1), "it can be asked again");
             closed().await.unwrap();
         });
     }

@@ -17,24 +17,20 @@
 mod answer;
 mod body;
 mod classify;
+mod connection;
 mod connections;
 mod metrics;
 pub mod multipart;
 mod query;
 
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use image_data::decode::DecodeOptions;
 use inference::{Cancel, Classifier};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 
 use crate::words::WordsArgs;
@@ -124,35 +120,52 @@ pub fn run(
 const TICK: Duration = Duration::from_millis(100);
 
 /// A connection that has had no request for so long makes room for others.
-const IDLE: Duration = Duration::from_millis(250);
+const IDLE: Duration = Duration::from_secs(1);
 
-/// What a connection that is to close gets, so that a request that lies in the system's buffer is read before.
-const GRACE: Duration = Duration::from_millis(20);
+/// Connections that wait in the system's queue; it may allow fewer. When the queue is full, the system loses some.
+const QUEUE: u32 = 4096;
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // The port of a service that was just stopped is free at once. On Windows the option would share a port in use.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
 
 async fn accept(state: Arc<State>, cancel: &Cancel, ready: impl FnOnce(SocketAddr)) -> Result<()> {
     let address = state.config.address;
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))?;
+    let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
     ready(listener.local_addr().context("cannot tell the address")?);
     let (stop, stopped) = watch::channel(false);
+    let most = state.config.limits.connections;
+    // Each takes a moment to leave, so that some must be able to at once, but no more than newcomers need.
+    let leaving = most.div_ceil(4);
     while !cancel.is_cancelled() {
         // A connection that only waits makes room for a new one. With all of them at work, newcomers wait in the
         // system's queue: they are served later and not reset.
-        if state.connections.count() >= state.config.limits.connections
-            && !state.connections.close_idle(IDLE)
-        {
-            tokio::time::sleep(TICK / 10).await;
+        if state.connections.count() >= most {
+            state.connections.close_idle(IDLE, leaving);
+            let ended = state.connections.one_ended();
+            let _ = tokio::time::timeout(TICK / 10, ended).await;
             continue;
         }
         match tokio::time::timeout(TICK, listener.accept()).await {
             Err(_) => {}
             Ok(Ok((stream, _))) => {
-                tokio::spawn(serve(Arc::clone(&state), stream, stopped.clone()));
+                tokio::spawn(connection::serve(
+                    Arc::clone(&state),
+                    stream,
+                    stopped.clone(),
+                ));
             }
             // Out of file descriptors, say: one that only waits is given up, or the open ones get time to end.
             Ok(Err(_)) => {
-                state.connections.close_idle(IDLE);
+                state.connections.close_idle(IDLE, leaving);
                 tokio::time::sleep(TICK).await;
             }
         }
@@ -163,38 +176,4 @@ async fn accept(state: Arc<State>, cancel: &Cancel, ready: impl FnOnce(SocketAdd
     // Whoever is still at it then has had the time of a whole request.
     let _ = tokio::time::timeout(state.config.limits.timeout, ended).await;
     Ok(())
-}
-
-async fn serve(state: Arc<State>, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
-    let peer = stream.peer_addr().ok();
-    let open = state.connections.open();
-    let service = service_fn(|request| {
-        let busy = open.request();
-        let state = Arc::clone(&state);
-        async move {
-            let reply = answer::answer(state, request, peer).await;
-            drop(busy);
-            reply
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(state.config.limits.timeout)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let mut closed = pin!(open.closed(GRACE));
-    let mut stop = pin!(stopped.changed());
-    let mut stopping = false;
-    // Whatever comes first: a visitor who goes away, a request to close, or the service's end.
-    std::future::poll_fn(|context| {
-        if !stopping && stop.as_mut().poll(context).is_ready() {
-            stopping = true;
-            connection.as_mut().graceful_shutdown();
-        }
-        if connection.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
-        }
-        closed.as_mut().poll(context)
-    })
-    .await;
 }
