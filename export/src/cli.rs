@@ -12,9 +12,9 @@ use crate::emit::DEFAULT_OPSET;
     name = "export-onnx",
     version,
     args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
     after_help = "\
 Examples:
+  export-onnx --install
   export-onnx --checkpoint runs/demo/checkpoints/best.safetensors --output model.onnx
   export-onnx --checkpoint resnet50.pth --arch resnet50 --output resnet50.onnx --verify-data photos/
   export-onnx --checkpoint best.safetensors --output int8.onnx --int8 --calibration photos/
@@ -40,12 +40,17 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Weights: .safetensors, or a PyTorch .pth (no code in it is run).
-    #[arg(long, value_name = "FILE", required = true)]
+    /// Weights: .safetensors, or a PyTorch .pth (no code in it is run). Default: the best checkpoint of the newest run
+    /// under runs/.
+    #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
-    /// The ONNX file to write; an older one stays untouched until the new one has passed its proof.
-    #[arg(long, short, value_name = "FILE", required = true)]
+    /// The ONNX file to write; an older one stays untouched until the new one has passed its proof. Default: model.onnx in
+    /// the checkpoint's run, or the checkpoint's name with .onnx.
+    #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Put a copy where infer-cli and the window find it and take it when no model is named.
+    #[arg(long)]
+    pub install: bool,
     /// Architecture, for checkpoints that do not say it (resnet50, tf_efficientnet_lite0, ...).
     #[arg(long, value_name = "NAME")]
     pub arch: Option<String>,

@@ -13,6 +13,7 @@
 //! | [`preprocess_graph`] | resize, crop and normalization as ONNX nodes |
 //! | [`inspect`] | any ONNX classifier as a table |
 //! | [`images`] | folders of photos |
+//! | `newest`, `install` | which checkpoint is meant, and where the programs look for a model |
 //!
 //! It links no libtorch; `inference` is used only to verify.
 
@@ -22,7 +23,9 @@ pub mod emit;
 pub mod eval;
 pub mod images;
 pub mod inspect;
+mod install;
 pub mod metadata;
+mod newest;
 pub mod plan;
 pub mod preprocess_graph;
 pub mod proof;

@@ -15,18 +15,27 @@ use crate::images::ImageList;
 use crate::plan::Plan;
 use crate::proof::{self, Expected, PROOF_KEY, Precision, Report, StoredAnswers};
 use crate::source::{self, Source};
-use crate::{inspect, metadata, preprocess_graph, quant};
+use crate::{inspect, install, metadata, newest, preprocess_graph, quant};
 
-/// `export-onnx --checkpoint .. --output ..`
+/// `export-onnx`, with or without `--checkpoint` and `--output`.
 ///
 /// # Errors
 /// Anything that keeps the model from being written and proved; then no file has changed.
 pub fn run_export(args: &ExportArgs) -> Result<()> {
-    let checkpoint = args
-        .checkpoint
-        .as_deref()
-        .context("--checkpoint is missing")?;
-    let target = args.output.as_deref().context("--output is missing")?;
+    let checkpoint = match &args.checkpoint {
+        Some(checkpoint) => checkpoint.clone(),
+        None => newest::best_checkpoint()?,
+    };
+    let checkpoint = checkpoint.as_path();
+    let target = args
+        .output
+        .clone()
+        .unwrap_or_else(|| newest::model_of(checkpoint));
+    let target = target.as_path();
+    let place = match args.install {
+        true => Some(install::Place::check()?),
+        false => None,
+    };
     atomic_file::check_writable(target)?;
     let started = Instant::now();
     let mut source = source::load(checkpoint, args)?;
@@ -113,6 +122,12 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
         model.ir_version.unwrap_or(0),
         source::sha256_file(target)?
     );
+    if let Some(place) = place {
+        place
+            .install(&bytes)?
+            .lines()
+            .for_each(|line| println!("{line}"));
+    }
     println!(
         "time        read {:.2} s, build {:.2} s, proof {:.2} s, write {:.2} s",
         read.as_secs_f64(),

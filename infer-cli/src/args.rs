@@ -248,8 +248,8 @@ pub enum AlphaArg {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// An ONNX file or a name from `infer-cli models` [default: models/resnet50/model.onnx if there is one, else the
-    /// model inside the program]
+    /// An ONNX file or a name from `infer-cli models` [default: the one that `export-onnx --install` put there, or
+    /// models/resnet50/model.onnx, else the model inside the program]
     #[arg(short, long, value_name = "PATH|NAME", env = "INFER_MODEL", hide_env = true, value_hint = ValueHint::FilePath)]
     pub model: Option<PathBuf>,
     /// What runs the network: kernels (our own), tract, onnxruntime (a library found at run time), or auto: kernels

@@ -1,14 +1,19 @@
 //! Models by name: the folders where they lie, and which one is the default.
 //!
-//! A model called [`PREFERRED`] in one of the folders, trained or converted by the user, takes the place of the embedded
-//! default; the embedded one stays reachable by its name.
+//! A model called [`INSTALLED`] or [`PREFERRED`] in one of the folders, trained or converted by the user, takes the place
+//! of the embedded default; the embedded one stays reachable by its name.
 
 use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
 
 use crate::error::ModelProblem;
 use crate::{Classifier, Error, Options, embedded};
 
-/// The name whose presence changes the default: `models/resnet50/model.onnx`.
+/// The name under which a model is put that is to be the default: `models/installed/model.onnx`.
+pub const INSTALLED: &str = "installed";
+
+/// The name whose presence changes the default where none is installed: `models/resnet50/model.onnx`.
 pub const PREFERRED: &str = "resnet50";
 
 /// What a model's path or name stands for.
@@ -33,17 +38,39 @@ impl Found {
     }
 }
 
-/// `INFER_MODELS_DIR`, or `models/` here and beside the program.
+/// `INFER_MODELS_DIR`; without it `models/` here and beside the program, and [`user_folder`].
 pub fn folders() -> Vec<PathBuf> {
-    if let Some(dir) = std::env::var_os("INFER_MODELS_DIR").filter(|dir| !dir.is_empty()) {
-        return vec![dir.into()];
+    if let Some(dir) = folder_of_environment() {
+        return vec![dir];
     }
     let beside = std::env::current_exe()
         .ok()
         .and_then(|exe| Some(exe.parent()?.join("models")));
     std::iter::once(PathBuf::from("models"))
         .chain(beside)
+        .chain(user_folder())
         .collect()
+}
+
+fn folder_of_environment() -> Option<PathBuf> {
+    std::env::var_os("INFER_MODELS_DIR")
+        .filter(|dir| !dir.is_empty())
+        .map(PathBuf::from)
+}
+
+/// The user's own folder of models, which need not exist: `resnet50-toolkit/models` in `XDG_DATA_HOME` or
+/// `~/.local/share`, on Windows in `%APPDATA%`, on macOS in `~/Library/Application Support`. None for a user without a
+/// home.
+pub fn user_folder() -> Option<PathBuf> {
+    let strategy = etcetera::base_strategy::choose_native_strategy().ok()?;
+    Some(strategy.data_dir().join("resnet50-toolkit").join("models"))
+}
+
+/// Where a model is put so that the programs take it when none is named, from whatever folder they are started in:
+/// `installed/model.onnx` in `INFER_MODELS_DIR` or in [`user_folder`].
+pub fn installed_path() -> Option<PathBuf> {
+    let folder = folder_of_environment().or_else(user_folder)?;
+    Some(folder.join(INSTALLED).join("model.onnx"))
 }
 
 /// Names and files of the models in the folders, sorted; a name found twice keeps its first place.
@@ -72,11 +99,12 @@ pub fn list(folders: &[PathBuf]) -> Vec<(String, PathBuf)> {
     found
 }
 
-/// The model taken when none is named: `resnet50/model.onnx` in the first folder that has one, else the embedded one.
+/// The model taken when none is named: `installed/model.onnx` or else `resnet50/model.onnx` of the first folder that has
+/// one, else the embedded one.
 pub fn default_model(folders: &[PathBuf]) -> Found {
     folders
         .iter()
-        .map(|dir| dir.join(PREFERRED).join("model.onnx"))
+        .flat_map(|dir| [INSTALLED, PREFERRED].map(|name| dir.join(name).join("model.onnx")))
         .find(|path| path.is_file())
         .map_or(Found::Embedded, Found::File)
 }
@@ -137,6 +165,8 @@ mod tests {
         let path = put(second.path(), "resnet50/model.onnx");
         assert_eq!(default_model(&folders), Found::File(path));
         let path = put(first.path(), "resnet50/model.onnx");
+        assert_eq!(default_model(&folders), Found::File(path));
+        let path = put(first.path(), "installed/model.onnx");
         assert_eq!(default_model(&folders), Found::File(path));
         // The one inside stays reachable.
         for name in ["embedded", embedded::NAME] {

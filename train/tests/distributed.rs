@@ -532,17 +532,7 @@ fn a_closed_terminal_is_a_hangup_to_all() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let run = long_run(launched(plain(2, "resnet_tiny"), 2), &out);
-    // Under nohup the hangup would be ignored, by the runs that this test starts as well.
-    let mut command = Command::new("env");
-    command.arg("--default-signal=HUP");
-    command.arg(run.get_program()).args(run.get_args());
-    for (name, value) in run.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    let mut running = Running::start(command);
+    let mut running = Running::start(common::hears_hangup(&run));
     running.wait_for_steps(&out, 4);
     signal(running.child.id() as i32, "-HUP");
     let (status, text) = running.wait(Duration::from_secs(240));

@@ -74,8 +74,9 @@ impl Bench {
         ] {
             command.env_remove(variable);
         }
-        // The same on every machine, whatever programs it has.
+        // The same on every machine, whatever programs it has and its user has installed.
         command.env("HEIF_DEC", "");
+        command.env("XDG_DATA_HOME", self.dir.path().join("data-home"));
         command
     }
 

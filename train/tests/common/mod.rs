@@ -50,3 +50,20 @@ pub fn train_with(arch: &str, recipe: &str) -> Command {
     ]);
     command
 }
+
+/// The same command, ended by a hangup even where the tests run under `nohup`, which everything they start inherits.
+pub fn hears_hangup(command: &std::process::Command) -> std::process::Command {
+    let mut wrapped = std::process::Command::new("env");
+    wrapped.arg("--default-signal=HUP");
+    wrapped.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        wrapped.current_dir(dir);
+    }
+    wrapped
+}
