@@ -17,6 +17,9 @@ const SPINS_IN_A_STEP: usize = 2000;
 /// Looks for the next run before a helper sleeps: some 50 microseconds.
 const SPINS_BETWEEN_RUNS: usize = 1000;
 
+/// What a helper needs; the kernels' buffers lie in the arena.
+const STACK_BYTES: usize = 2 << 20;
+
 /// Seats for computing threads, one a core; callers take theirs without asking, helpers only where one is free.
 pub(crate) struct Seats {
     taken: AtomicUsize,
@@ -147,12 +150,18 @@ pub(crate) struct Team {
     /// Held during a run; a second run at the same time finds it taken and works alone.
     helpers: Mutex<Vec<Helper>>,
     seats: &'static Seats,
+    stack_bytes: usize,
 }
 
 impl Team {
     /// A team without helpers; runs call them to life.
     pub fn new(seats: &'static Seats) -> Self {
+        Self::with_stacks(seats, STACK_BYTES)
+    }
+
+    fn with_stacks(seats: &'static Seats, stack_bytes: usize) -> Self {
         Self {
+            stack_bytes,
             shared: Arc::new(Shared {
                 epoch: AtomicUsize::new(0),
                 job: AtomicPtr::new(std::ptr::null_mut()),
@@ -223,6 +232,7 @@ impl Team {
                 (Arc::clone(&self.shared), Arc::clone(&is_parked), self.seats);
             let started = thread::Builder::new()
                 .name("kernels".to_owned())
+                .stack_size(self.stack_bytes)
                 .spawn(move || serve(&shared, &parked, seats));
             let Ok(handle) = started else { return };
             helpers.push(Helper { is_parked, handle });
@@ -344,6 +354,21 @@ mod tests {
             assert!(done.iter().all(|d| d.load(Ordering::Relaxed) == 1));
         }
         assert_eq!(team.helpers.lock().map(|h| h.len()).unwrap_or(0), 2);
+    }
+
+    /// The system has no room for such stacks, so that every start of a thread fails.
+    #[test]
+    fn without_any_helper_the_caller_does_it_all() {
+        let team = Team::with_stacks(seats(4), usize::MAX / 4);
+        let mut progress = progress(3);
+        for _ in 0..5 {
+            let done = AtomicUsize::new(0);
+            team.run(4, &mut progress, &|_| 10, &|_, _| {
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(done.load(Ordering::Relaxed), 30);
+        }
+        assert_eq!(team.helpers.lock().map(|h| h.len()).unwrap_or(9), 0);
     }
 
     #[test]

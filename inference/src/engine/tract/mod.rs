@@ -11,6 +11,7 @@ mod plan;
 mod rewrite;
 mod trust;
 
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use image_data::sandbox::catch;
@@ -212,23 +213,31 @@ impl Engine for TractEngine {
         // Whole steps to a thread, so that only the last step of the batch is padded.
         let steps_each = batch.div_ceil(self.step).div_ceil(self.threads);
         let images_each = steps_each * self.step;
-        let mut parts = input
-            .chunks(images_each * image_len)
-            .zip(output.chunks_mut(images_each * self.classes));
-        let result = if images_each >= batch {
-            parts.try_for_each(|(input, output)| self.run_part(input, output))
-        } else {
-            thread::scope(|scope| {
-                let running: Vec<_> = parts
-                    .map(|(input, output)| scope.spawn(|| self.run_part(input, output)))
-                    .collect();
-                running.into_iter().try_for_each(|thread| {
-                    thread
-                        .join()
-                        .unwrap_or_else(|_| Err("a thread panicked".to_owned()))
-                })
-            })
+        let parts = Mutex::new(
+            input
+                .chunks(images_each * image_len)
+                .zip(output.chunks_mut(images_each * self.classes)),
+        );
+        let work = || loop {
+            let part = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((input, output)) = part else {
+                return Ok(());
+            };
+            self.run_part(input, output)?;
         };
+        // This thread works too, so that every part is done even where no other can be had.
+        let result = thread::scope(|scope| {
+            let helpers: Vec<_> = (images_each..batch)
+                .step_by(images_each)
+                .map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+                .collect();
+            let mut result = work();
+            for helper in helpers {
+                let panicked = |_| Err("a thread panicked".to_owned());
+                result = result.and(helper.join().unwrap_or_else(panicked));
+            }
+            result
+        });
         match result {
             Ok(()) => Ok(output),
             Err(reason) => Err(EngineError::Run {

@@ -264,7 +264,7 @@ fn fill(
     };
     let parts = thread::scope(|scope| {
         let helpers: Vec<_> = (1..threads.min(weights.len()).min(4))
-            .map(|_| scope.spawn(read))
+            .map_while(|_| thread::Builder::new().spawn_scoped(scope, read).ok())
             .collect();
         let mut parts = vec![read()];
         for helper in helpers {
