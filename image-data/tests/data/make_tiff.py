@@ -98,6 +98,8 @@ bilevel = image.convert("1")
 for name, how in [("rle", "tiff_ccitt"), ("group3", "group3"), ("group4", "group4")]:
     save(f"{name}.tif", bilevel, compression=how)
 save("group3-2d.tif", bilevel, compression="group3", tiffinfo={292: 1})
+save("lzma.tif", image, compression="lzma")
+save("zstandard-predictor2.tif", image, compression="zstd", tiffinfo={317: 2})
 save("tiles.tif", image, compression="tiff_adobe_deflate", tiffinfo={322: 16, 323: 16})
 
 # Depths of gray.

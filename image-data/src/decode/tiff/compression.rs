@@ -4,6 +4,8 @@
 use std::io::Read;
 
 use flate2::read::ZlibDecoder;
+use lzma_rust2::XzReader;
+use ruzstd::decoding::StreamingDecoder;
 use weezl::{BitOrder, LzwStatus, decode::Decoder as Lzw};
 
 use super::fax;
@@ -20,8 +22,13 @@ pub(super) enum Compression {
     Deflate,
     PackBits,
     ThunderScan,
+    Lzma,
+    Zstandard,
     WebP,
 }
+
+/// The largest dictionary of LZMA, in KiB: that of xz's highest preset, and what the decoder needs beside it.
+const LZMA_MEMORY_KIB: u32 = 72 << 10;
 
 impl Compression {
     /// From the tags Compression and T4Options. The error is the compression's name.
@@ -40,6 +47,8 @@ impl Compression {
             32771 => Self::Fax(fax::Kind::Huffman { align_bits: 16 }),
             32773 => Self::PackBits,
             32809 => Self::ThunderScan,
+            34925 => Self::Lzma,
+            50000 => Self::Zstandard,
             50001 => Self::WebP,
             other => {
                 return Err(match other {
@@ -50,8 +59,6 @@ impl Compression {
                     34713 => "Nikon NEF".to_owned(),
                     34887 => "LERC".to_owned(),
                     34892 => "lossy DNG".to_owned(),
-                    34925 => "LZMA".to_owned(),
-                    50000 => "Zstandard".to_owned(),
                     50002 | 52546 => "JPEG XL".to_owned(),
                     other => format!("number {other}"),
                 });
@@ -67,7 +74,10 @@ impl Compression {
 
     /// Whether the tag Predictor counts.
     pub fn has_predictor(self) -> bool {
-        matches!(self, Self::Lzw | Self::Deflate)
+        matches!(
+            self,
+            Self::Lzw | Self::Deflate | Self::Lzma | Self::Zstandard
+        )
     }
 }
 
@@ -96,18 +106,15 @@ pub(super) fn unpack(
             return (out, damage);
         }
         Compression::Lzw => lzw(bytes, expected),
-        Compression::Deflate => {
-            let mut out = Vec::new();
-            let read = ZlibDecoder::new(bytes)
-                .take(expected as u64)
-                .read_to_end(&mut out);
-            // Whole is whole: a checksum behind the last pixel is not looked at, as by libtiff.
-            let broken = read.is_err() && out.len() < expected;
-            (
-                out,
-                broken.then(|| "the compressed data is broken".to_owned()),
-            )
-        }
+        Compression::Deflate => whole(ZlibDecoder::new(bytes), expected),
+        Compression::Lzma => whole(
+            XzReader::new_mem_limit(bytes, false, LZMA_MEMORY_KIB),
+            expected,
+        ),
+        Compression::Zstandard => match StreamingDecoder::new(bytes) {
+            Ok(decoder) => whole(decoder, expected),
+            Err(_) => (Vec::new(), Some(BROKEN.to_owned())),
+        },
         Compression::PackBits => (pack_bits(bytes, expected), None),
         Compression::ThunderScan => (thunder_scan(bytes, shape), None),
         Compression::Jpeg | Compression::OldJpeg | Compression::WebP => {
@@ -120,6 +127,17 @@ pub(super) fn unpack(
         reason.unwrap_or_else(|| format!("a strip holds {got} bytes of pixels, not {expected}"))
     });
     (out, short)
+}
+
+const BROKEN: &str = "the compressed data is broken";
+
+/// What a decoder gives, up to `expected` bytes. Whole is whole: a checksum behind the last pixel is not looked at, as by
+/// libtiff.
+fn whole(decoder: impl Read, expected: usize) -> (Vec<u8>, Option<String>) {
+    let mut out = Vec::new();
+    let read = decoder.take(expected as u64).read_to_end(&mut out);
+    let broken = read.is_err() && out.len() < expected;
+    (out, broken.then(|| BROKEN.to_owned()))
 }
 
 fn lzw(bytes: &[u8], expected: usize) -> (Vec<u8>, Option<String>) {
@@ -141,7 +159,7 @@ fn lzw(bytes: &[u8], expected: usize) -> (Vec<u8>, Option<String>) {
             Ok(LzwStatus::Ok) if step.consumed_in + step.consumed_out > 0 => {}
             Ok(_) => break,
             Err(_) => {
-                reason = Some("the compressed data is broken".to_owned());
+                reason = Some(BROKEN.to_owned());
                 break;
             }
         }
@@ -260,6 +278,8 @@ mod tests {
             Compression::Lzw,
             Compression::Deflate,
             Compression::PackBits,
+            Compression::Lzma,
+            Compression::Zstandard,
         ] {
             let (out, damage) = unpack(&[0x80, 0x00], compression, shape(10, 2));
             assert_eq!(out.len(), 20);

@@ -1,12 +1,13 @@
 //! TIFF, our own reader: the format has a dozen ways to store numbers, and a network should see all of them. The first
-//! directory is the picture. Compression codes come from kept crates (`weezl`, `flate2`, `fax`) and from our JPEG reader.
+//! directory is the picture. Compression codes come from kept crates (`weezl`, `flate2`, `fax`, `lzma-rust2`, `ruzstd`) and
+//! from our JPEG reader.
 //!
 //! | read | not read, said by name |
 //! |---|---|
 //! | strips, tiles, planes apart, BigTIFF, either byte order, FillOrder 2 | channels of different depths, complex numbers |
 //! | 1 to 16, 24, 32 and 64 bits, unsigned, signed, floating point | LogLuv, ITU Lab, a sensor's raw colors |
 //! | gray, RGB, palette, CMYK, YCbCr (subsampled too), Lab, masks, extra samples, both kinds of alpha | |
-//! | none, LZW (both), Deflate, PackBits, fax (RLE, G3, G4), ThunderScan, JPEG (new and old), WebP | LZMA, Zstandard, JBIG, JPEG 2000, LERC |
+//! | none, LZW (both), Deflate, PackBits, fax (RLE, G3, G4), ThunderScan, JPEG (new and old), WebP, LZMA, Zstandard | JBIG, JPEG 2000, LERC |
 
 mod color;
 mod compression;
