@@ -106,15 +106,15 @@ fn broken_strips_are_shown_and_noted_and_cut_files_refused() {
 #[test]
 fn what_is_not_read_is_said_by_name() {
     let mut bytes = bytes("deflate.tif");
-    // Compression (tag 259) becomes LZMA's number.
+    // Compression (tag 259) becomes LERC's number.
     let at = bytes
         .windows(8)
         .position(|w| w == [3, 1, 3, 0, 1, 0, 0, 0])
         .unwrap();
-    bytes[at + 8..at + 10].copy_from_slice(&34925_u16.to_le_bytes());
+    bytes[at + 8..at + 10].copy_from_slice(&34887_u16.to_le_bytes());
     let error = decode(&bytes, &DecodeOptions::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a TIFF with compression LZMA is not read"
+        "a TIFF with compression LERC is not read"
     );
 }
