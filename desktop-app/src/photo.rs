@@ -227,6 +227,8 @@ pub struct Photo {
     pub source: PhotoSource,
     /// How far we are.
     pub state: PhotoState,
+    /// What the user said it shows; it wins over the answer.
+    pub said: Option<String>,
 }
 
 impl Photo {
@@ -248,14 +250,28 @@ impl Photo {
 
     /// What it shows, once that is known.
     pub fn label(&self) -> Option<String> {
+        if self.said.is_some() {
+            return self.said.clone();
+        }
         self.answer()
             .filter(|answer| answer.best().is_some())
             .map(PhotoAnswer::headline)
     }
 
+    /// How sure the label is, where one can say so. What the user said is sure.
+    pub fn confidence(&self, threshold: f32) -> Option<Confidence> {
+        match &self.said {
+            Some(_) => Some(Confidence::Sure),
+            None => self.answer()?.confidence(threshold),
+        }
+    }
+
     /// One sentence for a screen reader.
     pub fn spoken(&self, threshold: f32) -> String {
         let name = self.source.name();
+        if let Some(said) = &self.said {
+            return format!("{name}: {said}, as you said");
+        }
         match &self.state {
             PhotoState::Waiting => format!("{name}: waiting"),
             PhotoState::Working => format!("{name}: being looked at"),

@@ -5,10 +5,13 @@
 mod common;
 mod content;
 mod dialogs;
+mod fake_teacher;
 mod grid;
 mod hostile;
 mod looks;
 mod models;
+mod sort;
+mod teach;
 mod walls;
 mod ways_in;
 

@@ -74,6 +74,10 @@ fn buttons(ui: &mut Ui, photo: &Photo, copied: bool, actions: &mut Actions) {
             "answers.csv".to_owned(),
         )));
     }
+    let tip = "Say what it shows, and let the window learn it (F2)";
+    if widgets::tip(ui.button("This is a\u{2026}"), tip).clicked() {
+        actions.push(Action::AskWhat(vec![photo.id]));
+    }
     if photo.source.path().is_some() && ui.button("Show in folder").clicked() {
         actions.push(Action::ShowInFolder(photo.id));
     }

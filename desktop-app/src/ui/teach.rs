@@ -1,0 +1,410 @@
+//! What the user does to the classes that are taught, and what the school says of them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::action::Action;
+use super::dialogs::{Dialog, Subject};
+use super::notices::{Kind, Topic};
+use super::teaching::{DropPlace, Tried};
+use super::undo::UndoStep;
+use super::{App, Message, View};
+use crate::classify::{Cancel, ModelChoice};
+use crate::desktop::FileRequest;
+use crate::photo::PhotoId;
+use crate::problem::thousands;
+use crate::teach::{
+    ClassBoard, ClassId, Gathered, LearnState, PhotoClass, SchoolEvent, Tell, gather,
+    nothing_found, taught_name,
+};
+
+impl App {
+    pub(super) fn show_teaching(&mut self) {
+        self.show_grid();
+        self.view = View::Teach;
+    }
+
+    fn tell(&self) -> Tell {
+        let (send, waker) = (self.messages.0.clone(), self.context.clone());
+        Arc::new(move |event| {
+            // The window may be gone; then nobody waits for it.
+            let _ = send.send(Message::School(event));
+            waker.request_repaint();
+        })
+    }
+
+    /// Changes the classes so that it can be undone, and learns them anew.
+    pub(super) fn change_board(
+        &mut self,
+        change: impl FnOnce(&mut ClassBoard),
+        words: impl FnOnce(&ClassBoard) -> String,
+    ) {
+        let before = self.teaching.board.snapshot();
+        change(&mut self.teaching.board);
+        if self.teaching.board.classes() == before {
+            return;
+        }
+        let words = words(&self.teaching.board);
+        self.push_undo(UndoStep::Board(before), words);
+        self.learn();
+    }
+
+    pub(super) fn restore_board(&mut self, classes: Vec<PhotoClass>) {
+        self.teaching.board.restore(classes);
+        self.teaching.forget_typed_names();
+        self.learn();
+    }
+
+    /// Learns the classes as they are, if there is enough to learn from.
+    pub(super) fn learn(&mut self) {
+        self.teaching.saved = None;
+        self.teaching.tried = None;
+        let classes = self.teaching.board.snapshot();
+        let thick =
+            |class: &&PhotoClass| class.photos.len() >= 2 && taught_name(&class.name).is_some();
+        if classes.iter().filter(thick).count() < 2 {
+            self.teaching.school.stop();
+            self.teaching.state = LearnState::TooLittle;
+            self.teaching.outcome = None;
+            return;
+        }
+        let photos = self.teaching.board.photos();
+        self.teaching.state = LearnState::Looking(0, photos);
+        let tell = self.tell();
+        self.teaching.school.learn(classes, &tell);
+    }
+
+    pub(super) fn stop_learning(&mut self) {
+        self.teaching.school.stop();
+        if let Some(gathering) = self.teaching.gathering.take() {
+            gathering.cancel();
+        }
+        if self.teaching.is_learning() {
+            self.teaching.state = LearnState::Stopped;
+        }
+    }
+
+    pub(super) fn school_says(&mut self, event: SchoolEvent) {
+        match event {
+            SchoolEvent::State(state) => {
+                match &state {
+                    LearnState::Learned(outcome) => {
+                        self.teaching.outcome = Some(Arc::clone(outcome));
+                    }
+                    LearnState::Failed(..) => self.teaching.outcome = None,
+                    _ => {}
+                }
+                self.teaching.state = state;
+            }
+            SchoolEvent::Tried(path, answer) => {
+                if let Some(tried) = &mut self.teaching.tried
+                    && tried.path == path
+                {
+                    tried.answer = Some(answer);
+                }
+            }
+            SchoolEvent::Written(path, Ok(())) => {
+                self.teaching.saving = false;
+                let words = format!("The model is in {}.", path.display());
+                self.notices.add_button(
+                    Topic::Taught,
+                    Kind::Success,
+                    words,
+                    "Use it now",
+                    Action::UseModel(ModelChoice::File(path.clone())),
+                );
+                self.teaching.saved = Some(path);
+            }
+            SchoolEvent::Written(_, Err(problem)) => {
+                self.teaching.saving = false;
+                self.notices
+                    .add(Topic::Taught, Kind::Error, problem.what, problem.remedy);
+            }
+        }
+    }
+
+    pub(super) fn add_class(&mut self) {
+        let name = self.teaching.board.free_name();
+        let mut added = None;
+        self.change_board(
+            |board| added = Some(board.add_class(&name)),
+            |_| format!("\u{201c}{name}\u{201d} is new."),
+        );
+        self.teaching.wants_name = added;
+    }
+
+    pub(super) fn rename_class(&mut self, id: ClassId, name: &str) {
+        let Some(old) = self.teaching.board.class(id).map(|c| c.name.clone()) else {
+            return;
+        };
+        if name.trim() == old {
+            return;
+        }
+        let taken = self
+            .teaching
+            .board
+            .named(name)
+            .is_some_and(|other| other != id);
+        if taken || name.trim().is_empty() {
+            let what = if taken {
+                format!("Another class is called \u{201c}{}\u{201d}.", name.trim())
+            } else {
+                "A class needs a name.".to_owned()
+            };
+            let stays = format!("It stays \u{201c}{old}\u{201d}.");
+            self.notices.add(Topic::Taught, Kind::Error, what, stays);
+            return;
+        }
+        self.change_board(
+            |board| {
+                board.rename(id, name);
+            },
+            |_| {
+                format!(
+                    "\u{201c}{old}\u{201d} is called \u{201c}{}\u{201d} now.",
+                    name.trim()
+                )
+            },
+        );
+    }
+
+    pub(super) fn remove_class(&mut self, id: ClassId) {
+        let Some(class) = self.teaching.board.class(id) else {
+            return;
+        };
+        let words = format!("\u{201c}{}\u{201d} was removed.", class.name);
+        self.change_board(|board| board.remove_class(id), |_| words);
+    }
+
+    pub(super) fn take_out(&mut self, photos: &[PathBuf]) {
+        let words = match photos.len() {
+            1 => "1 photo was taken out of its class.".to_owned(),
+            n => format!("{} photos were taken out of their class.", thousands(n)),
+        };
+        self.change_board(|board| board.take_out(photos), |_| words);
+    }
+
+    pub(super) fn put_into_class(&mut self, id: ClassId, photos: &[PathBuf]) {
+        let mut new = 0;
+        self.change_board(
+            |board| new = board.put(id, photos),
+            |board| put_words(board, id, photos.len()),
+        );
+        if new == 0 && !photos.is_empty() {
+            let words = "These photos are in that class already.";
+            self.notices.add(Topic::Taught, Kind::Info, words, "");
+        }
+    }
+
+    /// Looks through what was dropped or chosen, aside; it goes to `place`.
+    pub(super) fn gather(&mut self, paths: Vec<PathBuf>, place: DropPlace) {
+        if paths.is_empty() {
+            return;
+        }
+        self.dialogs.close(&self.context);
+        if place == DropPlace::Try {
+            if let Some(path) = paths.into_iter().find(|path| !path.is_dir()) {
+                self.try_on(path);
+            }
+            return;
+        }
+        let cancel = Cancel::default();
+        if let Some(before) = self.teaching.gathering.replace(cancel.clone()) {
+            before.cancel();
+        }
+        let (send, waker) = (self.messages.0.clone(), self.context.clone());
+        crate::desktop::in_thread("gather", move || {
+            let gathered = gather(&paths, &cancel);
+            if !cancel.is_cancelled() {
+                // The window may be gone; then nobody waits for it.
+                let _ = send.send(Message::Gathered(place, gathered));
+                waker.request_repaint();
+            }
+        });
+    }
+
+    pub(super) fn gathered(&mut self, place: DropPlace, gathered: Gathered) {
+        self.teaching.gathering = None;
+        if let Some(words) = nothing_found(&gathered) {
+            let remedy = "JPEG, PNG, WebP, GIF, BMP and TIFF files are looked for.";
+            self.notices.add(Topic::Taught, Kind::Info, words, remedy);
+            return;
+        }
+        if !gathered.models.is_empty() {
+            self.open_paths(gathered.models.clone());
+        }
+        if let DropPlace::Class(id) = place {
+            self.put_into_class(id, &gathered.all_photos());
+            return;
+        }
+        let (loose, folders) = (gathered.photos, gathered.folders);
+        if !folders.is_empty() {
+            let words = match folders.len() {
+                1 => "1 class was made of the folder.".to_owned(),
+                n => format!("{n} classes were made of the folders."),
+            };
+            self.change_board(
+                |board| {
+                    for (name, photos) in &folders {
+                        let id = board.add_class(name);
+                        board.put(id, photos);
+                    }
+                },
+                |_| words,
+            );
+        }
+        if !loose.is_empty() {
+            self.ask_what(Subject::Files(loose));
+        }
+    }
+
+    /// Asks what photos show.
+    pub(super) fn ask_what(&mut self, subject: Subject) {
+        if let Subject::Photos(ids) = &subject
+            && ids.is_empty()
+        {
+            return;
+        }
+        let classes = self.teaching.board.classes();
+        let mut choices: Vec<String> = classes.iter().map(|class| class.name.clone()).collect();
+        if let Subject::Photos(ids) = &subject
+            && let [id] = ids[..]
+            && let Some(answer) = self.photos.photo(id).and_then(|photo| photo.answer())
+        {
+            let labels = answer.predictions.iter().map(|found| &found.label);
+            let words = [answer.headline()];
+            for label in words.iter().chain(labels).take(4) {
+                if !choices.contains(label) {
+                    choices.push(label.clone());
+                }
+            }
+        }
+        self.dialogs
+            .open(&self.context, Dialog::say_what(subject, choices));
+    }
+
+    /// The user says what photos show. With `teach`, they become photos of the class of that name.
+    pub(super) fn name_them(&mut self, subject: &Subject, name: &str, teach: bool) {
+        self.dialogs.close(&self.context);
+        let name = name.trim();
+        match subject {
+            Subject::Files(files) => {
+                let mut id = None;
+                self.change_board(
+                    |board| {
+                        let class = board.add_class(name);
+                        board.put(class, files);
+                        id = Some(class);
+                    },
+                    |board| {
+                        board
+                            .named(name)
+                            .map_or_else(String::new, |id| put_words(board, id, files.len()))
+                    },
+                );
+            }
+            Subject::Photos(ids) => self.name_photos(ids, name, teach),
+        }
+    }
+
+    fn name_photos(&mut self, ids: &[PhotoId], name: &str, teach: bool) {
+        let mut old = Vec::new();
+        for id in ids {
+            if let Some(photo) = self.photos.photo(*id) {
+                old.push((*id, photo.said.clone()));
+                self.photos.say(*id, Some(name.to_owned()));
+            }
+        }
+        let with_file = |id: &PhotoId| {
+            let photo = self.photos.photo(*id)?;
+            photo.source.path().map(PathBuf::from)
+        };
+        let files: Vec<PathBuf> = ids.iter().filter_map(with_file).collect();
+        let without = ids.len() - files.len();
+        let board = (teach && !files.is_empty()).then(|| self.teaching.board.snapshot());
+        let mut words = match ids.len() {
+            1 => format!("1 photo is called \u{201c}{name}\u{201d} now."),
+            n => format!(
+                "{} photos are called \u{201c}{name}\u{201d} now.",
+                thousands(n)
+            ),
+        };
+        if teach && without > 0 {
+            words += " Pasted pictures have no file, so nothing is learned from them.";
+        }
+        let teaches = board.is_some();
+        if teaches {
+            let class = self.teaching.board.add_class(name);
+            self.teaching.board.put(class, &files);
+        }
+        self.push_undo(UndoStep::Labels(old, board), words);
+        if teaches {
+            self.learn();
+        }
+    }
+
+    /// The program's own labels hold again.
+    pub(super) fn take_label_back(&mut self, ids: &[PhotoId]) {
+        let mut old = Vec::new();
+        for id in ids {
+            if let Some(said) = self.photos.photo(*id).and_then(|photo| photo.said.clone()) {
+                old.push((*id, Some(said)));
+                self.photos.say(*id, None);
+            }
+        }
+        if !old.is_empty() {
+            let words = "The program\u{2019}s own answer holds again.";
+            self.push_undo(UndoStep::Labels(old, None), words);
+        }
+    }
+
+    pub(super) fn try_on(&mut self, path: PathBuf) {
+        if let (LearnState::Learned(_), Some(outcome)) =
+            (&self.teaching.state, &self.teaching.outcome)
+        {
+            let outcome = Arc::clone(outcome);
+            let tell = self.tell();
+            self.teaching.tried = Some(Tried {
+                path: path.clone(),
+                answer: None,
+            });
+            self.teaching.school.try_on(outcome, path, &tell);
+        }
+    }
+
+    pub(super) fn save_model(&mut self, path: PathBuf) {
+        let LearnState::Learned(outcome) = &self.teaching.state else {
+            return;
+        };
+        let outcome = Arc::clone(outcome);
+        let path = if path.extension().is_some() {
+            path
+        } else {
+            path.with_extension("onnx")
+        };
+        self.notices.end(Topic::Taught);
+        self.teaching.saving = true;
+        let tell = self.tell();
+        self.teaching.school.write(outcome, path, &tell);
+    }
+
+    /// The name suggested for a model's file: that of its classes.
+    pub(super) fn save_request(&self) -> FileRequest {
+        let classes = self.teaching.board.classes();
+        let names: Vec<String> = classes
+            .iter()
+            .filter(|class| !class.photos.is_empty())
+            .take(3)
+            .map(|class| photos::sort::folder_name(&class.name))
+            .collect();
+        FileRequest::SaveModel(format!("{}.onnx", names.join(" ")))
+    }
+}
+
+fn put_words(board: &ClassBoard, id: ClassId, photos: usize) -> String {
+    let name = board.class(id).map_or("", |class| class.name.as_str());
+    match photos {
+        1 => format!("1 photo is in \u{201c}{name}\u{201d} now."),
+        n => format!("{} photos are in \u{201c}{name}\u{201d} now.", thousands(n)),
+    }
+}

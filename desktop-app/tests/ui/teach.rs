@@ -1,0 +1,471 @@
+//! Teaching: classes from folders, drops, dialogs and the grid; accuracy and doubts; try, save, use; undo of each.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use egui::accesskit::Role;
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable as _;
+use tempfile::tempdir;
+
+use super::common::{FakeDesktop, Setup, drop_files, picture, until, until_done};
+use super::{Window, click, shows};
+use desktop_app::desktop::{FileRequest, FileResponse};
+
+const RED: [u8; 3] = [220, 30, 30];
+const GREEN: [u8; 3] = [30, 200, 40];
+const BLUE: [u8; 3] = [30, 40, 220];
+
+/// Pictures near a color, no two alike.
+pub fn shades(folder: &Path, name: &str, color: [u8; 3], count: usize) -> Vec<PathBuf> {
+    std::fs::create_dir_all(folder).unwrap();
+    let shade = |n: usize| color.map(|channel| channel.saturating_add((7 * n % 23) as u8));
+    (0..count)
+        .map(|n| {
+            let [r, g, b] = shade(n);
+            picture(
+                folder,
+                &format!("{name} {n}.png"),
+                [r, g, b.saturating_add(n as u8)],
+            )
+        })
+        .collect()
+}
+
+pub fn open_teaching(window: &mut Window) {
+    click(window, "Teach");
+    assert!(shows(window, "Teach it your own things") || shows(window, "How well it does"));
+}
+
+/// Drops files while the pointer is on what has this name.
+fn drop_on(window: &mut Window, label: &str, paths: &[PathBuf]) {
+    let place = window.get_by_label(label).rect().center();
+    window.hover_at(place);
+    window.step();
+    drop_files(window, paths);
+}
+
+pub fn learned(window: &mut Window) {
+    until(window, "it is learned", |w| {
+        shows(w, "Right for") && shows(w, "Try a photo") && !shows(w, "Learning\u{2026}")
+    });
+}
+
+pub fn two_folders(folder: &Path) -> [PathBuf; 2] {
+    two_folders_of(folder, 8)
+}
+
+fn two_folders_of(folder: &Path, photos: usize) -> [PathBuf; 2] {
+    shades(&folder.join("apples"), "apple", RED, photos);
+    shades(&folder.join("leaves"), "leaf", GREEN, photos);
+    [folder.join("apples"), folder.join("leaves")]
+}
+
+#[test]
+fn dropped_folders_become_classes_and_the_accuracy_is_told() {
+    let dir = tempdir().unwrap();
+    let folders = two_folders(dir.path());
+    let mut window = Setup::default().open();
+    open_teaching(&mut window);
+    drop_files(&mut window, &folders[..1]);
+    until(&mut window, "the first class is there", |w| {
+        shows(w, "Name of the class apples")
+    });
+    assert!(shows(
+        &window,
+        "Two classes with two photos each are needed"
+    ));
+    drop_files(&mut window, &folders[1..]);
+    learned(&mut window);
+    assert!(shows(&window, "Right for 100 % of new photos"));
+    assert!(
+        shows(&window, "Most likely between 81 and 100 %"),
+        "Wilson, 16 of 16"
+    );
+    assert!(shows(&window, "8 photos, 100 % of them told rightly"));
+    assert!(shows(&window, "apple 3.png in apples"));
+    // Everything is one undo away.
+    click(&mut window, "Undo");
+    assert!(!shows(&window, "Name of the class leaves"));
+    assert!(shows(
+        &window,
+        "Two classes with two photos each are needed"
+    ));
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    window.run_steps(3);
+    assert!(shows(&window, "Teach it your own things"));
+}
+
+#[test]
+fn a_folder_of_folders_becomes_its_classes() {
+    let dir = tempdir().unwrap();
+    two_folders(dir.path());
+    let mut window = Setup::default().open();
+    open_teaching(&mut window);
+    drop_files(&mut window, &[dir.path().to_owned()]);
+    learned(&mut window);
+    for class in ["apples", "leaves"] {
+        assert!(shows(&window, &format!("Name of the class {class}")));
+    }
+}
+
+#[test]
+fn drops_go_to_the_class_under_the_pointer() {
+    let dir = tempdir().unwrap();
+    let red = shades(dir.path(), "red", RED, 2);
+    let green = shades(dir.path(), "green", GREEN, 3);
+    let mut window = Setup::default().open();
+    open_teaching(&mut window);
+    click(&mut window, "Make the first class");
+    // The name has the keyboard: typing renames it.
+    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.step();
+    type_text(&mut window, "tomato");
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    assert!(shows(&window, "Name of the class tomato"));
+    click(&mut window, "New class");
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    drop_on(&mut window, "Name of the class tomato", &red);
+    until(&mut window, "red is there", |w| {
+        shows(w, "red 1.png in tomato")
+    });
+    drop_on(&mut window, "Name of the class Class 2", &green);
+    until(&mut window, "green is there", |w| {
+        shows(w, "green 2.png in Class 2")
+    });
+    learned(&mut window);
+    // A photo is in one class: dropped on another one, it moves.
+    drop_on(&mut window, "Name of the class tomato", &green[..1]);
+    until(&mut window, "it moved", |w| {
+        shows(w, "green 0.png in tomato")
+    });
+    assert!(!shows(&window, "green 0.png in Class 2"));
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    window.run_steps(3);
+    assert!(shows(&window, "green 0.png in Class 2"));
+}
+
+fn type_text(window: &mut Window, text: &str) {
+    window
+        .input_mut()
+        .events
+        .push(egui::Event::Text(text.to_owned()));
+    window.step();
+}
+
+#[test]
+fn names_that_are_taken_or_empty_are_refused() {
+    let mut window = Setup::default().open();
+    open_teaching(&mut window);
+    click(&mut window, "Make the first class");
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    click(&mut window, "New class");
+    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.step();
+    type_text(&mut window, "class 1");
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    assert!(shows(&window, "Another class is called"));
+    assert!(shows(&window, "Name of the class Class 2"));
+    click(&mut window, "Remove the class Class 1");
+    assert!(!shows(&window, "Name of the class Class 1"));
+    click(&mut window, "Undo");
+    assert!(shows(&window, "Name of the class Class 1"));
+}
+
+#[test]
+fn a_photo_in_the_wrong_class_is_doubted_and_moved_by_a_click() {
+    let dir = tempdir().unwrap();
+    let folders = two_folders_of(dir.path(), 22);
+    let wrong = shades(&dir.path().join("leaves"), "stray", [225, 34, 28], 1);
+    let mut window = Setup {
+        size: Some([1000.0, 1400.0]),
+        ..Setup::default()
+    }
+    .open();
+    open_teaching(&mut window);
+    drop_files(&mut window, &folders);
+    learned(&mut window);
+    assert!(shows(&window, "Perhaps in the wrong class"));
+    assert!(shows(
+        &window,
+        "stray 0.png is in leaves, but looks like apples"
+    ));
+    assert!(shows(&window, "1 photo of leaves taken for apples"));
+    click(&mut window, "Move stray 0.png to apples");
+    until(&mut window, "it fits now", |w| {
+        shows(w, "stray 0.png in apples") && !shows(w, "Perhaps in the wrong class")
+    });
+    learned(&mut window);
+    click(&mut window, "Undo");
+    until(&mut window, "the doubt is back", |w| {
+        shows(w, "Perhaps in the wrong class")
+    });
+    assert!(wrong[0].exists(), "files stay where they are");
+}
+
+#[test]
+fn photos_are_taken_out_and_moved_by_keyboard() {
+    let dir = tempdir().unwrap();
+    let folders = two_folders(dir.path());
+    let mut window = Setup {
+        size: Some([1000.0, 1100.0]),
+        ..Setup::default()
+    }
+    .open();
+    window.key_press_modifiers(Modifiers::COMMAND, Key::T);
+    window.run_steps(3);
+    drop_files(&mut window, &folders);
+    learned(&mut window);
+    window.get_by_label("apple 2.png in apples").focus();
+    window.run_steps(2);
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    click(&mut window, "Move to leaves");
+    assert!(shows(&window, "apple 2.png in leaves"));
+    window.get_by_label("apple 1.png in apples").focus();
+    window.run_steps(2);
+    window.key_press(Key::Delete);
+    window.run_steps(3);
+    assert!(!shows(&window, "apple 1.png in"));
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    window.run_steps(3);
+    assert!(shows(&window, "apple 1.png in apples"));
+    window.key_press(Key::Escape);
+    window.run_steps(3);
+    assert!(
+        shows(&window, "Drop a photo, know what it is"),
+        "back to the photos"
+    );
+}
+
+#[test]
+fn photos_of_the_grid_are_named_and_taught() {
+    let dir = tempdir().unwrap();
+    shades(dir.path(), "x", BLUE, 4);
+    let mut window = Setup::default().open();
+    drop_files(&mut window, &[dir.path().to_owned()]);
+    until_done(&mut window, 4);
+    window
+        .get_by_label_contains("x 1.png: ")
+        .click_modifiers(Modifiers::COMMAND);
+    window.run_steps(3);
+    window
+        .get_by_label_contains("x 2.png: ")
+        .click_modifiers(Modifiers::SHIFT);
+    window.run_steps(3);
+    window.key_press(Key::F2);
+    window.run_steps(3);
+    assert!(shows(&window, "What do these 2 photos show?"));
+    type_text(&mut window, "plum");
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    assert!(shows(
+        &window,
+        "2 photos are called \u{201c}plum\u{201d} now."
+    ));
+    assert!(shows(&window, "x 1.png: plum, as you said"));
+    assert!(shows(&window, "x 0.png: blue thing"));
+    // The label counts in filter and order, and the photos are taught.
+    click(&mut window, "Teach");
+    assert!(shows(&window, "x 2.png in plum"));
+    click(&mut window, "Back to the photos");
+    window.get_by_label_contains("x 0.png: ").click_secondary();
+    window.run_steps(3);
+    // The same words are on the button for the selected photos.
+    let entry = window.get_all_by_label("This is a\u{2026}").last();
+    entry.unwrap().click();
+    window.run_steps(3);
+    assert!(
+        shows(&window, "This is: blue thing"),
+        "what the program thought"
+    );
+    window.get_by_label("Learn from it, too").click();
+    window.run_steps(2);
+    click(&mut window, "This is: plum");
+    assert!(shows(&window, "x 0.png: plum, as you said"));
+    click(&mut window, "Teach");
+    assert!(!shows(&window, "x 0.png in plum"), "only named");
+    click(&mut window, "Back to the photos");
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    window.run_steps(3);
+    assert!(shows(&window, "x 0.png: blue thing"));
+    window.get_by_label_contains("x 1.png: ").click_secondary();
+    window.run_steps(3);
+    click(&mut window, "Take your label back");
+    assert!(!shows(&window, "as you said"), "both were selected");
+    for _ in 0..2 {
+        window.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+        window.run_steps(3);
+    }
+    assert!(shows(&window, "x 1.png: blue thing"));
+    click(&mut window, "Teach");
+    assert!(!shows(&window, "in plum"), "an undo takes both back");
+}
+
+#[test]
+fn loose_photos_are_asked_about_and_bad_ones_named() {
+    let dir = tempdir().unwrap();
+    let folders = two_folders(dir.path());
+    let text = dir.path().join("letter.jpg");
+    std::fs::write(&text, "no picture").unwrap();
+    let mut window = Setup {
+        size: Some([1000.0, 1100.0]),
+        ..Setup::default()
+    }
+    .open();
+    open_teaching(&mut window);
+    drop_files(&mut window, &folders);
+    learned(&mut window);
+    window.hover_at(egui::pos2(300.0, 1050.0));
+    window.step();
+    drop_files(&mut window, &[text]);
+    until(&mut window, "it asks", |w| {
+        shows(w, "What does this photo show?")
+    });
+    click(&mut window, "This is: leaves");
+    until(&mut window, "it is named", |w| {
+        shows(w, "letter.jpg: This is not a photo.")
+    });
+    learned(&mut window);
+    assert!(shows(&window, "letter.jpg in leaves: This is not a photo."));
+    click(&mut window, "Take them out");
+    until(&mut window, "it is gone", |w| !shows(w, "letter.jpg"));
+}
+
+#[test]
+fn learning_can_be_stopped_and_taken_up_again() {
+    let dir = tempdir().unwrap();
+    let folders = two_folders(dir.path());
+    let mut window = Setup {
+        delay: Duration::from_millis(50),
+        ..Setup::default()
+    }
+    .open();
+    open_teaching(&mut window);
+    drop_files(&mut window, &folders);
+    until(&mut window, "it looks", |w| shows(w, "Looking at photos: "));
+    click(&mut window, "Stop");
+    assert!(shows(&window, "You stopped the learning"));
+    click(&mut window, "Go on learning");
+    learned(&mut window);
+}
+
+#[test]
+fn what_was_learned_is_tried_saved_and_used() {
+    let dir = tempdir().unwrap();
+    let folders = two_folders(dir.path());
+    let blue = picture(dir.path(), "blue.png", BLUE);
+    let desktop = FakeDesktop::default();
+    let mut window = Setup {
+        desktop: desktop.clone(),
+        ..Setup::default()
+    }
+    .open();
+    open_teaching(&mut window);
+    drop_files(&mut window, &folders);
+    learned(&mut window);
+    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![blue.clone()]));
+    click(&mut window, "Try a photo\u{2026}");
+    until(&mut window, "it was tried", |w| {
+        shows(w, "blue.png: blue thing, ")
+    });
+    let model = dir.path().join("good fruit.onnx");
+    let without_ending = dir.path().join("good fruit");
+    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![without_ending]));
+    click(&mut window, "Save as a model\u{2026}");
+    until(&mut window, "it is saved", |w| shows(w, "The model is in "));
+    let asked = desktop.0.lock().unwrap().asked.last().cloned();
+    assert_eq!(
+        asked,
+        Some(FileRequest::SaveModel("apples leaves.onnx".to_owned()))
+    );
+    let written = std::fs::read_to_string(&model).unwrap();
+    assert_eq!(written, "good fruit: apples, leaves, none of these");
+    window
+        .get_all_by_role_and_label(Role::Button, "Use it now")
+        .last()
+        .unwrap()
+        .click();
+    until(&mut window, "it is in use", |w| {
+        shows(w, "Model: good fruit")
+    });
+    desktop.0.lock().unwrap().chosen =
+        Some(FileResponse::Chosen(vec!["/nowhere/at/all.onnx".into()]));
+    click(&mut window, "Save again\u{2026}");
+    until(&mut window, "the failure is told", |w| {
+        shows(w, "could not be written")
+    });
+}
+
+#[test]
+fn a_small_window_teaches_too() {
+    let dir = tempdir().unwrap();
+    let folders = two_folders(dir.path());
+    let mut window = Setup {
+        size: Some([430.0, 430.0]),
+        ..Setup::default()
+    }
+    .open();
+    open_teaching(&mut window);
+    drop_files(&mut window, &folders);
+    learned(&mut window);
+    for label in [
+        "New class",
+        "Add photos to apples",
+        "Remove the class apples",
+        "Try a photo\u{2026}",
+    ] {
+        let rect = window.get_by_label(label).rect();
+        assert!(
+            rect.left() >= 0.0 && rect.right() <= 430.0,
+            "{label}: {rect}"
+        );
+    }
+}
+
+/// The whole way with the real network: the file that is written is a model like any other.
+#[test]
+fn the_real_network_learns_and_its_file_is_used() {
+    let dir = tempdir().unwrap();
+    let folders = two_folders(dir.path());
+    let other = dir.path().join("other apple.png");
+    std::fs::copy(folders[0].join("apple 3.png"), &other).unwrap();
+    let desktop = FakeDesktop::default();
+    let mut window = Setup {
+        desktop: desktop.clone(),
+        real_models: true,
+        ..Setup::default()
+    }
+    .open();
+    until(&mut window, "the model is there", |w| {
+        shows(w, "Model: Everyday things")
+    });
+    open_teaching(&mut window);
+    drop_files(&mut window, &folders);
+    learned(&mut window);
+    assert!(shows(&window, "Right for 100 % of new photos") || shows(&window, "Right for 9"));
+    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![other.clone()]));
+    click(&mut window, "Try a photo\u{2026}");
+    until(&mut window, "it was tried", |w| {
+        shows(w, "other apple.png: apples, ")
+    });
+    let model = dir.path().join("fruit.onnx");
+    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![model.clone()]));
+    click(&mut window, "Save as a model\u{2026}");
+    until(&mut window, "it is saved", |w| shows(w, "The model is in "));
+    window
+        .get_all_by_role_and_label(Role::Button, "Use it now")
+        .last()
+        .unwrap()
+        .click();
+    until(&mut window, "it is in use", |w| shows(w, "Model: fruit"));
+    click(&mut window, "Back to the photos");
+    drop_files(&mut window, &[other]);
+    until_done(&mut window, 1);
+    let photos = window.state().photos().photos();
+    assert_eq!(photos[0].label().as_deref(), Some("apples"));
+}
