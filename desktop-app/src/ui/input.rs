@@ -207,7 +207,9 @@ impl App {
             actions.push(Action::Undo);
         }
         let key = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-        if key(Key::Escape) {
+        // There Esc takes back what was typed.
+        let typing = self.view == View::Teach && self.teaching.is_typing();
+        if !typing && key(Key::Escape) {
             match self.view {
                 View::Photo(_) => actions.push(Action::ShowGrid),
                 View::Grid if self.grid.clear_selection() => {}

@@ -14,6 +14,7 @@ mod icons;
 mod input;
 mod model_slot;
 mod models;
+mod naming;
 mod notices;
 mod parts;
 mod perform;

@@ -3,18 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use tempfile::tempdir;
 
-use super::common::{FakeDesktop, Setup, drop_files, picture, until, until_done};
+use super::common::{Setup, drop_files, picture, until, until_done};
 use super::{Window, click, shows};
-use desktop_app::desktop::{FileRequest, FileResponse};
 
 const RED: [u8; 3] = [220, 30, 30];
 const GREEN: [u8; 3] = [30, 200, 40];
-const BLUE: [u8; 3] = [30, 40, 220];
+pub const BLUE: [u8; 3] = [30, 40, 220];
 
 /// Pictures near a color, no two alike.
 pub fn shades(folder: &Path, name: &str, color: [u8; 3], count: usize) -> Vec<PathBuf> {
@@ -170,6 +168,13 @@ fn names_that_are_taken_or_empty_are_refused() {
     window.run_steps(3);
     assert!(shows(&window, "Another class is called"));
     assert!(shows(&window, "Name of the class Class 2"));
+    // Esc takes back what was typed, and goes nowhere.
+    window.get_by_label("Name of the class Class 2").focus();
+    window.run_steps(2);
+    type_text(&mut window, "something");
+    window.key_press(Key::Escape);
+    window.run_steps(3);
+    assert!(shows(&window, "Name of the class Class 2"));
     click(&mut window, "Remove the class Class 1");
     assert!(!shows(&window, "Name of the class Class 1"));
     click(&mut window, "Undo");
@@ -269,7 +274,11 @@ fn photos_of_the_grid_are_named_and_taught() {
     ));
     assert!(shows(&window, "x 1.png: plum, as you said"));
     assert!(shows(&window, "x 0.png: blue thing"));
-    // The label counts in filter and order, and the photos are taught.
+    window.get_by_label_contains("x 1.png: plum").click();
+    until(&mut window, "it is shown", |w| shows(w, "You said: plum"));
+    window.key_press(Key::Escape);
+    window.run_steps(3);
+    // The photos are taught, too.
     click(&mut window, "Teach");
     assert!(shows(&window, "x 2.png in plum"));
     click(&mut window, "Back to the photos");
@@ -352,120 +361,4 @@ fn learning_can_be_stopped_and_taken_up_again() {
     assert!(shows(&window, "You stopped the learning"));
     click(&mut window, "Go on learning");
     learned(&mut window);
-}
-
-#[test]
-fn what_was_learned_is_tried_saved_and_used() {
-    let dir = tempdir().unwrap();
-    let folders = two_folders(dir.path());
-    let blue = picture(dir.path(), "blue.png", BLUE);
-    let desktop = FakeDesktop::default();
-    let mut window = Setup {
-        desktop: desktop.clone(),
-        ..Setup::default()
-    }
-    .open();
-    open_teaching(&mut window);
-    drop_files(&mut window, &folders);
-    learned(&mut window);
-    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![blue.clone()]));
-    click(&mut window, "Try a photo\u{2026}");
-    until(&mut window, "it was tried", |w| {
-        shows(w, "blue.png: blue thing, ")
-    });
-    let model = dir.path().join("good fruit.onnx");
-    let without_ending = dir.path().join("good fruit");
-    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![without_ending]));
-    click(&mut window, "Save as a model\u{2026}");
-    until(&mut window, "it is saved", |w| shows(w, "The model is in "));
-    let asked = desktop.0.lock().unwrap().asked.last().cloned();
-    assert_eq!(
-        asked,
-        Some(FileRequest::SaveModel("apples leaves.onnx".to_owned()))
-    );
-    let written = std::fs::read_to_string(&model).unwrap();
-    assert_eq!(written, "good fruit: apples, leaves, none of these");
-    window
-        .get_all_by_role_and_label(Role::Button, "Use it now")
-        .last()
-        .unwrap()
-        .click();
-    until(&mut window, "it is in use", |w| {
-        shows(w, "Model: good fruit")
-    });
-    desktop.0.lock().unwrap().chosen =
-        Some(FileResponse::Chosen(vec!["/nowhere/at/all.onnx".into()]));
-    click(&mut window, "Save again\u{2026}");
-    until(&mut window, "the failure is told", |w| {
-        shows(w, "could not be written")
-    });
-}
-
-#[test]
-fn a_small_window_teaches_too() {
-    let dir = tempdir().unwrap();
-    let folders = two_folders(dir.path());
-    let mut window = Setup {
-        size: Some([430.0, 430.0]),
-        ..Setup::default()
-    }
-    .open();
-    open_teaching(&mut window);
-    drop_files(&mut window, &folders);
-    learned(&mut window);
-    for label in [
-        "New class",
-        "Add photos to apples",
-        "Remove the class apples",
-        "Try a photo\u{2026}",
-    ] {
-        let rect = window.get_by_label(label).rect();
-        assert!(
-            rect.left() >= 0.0 && rect.right() <= 430.0,
-            "{label}: {rect}"
-        );
-    }
-}
-
-/// The whole way with the real network: the file that is written is a model like any other.
-#[test]
-fn the_real_network_learns_and_its_file_is_used() {
-    let dir = tempdir().unwrap();
-    let folders = two_folders(dir.path());
-    let other = dir.path().join("other apple.png");
-    std::fs::copy(folders[0].join("apple 3.png"), &other).unwrap();
-    let desktop = FakeDesktop::default();
-    let mut window = Setup {
-        desktop: desktop.clone(),
-        real_models: true,
-        ..Setup::default()
-    }
-    .open();
-    until(&mut window, "the model is there", |w| {
-        shows(w, "Model: Everyday things")
-    });
-    open_teaching(&mut window);
-    drop_files(&mut window, &folders);
-    learned(&mut window);
-    assert!(shows(&window, "Right for 100 % of new photos") || shows(&window, "Right for 9"));
-    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![other.clone()]));
-    click(&mut window, "Try a photo\u{2026}");
-    until(&mut window, "it was tried", |w| {
-        shows(w, "other apple.png: apples, ")
-    });
-    let model = dir.path().join("fruit.onnx");
-    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![model.clone()]));
-    click(&mut window, "Save as a model\u{2026}");
-    until(&mut window, "it is saved", |w| shows(w, "The model is in "));
-    window
-        .get_all_by_role_and_label(Role::Button, "Use it now")
-        .last()
-        .unwrap()
-        .click();
-    until(&mut window, "it is in use", |w| shows(w, "Model: fruit"));
-    click(&mut window, "Back to the photos");
-    drop_files(&mut window, &[other]);
-    until_done(&mut window, 1);
-    let photos = window.state().photos().photos();
-    assert_eq!(photos[0].label().as_deref(), Some("apples"));
 }

@@ -23,6 +23,11 @@ pub(super) fn show(
         .inner_margin(egui::Margin::same(margin))
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
+            if let Some(said) = &photo.said {
+                let words = format!("You said: {said}");
+                widgets::badge(ui, Some(Icon::Tick), &words, p.accent, p.accent_soft);
+                ui.add_space(space::S);
+            }
             match &photo.state {
                 PhotoState::Done(answer) => answered(ui, answer, content),
                 PhotoState::Failed(problem) => {

@@ -103,6 +103,11 @@ impl Teaching {
         }
     }
 
+    /// Whether a name has the keyboard.
+    pub(super) fn is_typing(&self) -> bool {
+        !self.names.is_empty()
+    }
+
     /// Names come from the board again, which was changed by something else than typing.
     pub(super) fn forget_typed_names(&mut self) {
         self.names.clear();
