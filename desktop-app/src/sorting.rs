@@ -50,7 +50,9 @@ pub fn folders(plan: &Plan) -> Vec<(String, usize)> {
             .entry(folder.to_string_lossy().into_owned())
             .or_default() += 1;
     }
-    folders.into_iter().collect()
+    let mut folders: Vec<(String, usize)> = folders.into_iter().collect();
+    folders.sort_by_cached_key(|(name, _)| name.to_lowercase());
+    folders
 }
 
 /// Carries a plan out; `each` hears how many steps are done. Gives their number, also where it failed or was stopped.

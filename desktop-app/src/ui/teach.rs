@@ -12,6 +12,7 @@ use super::{App, Message, View};
 use crate::classify::{Cancel, ModelChoice};
 use crate::desktop::FileRequest;
 use crate::problem::thousands;
+use crate::scan::is_model;
 use crate::teach::{
     ClassBoard, ClassId, Gathered, LearnState, PhotoClass, SchoolEvent, Tell, gather,
     nothing_found, taught_name,
@@ -229,6 +230,11 @@ impl App {
             self.notices.add(Topic::Taught, Kind::Info, words, remedy);
             return;
         }
+        if let Some(first) = gathered.unreadable.first() {
+            let what = format!("A part of a folder could not be read. {first}");
+            let remedy = "Check that you may read it.";
+            self.notices.add(Topic::Scan, Kind::Error, what, remedy);
+        }
         if !gathered.models.is_empty() {
             self.open_paths(gathered.models.clone());
         }
@@ -276,12 +282,23 @@ impl App {
             return;
         };
         let outcome = Arc::clone(outcome);
-        let path = if path.extension().is_some() {
-            path
-        } else {
-            path.with_extension("onnx")
-        };
         self.notices.end(Topic::Taught);
+        let path = match is_model(&path) {
+            true => path,
+            false => {
+                let mut name = path.into_os_string();
+                name.push(".onnx");
+                let path = PathBuf::from(name);
+                // The file dialog asked about another name, so nobody agreed to lose this file.
+                if path.exists() {
+                    let what = format!("{} is there already.", path.display());
+                    let remedy = "Choose another name.";
+                    self.notices.add(Topic::Taught, Kind::Error, what, remedy);
+                    return;
+                }
+                path
+            }
+        };
         self.teaching.saving = true;
         let tell = self.tell();
         self.teaching.school.write(outcome, path, &tell);

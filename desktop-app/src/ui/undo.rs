@@ -42,6 +42,10 @@ impl App {
 
     /// Undoes what was done last.
     pub(super) fn undo(&mut self) {
+        // Files that are on their way have their turn first.
+        if self.is_sorting() {
+            return;
+        }
         let Some(step) = self.undo_steps.pop() else {
             return;
         };

@@ -12,6 +12,7 @@ mod looks;
 mod models;
 mod sort;
 mod teach;
+mod teach_doubts;
 mod teach_use;
 mod walls;
 mod ways_in;

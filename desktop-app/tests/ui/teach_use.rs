@@ -5,7 +5,7 @@ use egui_kittest::kittest::Queryable as _;
 use tempfile::tempdir;
 
 use super::common::{FakeDesktop, Setup, drop_files, picture, until, until_done};
-use super::teach::{BLUE, learned, open_teaching, two_folders};
+use super::teach::{BLUE, drop_on, learned, open_teaching, two_folders};
 use super::{click, shows};
 use desktop_app::desktop::{FileRequest, FileResponse};
 
@@ -28,6 +28,19 @@ fn what_was_learned_is_tried_saved_and_used() {
     until(&mut window, "it was tried", |w| {
         shows(w, "blue.png: blue thing, ")
     });
+    // A photo that is dropped there is tried, and in no class.
+    let red = picture(dir.path(), "red.png", [250, 10, 10]);
+    drop_on(&mut window, "Try it", &[red]);
+    until(&mut window, "it was tried", |w| {
+        shows(w, "red.png: red thing, ")
+    });
+    assert!(!shows(&window, "red.png in "));
+    let text = dir.path().join("letter.jpg");
+    std::fs::write(&text, "no picture").unwrap();
+    drop_on(&mut window, "Try it", &[text]);
+    until(&mut window, "it is refused", |w| {
+        shows(w, "letter.jpg: This is not a photo, but text.")
+    });
     let model = dir.path().join("good fruit.onnx");
     let without_ending = dir.path().join("good fruit");
     desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![without_ending]));
@@ -47,6 +60,13 @@ fn what_was_learned_is_tried_saved_and_used() {
         .click();
     until(&mut window, "it is in use", |w| {
         shows(w, "Model: good fruit")
+    });
+    // A name that the user did not see is not overwritten.
+    let without_ending = dir.path().join("good fruit");
+    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![without_ending]));
+    click(&mut window, "Save again\u{2026}");
+    until(&mut window, "it is refused", |w| {
+        shows(w, "is there already")
     });
     desktop.0.lock().unwrap().chosen =
         Some(FileResponse::Chosen(vec!["/nowhere/at/all.onnx".into()]));
@@ -68,6 +88,7 @@ fn a_small_window_teaches_too() {
     open_teaching(&mut window);
     drop_files(&mut window, &folders);
     learned(&mut window);
+    assert!(shows(&window, "16 photos, right for 100 % of new photos"));
     for label in [
         "New class",
         "Add photos to apples",

@@ -1,4 +1,4 @@
-//! A class: its name, how many photos it has and how many of them are told rightly, and the photos.
+//! A class: its name, how many photos it has and how many of them are recognized, and the photos.
 
 use std::path::PathBuf;
 
@@ -102,7 +102,7 @@ fn counts(class: &PhotoClass, state: &Teaching) -> String {
         Some(found.right_percent)
     };
     if let Some(right) = state.outcome.as_deref().and_then(of_class) {
-        words += &format!(", {} of them told rightly", whole_percent(right));
+        words += &format!(", {} of them recognized", whole_percent(right));
     }
     if (1..FEW_PHOTOS).contains(&photos) {
         words += &format!(" \u{2013} {FEW_PHOTOS} or more would be better");

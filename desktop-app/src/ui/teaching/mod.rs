@@ -199,10 +199,17 @@ fn header(ui: &mut Ui, state: &Teaching, actions: &mut Actions) {
             widgets::heading(ui, "Teach", TextStyle::Heading);
             let photos = state.board.photos();
             if photos > 0 {
-                let words = match photos {
+                let mut words = match photos {
                     1 => "1 photo".to_owned(),
                     n => format!("{} photos", crate::problem::thousands(n)),
                 };
+                // In a narrow window the report stands below all classes.
+                if ui.ctx().content_rect().width() < TWO_COLUMNS
+                    && let Some(outcome) = state.learned()
+                {
+                    let right = card::whole_percent(outcome.findings().accuracy_percent);
+                    words += &format!(", right for {right} of new photos");
+                }
                 widgets::small(ui, &words);
             }
         });
