@@ -107,3 +107,20 @@ fn copies_thin_classes_and_the_same_photo_in_two_classes_are_told() {
     learned(&mut window);
     assert!(shows(&window, "Not learned yet"), "a copy says nothing new");
 }
+
+#[test]
+fn photos_of_nothing_that_is_taught_are_a_class_of_their_own_kind() {
+    let dir = tempdir().unwrap();
+    two_folders(dir.path());
+    shades(&dir.path().join("none"), "sky", BLUE, 8);
+    let mut window = Setup::default().open();
+    open_teaching(&mut window);
+    drop_files(&mut window, &[dir.path().to_owned()]);
+    learned(&mut window);
+    assert!(shows(&window, "sky 3.png in none of these"));
+    assert!(shows(&window, "Of your 8 photos of none of them, "));
+    assert!(
+        shows(&window, "Right for 100 % of new photos"),
+        "they are no class that could be mistaken"
+    );
+}
