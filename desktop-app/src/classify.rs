@@ -13,6 +13,7 @@ pub use inference::{Answers, Cancel, EverydayAnswer, Prediction};
 
 use crate::heat_map::HeatMap;
 use crate::problem::Problem;
+use crate::teach::Teach;
 
 /// Answers kept for each photo; the window shows the first few of them.
 pub const KEPT_ANSWERS: usize = 10;
@@ -180,6 +181,9 @@ pub trait Classify: Send + Sync {
     /// When the engine refuses the image.
     fn classify(&self, image: &RgbImage, k: usize) -> Result<Found, Problem>;
 
+    /// The words above these classes, the widest first: "animal", "pet". None where the model knows none.
+    fn above(&self, classes: &[usize]) -> Vec<String>;
+
     /// The exact pixels the network sees: resized and cropped, before normalization.
     fn crop(&self, image: &RgbImage) -> RgbImage;
 
@@ -205,6 +209,12 @@ pub trait OpenModel: Send + Sync {
     /// # Errors
     /// A [`Problem`] with a remedy; the model in use stays.
     fn open(&self, choice: &ModelChoice) -> Result<Arc<dyn Classify>, Problem>;
+
+    /// A teacher who sees photos as the built-in model does. Takes a while, too.
+    ///
+    /// # Errors
+    /// A [`Problem`] with a remedy.
+    fn teacher(&self) -> Result<Arc<dyn Teach>, Problem>;
 }
 
 #[cfg(test)]

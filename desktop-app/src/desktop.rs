@@ -10,6 +10,7 @@ use std::time::Duration;
 use raw_window_handle::{HasDisplayHandle, HasWindowHandle};
 
 use crate::platform::{self, WindowSystem};
+use crate::teach::ClassId;
 use crate::{clipboard, file_dialog};
 
 /// What a file dialog is for.
@@ -23,6 +24,24 @@ pub enum FileRequest {
     Model,
     /// Where to write an export; the suggested name.
     Export(String),
+    /// Photos of a class that is taught.
+    ClassPhotos(ClassId),
+    /// A photo to try what was taught on.
+    TryPhoto,
+    /// Where to write what was taught; the suggested name.
+    SaveModel(String),
+    /// The folder that photos are sorted into.
+    SortInto,
+}
+
+impl FileRequest {
+    /// The name suggested for a file that is to be written.
+    pub fn suggested_name(&self) -> Option<&str> {
+        match self {
+            Self::Export(name) | Self::SaveModel(name) => Some(name),
+            _ => None,
+        }
+    }
 }
 
 /// What came of a file dialog.

@@ -15,6 +15,7 @@ use crate::classify::{
 };
 use crate::heat_map::HeatMap;
 use crate::problem::{self, Problem};
+use crate::teach::{NetworkTeacher, Teach};
 
 /// Opens the embedded model and ONNX files.
 #[derive(Clone, Debug, Default)]
@@ -38,10 +39,16 @@ impl OpenModel for ModelOpener {
             })
             .map_err(|error| problem_of(&error))
     }
+
+    fn teacher(&self) -> Result<Arc<dyn Teach>, Problem> {
+        let options = Options::default();
+        let classifier = Classifier::embedded(&options).map_err(|error| problem_of(&error))?;
+        Ok(Arc::new(NetworkTeacher::new(&classifier, &options)?))
+    }
 }
 
 /// What went wrong with a model, or with a photo that was given to it.
-fn problem_of(error: &inference::Error) -> Problem {
+pub(crate) fn problem_of(error: &inference::Error) -> Problem {
     match error {
         inference::Error::Decode(error) => problem::of_decoding(error),
         inference::Error::Read { source, .. } => problem::of_reading(source),
@@ -114,6 +121,17 @@ impl Classify for NetworkClassifier {
             predictions,
             everyday: self.classifier.everyday(&probabilities, DEFAULT_AT_LEAST),
         })
+    }
+
+    fn above(&self, classes: &[usize]) -> Vec<String> {
+        let mut classes = classes.to_vec();
+        classes.sort_unstable();
+        let groups = self
+            .classifier
+            .hierarchy()
+            .map(|words| words.path(&classes));
+        let groups = groups.unwrap_or_default();
+        groups.into_iter().map(|group| group.name.clone()).collect()
     }
 
     fn crop(&self, image: &RgbImage) -> RgbImage {

@@ -252,6 +252,7 @@ mod tests {
             id: PhotoId(id),
             source: PhotoSource::File(name.into()),
             state,
+            said: None,
         };
         let p = |index, label: &str, probability| Prediction {
             index,

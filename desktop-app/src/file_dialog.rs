@@ -18,6 +18,10 @@ pub(crate) fn title(request: &FileRequest) -> &'static str {
         FileRequest::Folder => "Open a folder of photos",
         FileRequest::Model => "Choose a model",
         FileRequest::Export(_) => "Export the answers",
+        FileRequest::ClassPhotos(_) => "Photos of this class",
+        FileRequest::TryPhoto => "A photo to try",
+        FileRequest::SaveModel(_) => "Save as a model",
+        FileRequest::SortInto => "A folder to sort the photos into",
     }
 }
 
@@ -43,7 +47,7 @@ pub(crate) fn open(request: FileRequest, parent: &dyn ParentWindow, reply: Reply
         files.map(|files| files.into_iter().map(path).collect())
     };
     match request {
-        FileRequest::Photos => {
+        FileRequest::Photos | FileRequest::ClassPhotos(_) | FileRequest::TryPhoto => {
             let photos: Vec<&str> = formats::decoded_extensions().collect();
             let asked = dialog
                 .add_filter("Photos", &photos)
@@ -59,13 +63,19 @@ pub(crate) fn open(request: FileRequest, parent: &dyn ParentWindow, reply: Reply
                 finish(paths(pollster::block_on(asked)))
             });
         }
+        FileRequest::SortInto => {
+            let asked = dialog.pick_folder();
+            in_thread("file dialog", move || {
+                finish(pollster::block_on(asked).map(|file| vec![path(file)]))
+            });
+        }
         FileRequest::Model => {
             let asked = dialog.add_filter("ONNX model", &["onnx"]).pick_file();
             in_thread("file dialog", move || {
                 finish(pollster::block_on(asked).map(|file| vec![path(file)]))
             });
         }
-        FileRequest::Export(name) => {
+        FileRequest::Export(name) | FileRequest::SaveModel(name) => {
             let asked = dialog.set_file_name(name).save_file();
             in_thread("file dialog", move || {
                 finish(pollster::block_on(asked).map(|file| vec![path(file)]))

@@ -9,6 +9,7 @@
 //! | [`photo`], [`photo_list`], [`view`] | the list of photos: add, remove, undo, stop, go on; which of them are shown, in which order |
 //! | [`content`] | which content of a file an answer belongs to |
 //! | [`worker`], [`read`] | threads: read photos, ask the network, open models |
+//! | [`teach`] | classes of one's own: the board of photos, and the threads that learn |
 //! | [`scan`], [`paths`] | dropped, pasted or typed things to files |
 //! | [`desktop`], [`file_dialog`], [`clipboard`] | file dialogs, clipboard and file manager, off the window's thread |
 //! | [`platform`] | X11, Wayland, XWayland; our own drop target and clipboard reader |
@@ -16,6 +17,7 @@
 //! | [`problem`] | what went wrong, in words that can be followed here |
 //! | [`export`] | answers as CSV, JSON lines and text |
 //! | [`settings`], [`settings_store`], [`path_text`] | what is remembered, and how |
+//! | [`sorting`] | photos into folders, labels into keywords |
 //! | [`theme`], [`thumbnails`], [`samples`] | how it looks |
 //! | [`frames`] | how long frames take, written down when asked for |
 //!
@@ -44,6 +46,8 @@ pub mod samples;
 pub mod scan;
 pub mod settings;
 pub mod settings_store;
+pub mod sorting;
+pub mod teach;
 pub mod theme;
 pub mod thumbnails;
 pub mod ui;

@@ -131,6 +131,7 @@ impl PhotoList {
             id,
             source,
             state: PhotoState::Waiting,
+            said: None,
         });
         self.counts.pending += 1;
         self.revision += 1;
@@ -180,6 +181,28 @@ impl PhotoList {
     /// It could not be read or classified.
     pub fn failed(&mut self, id: PhotoId, problem: Problem) {
         self.set(id, PhotoState::Failed(problem));
+    }
+
+    /// The user says what a photo shows, or that the answer holds again.
+    pub fn say(&mut self, id: PhotoId, said: Option<String>) {
+        if let Some(place) = self.places.get(&id) {
+            self.photos[*place].said = said;
+            self.revision += 1;
+        }
+    }
+
+    /// Files of photos that were moved on the disk.
+    pub fn relocate(&mut self, moves: &HashMap<PathBuf, PathBuf>) {
+        for photo in &mut self.photos {
+            if let PhotoSource::File(path) = &mut photo.source
+                && let Some(to) = moves.get(path)
+            {
+                self.by_path.remove(path);
+                self.by_path.insert(to.clone(), photo.id);
+                path.clone_from(to);
+            }
+        }
+        self.revision += 1;
     }
 
     /// Stops all that wait or are under way.

@@ -66,6 +66,9 @@ pub enum PhotoGroup {
 }
 
 fn probability(photo: &Photo) -> Option<f32> {
+    if photo.said.is_some() {
+        return Some(1.0);
+    }
     let answer = photo.answer()?;
     answer
         .certainty()
@@ -78,8 +81,7 @@ pub(crate) fn passes(photo: &Photo, filter: &PhotoFilter, threshold: f32) -> boo
         PhotoGroup::All => true,
         PhotoGroup::Label(label) => photo.label().as_deref() == Some(label.as_str()),
         PhotoGroup::NotSure => photo
-            .answer()
-            .and_then(|answer| answer.confidence(threshold))
+            .confidence(threshold)
             .is_some_and(|confidence| confidence == Confidence::Not),
         PhotoGroup::Failed => photo.problem().is_some(),
     };

@@ -24,7 +24,9 @@ use crate::photo::{PhotoAnswer, PhotoId, PhotoSource};
 use crate::problem::Problem;
 use crate::scan::{self, FoundFile, ScanReport};
 use cache::DecodeCache;
-use lanes::{classify_lane, detail_lane, explain_lane, guarded};
+use lanes::{classify_lane, detail_lane, explain_lane};
+
+pub(crate) use lanes::guarded;
 
 /// Results under way to the window at most; each holds a thumbnail (about 100 kB) at worst.
 const CHANNEL_LENGTH: usize = 64;

@@ -83,6 +83,7 @@ fn window_says(photos: &[PathBuf]) -> Vec<String> {
             id,
             source: sources[place].clone(),
             state,
+            said: None,
         };
         lines[place] = export::json_line(&photo, DEFAULT_TOP_K).unwrap();
     }

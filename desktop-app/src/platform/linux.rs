@@ -102,7 +102,7 @@ pub(super) fn attached_dialog(
     zenity.args(["--file-selection", "--modal", "--title"]);
     zenity.arg(file_dialog::title(request));
     match request {
-        FileRequest::Photos => {
+        FileRequest::Photos | FileRequest::ClassPhotos(_) | FileRequest::TryPhoto => {
             let patterns: Vec<_> = formats::decoded_extensions()
                 .flat_map(|ending| {
                     [
@@ -118,10 +118,13 @@ pub(super) fn attached_dialog(
         FileRequest::Folder => {
             zenity.args(["--directory", "--multiple", "--separator=\n"]);
         }
+        FileRequest::SortInto => {
+            zenity.arg("--directory");
+        }
         FileRequest::Model => {
             zenity.arg("--file-filter=ONNX model | *.onnx *.ONNX");
         }
-        FileRequest::Export(name) => {
+        FileRequest::Export(name) | FileRequest::SaveModel(name) => {
             zenity.args(["--save", "--confirm-overwrite"]);
             zenity.arg(format!("--filename={name}"));
         }

@@ -71,6 +71,8 @@ impl WindowSystem {
 pub enum DropEvent {
     /// Something hovers: how many files, once known.
     Hover(Option<usize>),
+    /// It is at this place of the window, in pixels from its left and top.
+    Over([i32; 2]),
     /// It left, or was given up.
     Leave,
     /// It was dropped: the files, and for every entry that is none, why.

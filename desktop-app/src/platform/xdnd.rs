@@ -85,6 +85,7 @@ struct Drag {
 struct Target {
     connection: RustConnection,
     atoms: Atoms,
+    root: Window,
     window: Window,
     proxy: Window,
     drag: Option<Drag>,
@@ -140,6 +141,7 @@ impl Target {
         Ok(Self {
             connection,
             atoms,
+            root,
             window,
             proxy,
             drag: None,
@@ -194,6 +196,7 @@ impl Target {
         if kind == self.atoms.XdndPosition {
             self.request_list(data[3])?;
             self.status()?;
+            return self.place(data[2]);
         } else if kind == self.atoms.XdndLeave {
             self.reset();
             return Ok(vec![DropEvent::Leave]);
@@ -205,6 +208,17 @@ impl Target {
             return self.finish();
         }
         Ok(Vec::new())
+    }
+
+    /// Where a drag is in the window; `packed` holds the place on the screen, x in the upper half.
+    fn place(&self, packed: u32) -> Result<Vec<DropEvent>, ReplyError> {
+        let [x, y] = [packed >> 16, packed & 0xFFFF].map(|half| half as i16);
+        let place = self
+            .connection
+            .translate_coordinates(self.root, self.window, x, y)?
+            .reply()?;
+        let place = [i32::from(place.dst_x), i32::from(place.dst_y)];
+        Ok(vec![DropEvent::Over(place)])
     }
 
     /// The types the source offers: three in the message, or a list on its window.

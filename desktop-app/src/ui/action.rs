@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::dialogs::Dialog;
+use photos::sort::Plan;
+
+use super::dialogs::{Dialog, Subject};
 use crate::classify::ModelChoice;
 use crate::desktop::FileRequest;
 use crate::photo::PhotoId;
 use crate::samples::SamplePhoto;
+use crate::teach::ClassId;
 
 /// Something to do after the views are drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +54,40 @@ pub(super) enum Action {
     ShowInFolder(PhotoId),
     /// Use another model.
     UseModel(ModelChoice),
+    /// Ask for the folder that photos are sorted into.
+    Sort(Vec<PhotoId>),
+    /// Sort photos as planned.
+    CarryOut(Box<Plan>),
+    /// Stop the sorting.
+    StopSorting,
+    /// Write the labels of photos as keywords beside them.
+    WriteKeywords(Vec<PhotoId>),
+    /// Take dropped files in, where they belong in this view.
+    Dropped(Vec<PathBuf>),
+    /// Ask what photos show.
+    AskWhat(Vec<PhotoId>),
+    /// These show this; learn from it, too.
+    NameThem(Subject, String, bool),
+    /// The program's own labels hold again.
+    TakeLabelBack(Vec<PhotoId>),
+    /// Show the classes that are taught.
+    ShowTeaching,
+    /// A new class.
+    AddClass,
+    /// Call a class otherwise.
+    RenameClass(ClassId, String),
+    /// Take a class away.
+    RemoveClass(ClassId),
+    /// Put photos into a class.
+    PutIntoClass(ClassId, Vec<PathBuf>),
+    /// Take photos out of their classes.
+    TakeOut(Vec<PathBuf>),
+    /// Stop the learning.
+    StopLearning,
+    /// Go on with it.
+    Learn,
+    /// Ask where to save what was learned.
+    SaveModel,
     /// Take this notice away.
     Dismiss(super::notices::Topic),
 }

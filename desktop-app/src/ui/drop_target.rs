@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use egui::{Align2, CornerRadius, Id, LayerId, Order, Rect, Sense, Stroke, TextStyle, Ui, vec2};
+use egui::{
+    Align2, Context, CornerRadius, Id, LayerId, Order, Pos2, Rect, Sense, Stroke, TextStyle, Ui,
+    pos2, vec2,
+};
 
 use super::icons::{self, Icon};
 use super::widgets::{self, Live};
@@ -16,6 +19,8 @@ pub(super) struct DropTarget {
     /// Something hovers: how many files, once known.
     hovering: Option<Option<usize>>,
     toolkit_hovered: bool,
+    /// Where the drag is, in pixels of the window, where the platform's drop target says so.
+    over: Option<[i32; 2]>,
 }
 
 impl Default for DropTarget {
@@ -24,6 +29,7 @@ impl Default for DropTarget {
             events: channel(),
             hovering: None,
             toolkit_hovered: false,
+            over: None,
         }
     }
 }
@@ -41,12 +47,28 @@ impl DropTarget {
         self.hovering.is_some()
     }
 
+    /// Where the drag is, or where the drop was, in points of the window: as the drop target says it, else where the
+    /// pointer was seen last.
+    pub(super) fn place(&self, context: &Context) -> Option<Pos2> {
+        match self.over {
+            Some([x, y]) => Some(pos2(x as f32, y as f32) / context.pixels_per_point()),
+            None => context.input(|input| input.pointer.latest_pos()),
+        }
+    }
+
     /// Takes in what the platform's drop target sent: `None` when there is nothing more, else what was dropped, if
     /// something was.
     pub(super) fn poll(&mut self) -> Option<Option<DroppedFiles>> {
         match self.events.1.try_recv().ok()? {
             DropEvent::Hover(files) => {
+                if self.hovering.is_none() {
+                    self.over = None;
+                }
                 self.hovering = Some(files);
+                Some(None)
+            }
+            DropEvent::Over(place) => {
+                self.over = Some(place);
                 Some(None)
             }
             DropEvent::Leave => {
@@ -73,6 +95,7 @@ impl DropTarget {
         });
         if !dropped.is_empty() {
             self.hovering = None;
+            self.over = None;
         } else if hovered > 0 {
             self.hovering = Some(Some(hovered));
         } else if self.toolkit_hovered {
@@ -82,11 +105,15 @@ impl DropTarget {
         dropped
     }
 
-    /// Paints the target while something hovers.
-    pub(super) fn show(&self, ui: &mut Ui) {
+    /// Paints the target while something hovers: the window, or the part of it that takes the drop, with what it does.
+    pub(super) fn show(&self, ui: &mut Ui, part: Option<(String, Option<Rect>)>) {
         let Some(files) = self.hovering else {
             return;
         };
+        if let Some((words, rect)) = part {
+            show_part(ui, &words, rect);
+            return;
+        }
         let p = theme::palette(ui);
         let screen = ui.ctx().content_rect();
         let painter = ui
@@ -129,6 +156,26 @@ impl DropTarget {
         let response = ui.interact(screen, Id::unique("drop target words"), Sense::hover());
         widgets::announce(ui, &response, &words, Live::Polite);
     }
+}
+
+/// The part that takes the drop, under the pointer, and the words at the window's foot.
+fn show_part(ui: &mut Ui, words: &str, rect: Option<Rect>) {
+    let p = theme::palette(ui);
+    let screen = ui.ctx().content_rect();
+    let painter = ui
+        .ctx()
+        .layer_painter(LayerId::new(Order::Foreground, Id::unique("drop target")));
+    let target = rect.unwrap_or(screen.shrink(10.0)).intersect(screen);
+    painter.rect_filled(target, radius::L, p.accent.gamma_multiply(0.1));
+    dashed(&painter, target, Stroke::new(2.5, p.accent));
+    let font = theme::title().resolve(ui.style());
+    let galley = painter.layout_no_wrap(words.to_owned(), font, p.on_accent);
+    let place = screen.center_bottom() - vec2(0.0, 40.0);
+    let badge = Rect::from_center_size(place, galley.size() + vec2(36.0, 18.0));
+    painter.rect_filled(badge, radius::M, p.accent);
+    painter.galley(badge.center() - galley.size() / 2.0, galley, p.on_accent);
+    let response = ui.interact(screen, Id::unique("drop target words"), Sense::hover());
+    widgets::announce(ui, &response, words, Live::Polite);
 }
 
 /// A dashed rectangle with the corners of a card.

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::notices::{Kind, Topic};
+use super::notices::{Kind, Topic, Waiting};
 use super::photo_view::HeatMapState;
 use super::{App, Message};
 use crate::desktop::{ClipboardContent, FileResponse};
 use crate::photo::percent;
 use crate::samples;
+use crate::teach::ClassBoard;
 use crate::worker::WorkerEvent;
 
 /// Time spent on the workers' events in one frame at most.
@@ -36,8 +37,9 @@ impl App {
         while let Some(dropped) = self.drops.poll() {
             any = true;
             if let Some((files, refused)) = dropped {
-                self.open_paths(files.clone());
-                self.say_refused(&refused, files.len());
+                let kept = files.len();
+                self.take_drop(files);
+                self.say_refused(&refused, kept);
             }
         }
         any
@@ -54,6 +56,8 @@ impl App {
             || self.drops.is_hovered()
             || self.settings.is_waiting()
             || self.photo_view.is_waiting()
+            || self.teaching.is_waiting()
+            || self.is_sorting()
     }
 
     fn take_worker_event(&mut self, event: WorkerEvent) {
@@ -63,7 +67,7 @@ impl App {
                 self.photos.started(id);
             }
             WorkerEvent::Thumbnail(id, content, image) => {
-                if self.photos.photo(id).is_some() {
+                if ClassBoard::is_board_id(id) || self.photos.photo(id).is_some() {
                     self.thumbnails.put(id, image);
                     self.content_seen(id, &content);
                 }
@@ -151,6 +155,9 @@ impl App {
                     egui::Theme::Light
                 });
             }
+            Message::Sort(message) => self.sort_says(message),
+            Message::School(event) => self.school_says(event),
+            Message::Gathered(place, gathered) => self.gathered(place, gathered),
             Message::Sample(sample, image) => samples::keep(&self.context, sample, &image),
         }
     }
@@ -158,14 +165,16 @@ impl App {
     /// Says what is being waited for, once it takes long.
     pub(super) fn show_waiting(&mut self) {
         self.notices.waiting = match self.progress.pasting {
-            Some(since) if since.elapsed() >= PASTE_NOTICED => {
-                Some("Waiting for the program you copied from\u{2026}")
-            }
+            Some(since) if since.elapsed() >= PASTE_NOTICED => Some(Waiting {
+                words: "Waiting for the program you copied from\u{2026}",
+                part: None,
+                stop: None,
+            }),
             Some(_) => {
                 self.context.request_repaint_after(PASTE_NOTICED);
                 None
             }
-            None => None,
+            None => self.sorting_waits(),
         };
     }
 

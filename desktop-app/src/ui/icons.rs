@@ -35,6 +35,8 @@ pub enum Icon {
     FairlySure,
     /// A question mark in a circle.
     NotSure,
+    /// A label on a string: teaching.
+    Tag,
     /// Larger.
     Plus,
     /// Smaller.
@@ -129,6 +131,18 @@ pub fn paint(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
                 .collect();
             half.dedup();
             painter.add(Shape::convex_polygon(half, color, Stroke::NONE));
+        }
+        Icon::Tag => {
+            let outline = [
+                (0.1, 0.1),
+                (0.52, 0.1),
+                (0.92, 0.5),
+                (0.5, 0.92),
+                (0.1, 0.52),
+            ];
+            let outline = outline.map(|(x, y)| at(x, y)).to_vec();
+            painter.add(Shape::closed_line(outline, stroke));
+            painter.circle_filled(at(0.31, 0.31), width * 0.9, color);
         }
         Icon::Plus => {
             line(&[(0.5, 0.2), (0.5, 0.8)]);

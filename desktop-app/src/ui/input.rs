@@ -13,7 +13,7 @@ use crate::paths::paths_in_text;
 use crate::photo::PhotoId;
 
 /// The keyboard, in the order of the list the user sees.
-pub(super) const SHORTCUTS: [(&str, &str); 22] = [
+pub(super) const SHORTCUTS: [(&str, &str); 25] = [
     ("Ctrl+O", "Open photos"),
     ("Ctrl+Shift+O", "Open a folder"),
     ("Ctrl+V", "Paste a picture, files or a path"),
@@ -26,7 +26,10 @@ pub(super) const SHORTCUTS: [(&str, &str); 22] = [
     ("Ctrl+C", "Copy the answers"),
     ("Ctrl+E", "Export the answers"),
     ("Delete", "Remove from the list"),
-    ("Ctrl+Z", "Undo a removal"),
+    ("F2", "Say what it is: \u{201c}This is a\u{2026}\u{201d}"),
+    ("Ctrl+S", "Sort photos into folders"),
+    ("Ctrl+T", "Teach classes of your own"),
+    ("Ctrl+Z", "Undo"),
     ("Ctrl+F", "Filter"),
     ("Esc", "Back, close, cancel"),
     ("Ctrl+G", "Go on after a cancel"),
@@ -84,7 +87,7 @@ impl App {
         let dropped = self.drops.take_toolkit_input(ui);
         if !dropped.is_empty() {
             actions.push(Action::CloseDialog);
-            actions.push(Action::OpenPaths(dropped));
+            actions.push(Action::Dropped(dropped));
         }
         if !ui.ctx().text_edit_focused() {
             self.take_clipboard_events(ui, actions);
@@ -141,7 +144,18 @@ impl App {
         match self.view {
             View::Photo(id) => vec![id],
             View::Grid => self.grid.meant(),
+            View::Teach => Vec::new(),
         }
+    }
+
+    /// The selected photos, or all that the grid shows.
+    fn photos_to_sort(&mut self) -> Vec<PhotoId> {
+        if !self.grid.selection().is_empty() {
+            return self.grid.meant();
+        }
+        let threshold = self.settings.current.sure_from;
+        let (filter, order) = (&self.grid.filter, self.grid.order);
+        self.photos.shown(filter, order, threshold).to_vec()
     }
 
     fn take_keys(&mut self, ui: &Ui, actions: &mut Actions) {
@@ -168,6 +182,12 @@ impl App {
                 actions.push(Action::OpenDialog(dialog));
             }
         }
+        if pressed(&ctrl(Key::S)) && self.view == View::Grid {
+            actions.push(Action::Sort(self.photos_to_sort()));
+        }
+        if pressed(&ctrl(Key::T)) {
+            actions.push(Action::ShowTeaching);
+        }
         let counts = self.photos.counts();
         if pressed(&ctrl(Key::E)) && counts.done + counts.failed > 0 {
             actions.push(Action::ChooseFiles(FileRequest::Export(
@@ -187,7 +207,9 @@ impl App {
             actions.push(Action::Undo);
         }
         let key = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-        if key(Key::Escape) {
+        // There Esc takes back what was typed.
+        let typing = self.view == View::Teach && self.teaching.is_typing();
+        if !typing && key(Key::Escape) {
             match self.view {
                 View::Photo(_) => actions.push(Action::ShowGrid),
                 View::Grid if self.grid.clear_selection() => {}
@@ -195,7 +217,11 @@ impl App {
                     actions.push(Action::Cancel);
                 }
                 View::Grid => {}
+                View::Teach => actions.push(Action::ShowGrid),
             }
+        }
+        if key(Key::F2) {
+            actions.push(Action::AskWhat(self.photos_meant()));
         }
         if let View::Photo(id) = self.view {
             self.take_photo_keys(ui, id, actions);

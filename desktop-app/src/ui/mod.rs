@@ -14,17 +14,24 @@ mod icons;
 mod input;
 mod model_slot;
 mod models;
+mod naming;
 mod notices;
 mod parts;
 mod perform;
 mod photo_view;
 mod photos;
 mod saved_settings;
+mod sort;
 mod state;
+mod teach;
+mod teaching;
 mod text_order;
 mod top_bar;
+mod undo;
+mod views;
 mod widgets;
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -32,7 +39,7 @@ use egui::{Context, Ui};
 
 use crate::desktop::Desktop;
 use crate::frames::{FrameLog, FrameStatus};
-use crate::photo_list::{PhotoList, RemovedPhotos};
+use crate::photo_list::PhotoList;
 use crate::platform::{DropEvent, placement};
 use crate::samples;
 use crate::settings::Settings;
@@ -47,7 +54,10 @@ use model_slot::{LoadReason, ModelSlot};
 use notices::{Kind, Notices, Topic};
 use photo_view::PhotoViewState;
 use saved_settings::SavedSettings;
+use sort::Sorting;
 use state::{Arrival, Environment, Message, Progress, View};
+use teaching::Teaching;
+use undo::UndoStep;
 
 pub use parts::AppParts;
 
@@ -61,7 +71,9 @@ const SETTLING: Duration = Duration::from_secs(3);
 pub struct App {
     context: Context,
     photos: PhotoList,
-    removed: Vec<RemovedPhotos>,
+    undo_steps: Vec<UndoStep>,
+    teaching: Teaching,
+    sorting: Sorting,
     thumbnails: ThumbnailCache,
     workers: Workers,
     model: ModelSlot,
@@ -91,11 +103,14 @@ impl App {
         theme::install(context);
         let (settings, warning) = SavedSettings::load(parts.store);
         let waker = context.clone();
+        let teaching = Teaching::new(Arc::clone(&parts.opener));
         let workers = Workers::start(parts.opener, parts.threads, move || waker.request_repaint())?;
         let mut app = Self {
             context: context.clone(),
             photos: PhotoList::default(),
-            removed: Vec::new(),
+            undo_steps: Vec::new(),
+            teaching,
+            sorting: Sorting::default(),
             thumbnails: ThumbnailCache::default(),
             workers,
             model: ModelSlot::new(parts.default_model),
@@ -241,51 +256,6 @@ impl App {
             );
         }
     }
-
-    /// Draws the view that fills the window.
-    fn show_view(&mut self, ui: &mut Ui, actions: &mut Actions) {
-        match self.view {
-            View::Photo(id) => {
-                let neighbors = self.neighbors();
-                let shown = photo_view::PhotoViewContent {
-                    photo: self.photos.photo(id),
-                    neighbors,
-                    model: &self.model,
-                    settings: &self.settings.current,
-                    copied: self.copied_lately(),
-                };
-                photo_view::show(
-                    ui,
-                    shown,
-                    &mut self.photo_view,
-                    &mut self.thumbnails,
-                    actions,
-                );
-            }
-            View::Grid if self.photos.photos().is_empty() && self.progress.scans == 0 => {
-                let content = empty_view::EmptyViewContent {
-                    window_system: self.environment.window_system,
-                    model: &self.model,
-                    history: &self.settings.current.history,
-                };
-                empty_view::show(ui, &content, actions);
-            }
-            View::Grid => {
-                let content = grid::GridContent {
-                    scanning: self.progress.scans > 0,
-                    model_ready: self.model.classifier().is_some(),
-                    threshold: self.settings.current.sure_from,
-                    blocked: self.dialogs.is_open(),
-                };
-                let sources = grid::GridSources {
-                    photos: &mut self.photos,
-                    thumbnails: &mut self.thumbnails,
-                    workers: &self.workers,
-                };
-                grid::show(ui, &content, sources, &mut self.grid, actions);
-            }
-        }
-    }
 }
 
 impl eframe::App for App {
@@ -341,7 +311,9 @@ impl eframe::App for App {
         };
         self.dialogs
             .show(ui, &content, &mut self.settings.current, &mut actions);
-        self.drops.show(ui);
+        let target = (self.view == View::Teach)
+            .then(|| self.teaching.drop_words(self.drops.place(&self.context)));
+        self.drops.show(ui, target);
         for action in actions {
             self.perform(action, &*frame);
         }

@@ -26,8 +26,12 @@ pub(super) enum Topic {
     Export,
     /// Reading or saving the settings.
     Settings,
-    /// Photos that were removed, and can come back.
-    Removal,
+    /// What was done last and can be undone.
+    Undo,
+    /// What is taught.
+    Taught,
+    /// Photos that are sorted, or get keywords.
+    Sorting,
     /// Files that changed on disk.
     Changed,
     /// The system gives no threads, or a log cannot be written.
@@ -68,8 +72,17 @@ struct Notice {
 #[derive(Default)]
 pub(super) struct Notices {
     notices: Vec<Notice>,
-    /// Something is being waited for, in words.
-    pub(super) waiting: Option<&'static str>,
+    /// Something is being waited for.
+    pub(super) waiting: Option<Waiting>,
+}
+
+/// Something that is being waited for.
+pub(super) struct Waiting {
+    pub(super) words: &'static str,
+    /// How far it is, 0 to 1, where that is known.
+    pub(super) part: Option<f32>,
+    /// What stops it, where it can be stopped.
+    pub(super) stop: Option<Action>,
 }
 
 /// Windows less high than this show one notice at a time.
@@ -103,6 +116,18 @@ impl Notices {
             String::new(),
             Some((button, action)),
         );
+    }
+
+    /// Adds a notice of some kind with a button.
+    pub(super) fn add_button(
+        &mut self,
+        topic: Topic,
+        kind: Kind,
+        what: String,
+        button: &'static str,
+        action: Action,
+    ) {
+        self.push(topic, kind, what, String::new(), Some((button, action)));
     }
 
     fn push(
@@ -159,8 +184,8 @@ impl Notices {
             .show_separator_line(false)
             .frame(frame)
             .show(ui, |ui| {
-                if let Some(words) = self.waiting {
-                    waiting_line(ui, words);
+                if let Some(waiting) = &self.waiting {
+                    waiting_line(ui, waiting, actions);
                 }
                 let hidden = self.notices.len().saturating_sub(at_once);
                 for notice in self.notices.iter().skip(hidden) {
@@ -175,7 +200,7 @@ impl Notices {
     }
 }
 
-fn waiting_line(ui: &mut Ui, words: &str) {
+fn waiting_line(ui: &mut Ui, waiting: &Waiting, actions: &mut Actions) {
     let p = theme::palette(ui);
     egui::Frame::new()
         .fill(p.raised)
@@ -184,9 +209,19 @@ fn waiting_line(ui: &mut Ui, words: &str) {
         .show(ui, |ui| {
             ui.horizontal(|ui| {
                 ui.add(egui::Spinner::new().size(16.0).color(p.accent));
-                let response = ui.add(egui::Label::new(words).wrap());
-                widgets::announce(ui, &response, words, Live::Polite);
+                let response = ui.add(egui::Label::new(waiting.words).wrap());
+                widgets::announce(ui, &response, waiting.words, Live::Polite);
+                if let Some(stop) = &waiting.stop {
+                    widgets::at_the_end(ui, "stop", |ui| {
+                        if ui.button("Stop").clicked() {
+                            actions.push(stop.clone());
+                        }
+                    });
+                }
             });
+            if let Some(part) = waiting.part {
+                widgets::progress(ui, part, waiting.words);
+            }
         });
 }
 

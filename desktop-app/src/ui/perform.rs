@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use model_core::atomic_file;
 
 use super::action::Action;
-use super::dialogs::Dialog;
+use super::dialogs::{Dialog, Subject};
 use super::notices::{Kind, Topic};
+use super::teaching::DropPlace;
 use super::{App, LoadReason, Message, View};
 use crate::classify::ModelChoice;
 use crate::desktop::{FileRequest, ParentWindow};
@@ -53,6 +54,27 @@ impl App {
                 }
             }
             Action::UseModel(choice) => self.load_model(choice, LoadReason::Chosen),
+            Action::Sort(ids) => {
+                if let Some(request) = self.sort_request(ids) {
+                    self.choose_files(request, window);
+                }
+            }
+            Action::CarryOut(plan) => self.carry_out(*plan),
+            Action::StopSorting => self.stop_sorting(),
+            Action::WriteKeywords(ids) => self.write_keywords(&ids),
+            Action::Dropped(files) => self.take_drop(files),
+            Action::AskWhat(ids) => self.ask_what(Subject::Photos(ids)),
+            Action::NameThem(subject, name, teach) => self.name_them(&subject, &name, teach),
+            Action::TakeLabelBack(ids) => self.take_label_back(&ids),
+            Action::ShowTeaching => self.show_teaching(),
+            Action::AddClass => self.add_class(),
+            Action::RenameClass(id, name) => self.rename_class(id, &name),
+            Action::RemoveClass(id) => self.remove_class(id),
+            Action::PutIntoClass(id, photos) => self.put_into_class(id, &photos),
+            Action::TakeOut(photos) => self.take_out(&photos),
+            Action::StopLearning => self.stop_learning(),
+            Action::Learn => self.learn(),
+            Action::SaveModel => self.choose_files(self.save_request(), window),
             Action::Dismiss(topic) => self.notices.end(topic),
         }
     }
@@ -86,6 +108,18 @@ impl App {
             FileRequest::Model => {
                 if let Some(path) = paths.pop() {
                     self.load_model(ModelChoice::File(path), LoadReason::Chosen);
+                }
+            }
+            FileRequest::ClassPhotos(id) => self.gather(paths, DropPlace::Class(*id)),
+            FileRequest::TryPhoto => self.gather(paths, DropPlace::Try),
+            FileRequest::SaveModel(_) => {
+                if let Some(path) = paths.pop() {
+                    self.save_model(path);
+                }
+            }
+            FileRequest::SortInto => {
+                if let Some(path) = paths.pop() {
+                    self.plan_sorting(path);
                 }
             }
             FileRequest::Export(_) => {

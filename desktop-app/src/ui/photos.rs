@@ -1,8 +1,8 @@
 //! The list of photos and the workers behind it: answering, removing, undoing, showing, and noticing that a file
 //! changed.
 
-use super::action::Action;
 use super::notices::{Kind, Topic};
+use super::undo::UndoStep;
 use super::{App, View};
 use crate::content::ContentId;
 use crate::photo::{PhotoAnswer, PhotoId, PhotoSource};
@@ -14,9 +14,6 @@ const REMEMBERED_AT_ONCE: usize = 20;
 
 /// When textures and thumbnails of removed photos are freed for certain.
 const MEMORY_DELAY: std::time::Duration = std::time::Duration::from_millis(1500);
-
-/// Removals that can be undone.
-const UNDO_STEPS: usize = 20;
 
 impl App {
     /// Puts photos that wait into the queue.
@@ -127,6 +124,17 @@ impl App {
         }
     }
 
+    /// Takes dropped files: into a class where classes are shown, else into the list.
+    pub(super) fn take_drop(&mut self, files: Vec<std::path::PathBuf>) {
+        match self.view {
+            View::Teach => {
+                let place = self.teaching.place_at(self.drops.place(&self.context));
+                self.gather(files, place);
+            }
+            View::Grid | View::Photo(_) => self.open_paths(files),
+        }
+    }
+
     pub(super) fn show_grid(&mut self) {
         if let View::Photo(id) = self.view {
             self.grid.focus(id);
@@ -198,12 +206,7 @@ impl App {
             1 => "1 photo was removed from the list.".to_owned(),
             n => format!("{} photos were removed from the list.", thousands(n)),
         };
-        self.removed.push(removed);
-        if self.removed.len() > UNDO_STEPS {
-            self.removed.remove(0);
-        }
-        self.notices
-            .add_with_button(Topic::Removal, words, "Undo", Action::Undo);
+        self.push_undo(UndoStep::Removed(removed), words);
         if let View::Photo(id) = self.view
             && ids.contains(&id)
         {
@@ -233,15 +236,6 @@ impl App {
         let all: Vec<_> = self.photos.photos().iter().map(|photo| photo.id).collect();
         self.show_grid();
         self.remove(&all);
-    }
-
-    pub(super) fn undo(&mut self) {
-        let Some(removed) = self.removed.pop() else {
-            return;
-        };
-        self.notices.end(Topic::Removal);
-        let waiting = self.photos.restore(removed);
-        self.queue(waiting);
     }
 
     /// Stops the work; what waits can be taken up again.

@@ -5,10 +5,13 @@ use std::time::Instant;
 
 use model_core::RgbImage;
 
+use super::sort::SortMessage;
+use super::teaching::DropPlace;
 use crate::desktop::{ClipboardContent, FileRequest, FileResponse};
 use crate::photo::PhotoId;
 use crate::platform::WindowSystem;
 use crate::samples::SamplePhoto;
+use crate::teach::{Gathered, SchoolEvent};
 
 /// What comes back from threads of the window's own.
 pub(super) enum Message {
@@ -18,6 +21,9 @@ pub(super) enum Message {
     SettingsSaved(Result<(), String>),
     SystemDark(bool),
     Sample(&'static SamplePhoto, RgbImage),
+    School(SchoolEvent),
+    Sort(SortMessage),
+    Gathered(DropPlace, Gathered),
 }
 
 /// What fills the window.
@@ -27,6 +33,8 @@ pub(super) enum View {
     Grid,
     /// One photo.
     Photo(PhotoId),
+    /// The classes that are taught.
+    Teach,
 }
 
 /// Where the photos that are being searched for will be shown.

@@ -43,17 +43,25 @@ pub(super) fn show(ui: &mut Ui, content: &TopBarContent<'_>, actions: &mut Actio
 
 fn start(ui: &mut Ui, content: &TopBarContent<'_>, actions: &mut Actions) {
     let narrow = ui.available_width() < 480.0;
+    if content.view == View::Teach {
+        let words = if content.photos == 0 {
+            "Back"
+        } else {
+            "Photos"
+        };
+        let response = widgets::tip(back_button(ui, words), "Esc");
+        if response.accessible_name("Back to the photos").clicked() {
+            actions.push(Action::ShowGrid);
+        }
+        return;
+    }
     if matches!(content.view, View::Photo(_)) {
         let words = match content.photos {
             0 | 1 => "Back".to_owned(),
             _ if narrow => "All photos".to_owned(),
             n => format!("All {} photos", crate::problem::thousands(n)),
         };
-        let color = theme::palette(ui).text;
-        let arrow = egui::Atom::paint(vec2(12.0, 12.0), move |ui, args| {
-            icons::paint(ui.painter(), args.rect, Icon::Left, color)
-        });
-        let response = widgets::tip(ui.add(Button::new((arrow, RichText::new(words)))), "Esc");
+        let response = widgets::tip(back_button(ui, &words), "Esc");
         if response.accessible_name("Back to all photos").clicked() {
             actions.push(Action::ShowGrid);
         }
@@ -66,6 +74,23 @@ fn start(ui: &mut Ui, content: &TopBarContent<'_>, actions: &mut Actions) {
             actions.push(Action::ChooseFiles(FileRequest::Photos));
         }
     }
+    let tip = "Classes of your own, from a few photos of each (Ctrl+T)";
+    let teach = if narrow {
+        widgets::icon_button(ui, Icon::Tag, "Teach")
+    } else {
+        widgets::tip(ui.button("Teach"), tip)
+    };
+    if teach.clicked() {
+        actions.push(Action::ShowTeaching);
+    }
+}
+
+fn back_button(ui: &mut Ui, words: &str) -> egui::Response {
+    let color = theme::palette(ui).text;
+    let arrow = egui::Atom::paint(vec2(12.0, 12.0), move |ui, args| {
+        icons::paint(ui.painter(), args.rect, Icon::Left, color)
+    });
+    ui.add(Button::new((arrow, RichText::new(words))))
 }
 
 fn end(ui: &mut Ui, model: &ModelSlot, actions: &mut Actions) {

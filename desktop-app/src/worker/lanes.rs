@@ -16,7 +16,7 @@ use crate::read;
 
 /// Runs `work`; `None` when it panicked. The panic's message is on standard error, where a report of the fault finds
 /// it.
-pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 

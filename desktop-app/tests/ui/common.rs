@@ -15,6 +15,7 @@ use desktop_app::heat_map::HeatMap;
 use desktop_app::platform::WindowSystem;
 use desktop_app::problem::Problem;
 use desktop_app::settings_store::SettingsStore;
+use desktop_app::teach::Teach;
 use desktop_app::ui::{App, AppParts};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
@@ -22,6 +23,8 @@ use model_core::RgbImage;
 use model_core::hierarchy::{DEFAULT_AT_LEAST, GroupSpec, Hierarchy};
 use model_core::labels::Label;
 use model_core::reading::ReadingConfig;
+
+use super::fake_teacher::ColorTeacher;
 
 /// Names a photo by its dominant color. Sees 32 x 32 pixels.
 pub struct Colors {
@@ -97,6 +100,12 @@ impl Classify for Colors {
             predictions: found,
             everyday,
         })
+    }
+
+    fn above(&self, classes: &[usize]) -> Vec<String> {
+        let groups = self.words.as_ref().map(|words| words.path(classes));
+        let groups = groups.unwrap_or_default();
+        groups.into_iter().map(|group| group.name.clone()).collect()
     }
 
     fn crop(&self, image: &RgbImage) -> RgbImage {
@@ -197,6 +206,10 @@ impl OpenModel for Opener {
                 ReadingConfig::default()
             },
         }))
+    }
+
+    fn teacher(&self) -> Result<Arc<dyn Teach>, Problem> {
+        Ok(Arc::new(ColorTeacher { delay: self.delay }))
     }
 }
 

@@ -320,7 +320,7 @@ fn the_keyboard_goes_from_left_to_right_and_readers_hear_what_is_chosen() {
     assert!(shows(&window, "Show: All"));
     window.get_by_label("Open\u{2026}").focus();
     window.run_steps(2);
-    for expected in ["Model: colors", "Keyboard and help", "Settings"] {
+    for expected in ["Teach", "Model: colors", "Keyboard and help", "Settings"] {
         window.key_press(Key::Tab);
         window.run_steps(2);
         assert!(window.get_by_label(expected).is_focused(), "{expected}");

@@ -16,8 +16,9 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder as _, Rgb, RgbImage, Rgba, RgbaImage};
 use tempfile::tempdir;
 
-use super::common::{Setup, drop_files, until, until_done};
+use super::common::{FakeDesktop, Setup, drop_files, until, until_done};
 use super::{Window, click, shows};
+use desktop_app::desktop::FileResponse;
 use desktop_app::samples;
 use desktop_app::settings::{Appearance, Settings};
 use desktop_app::settings_store::SettingsStore;
@@ -141,6 +142,10 @@ fn open() -> Window {
 }
 
 fn open_in(appearance: Appearance) -> Window {
+    open_with(appearance, FakeDesktop::default())
+}
+
+fn open_with(appearance: Appearance, desktop: FakeDesktop) -> Window {
     let folder = tempdir().unwrap();
     let stored = Settings {
         appearance,
@@ -152,6 +157,7 @@ fn open_in(appearance: Appearance) -> Window {
         .unwrap();
     let mut window = Setup {
         drawn: true,
+        desktop,
         dark: appearance == Appearance::Dark,
         size: Some([900.0, 620.0]),
         settings: path,
@@ -264,6 +270,62 @@ fn dark() {
             &mut with_a_grid(open_in(Appearance::Dark), dir.path()),
             "dark",
         );
+    }
+}
+
+#[test]
+fn teach_empty() {
+    if can_draw("teach-empty") {
+        let mut window = open();
+        click(&mut window, "Teach");
+        looks_as_before(&mut window, "teach-empty");
+    }
+}
+
+/// Three classes, of which one has a photo of another.
+#[test]
+fn teach() {
+    if can_draw("teach") {
+        let dir = tempdir().unwrap();
+        let classes = [
+            ("autumn", RED, 12),
+            ("summer", GREEN, 11),
+            ("winter", BLUE, 5),
+        ];
+        for (name, color, count) in classes {
+            let folder = dir.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            for n in 0..count {
+                let shade = color.map(|c| c.saturating_add((n * 3) as u8));
+                landscape(&folder, &format!("{name} {n}.png"), shade, n as f32 / 14.0);
+            }
+        }
+        landscape(&dir.path().join("summer"), "stray.png", RED, 0.72);
+        let mut window = open();
+        click(&mut window, "Teach");
+        drop_files(&mut window, &[dir.path().to_owned()]);
+        super::teach::learned(&mut window);
+        click(&mut window, "Dismiss");
+        until(&mut window, "the pictures are there", |w| {
+            w.state().thumbnails_held().1 >= 24
+        });
+        looks_as_before(&mut window, "teach");
+    }
+}
+
+#[test]
+fn sort() {
+    if can_draw("sort") {
+        let dir = tempdir().unwrap();
+        let desktop = FakeDesktop::default();
+        let into = FileResponse::Chosen(vec!["/home/me/sorted".into()]);
+        desktop.0.lock().unwrap().chosen = Some(into);
+        let mut window = with_a_grid(open_with(Appearance::Light, desktop), dir.path());
+        window.key_press_modifiers(Modifiers::COMMAND, Key::S);
+        until(&mut window, "the plan is there", |w| {
+            shows(w, "Nothing is overwritten")
+        });
+        looks_as_before(&mut window, "sort");
     }
 }
 

@@ -5,10 +5,15 @@
 mod common;
 mod content;
 mod dialogs;
+mod fake_teacher;
 mod grid;
 mod hostile;
 mod looks;
 mod models;
+mod sort;
+mod teach;
+mod teach_doubts;
+mod teach_use;
 mod walls;
 mod ways_in;
 

@@ -4,7 +4,7 @@
 #   open_screen WIDTH HEIGHT          sets DISPLAY
 #   open_window BINARY [ARGUMENT...]  sets $app, $window; $work/frames.tsv is its frame log, $work/data holds its settings
 #   place_window X Y WIDTH HEIGHT
-#   drag NAME URI...                  presses, drags, hovers until both sides agree, lets go
+#   drag NAME URI...                  presses, drags, hovers until both sides agree, lets go at drop_at_x, drop_at_y (1000ths)
 #   uri PATH; frame COLUMN; wait_for SECONDS COMMAND...; shot NAME; fail TEXT
 
 xdnd=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -156,7 +156,7 @@ drag() {
     eval "$(geometry "$handle")"
     local from_x=$((X + WIDTH / 2)) from_y=$((Y + HEIGHT / 2))
     eval "$(geometry "$window")"
-    local to_x=$((X + WIDTH * 5 / 8)) to_y=$((Y + HEIGHT * 3 / 4))
+    local to_x=$((X + WIDTH * ${drop_at_x:-625} / 1000)) to_y=$((Y + HEIGHT * ${drop_at_y:-750} / 1000))
     xdotool mousemove "$from_x" "$from_y"
     nudge_until "$from_x" "$from_y" said inside || fail "the pointer does not reach the drag source"
     xdotool mousedown 1

@@ -23,7 +23,7 @@ use model_core::diagnostic::{Diagnose, Remedy};
 pub use packet::PacketError;
 pub use plan::{Item, Mode, Plan, Step, folder_name};
 pub use template::{TakenOn, Template, TemplateError, taken_on};
-pub use work::{Undone, carry_out, undo};
+pub use work::{Undone, carry_out, carry_out_until, undo};
 
 /// Why photos could not be sorted, or the sorting not undone.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -109,6 +110,24 @@ fn names_that_collide_are_numbered() {
         [desk.path("out"), desk.path("out/cat"), desk.path("out/dog")]
     );
     assert!(!desk.path("out").exists(), "a plan changes nothing");
+}
+
+#[test]
+fn what_is_stopped_in_the_middle_is_undone_exactly() {
+    let desk = Desk::new();
+    let before = desk.shelf();
+    let mut seen = 0;
+    let done = carry_out_until(&desk.plan(Mode::Move), |_| {
+        seen += 1;
+        match seen {
+            3 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    });
+    assert_eq!((done.unwrap(), seen), (3, 3));
+    assert!(desk.path("in/same.jpg").exists(), "the fourth of four");
+    assert_eq!(undo(&desk.path("out")).unwrap().files, 3);
+    assert_eq!(desk.shelf(), before);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Carries a plan out, and takes it back.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::files::{copy, is_there, link, partial, relocate, same_content};
@@ -12,14 +13,29 @@ use super::{Mode, Plan, SortError, Step, problem};
 /// # Errors
 /// The first step that fails. What is done until then can be undone, or the rest be done by planning anew.
 pub fn carry_out(plan: &Plan, mut each: impl FnMut(&Step)) -> Result<(), SortError> {
+    carry_out_until(plan, |step| {
+        each(step);
+        ControlFlow::Continue(())
+    })
+    .map(drop)
+}
+
+/// [`carry_out`] until `each` asks to stop; gives the number of steps that were done.
+///
+/// # Errors
+/// As [`carry_out`].
+pub fn carry_out_until(
+    plan: &Plan,
+    mut each: impl FnMut(&Step) -> ControlFlow<()>,
+) -> Result<usize, SortError> {
     if plan.steps.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     journal::write(plan)?;
     for folder in &plan.folders {
         fs::create_dir_all(folder).map_err(problem("make the folder", folder))?;
     }
-    for step in &plan.steps {
+    for (index, step) in plan.steps.iter().enumerate() {
         let done = match plan.mode {
             Mode::Copy => copy(&step.from, &step.to, false),
             Mode::Move => relocate(&step.from, &step.to),
@@ -31,9 +47,11 @@ pub fn carry_out(plan: &Plan, mut each: impl FnMut(&Step)) -> Result<(), SortErr
             Mode::Link => "link at",
         };
         done.map_err(problem(action, &step.to))?;
-        each(step);
+        if each(step).is_break() {
+            return Ok(index + 1);
+        }
     }
-    Ok(())
+    Ok(plan.steps.len())
 }
 
 /// What an undo came to.

@@ -137,6 +137,18 @@ impl Lesson {
     /// # Errors
     /// When the backbone cannot be run or the file not be put together.
     pub fn to_onnx(&self, teacher: &Teacher) -> Result<(Vec<u8>, usize), TeachError> {
+        self.to_onnx_as(&self.config.name, teacher)
+    }
+
+    /// [`Self::to_onnx`] under a name that was chosen after the lesson.
+    ///
+    /// # Errors
+    /// As [`Self::to_onnx`].
+    pub fn to_onnx_as(
+        &self,
+        name: &str,
+        teacher: &Teacher,
+    ) -> Result<(Vec<u8>, usize), TeachError> {
         let backbone = teacher.backbone();
         let mut weights: Vec<f64> = scaled(&self.head.weights, self.temperature);
         let mut bias: Vec<f64> = scaled(&self.head.bias, self.temperature);
@@ -148,7 +160,7 @@ impl Lesson {
             bias.push(none.of(&self.head.bias) / self.temperature);
         }
         let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
-        let manifest = self.manifest(teacher)?;
+        let manifest = self.manifest(name, teacher)?;
         let mut extra = Vec::new();
         let stored = stored_answers(teacher, &weights, &bias)?;
         extra.push((PROOF_KEY, serde_json::to_string(&stored)?));
@@ -163,12 +175,16 @@ impl Lesson {
         Ok((bytes, kept_bytes))
     }
 
-    fn manifest(&self, teacher: &Teacher) -> Result<Manifest, TeachError> {
+    fn manifest(&self, name: &str, teacher: &Teacher) -> Result<Manifest, TeachError> {
+        let config = TeachConfig {
+            name: name.to_owned(),
+            ..self.config.clone()
+        };
         let base = &teacher.backbone().manifest;
         let tool = concat!("photos ", env!("CARGO_PKG_VERSION"));
         let photos = self.photos.len();
         let mut manifest = Manifest::new(
-            self.config.name.clone(),
+            config.name.clone(),
             base.arch.clone(),
             self.labels(),
             base.preprocessing.clone(),
@@ -184,7 +200,7 @@ impl Lesson {
         manifest.provenance = Some(Provenance {
             source: format!("{photos} photos on the features of {}", base.name),
             tool: tool.to_owned(),
-            recipe: Some(serde_json::to_string(&self.config)?),
+            recipe: Some(serde_json::to_string(&config)?),
             ..Provenance::default()
         });
         manifest.certificate = Some(serde_json::json!({

@@ -4,8 +4,10 @@
 mod input_methods;
 mod models;
 mod path;
+mod say_what;
 mod settings;
 mod shortcuts;
+mod sort;
 
 use egui::accesskit;
 use egui::{Align2, Context, Id, Modal, Role, ScrollArea, Sense, TextStyle, Ui, UiKind};
@@ -18,6 +20,9 @@ use crate::desktop::FileRequest;
 use crate::settings::Settings;
 use crate::theme::{self, space};
 
+pub(super) use say_what::Subject;
+pub(super) use sort::SortPreview;
+
 /// A dialog.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Dialog {
@@ -27,6 +32,10 @@ pub(super) enum Dialog {
     /// Which ways of bringing photos in work here.
     InputMethods,
     TypePath(path::TypePath),
+    /// Where photos will go.
+    Sort(Box<SortPreview>),
+    /// What photos show.
+    SayWhat(say_what::SayWhat),
 }
 
 impl Dialog {
@@ -35,8 +44,20 @@ impl Dialog {
         Self::TypePath(path::TypePath::new(request, why))
     }
 
+    /// Asks what photos show; `choices` are names to choose from.
+    pub(super) fn say_what(subject: Subject, choices: Vec<String>) -> Self {
+        Self::SayWhat(say_what::SayWhat::new(subject, choices))
+    }
+
+    /// Whether a line of text takes the keyboard when it opens.
+    fn begins_with_text(&self) -> bool {
+        matches!(self, Self::TypePath(_) | Self::SayWhat(_))
+    }
+
     fn title(&self) -> &'static str {
         match self {
+            Self::Sort(_) => "Sort into folders",
+            Self::SayWhat(_) => "This is\u{2026}",
             Self::Models => "Models",
             Self::Settings => "Settings",
             Self::Shortcuts => "Keyboard",
@@ -147,7 +168,7 @@ impl Dialogs {
                         let heading = ui.add(label);
                         heading
                             .widget_info(|| egui::WidgetInfo::labeled(Role::Heading, true, title));
-                        if fresh && !matches!(dialog, Dialog::TypePath(_)) {
+                        if fresh && !dialog.begins_with_text() {
                             heading.request_focus();
                         }
                     },
@@ -166,6 +187,8 @@ impl Dialogs {
                             input_methods::show(ui, content, settings);
                         }
                         Dialog::TypePath(typing) => typing.show(ui, fresh, actions),
+                        Dialog::Sort(preview) => preview.show(ui, actions),
+                        Dialog::SayWhat(saying) => saying.show(ui, fresh, actions),
                     });
                 mark_modal(ui, margin);
                 close.clicked()

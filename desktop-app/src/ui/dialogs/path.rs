@@ -18,14 +18,10 @@ pub(in crate::ui) struct TypePath {
 
 impl TypePath {
     pub(super) fn new(request: FileRequest, why: Option<String>) -> Self {
-        let typed = match &request {
-            FileRequest::Export(name) => std::env::home_dir()
-                .unwrap_or_default()
-                .join(name)
-                .display()
-                .to_string(),
-            FileRequest::Photos | FileRequest::Folder | FileRequest::Model => String::new(),
-        };
+        let typed = request.suggested_name().map_or_else(String::new, |name| {
+            let home = std::env::home_dir().unwrap_or_default();
+            home.join(name).display().to_string()
+        });
         Self {
             request,
             why,
@@ -36,7 +32,8 @@ impl TypePath {
     pub(super) fn title(&self) -> &'static str {
         match self.request {
             FileRequest::Export(_) => "Export to",
-            FileRequest::Photos | FileRequest::Folder | FileRequest::Model => "Type a path",
+            FileRequest::SaveModel(_) => "Save to",
+            _ => "Type a path",
         }
     }
 
@@ -46,9 +43,12 @@ impl TypePath {
             ui.add_space(space::S);
         }
         let (hint, done) = match &self.request {
-            FileRequest::Photos | FileRequest::Folder => {
+            FileRequest::Photos | FileRequest::Folder | FileRequest::ClassPhotos(_) => {
                 ("/home/me/photo.jpg, or a folder", "Open")
             }
+            FileRequest::TryPhoto => ("/home/me/photo.jpg", "Try"),
+            FileRequest::SaveModel(_) => ("/home/me/mine.onnx", "Save"),
+            FileRequest::SortInto => ("/home/me/sorted", "Choose"),
             FileRequest::Model => ("/home/me/model.onnx", "Open"),
             FileRequest::Export(_) => ("/home/me/answers.csv, or .json", "Export"),
         };

@@ -5,6 +5,7 @@ use egui::{Button, ComboBox, Rect, RichText, TextEdit, TextStyle, Ui, vec2};
 
 use super::{GridContent, GridState};
 use crate::desktop::FileRequest;
+use crate::photo::PhotoId;
 use crate::photo_list::PhotoList;
 use crate::problem::thousands;
 use crate::theme::{self, space};
@@ -16,7 +17,13 @@ use crate::view::{PhotoGroup, SortOrder};
 /// In narrower windows filter and choices stand under each other.
 const NARROW: f32 = 640.0;
 
-pub(super) fn show(ui: &mut Ui, photos: &PhotoList, state: &mut GridState, actions: &mut Actions) {
+pub(super) fn show(
+    ui: &mut Ui,
+    photos: &PhotoList,
+    shown: &[PhotoId],
+    state: &mut GridState,
+    actions: &mut Actions,
+) {
     let narrow = ui.available_width() < NARROW;
     ui.horizontal(|ui| {
         if narrow {
@@ -24,7 +31,7 @@ pub(super) fn show(ui: &mut Ui, photos: &PhotoList, state: &mut GridState, actio
         }
         if state.selection.ids().is_empty() {
             counts(ui, photos);
-            widgets::at_the_end(ui, "for all", |ui| for_all(ui, photos, actions));
+            widgets::at_the_end(ui, "for all", |ui| for_all(ui, photos, shown, actions));
         } else {
             let words = format!("{} selected", thousands(state.selection.ids().len()));
             let style = if narrow {
@@ -33,7 +40,9 @@ pub(super) fn show(ui: &mut Ui, photos: &PhotoList, state: &mut GridState, actio
                 TextStyle::Heading
             };
             widgets::heading(ui, &words, style);
-            widgets::at_the_end(ui, "for some", |ui| for_selected(ui, state, actions));
+            widgets::at_the_end(ui, "for some", |ui| {
+                for_selected(ui, state, narrow, actions)
+            });
         }
     });
     if narrow {
@@ -74,7 +83,7 @@ fn counts(ui: &mut Ui, photos: &PhotoList) {
     });
 }
 
-fn for_all(ui: &mut Ui, photos: &PhotoList, actions: &mut Actions) {
+fn for_all(ui: &mut Ui, photos: &PhotoList, shown: &[PhotoId], actions: &mut Actions) {
     let counts = photos.counts();
     if counts.stopped > 0 && counts.pending == 0 {
         let response = widgets::primary_button(ui, "Go on");
@@ -83,6 +92,7 @@ fn for_all(ui: &mut Ui, photos: &PhotoList, actions: &mut Actions) {
         }
     }
     export_button(ui, counts.done + counts.failed > 0, actions);
+    more(ui, |ui| sort_entries(ui, shown, actions));
     if ui
         .button("Remove all")
         .on_hover_text("From this list; the files stay where they are")
@@ -104,11 +114,27 @@ fn export_button(ui: &mut Ui, enabled: bool, actions: &mut Actions) {
     }
 }
 
-fn for_selected(ui: &mut Ui, state: &mut GridState, actions: &mut Actions) {
+fn for_selected(ui: &mut Ui, state: &mut GridState, narrow: bool, actions: &mut Actions) {
     if widgets::tip(ui.button("Copy"), "Copy the answers (Ctrl+C)").clicked() {
         actions.push(Action::Copy(state.meant()));
     }
-    export_button(ui, true, actions);
+    let meant = state.meant();
+    if !narrow {
+        let tip = "Say what they show, and let the window learn it (F2)";
+        if widgets::tip(ui.button("This is a\u{2026}"), tip).clicked() {
+            actions.push(Action::AskWhat(meant.clone()));
+        }
+        export_button(ui, true, actions);
+    }
+    more(ui, |ui| {
+        if narrow {
+            if ui.button("This is a\u{2026}").clicked() {
+                actions.push(Action::AskWhat(meant.clone()));
+            }
+            export_button(ui, true, actions);
+        }
+        sort_entries(ui, &meant, actions);
+    });
     if widgets::tip(
         ui.button("Remove"),
         "From this list; the files stay where they are (Delete)",
@@ -119,6 +145,24 @@ fn for_selected(ui: &mut Ui, state: &mut GridState, actions: &mut Actions) {
     }
     if widgets::icon_button(ui, Icon::Close, "Select nothing").clicked() {
         state.selection.clear();
+    }
+}
+
+/// A button that opens a menu of what is done less often.
+fn more(ui: &mut Ui, entries: impl FnOnce(&mut Ui)) {
+    ui.menu_button("More", entries);
+}
+
+/// What can be done with the files of these photos.
+fn sort_entries(ui: &mut Ui, ids: &[PhotoId], actions: &mut Actions) {
+    let sort = ui.button("Sort into folders\u{2026}");
+    if widgets::tip(sort, "One folder for each label (Ctrl+S)").clicked() {
+        actions.push(Action::Sort(ids.to_vec()));
+    }
+    let keywords = ui.button("Copy labels as keywords");
+    let tip = "Into a file beside each photo (XMP), which other photo programs read";
+    if widgets::tip(keywords, tip).clicked() {
+        actions.push(Action::WriteKeywords(ids.to_vec()));
     }
 }
 

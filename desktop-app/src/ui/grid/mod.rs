@@ -115,13 +115,13 @@ pub(super) fn show(
         bottom: 0,
     };
     egui::Frame::new().inner_margin(margin).show(ui, |ui| {
-        header::show(ui, sources.photos, state, actions);
-        ui.add_space(space::S);
-        header::progress(ui, sources.photos, content, actions);
         let ids = sources
             .photos
             .shown(&state.filter, state.order, content.threshold)
             .to_vec();
+        header::show(ui, sources.photos, &ids, state, actions);
+        ui.add_space(space::S);
+        header::progress(ui, sources.photos, content, actions);
         if ids.is_empty() && !content.scanning {
             ui.add_space(space::XXL);
             ui.vertical_centered(|ui| {

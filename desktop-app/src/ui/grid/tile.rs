@@ -185,6 +185,17 @@ fn context_menu(
                 entry(ui, "Show in folder", Action::ShowInFolder(photo.id));
             }
         }
+        entry(ui, "This is a\u{2026}", Action::AskWhat(ids.clone()));
+        if photo.said.is_some() {
+            let words = "Take your label back";
+            entry(ui, words, Action::TakeLabelBack(ids.clone()));
+        }
+        entry(ui, "Sort into folders\u{2026}", Action::Sort(ids.clone()));
+        entry(
+            ui,
+            "Copy labels as keywords",
+            Action::WriteKeywords(ids.clone()),
+        );
         entry(ui, "Look again", Action::Retry(ids.clone()));
         let selected = state.selection.contains(photo.id);
         let words = if selected { "Deselect" } else { "Select" };
@@ -272,9 +283,32 @@ fn paint_confidence(ui: &Ui, rect: Rect, confidence: Confidence, p: &Palette) {
     }
 }
 
+/// What the user said, with a tick in place of a number.
+fn paint_said(ui: &Ui, said: &str, name: &str, rect: Rect, p: &Palette) {
+    let first = widgets::line(ui, said, theme::strong(), p.text, rect.width());
+    ui.painter().galley(rect.left_top(), first, p.text);
+    let words = widgets::line(ui, "you said so", TextStyle::Small, p.accent, rect.width());
+    let corner = rect.right_bottom() - words.size();
+    let mark = Rect::from_center_size(
+        pos2(corner.x - 11.0, corner.y + words.size().y / 2.0),
+        Vec2::splat(13.0),
+    );
+    let room = rect.width() - words.size().x - 18.0 - space::S;
+    ui.painter().galley(corner, words, p.accent);
+    icons::paint(ui.painter(), mark, Icon::Tick, p.accent);
+    let second = widgets::line(ui, name, TextStyle::Small, p.muted, room);
+    let bottom = rect.bottom() - second.size().y;
+    ui.painter()
+        .galley(pos2(rect.left(), bottom), second, p.muted);
+}
+
 fn paint_words(ui: &Ui, photo: &Photo, rect: Rect, threshold: f32, p: &Palette) {
     let rect = rect.shrink2(vec2(10.0, 8.0));
     let name = photo.source.name();
+    if let Some(said) = &photo.said {
+        paint_said(ui, said, &name, rect, p);
+        return;
+    }
     let (first, first_color, second) = match &photo.state {
         PhotoState::Waiting => (name, p.muted, "Waiting".to_owned()),
         PhotoState::Working => (name, p.muted, "Looking\u{2026}".to_owned()),

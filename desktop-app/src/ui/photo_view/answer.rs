@@ -23,6 +23,11 @@ pub(super) fn show(
         .inner_margin(egui::Margin::same(margin))
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
+            if let Some(said) = &photo.said {
+                let words = format!("You said: {said}");
+                widgets::badge(ui, Some(Icon::Tick), &words, p.accent, p.accent_soft);
+                ui.add_space(space::S);
+            }
             match &photo.state {
                 PhotoState::Done(answer) => answered(ui, answer, content),
                 PhotoState::Failed(problem) => {
@@ -73,6 +78,10 @@ fn buttons(ui: &mut Ui, photo: &Photo, copied: bool, actions: &mut Actions) {
         actions.push(Action::ChooseFiles(FileRequest::Export(
             "answers.csv".to_owned(),
         )));
+    }
+    let tip = "Say what it shows, and let the window learn it (F2)";
+    if widgets::tip(ui.button("This is a\u{2026}"), tip).clicked() {
+        actions.push(Action::AskWhat(vec![photo.id]));
     }
     if photo.source.path().is_some() && ui.button("Show in folder").clicked() {
         actions.push(Action::ShowInFolder(photo.id));

@@ -1,0 +1,64 @@
+//! Teaching the window classes of one's own: which photos belong to which class, and what was learned from them.
+//!
+//! | module | idea |
+//! |---|---|
+//! | `board` | the classes and their photos, as a person arranges them |
+//! | `gather` | dropped files and folders to photos of classes |
+//! | `school` | a thread that looks at photos, learns, tries and writes |
+//! | `network` | the real teacher, over `photos::teach` |
+//!
+//! Not here: how anything of it looks (`ui::teaching`), and how learning works (`photos::teach`).
+
+mod board;
+mod gather;
+mod network;
+mod school;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use photos::teach::{Lesson, NONE_ID, NONE_NAME, Photo};
+
+use crate::classify::{Cancel, Classify};
+use crate::problem::Problem;
+
+pub use board::{ClassBoard, ClassId, PhotoClass};
+pub use gather::{Gathered, gather, nothing_found};
+pub use network::NetworkTeacher;
+pub use school::{LearnOutcome, LearnState, School, SchoolEvent, Tell};
+
+/// What became of a photo that a teacher looked at.
+pub type Looked = (PathBuf, Result<Photo, Problem>);
+
+/// Sees photos as a trained network does, and makes a model of what was learned.
+pub trait Teach: Send + Sync {
+    /// What the network sees in each photo; `each` hears of every photo in turn. Their class is left open.
+    ///
+    /// # Errors
+    /// When the network fails; `None` when `cancel` was asked meanwhile.
+    fn look(
+        &self,
+        photos: &[PathBuf],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(&Path),
+    ) -> Result<Option<Vec<Looked>>, Problem>;
+
+    /// The ONNX file of what was learned.
+    ///
+    /// # Errors
+    /// When the file cannot be put together.
+    fn to_onnx(&self, lesson: &Lesson, name: &str) -> Result<Vec<u8>, Problem>;
+
+    /// The model of an ONNX file made by [`Self::to_onnx`].
+    ///
+    /// # Errors
+    /// When the engine refuses it.
+    fn open(&self, onnx: Vec<u8>) -> Result<Arc<dyn Classify>, Problem>;
+}
+
+/// The class as the lesson knows it: none for one that takes photos of nothing that is taught.
+pub(crate) fn taught_name(name: &str) -> Option<String> {
+    let name = name.trim();
+    let plain = name.replace('_', " ").to_lowercase();
+    (![NONE_ID, NONE_NAME].contains(&plain.as_str())).then(|| name.to_owned())
+}

@@ -1,0 +1,123 @@
+//! The real teacher: the network of a model before its last layer, over `photos::teach`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use image_data::decode::DecodeOptions;
+use inference::stream::Failure;
+use inference::{Classifier, Options};
+use model_core::diagnostic::Diagnose as _;
+use photos::teach::{ClassFolder, Lesson, TeachError, Teacher};
+
+use super::{Looked, Teach};
+use crate::classify::{Cancel, Classify, ModelChoice};
+use crate::engine::{NetworkClassifier, problem_of};
+use crate::problem::{self, Problem};
+
+/// Teaches on what a model sees.
+pub struct NetworkTeacher {
+    teacher: Teacher,
+    decode: DecodeOptions,
+}
+
+impl NetworkTeacher {
+    /// A teacher who sees photos as `classifier` does.
+    ///
+    /// # Errors
+    /// When the model does not end in a linear layer.
+    pub fn new(classifier: &Classifier, options: &Options) -> Result<Self, Problem> {
+        let reading = classifier.model().manifest.preprocessing.reading;
+        Ok(Self {
+            teacher: Teacher::new(classifier, options)
+                .map_err(|error| problem_of_teaching(&error))?,
+            decode: DecodeOptions::reading(&reading),
+        })
+    }
+}
+
+impl Teach for NetworkTeacher {
+    fn look(
+        &self,
+        photos: &[PathBuf],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(&Path),
+    ) -> Result<Option<Vec<Looked>>, Problem> {
+        let folder = ClassFolder {
+            class: None,
+            photos: photos.to_vec(),
+        };
+        let mut looked: Vec<Looked> = Vec::new();
+        let found = self.teacher.look(&[folder], &self.decode, cancel, |one| {
+            each(one.path);
+            if let Some(failure) = &one.failure {
+                looked.push((one.path.to_owned(), Err(problem_of_photo(failure))));
+            }
+        });
+        match found {
+            Ok(found) => {
+                let seen = found
+                    .into_iter()
+                    .filter_map(|photo| Some((photo.path.clone()?, Ok(photo))));
+                looked.extend(seen);
+                Ok(Some(looked))
+            }
+            Err(TeachError::Model(inference::Error::Cancelled)) => Ok(None),
+            Err(error) => Err(problem_of_teaching(&error)),
+        }
+    }
+
+    fn to_onnx(&self, lesson: &Lesson, name: &str) -> Result<Vec<u8>, Problem> {
+        match lesson.to_onnx_as(name, &self.teacher) {
+            Ok((bytes, _)) => Ok(bytes),
+            Err(error) => Err(problem_of_teaching(&error)),
+        }
+    }
+
+    fn open(&self, onnx: Vec<u8>) -> Result<Arc<dyn Classify>, Problem> {
+        let options = Options {
+            threads: 1,
+            ..Options::default()
+        };
+        let opened = Classifier::from_bytes(onnx, "what you taught", &options);
+        let classifier = opened.map_err(|error| problem_of(&error))?;
+        Ok(Arc::new(NetworkClassifier::new(
+            classifier,
+            ModelChoice::Embedded,
+        )))
+    }
+}
+
+fn problem_of_photo(failure: &Failure) -> Problem {
+    match failure {
+        Failure::Error(error) => problem_of(error),
+        // A file that could not be read at all; the library's words for it hold its path and the system's reason.
+        Failure::Listing(_) => Problem::new(
+            "The file could not be read.",
+            "Check that it is still there and that you may read it.",
+        ),
+    }
+}
+
+/// Why nothing was taught, in words for the window. What a person can mend on the board is told there, before it is
+/// tried.
+pub(super) fn problem_of_teaching(error: &TeachError) -> Problem {
+    match error {
+        TeachError::Features => Problem::new(
+            "These photos look all the same to the program.",
+            "Add photos that differ more.",
+        ),
+        TeachError::OneClass(_) => Problem::new(
+            "Only one class has photos.",
+            "Give a second class at least two photos.",
+        ),
+        TeachError::TooFew { class, photos } => Problem::new(
+            format!("\u{201c}{class}\u{201d} has too few different photos: {photos}."),
+            "Give it at least two photos that can be read.",
+        ),
+        TeachError::Model(error) => problem_of(error),
+        error => Problem::new(
+            problem::sentence(&error.to_string()),
+            problem::remedy_for_model(error.remedy().as_ref()),
+        ),
+    }
+}
