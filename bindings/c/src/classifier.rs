@@ -225,7 +225,6 @@ pub unsafe extern "C" fn resnet50_classify_bytes(
 /// # Safety
 /// `classifier` is NULL or was not closed, `rgb` leads to `len` bytes, `answer` is NULL or a place for a pointer.
 #[unsafe(no_mangle)]
-#[expect(clippy::too_many_arguments, reason = "C has no slices")]
 pub unsafe extern "C" fn resnet50_classify_pixels(
     classifier: *const ClassifierHandle,
     rgb: *const u8,

@@ -2,12 +2,13 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`classifier`] | opening a model, asking it, closing it |
-//! | [`answer`] | what it answered |
-//! | [`error`] | status, text, code and remedy of the last failure on a thread |
-//! | [`input`] | pointers and lengths from C, checked |
+//! | `classifier` | opening a model, asking it, closing it |
+//! | `answer` | what it answered |
+//! | `error` | status, text, code and remedy of the last failure on a thread |
+//! | `input` | pointers and lengths from C, checked |
 //!
-//! No panic leaves a function, and no pointer is used unchecked for NULL. Not here: any reading, preparing or computing.
+//! No panic leaves a function, and no pointer is used unchecked for NULL. Not here: any reading, preparing or
+//! computing.
 
 pub mod answer;
 pub mod classifier;

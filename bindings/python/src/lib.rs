@@ -3,10 +3,10 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`classifier`] | the class `Classifier` |
-//! | [`answers`] | what it answers, and what is known of its model |
-//! | [`picture`] | a path, bytes, a Pillow image or an array become a picture |
-//! | [`errors`] | the library's errors as Python exceptions, its remedies in Python's words |
+//! | `classifier` | the class `Classifier` |
+//! | `answers` | what it answers, and what is known of its model |
+//! | `picture` | a path, bytes, a Pillow image or an array become a picture |
+//! | `errors` | the library's errors as Python exceptions, its remedies in Python's words |
 //!
 //! Not here: any reading, preparing or computing. That is `inference`, so that Python gets the terminal's own numbers.
 
