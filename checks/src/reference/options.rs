@@ -113,6 +113,10 @@ fn said(arg: &Arg) -> String {
     if takes_values && !defaults.is_empty() {
         let _ = write!(text, " Default: {}.", defaults.join(", "));
     }
+    if let Some(aliases) = arg.get_all_aliases().filter(|aliases| !aliases.is_empty()) {
+        let aliases: Vec<String> = aliases.iter().map(|name| format!("`--{name}`")).collect();
+        let _ = write!(text, " Also {}.", aliases.join(", "));
+    }
     if let Some(variable) = arg.get_env() {
         let _ = write!(text, " Environment: `{}`.", variable.to_string_lossy());
     }
@@ -131,6 +135,7 @@ mod tests {
             let arg = Arg::new("threads").long("threads").short('j');
             arg.value_name("N")
                 .default_value("2")
+                .alias("jobs")
                 .help("Threads <here>")
                 .help_heading("Model")
         };
@@ -155,7 +160,9 @@ mod tests {
     fn a_page_says_each_option_once() {
         let page = page(command());
         assert!(
-            page.contains("- `-j`, `--threads <N>`: Threads \\<here>. Default: `2`.\n"),
+            page.contains(
+                "- `-j`, `--threads <N>`: Threads \\<here>. Default: `2`. Also `--jobs`.\n"
+            ),
             "{page}"
         );
         assert!(
