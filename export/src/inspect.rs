@@ -27,8 +27,8 @@ pub struct Summary {
     pub ir_version: i64,
     pub opset: i64,
     pub other_domains: Vec<String>,
-    pub inputs: Vec<Value>,
-    pub outputs: Vec<Value>,
+    pub inputs: Vec<ValueInfo>,
+    pub outputs: Vec<ValueInfo>,
     /// Operator and how often it occurs.
     pub operators: BTreeMap<String, usize>,
     /// Element type of stored tensors, with numbers stored.
@@ -44,7 +44,7 @@ pub struct Summary {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Value {
+pub struct ValueInfo {
     pub name: String,
     pub element: String,
     pub shape: Vec<String>,
@@ -155,7 +155,7 @@ fn parameters(graph: &GraphProto) -> Result<usize> {
     Ok(total)
 }
 
-fn value(info: &ValueInfoProto) -> Value {
+fn value(info: &ValueInfoProto) -> ValueInfo {
     let tensor = info
         .r#type
         .as_ref()
@@ -171,7 +171,7 @@ fn value(info: &ValueInfoProto) -> Value {
     let shape = tensor
         .and_then(|tensor| tensor.shape.as_ref())
         .map(|shape| shape.dim.iter().map(dim).collect());
-    Value {
+    ValueInfo {
         name: info.name.clone(),
         element: element.map_or("unknown", DataType::name).into(),
         shape: shape.unwrap_or_default(),
@@ -378,7 +378,7 @@ fn ask_engine(path: &Path) -> EngineVerdict {
 /// The table.
 pub fn lines(summary: &Summary, nodes: bool) -> Vec<String> {
     let row = |title: &str, text: String| format!("{title:<12}{text}");
-    let shape = |value: &Value| {
+    let shape = |value: &ValueInfo| {
         format!(
             "{}: {} [{}]",
             value.name,

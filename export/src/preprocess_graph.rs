@@ -17,8 +17,8 @@ use ort::value::TensorRef;
 
 use crate::builder::GraphBuilder;
 use crate::emit::{self, EmitOptions, InputSize};
-use crate::eval::Evaluator;
-use crate::plan::Plan;
+use crate::eval::PlanEvaluator;
+use crate::plan::ExportPlan;
 use crate::proof::Row;
 
 /// Name of the uint8 input.
@@ -215,7 +215,7 @@ fn image_input() -> ValueInfoProto {
 ///
 /// # Errors
 /// As [`append`].
-pub fn model(plan: &Plan, p: &Preprocessing, options: &EmitOptions) -> Result<ModelProto> {
+pub fn model(plan: &ExportPlan, p: &Preprocessing, options: &EmitOptions) -> Result<ModelProto> {
     let mut builder = GraphBuilder::new(options);
     let input = append(&mut builder, p)?;
     let [height, width] = p.crop.map(|side| side as usize);
@@ -277,7 +277,7 @@ pub struct InGraphProof {
 /// No ONNX Runtime, or a difference beyond [`BOUND_LEVELS`].
 pub fn prove(
     model: &ModelProto,
-    plan: &Plan,
+    plan: &ExportPlan,
     manifest: &Manifest,
     options: &EmitOptions,
     library: Option<&std::path::Path>,
@@ -301,7 +301,7 @@ pub fn prove(
             .context("ONNX Runtime refuses the model")
     };
     let (mut whole, mut front) = (open(model)?, open(&preprocessing_model(p, options)?)?);
-    let evaluator = Evaluator::<f32>::new(plan);
+    let evaluator = PlanEvaluator::<f32>::new(plan);
     let [height, width] = p.crop.map(|side| side as usize);
     let mut proof = InGraphProof {
         row: Row {

@@ -167,7 +167,7 @@ fn disagreement_keeps_the_old_file() {
         shape: shape.to_vec(),
         data: vec![value; shape.iter().product()],
     };
-    let mut stored = model_core::weights::Weights::default();
+    let mut stored = model_core::weights::StateDict::default();
     stored
         .tensors
         .insert("input".into(), tensor(&[1, 3, 32, 32], 0.5));

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use kernels::{
-    ByteValues, Bytes, Config, Graph, Isa, Network, Node, Precision, Quantization, Value, Weights,
-    Window,
+    ByteValues, Bytes, ComputeType, Config, Graph, Isa, Network, Node, Quantization, ValueId,
+    WeightData, Window,
 };
 
 /// Numbers from a counter (splitmix64).
@@ -53,9 +53,9 @@ fn quantization(scale: f32, zero_point: i32, is_signed: bool) -> Quantization {
     }
 }
 
-fn bytes(n: &mut Numbers, count: usize, out: usize, kind: Kind, scale: f32) -> Weights<'static> {
+fn bytes(n: &mut Numbers, count: usize, out: usize, kind: Kind, scale: f32) -> WeightData<'static> {
     let values: Vec<u8> = (0..count).map(|_| n.bits() as u8).collect();
-    Weights::Bytes(match kind {
+    WeightData::Bytes(match kind {
         Kind::Symmetric => Bytes {
             values: ByteValues::Here(values.into()),
             is_signed: true,
@@ -91,7 +91,7 @@ struct Layer {
 }
 
 /// A convolution whose result has about the size of its input.
-fn conv(n: &mut Numbers, input: Value, layer: Layer, x_scale: f32) -> Node<'static> {
+fn conv(n: &mut Numbers, input: ValueId, layer: Layer, x_scale: f32) -> Node<'static> {
     let Layer {
         from,
         out,
@@ -103,12 +103,12 @@ fn conv(n: &mut Numbers, input: Value, layer: Layer, x_scale: f32) -> Node<'stat
     let scale = 0.02 / (fan as f32).sqrt();
     let weights = bytes(n, out * fan, out, kind, scale);
     let scales: Vec<f32> = match &weights {
-        Weights::Bytes(bytes) if bytes.scales.len() == out => {
+        WeightData::Bytes(bytes) if bytes.scales.len() == out => {
             bytes.scales.iter().map(|s| s * x_scale).collect()
         }
         _ => vec![scale * x_scale],
     };
-    let bias = Weights::Integers {
+    let bias = WeightData::Integers {
         values: (0..out).map(|_| (n.next() * 2000.0) as i32).collect(),
         scales: Cow::Owned(scales),
     };
@@ -122,8 +122,8 @@ fn conv(n: &mut Numbers, input: Value, layer: Layer, x_scale: f32) -> Node<'stat
     }
 }
 
-fn integers(weights: &Weights) -> (Vec<i64>, Vec<f32>) {
-    let Weights::Bytes(bytes) = weights else {
+fn integers(weights: &WeightData) -> (Vec<i64>, Vec<f32>) {
+    let WeightData::Bytes(bytes) = weights else {
         unreachable!("only bytes here")
     };
     let ByteValues::Here(values) = &bytes.values else {
@@ -248,7 +248,7 @@ fn reference(graph: &Graph, image: &[f32]) -> Vec<f64> {
                                     }
                                 }
                                 let own = match bias {
-                                    Some(Weights::Integers { values, scales }) => {
+                                    Some(WeightData::Integers { values, scales }) => {
                                         f64::from(values[channel])
                                             * f64::from(scales[channel % scales.len()])
                                     }
@@ -585,7 +585,7 @@ fn random_graphs_give_the_same_bits_on_all_paths() {
 fn bfloat16_is_close_to_float32() {
     let mut n = Numbers(3);
     let mut real = |count: usize, scale: f32| {
-        Weights::Floats(Cow::Owned(
+        WeightData::Floats(Cow::Owned(
             n.many(count).iter().map(|v| v * scale).collect(),
         ))
     };
@@ -641,11 +641,11 @@ fn bfloat16_is_close_to_float32() {
         answer
     };
     for isa in Isa::available() {
-        let exact = answer(isa, Precision::Float32, 1);
-        let half = answer(isa, Precision::Bf16, 1);
+        let exact = answer(isa, ComputeType::Float32, 1);
+        let half = answer(isa, ComputeType::Bf16, 1);
         assert_eq!(
             half,
-            answer(isa, Precision::Bf16, 2),
+            answer(isa, ComputeType::Bf16, 2),
             "{isa}: the number of threads changes bits"
         );
         assert_eq!(isa.has_bf16(), half != exact, "{isa}");

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
-use model_core::arch::{Architecture, BLUR, Graph, Node, Op, Padding, TensorKind};
+use model_core::arch::{ArchGraph, ArchNode, Architecture, BLUR, Op, Padding, TensorKind};
 use tch::{Device, Kind, Tensor};
 use torch_ext::c10d::ProcessGroup;
 
@@ -14,7 +14,7 @@ use crate::ema::copy_of;
 
 /// A named tensor of the state dict.
 #[derive(Debug)]
-pub struct Named {
+pub struct NamedTensor {
     /// torchvision's key.
     pub name: String,
     /// What it is.
@@ -27,13 +27,13 @@ pub struct Named {
 
 /// A network on one device.
 #[derive(Debug)]
-pub struct Network {
+pub struct TorchNetwork {
     architecture: Architecture,
-    graph: Graph,
+    graph: ArchGraph,
     layers: Vec<Layer>,
     last_use: Vec<usize>,
     /// State-dict order; `num_batches_tracked` is kept on the host, in `batches_tracked`.
-    tensors: Vec<Named>,
+    tensors: Vec<NamedTensor>,
     batches_tracked: i64,
     device: Device,
     kind: Kind,
@@ -93,7 +93,7 @@ pub enum Pass {
     Again,
 }
 
-impl Network {
+impl TorchNetwork {
     /// The network with every tensor zero (running variances one), on the CPU; `init` or a checkpoint gives values.
     pub fn new(architecture: Architecture) -> Result<Self> {
         let graph = architecture.graph();
@@ -109,7 +109,7 @@ impl Network {
                 _ => Tensor::f_zeros(&shape, options)?,
             };
             let tensor = tensor.f_set_requires_grad(spec.kind.is_parameter())?;
-            tensors.push(Named {
+            tensors.push(NamedTensor {
                 name: spec.name,
                 kind: spec.kind,
                 tensor,
@@ -145,7 +145,7 @@ impl Network {
 
     /// Whether training draws random numbers.
     pub fn is_random(&self) -> bool {
-        let has_layer = |node: &Node| matches!(node.op, Op::Dropout { p } if p > 0.0);
+        let has_layer = |node: &ArchNode| matches!(node.op, Op::Dropout { p } if p > 0.0);
         self.dropout.residual > 0.0
             || self
                 .dropout
@@ -158,7 +158,7 @@ impl Network {
         &self.architecture
     }
 
-    /// Dtype of its tensors and of its input: f32, as it is made, unless [`Network::set_kind`] chose another.
+    /// Dtype of its tensors and of its input: f32, as it is made, unless [`TorchNetwork::set_kind`] chose another.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -179,7 +179,7 @@ impl Network {
     }
 
     /// Its nodes.
-    pub fn graph(&self) -> &Graph {
+    pub fn graph(&self) -> &ArchGraph {
         &self.graph
     }
 
@@ -189,13 +189,13 @@ impl Network {
     }
 
     /// Every tensor but the batch counters, in state-dict order.
-    pub fn tensors(&self) -> &[Named] {
+    pub fn tensors(&self) -> &[NamedTensor] {
         &self.tensors
     }
 
     /// Handles to the parameters that learn, in state-dict order.
     pub fn trainable(&self) -> Vec<Tensor> {
-        let learns = |named: &&Named| named.kind.is_parameter() && !named.frozen;
+        let learns = |named: &&NamedTensor| named.kind.is_parameter() && !named.frozen;
         self.tensors
             .iter()
             .filter(learns)
@@ -256,7 +256,7 @@ impl Network {
 
     /// Parameters that keep their values.
     pub fn frozen(&self) -> usize {
-        let keeps = |named: &&Named| named.kind.is_parameter() && named.frozen;
+        let keeps = |named: &&NamedTensor| named.kind.is_parameter() && named.frozen;
         self.tensors.iter().filter(keeps).count()
     }
 
@@ -301,7 +301,7 @@ impl Network {
         let Range { start, end } = nodes;
         let mut values: Vec<Option<Tensor>> = (0..=end).map(|_| None).collect();
         values[start] = Some(input.shallow_clone());
-        let is_residual = |node: &&Node| node.op == Op::Add;
+        let is_residual = |node: &&ArchNode| node.op == Op::Add;
         let residuals = self.graph.nodes.iter().filter(is_residual);
         let last_residual = residuals.count().saturating_sub(1).max(1);
         let before = self.graph.nodes.iter().take(start + 1);
@@ -438,7 +438,7 @@ impl Network {
                 )?
             }
             (Op::Linear(_), Layer::Linear { weight, bias }) => {
-                let has_layer = |node: &Node| matches!(node.op, Op::Dropout { .. });
+                let has_layer = |node: &ArchNode| matches!(node.op, Op::Dropout { .. });
                 let x = match self.dropout.features {
                     Some(p) if train && !self.graph.nodes.iter().any(has_layer) => {
                         x.f_dropout(p, train)?
@@ -545,7 +545,7 @@ fn pad(x: &Tensor, padding: Padding, kernel: usize, stride: usize) -> Result<(Te
     Ok((x.f_constant_pad_nd(border)?, 0))
 }
 
-fn layers(graph: &Graph) -> Vec<Layer> {
+fn layers(graph: &ArchGraph) -> Vec<Layer> {
     let mut readers = vec![0_usize; graph.nodes.len()];
     for node in &graph.nodes {
         for &input in &node.inputs {

@@ -6,7 +6,7 @@ use super::tensors::TensorSpec;
 
 /// One step of a network.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub struct ArchNode {
     /// What is computed.
     pub op: Op,
     /// Indices of the nodes it reads, all smaller than its own.
@@ -255,12 +255,12 @@ impl Shape {
 
 /// A network: node 0 is the input, the last node gives the logits `[N, classes]`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Graph {
+pub struct ArchGraph {
     /// Nodes in evaluation order.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<ArchNode>,
 }
 
-impl Graph {
+impl ArchGraph {
     /// Every tensor, in the order of the nodes: that of PyTorch's `state_dict()`, except that a [`ChannelScale`] stands
     /// there before the block it scales.
     pub fn tensors(&self) -> Vec<TensorSpec> {

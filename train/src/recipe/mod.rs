@@ -82,7 +82,7 @@ pub struct Recipe {
     /// Keep few activations and compute the others anew in backward: less memory, one more forward pass, the same numbers.
     pub gradient_checkpointing: bool,
     /// Arithmetic of the forward pass.
-    pub precision: Precision,
+    pub precision: TrainPrecision,
     /// Activations and weights as `[N, H, W, C]` in memory; none: wherever it is faster.
     pub channels_last: Option<bool>,
 
@@ -122,7 +122,7 @@ pub enum BadImages {
 /// Arithmetic of the forward pass; weights and optimizer state are always fp32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub enum Precision {
+pub enum TrainPrecision {
     /// bf16 where the device computes in it, else fp16 on CUDA, else fp32.
     Auto,
     /// 32-bit floats throughout.
@@ -382,7 +382,7 @@ impl Default for Recipe {
             accumulate_steps: 1,
             gradient_checkpointing: false,
             sync_batch_norm: false,
-            precision: Precision::Auto,
+            precision: TrainPrecision::Auto,
             channels_last: None,
             loss: LossConfig::default(),
             optimizer: OptimizerConfig::default(),
