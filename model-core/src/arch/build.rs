@@ -2,7 +2,7 @@
 //!
 //! Not here: what a family consists of.
 
-use super::graph::{ArchGraph, ArchNode, BatchNorm, Conv, Op, Padding};
+use super::{ArchGraph, ArchNode, BatchNorm, Conv, Op, Padding};
 
 /// What all convolutions of a family share.
 pub(super) struct Style {

@@ -2,7 +2,7 @@
 //! blocks, evaluation is the same.
 
 use super::build::{Builder, Style};
-use super::graph::{ArchGraph, ChannelScale, Conv, LayerNorm, Linear, Op, Padding};
+use super::{ArchGraph, ChannelScale, Conv, LayerNorm, Linear, Op, Padding};
 
 /// A ConvNeXt.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! DenseNet-BC as data (Huang et al. 2017), with torchvision's module names.
 
 use super::build::{Builder, ConvBn, Style};
-use super::graph::{ArchGraph, Conv, Linear, Op, Padding};
+use super::{ArchGraph, Conv, Linear, Op, Padding};
 
 /// A DenseNet.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //! `efficientnet_b*` under torchvision's. Where names and shapes are the same, weights of one give nonsense in the other.
 
 use super::build::{Builder, ConvBn, Style, multiple_of_8};
-use super::graph::{ArchGraph, Linear, Op, Padding};
+use super::{ArchGraph, Linear, Op, Padding};
 
 /// An EfficientNet.
 #[derive(Clone, Debug, PartialEq)]

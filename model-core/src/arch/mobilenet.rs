@@ -1,7 +1,7 @@
 //! MobileNetV2 and V3 as data (Sandler et al. 2018; Howard et al. 2019), with torchvision's module names.
 
 use super::build::{Builder, ConvBn, Style, multiple_of_8};
-use super::graph::{ArchGraph, Linear, Op, Padding};
+use super::{ArchGraph, Linear, Op, Padding};
 
 /// MobileNetV2 at width 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod densenet;
 mod efficientnet;
 mod graph;
 mod mobilenet;
+mod op;
 mod regnet;
 mod resnet;
 mod table;
@@ -18,11 +19,9 @@ mod vgg;
 pub use convnext::ConvNext;
 pub use densenet::DenseNet;
 pub use efficientnet::{EfficientNet, Names, Origin};
-pub use graph::{
-    ArchGraph, ArchNode, BLUR, BatchNorm, ChannelScale, Conv, LayerNorm, Linear, Op, Padding,
-    Shape, window_count,
-};
+pub use graph::{ArchGraph, ArchNode, Shape, window_count};
 pub use mobilenet::{MobileNetV2, MobileNetV3};
+pub use op::{BLUR, BatchNorm, ChannelScale, Conv, LayerNorm, Linear, Op, Padding};
 pub use regnet::RegNet;
 pub use resnet::{Block, ResNet, Stage, Stem};
 pub use tensors::{TensorKind, TensorSpec};

@@ -1,7 +1,7 @@
 //! RegNetX and RegNetY as data (Radosavovic et al. 2020), with torchvision's module names.
 
 use super::build::{Builder, ConvBn, Style};
-use super::graph::{ArchGraph, Linear, Op};
+use super::{ArchGraph, Linear, Op};
 
 /// A RegNet by its four stages.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! (He et al. 2018, "Bag of Tricks"), with timm's module names.
 
 use super::build::{Builder, ConvBn, Style};
-use super::graph::{ArchGraph, Linear, Op};
+use super::{ArchGraph, Linear, Op};
 
 /// A residual network.
 #[derive(Clone, Debug, PartialEq)]

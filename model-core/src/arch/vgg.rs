@@ -2,7 +2,7 @@
 //! have 224 x 224 pixels, as torchvision's adaptive pooling is nothing there.
 
 use super::build::{Builder, ConvBn, Style};
-use super::graph::{ArchGraph, Linear, Op};
+use super::{ArchGraph, Linear, Op};
 
 /// A VGG.
 #[derive(Clone, Debug, PartialEq, Eq)]
