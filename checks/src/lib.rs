@@ -1,6 +1,7 @@
-//! Where the repository lies, for the tests over all of it (`checks/tests`), and pages made from definitions. Only tests
-//! depend on this crate.
+//! What the tests over the whole repository (`checks/tests`) share: where it lies, its files, the form of its pages; and
+//! reference pages made from definitions. Only tests depend on this crate.
 
+pub mod pages;
 pub mod reference;
 
 use std::path::{Path, PathBuf};

@@ -1,71 +1,20 @@
 //! The pages: every relative link leads somewhere, and no line of prose is too long to read.
 
-use std::collections::BTreeSet;
 use std::path::Path;
+
+use checks::pages::{Place, anchors, lines, links};
 
 /// Prose lines may be this long. Tables, code, links that stand alone and HTML may be longer.
 const MAX_LINE_CHARS: usize = 120;
 
 /// The lines of a page that are prose, numbered from 1: neither code nor table nor a bare link.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut code = false;
-    text.lines().enumerate().filter_map(move |(index, line)| {
+    lines(text).filter_map(|(number, place, line)| {
         let start = line.trim_start();
-        if start.starts_with("```") || start.starts_with("~~~") {
-            code = !code;
-            return None;
-        }
         let bare_link = start.starts_with("- [") && line.ends_with(')');
-        let no_prose = code || bare_link || start.starts_with(['|', '<', '!', '[']);
-        (!no_prose).then_some((index + 1, line))
+        let no_prose = place == Place::Code || bare_link || start.starts_with(['|', '<', '!', '[']);
+        (!no_prose).then_some((number, line))
     })
-}
-
-/// The targets of `[text](target)` and `![text](target)` outside code.
-fn links(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut code = false;
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            code = !code;
-        }
-        if code {
-            continue;
-        }
-        // What stands between backticks is code.
-        let outside: String = line.split('`').step_by(2).collect::<Vec<_>>().join(" ");
-        let mut rest = outside.as_str();
-        while let Some(start) = rest.find("](") {
-            rest = &rest[start + 2..];
-            if let Some(end) = rest.find([')', ' ']) {
-                found.push(rest[..end].to_owned());
-                rest = &rest[end..];
-            }
-        }
-    }
-    found
-}
-
-/// The anchors that a forge and mdBook make of a page's headings.
-fn anchors(text: &str) -> BTreeSet<String> {
-    let mut code = false;
-    let mut found = BTreeSet::new();
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            code = !code;
-        }
-        let Some(heading) = line.strip_prefix('#').filter(|_| !code) else {
-            continue;
-        };
-        let heading = heading.trim_start_matches('#').trim().to_lowercase();
-        let anchor = heading
-            .chars()
-            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
-            .map(|c| if c == ' ' { '-' } else { c })
-            .collect();
-        found.insert(anchor);
-    }
-    found
 }
 
 fn broken(page: &Path, text: &str) -> Vec<String> {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use eframe::egui_wgpu::WgpuSetup;
 use eframe::{NativeOptions, Renderer, wgpu};
 use egui::{IconData, ViewportBuilder};
-use inference::models::{self, Found};
+use inference::models::{self, ModelLocation};
 
 use crate::classify::ModelChoice;
 use crate::cli::{DesktopArgs, RendererChoice};
@@ -237,13 +237,13 @@ fn without_source_place(error: &eframe::Error) -> String {
 /// A model by path or by the name of one in the models' folders. What is neither explains itself in the window.
 fn named(model: &Path) -> ModelChoice {
     let found = models::find(model, &models::folders());
-    source(found.unwrap_or_else(|_| Found::File(model.to_owned())))
+    source(found.unwrap_or_else(|_| ModelLocation::File(model.to_owned())))
 }
 
-fn source(found: Found) -> ModelChoice {
+fn source(found: ModelLocation) -> ModelChoice {
     match found {
-        Found::Embedded => ModelChoice::Embedded,
-        Found::File(path) => ModelChoice::File(std::path::absolute(&path).unwrap_or(path)),
+        ModelLocation::Embedded => ModelChoice::Embedded,
+        ModelLocation::File(path) => ModelChoice::File(std::path::absolute(&path).unwrap_or(path)),
     }
 }
 

@@ -134,8 +134,8 @@ pub struct QuantizeArgs {
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub calibration_images: usize,
     /// How activation ranges are chosen.
-    #[arg(long, value_enum, default_value_t = crate::quant::Method::Mse)]
-    pub calibration_method: crate::quant::Method,
+    #[arg(long, value_enum, default_value_t = crate::quant::CalibrationMethod::Mse)]
+    pub calibration_method: crate::quant::CalibrationMethod,
     /// Activations as uint8 with a zero point, or int8 around zero.
     #[arg(long, value_enum, default_value_t = crate::quant::Activations::Asymmetric)]
     pub activations: crate::quant::Activations,

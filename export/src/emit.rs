@@ -1,4 +1,4 @@
-//! A folded [`Plan`] as an ONNX model: standard operators, deterministic bytes.
+//! A folded [`ExportPlan`] as an ONNX model: standard operators, deterministic bytes.
 //!
 //! Not here: metadata, files, proof.
 
@@ -9,7 +9,7 @@ use model_core::onnx::{
 };
 
 use crate::builder::GraphBuilder;
-use crate::plan::{Layer, LayerOp, Plan};
+use crate::plan::{ExportPlan, Layer, LayerOp};
 
 /// Opsets in which every operator we write exists in this form.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 11..=22;
@@ -75,7 +75,7 @@ pub fn conv_attributes(conv: &Conv, size: Option<[usize; 2]>) -> Vec<AttributePr
 }
 
 /// Spatial size of every layer's output, `None` everywhere for a dynamic size.
-pub fn sizes(plan: &Plan, size: InputSize) -> Vec<Option<[usize; 2]>> {
+pub fn sizes(plan: &ExportPlan, size: InputSize) -> Vec<Option<[usize; 2]>> {
     let InputSize::Fixed { height, width } = size else {
         return vec![None; plan.layers.len()];
     };
@@ -194,7 +194,7 @@ pub fn simple_layer(
 /// A plan that has not been folded.
 pub fn network(
     builder: &mut GraphBuilder,
-    plan: &Plan,
+    plan: &ExportPlan,
     input: &str,
     size: InputSize,
 ) -> Result<String> {
@@ -250,7 +250,7 @@ pub fn gemm_attributes() -> Vec<AttributeProto> {
 ///
 /// # Errors
 /// An opset outside [`OPSETS`], or a plan that has not been folded.
-pub fn float_model(plan: &Plan, options: &EmitOptions) -> Result<ModelProto> {
+pub fn float_model(plan: &ExportPlan, options: &EmitOptions) -> Result<ModelProto> {
     let mut builder = GraphBuilder::new(options);
     let logits = network(&mut builder, plan, INPUT, options.size)?;
     let input = image_input(options.size);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use inference::models::{self, Found};
+use inference::models::{self, ModelLocation};
 use model_core::atomic_file;
 use model_core::manifest::{MANIFEST_KEY, Manifest};
 use model_core::onnx;
@@ -41,7 +41,7 @@ impl Place {
         };
         let mut text = format!("installed   {}{instead}", path.display());
         text += &match models::default_model(&models::folders()) {
-            Found::File(first) if first != *path => format!(
+            ModelLocation::File(first) if first != *path => format!(
                 "\nnote        in this folder {} is taken first",
                 first.display()
             ),

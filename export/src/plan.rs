@@ -1,15 +1,15 @@
 //! A network with its numbers: what the evaluator runs, the quantizer measures and the ONNX writer writes.
 //!
-//! [`Plan::lower`] joins a `model-core` graph with a checkpoint; [`Plan::fold`] absorbs every BatchNorm into the
+//! [`ExportPlan::lower`] joins a `model-core` graph with a checkpoint; [`ExportPlan::fold`] absorbs every BatchNorm into the
 //! convolution before it, in f64. Not here: files, ONNX, arithmetic on images.
 
 use anyhow::{Context, Result, bail};
-use model_core::arch::{BLUR, Conv, Graph, Linear, Op, Padding};
-use model_core::weights::Weights;
+use model_core::arch::{ArchGraph, BLUR, Conv, Linear, Op, Padding};
+use model_core::weights::StateDict;
 
 /// A network in evaluation order; layer 0 is the input, the last one gives the logits.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
+pub struct ExportPlan {
     pub layers: Vec<Layer>,
     pub num_classes: usize,
 }
@@ -128,12 +128,12 @@ fn blur(channels: usize) -> ConvLayer {
     }
 }
 
-impl Plan {
-    /// Joins `graph` with `weights`, which have passed [`Weights::check`]; dropout disappears.
+impl ExportPlan {
+    /// Joins `graph` with `weights`, which have passed [`StateDict::check`]; dropout disappears.
     ///
     /// # Errors
     /// A tensor that is not there.
-    pub fn lower(graph: &Graph, weights: &Weights) -> Result<Self> {
+    pub fn lower(graph: &ArchGraph, weights: &StateDict) -> Result<Self> {
         let named = |name: &str| -> Result<Vec<f64>> {
             let tensor = weights
                 .tensors

@@ -12,9 +12,9 @@ use model_core::weights::{self, WeightSet};
 use crate::cli::{ExportArgs, InspectArgs, ProofArgs, VerifyArgs};
 use crate::emit::{self, EmitOptions, InputSize};
 use crate::images::ImageList;
-use crate::plan::Plan;
-use crate::proof::{self, Expected, PROOF_KEY, Precision, Report, StoredAnswers};
-use crate::source::{self, Source};
+use crate::plan::ExportPlan;
+use crate::proof::{self, Expected, FilePrecision, PROOF_KEY, ProofReport, StoredAnswers};
+use crate::source::{self, ExportSource};
 use crate::{inspect, install, metadata, newest, preprocess_graph, quant};
 
 /// `export-onnx`, with or without `--checkpoint` and `--output`.
@@ -42,7 +42,7 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     if args.softmax {
         source.manifest.output = Output::Probabilities;
     }
-    let unfolded = Plan::lower(&source.architecture.graph(), &source.weights)?;
+    let unfolded = ExportPlan::lower(&source.architecture.graph(), &source.weights)?;
     let folded = unfolded.fold()?;
     println!("checkpoint  {}", describe_source(checkpoint, &source));
     for note in &source.notes {
@@ -160,7 +160,7 @@ fn check_side_files(target: &Path, side_files: &[(&'static str, String)]) -> Res
     )
 }
 
-fn describe_source(checkpoint: &Path, source: &Source) -> String {
+fn describe_source(checkpoint: &Path, source: &ExportSource) -> String {
     format!(
         "{}: {}, {} classes, {:.2} M parameters",
         checkpoint.display(),
@@ -177,9 +177,9 @@ fn input_size(manifest: &Manifest) -> [usize; 2] {
 /// The model in the form the arguments ask for, without metadata.
 fn build_model(
     args: &ExportArgs,
-    source: &Source,
-    folded: &Plan,
-) -> Result<(ModelProto, Precision)> {
+    source: &ExportSource,
+    folded: &ExportPlan,
+) -> Result<(ModelProto, FilePrecision)> {
     let [height, width] = input_size(&source.manifest);
     let size = if args.dynamic_size {
         InputSize::Dynamic
@@ -195,12 +195,12 @@ fn build_model(
     };
     if args.quantize.int8 {
         let model = quant::quantized_model(folded, &source.manifest, &args.quantize, &options)?;
-        return Ok((model, Precision::Int8));
+        return Ok((model, FilePrecision::Int8));
     }
     let precision = if args.fp16 {
-        Precision::Float16Weights
+        FilePrecision::Float16Weights
     } else {
-        Precision::Float32
+        FilePrecision::Float32
     };
     Ok((emit::float_model(folded, &options)?, precision))
 }
@@ -208,9 +208,9 @@ fn build_model(
 /// The model with its preprocessing inside, proved against the outside path; its row joins the report.
 fn embed_preprocessing(
     args: &ExportArgs,
-    source: &Source,
-    folded: &Plan,
-    report: &mut Report,
+    source: &ExportSource,
+    folded: &ExportPlan,
+    report: &mut ProofReport,
 ) -> Result<ModelProto> {
     let [height, width] = input_size(&source.manifest);
     let options = EmitOptions {
@@ -241,8 +241,8 @@ fn embed_preprocessing(
 
 /// What the photos are compared with beside the engines.
 struct Networks<'a> {
-    unfolded: Option<&'a Plan>,
-    variants: &'a [(&'static str, Plan)],
+    unfolded: Option<&'a ExportPlan>,
+    variants: &'a [(&'static str, ExportPlan)],
 }
 
 /// Runs the engines on everything there is to compare.
@@ -253,7 +253,7 @@ fn prove(
     networks: &Networks<'_>,
     answers: Vec<Vec<f32>>,
     args: &ProofArgs,
-) -> Result<Report> {
+) -> Result<ProofReport> {
     let [height, width] = input_size(manifest);
     let (candidates, notes) = proof::open_engines(bytes, args)?;
     let inputs = (0..answers.len())
@@ -273,7 +273,7 @@ fn prove(
     let framework = from_trainer.is_some() || given.is_some();
     expected.extend(from_trainer);
     expected.extend(given);
-    let mut report = Report {
+    let mut report = ProofReport {
         rows: proof::compare(&candidates, &expected, manifest)?,
         notes,
         framework,
@@ -363,7 +363,7 @@ pub fn run_verify(args: &VerifyArgs) -> Result<()> {
 }
 
 /// The unfolded network of the checkpoint a model says it was made from.
-fn reload(checkpoint: &Path, manifest: &Manifest, set: WeightSet) -> Result<Plan> {
+fn reload(checkpoint: &Path, manifest: &Manifest, set: WeightSet) -> Result<ExportPlan> {
     let recorded = manifest
         .provenance
         .as_ref()
@@ -379,7 +379,7 @@ fn reload(checkpoint: &Path, manifest: &Manifest, set: WeightSet) -> Result<Plan
     }
     let architecture = model_core::arch::by_name(&manifest.arch, manifest.labels.len())?;
     let weights = weights::load_state(&architecture, weights::read_set(checkpoint, set)?)?;
-    Plan::lower(&architecture.graph(), &weights)
+    ExportPlan::lower(&architecture.graph(), &weights)
 }
 
 /// `export-onnx inspect model.onnx`

@@ -8,15 +8,15 @@ use model_core::labels::{self, Label};
 use model_core::manifest::{MANIFEST_KEY, Manifest, Provenance};
 use model_core::preprocessing::{Preprocessing, Resize};
 use model_core::resample::Filter;
-use model_core::weights::{self, WeightSet, Weights};
+use model_core::weights::{self, StateDict, WeightSet};
 use sha2::{Digest, Sha256};
 
 use crate::cli::ExportArgs;
 
 /// A network, its checked weights, and its description.
-pub struct Source {
+pub struct ExportSource {
     pub architecture: Architecture,
-    pub weights: Weights,
+    pub weights: StateDict,
     pub manifest: Manifest,
     /// What was assumed on the way.
     pub notes: Vec<String>,
@@ -31,7 +31,7 @@ pub fn tool() -> String {
 ///
 /// # Errors
 /// A file that cannot be read, an architecture nobody named, weights or labels that do not fit.
-pub fn load(checkpoint: &Path, args: &ExportArgs) -> Result<Source> {
+pub fn load(checkpoint: &Path, args: &ExportArgs) -> Result<ExportSource> {
     let set = if args.ema {
         WeightSet::Ema
     } else {
@@ -115,7 +115,7 @@ pub fn load(checkpoint: &Path, args: &ExportArgs) -> Result<Source> {
         epoch: epoch.or_else(|| metadata.get("epoch").and_then(|epoch| epoch.parse().ok())),
     });
     manifest.validate()?;
-    Ok(Source {
+    Ok(ExportSource {
         architecture,
         weights,
         manifest,
@@ -129,7 +129,7 @@ fn architecture_name(
     checkpoint: &Path,
     args: &ExportArgs,
     given: Option<&Manifest>,
-    weights: &Weights,
+    weights: &StateDict,
 ) -> Result<(String, Vec<String>)> {
     let shown = weights.origin();
     let stem = checkpoint
@@ -205,7 +205,7 @@ fn twin(name: &str) -> Option<&'static str> {
 }
 
 /// The manifest inside a checkpoint of ours.
-fn own_manifest(path: &Path, weights: &Weights) -> Result<Option<Manifest>> {
+fn own_manifest(path: &Path, weights: &StateDict) -> Result<Option<Manifest>> {
     let Some(text) = weights.metadata.get(MANIFEST_KEY) else {
         return Ok(None);
     };

@@ -167,7 +167,7 @@ fn disagreement_keeps_the_old_file() {
         shape: shape.to_vec(),
         data: vec![value; shape.iter().product()],
     };
-    let mut stored = model_core::weights::Weights::default();
+    let mut stored = model_core::weights::StateDict::default();
     stored
         .tensors
         .insert("input".into(), tensor(&[1, 3, 32, 32], 0.5));
@@ -466,7 +466,7 @@ fn without_a_word_it_takes_the_newest_run_and_installs_on_request() {
     );
     assert_eq!(
         inference::models::default_model(&folders),
-        inference::models::Found::File(installed)
+        inference::models::ModelLocation::File(installed)
     );
     export(dir.path(), &["--install"])
         .success()

@@ -7,10 +7,12 @@ mod common;
 use std::path::Path;
 
 use export::emit::{self, EmitOptions, InputSize};
-use export::eval::Evaluator;
-use export::plan::Plan;
+use export::eval::PlanEvaluator;
+use export::plan::ExportPlan;
 use export::proof::synthetic_input;
-use export::quant::{Activations, Method, Settings, equalize, observe, scheme, simulate, write};
+use export::quant::{
+    Activations, CalibrationMethod, QuantConfig, equalize, observe, scheme, simulate, write,
+};
 use inference::{Classifier, EngineKind, Options};
 use model_core::arch;
 use model_core::onnx;
@@ -31,9 +33,9 @@ fn golden(size: usize) -> Vec<(String, Vec<f32>)> {
     logits.collect()
 }
 
-fn unfolded(name: &str) -> Plan {
+fn unfolded(name: &str) -> ExportPlan {
     let architecture = arch::by_name(name, 10).unwrap();
-    Plan::lower(
+    ExportPlan::lower(
         &architecture.graph(),
         &common::procedural_weights(&architecture),
     )
@@ -110,7 +112,7 @@ fn answer_as_in_pytorch(side: usize) -> usize {
     let networks = golden(side);
     for (name, expected) in &networks {
         let plan = unfolded(name);
-        let exact: Vec<f32> = Evaluator::<f64>::new(&plan)
+        let exact: Vec<f32> = PlanEvaluator::<f64>::new(&plan)
             .logits(&input, side, side)
             .iter()
             .map(|value| *value as f32)
@@ -178,14 +180,14 @@ fn equalization_keeps_the_function() {
     let balanced = equalize::equalize(&folded);
     assert_ne!(balanced, folded);
     let input = synthetic_input(0, SIZE, SIZE);
-    let logits = |plan| Evaluator::<f64>::new(plan).logits(&input, SIZE, SIZE);
+    let logits = |plan| PlanEvaluator::<f64>::new(plan).logits(&input, SIZE, SIZE);
     for (a, b) in logits(&balanced).iter().zip(logits(&folded)) {
         assert!((a - b).abs() < 1e-9 * b.abs().max(1.0));
     }
 }
 
-fn statistics(plan: &Plan, inputs: &[Vec<f32>]) -> export::quant::calibrate::Statistics {
-    let evaluator = Evaluator::<f32>::new(plan);
+fn statistics(plan: &ExportPlan, inputs: &[Vec<f32>]) -> export::quant::calibrate::Statistics {
+    let evaluator = PlanEvaluator::<f32>::new(plan);
     let mut ranges = vec![observe::Range::default(); plan.layers.len()];
     let mut means = vec![Vec::new(); plan.layers.len()];
     for input in inputs {
@@ -223,8 +225,8 @@ fn quantized_files_answer_as_simulated() {
         .map(|index| synthetic_input(index, SIZE, SIZE))
         .collect();
     let statistics = statistics(&plan, &inputs);
-    let base = Settings {
-        method: Method::MinMax,
+    let base = QuantConfig {
+        method: CalibrationMethod::MinMax,
         activations: Activations::Asymmetric,
         keep_first: false,
         keep_last: false,
@@ -232,21 +234,21 @@ fn quantized_files_answer_as_simulated() {
         bias_correction: true,
         equalize: false,
     };
-    let float = Evaluator::<f32>::new(&plan).logits(&inputs[0], SIZE, SIZE);
+    let float = PlanEvaluator::<f32>::new(&plan).logits(&inputs[0], SIZE, SIZE);
     for settings in [
         base.clone(),
-        Settings {
+        QuantConfig {
             activations: Activations::Symmetric,
-            method: Method::Mse,
+            method: CalibrationMethod::Mse,
             ..base.clone()
         },
-        Settings {
+        QuantConfig {
             keep_first: true,
             keep_last: true,
-            method: Method::Percentile,
+            method: CalibrationMethod::Percentile,
             ..base.clone()
         },
-        Settings {
+        QuantConfig {
             seven_bit: true,
             bias_correction: false,
             ..base.clone()

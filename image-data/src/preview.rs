@@ -9,7 +9,7 @@ use model_core::{RgbImage, preprocessing::Preprocessing};
 use crate::augment::Transform;
 use crate::decode::DecodeError;
 use crate::random::{Key, Purpose};
-use crate::source::Source;
+use crate::source::SampleSource;
 
 /// Pixels between pictures.
 const GAP: u32 = 4;
@@ -34,7 +34,7 @@ pub struct PreviewOptions {
 /// [`DecodeError`] of the first unreadable sample when not one of those drawn can be read, or [`DecodeError::Empty`] for a
 /// data set without samples.
 pub fn contact_sheet(
-    source: &dyn Source,
+    source: &dyn SampleSource,
     transform: &dyn Transform,
     evaluation: &Preprocessing,
     options: &PreviewOptions,

@@ -7,7 +7,7 @@ use crate::random::{Key, Purpose};
 
 /// One place in an epoch: a sample and which of its augmented copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Item {
+pub struct SampleRef {
     /// Index into the data set.
     pub index: usize,
     /// 0 unless augmentation is repeated.
@@ -91,7 +91,7 @@ impl Sampler {
     ///
     /// The global order is dealt like cards (position p goes to rank p mod world), so the union of the ranks' batch b is
     /// the same set of samples for any world that keeps `world * batch_size`.
-    pub fn epoch(&self, epoch: u32) -> Vec<Item> {
+    pub fn epoch(&self, epoch: u32) -> Vec<SampleRef> {
         let mut order: Vec<u32> = (0..self.samples as u32).collect();
         if self.shuffle {
             self.shuffle(epoch, 0, &mut order);
@@ -101,7 +101,7 @@ impl Sampler {
 
     /// An epoch of the same length in which every class comes equally often (to within one image), `labels` being the
     /// samples' classes: small classes are gone through several times, of large ones each epoch takes others.
-    pub fn balanced_epoch(&self, epoch: u32, labels: &[u32]) -> Vec<Item> {
+    pub fn balanced_epoch(&self, epoch: u32, labels: &[u32]) -> Vec<SampleRef> {
         let mut by_class: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for (index, &class) in labels.iter().enumerate() {
             by_class.entry(class).or_default().push(index as u32);
@@ -125,7 +125,7 @@ impl Sampler {
     }
 
     /// Deals a global order like cards.
-    fn deal(&self, order: &[u32]) -> Vec<Item> {
+    fn deal(&self, order: &[u32]) -> Vec<SampleRef> {
         let world = self.world.max(1);
         let repeats = usize::from(self.repeats.clamp(1, 16));
         let count = if self.drop_last {
@@ -136,7 +136,7 @@ impl Sampler {
         (0..count)
             .map(|place| {
                 let position = place * world + self.rank;
-                Item {
+                SampleRef {
                     index: order[position / repeats] as usize,
                     repeat: (position % repeats) as u8,
                 }
@@ -159,7 +159,7 @@ mod tests {
                     ..Sampler::shuffled(103, 8, 9).sharded(rank, world)
                 })
                 .collect();
-            let all: Vec<Item> = ranks.iter().flat_map(|s| s.epoch(2)).collect();
+            let all: Vec<SampleRef> = ranks.iter().flat_map(|s| s.epoch(2)).collect();
             assert_eq!(all.len(), 103);
             assert_eq!(all.iter().collect::<HashSet<_>>().len(), 103);
             assert!(
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_step_sees_the_same_images_whatever_the_world() {
-        let step = |world: usize, b: usize| -> HashSet<Item> {
+        let step = |world: usize, b: usize| -> HashSet<SampleRef> {
             let batch = 24 / world;
             (0..world)
                 .flat_map(|rank| {
@@ -205,7 +205,7 @@ mod tests {
             repeats: 4,
             ..Sampler::shuffled(100, 5, 3)
         };
-        let all: Vec<Item> = (0..4)
+        let all: Vec<SampleRef> = (0..4)
             .flat_map(|rank| sampler.sharded(rank, 4).epoch(0))
             .collect();
         assert_eq!(all.len(), 100);
@@ -257,7 +257,7 @@ mod tests {
             sampler.balanced_epoch(3, &labels),
             sampler.balanced_epoch(3, &labels)
         );
-        let halves: Vec<Item> = (0..2)
+        let halves: Vec<SampleRef> = (0..2)
             .flat_map(|rank| sampler.sharded(rank, 2).balanced_epoch(3, &labels))
             .collect();
         let (mut whole, mut both) = (sampler.balanced_epoch(3, &labels), halves);

@@ -8,7 +8,7 @@ use crate::decode::{DecodeError, DecodeOptions, decode, decode_part};
 use crate::folder::Folder;
 
 /// Labeled pictures, addressed by index, read from several threads at once.
-pub trait Source: Send + Sync {
+pub trait SampleSource: Send + Sync {
     /// Number of samples.
     fn len(&self) -> usize;
 
@@ -32,7 +32,7 @@ pub trait Source: Send + Sync {
     /// Decodes the part of a sample that `choose` asks for once its width and height are known, or all of it for `None`.
     ///
     /// # Errors
-    /// As [`Source::image`].
+    /// As [`SampleSource::image`].
     fn part(
         &self,
         index: usize,
@@ -65,7 +65,7 @@ impl FolderSource {
     }
 }
 
-impl Source for FolderSource {
+impl SampleSource for FolderSource {
     fn len(&self) -> usize {
         self.folder.samples.len()
     }

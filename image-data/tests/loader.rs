@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use image_data::augment::{AugmentConfig, EvalTransform, TrainTransform, Transform};
 use image_data::decode::DecodeError;
-use image_data::loader::{BadImages, Batch, Loader, LoaderConfig, LoaderError};
+use image_data::loader::{BadImagePolicy, Batch, Loader, LoaderConfig, LoaderError};
 use image_data::random::Random;
 use image_data::sampler::Sampler;
-use image_data::source::Source;
+use image_data::source::SampleSource;
 use model_core::{Preprocessing, RgbImage};
 
 /// Made-up pictures that take uneven time; those in `bad` cannot be read.
@@ -31,7 +31,7 @@ impl Pictures {
     }
 }
 
-impl Source for Pictures {
+impl SampleSource for Pictures {
     fn len(&self) -> usize {
         self.count
     }
@@ -181,7 +181,7 @@ fn validation_sees_every_readable_image_once() {
 fn the_fail_policy_names_the_first_bad_image() {
     for workers in [1, 4] {
         let config = LoaderConfig {
-            bad_images: BadImages::Fail,
+            bad_images: BadImagePolicy::Fail,
             ..LoaderConfig::training(workers)
         };
         let loader = Loader::new(
@@ -237,7 +237,7 @@ impl Transform for Panics {
 #[test]
 fn a_panicking_transform_is_reported() {
     let config = LoaderConfig {
-        bad_images: BadImages::Fail,
+        bad_images: BadImagePolicy::Fail,
         ..LoaderConfig::training(2)
     };
     let loader = Loader::new(
@@ -262,7 +262,7 @@ fn a_panicking_transform_is_reported() {
 /// A source that breaks where nobody catches it: when asked for the name of an image it could not read.
 struct Nameless;
 
-impl Source for Nameless {
+impl SampleSource for Nameless {
     fn len(&self) -> usize {
         8
     }

@@ -8,7 +8,7 @@ use model_core::diagnostic::{Diagnose, Limit, Remedy};
 use photos::sort::SortError;
 use photos::teach::TeachError;
 
-use crate::output::Problem;
+use crate::output::FailureReason;
 
 /// A failure as it is told: the text, its stable name, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +49,8 @@ impl Told {
     }
 
     /// For programs.
-    pub fn problem(&self) -> Problem<'_> {
-        Problem {
+    pub fn problem(&self) -> FailureReason<'_> {
+        FailureReason {
             error: &self.error,
             code: self.code,
         }

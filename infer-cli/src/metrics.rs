@@ -76,7 +76,7 @@ pub struct Report {
     /// Only the classes that have images, in class order.
     pub classes: Vec<ClassReport>,
     /// Truth taken for another class, most frequent first.
-    pub confusions: Vec<Confusion>,
+    pub confusions: Vec<ClassConfusion>,
     /// Confidence against accuracy, bins without images left out.
     pub reliability: Vec<Bin>,
 }
@@ -100,7 +100,7 @@ pub struct ClassReport {
 
 /// A pair of classes mixed up.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Confusion {
+pub struct ClassConfusion {
     /// The true class's place in the output.
     pub truth: usize,
     /// The answer's place in the output.
@@ -190,16 +190,16 @@ fn classes(judged: &[Judged], labels: &[Label]) -> Vec<ClassReport> {
         .collect()
 }
 
-fn confusions(judged: &[Judged], labels: &[Label]) -> Vec<Confusion> {
+fn confusions(judged: &[Judged], labels: &[Label]) -> Vec<ClassConfusion> {
     let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     for one in judged.iter().filter(|one| !one.is_right()) {
         if let Some(predicted) = one.predicted() {
             *counts.entry((one.truth, predicted)).or_default() += 1;
         }
     }
-    let mut pairs: Vec<Confusion> = counts
+    let mut pairs: Vec<ClassConfusion> = counts
         .into_iter()
-        .map(|((truth, predicted), images)| Confusion {
+        .map(|((truth, predicted), images)| ClassConfusion {
             truth,
             predicted,
             truth_label: name(labels, truth),

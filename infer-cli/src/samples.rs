@@ -20,7 +20,7 @@ use crate::metrics::Judged;
 use crate::{UsageError, report};
 
 /// Images with their true classes, in the model's numbering.
-pub struct Samples {
+pub struct LabeledSamples {
     /// The images.
     pub samples: Vec<Sample>,
     /// One class an image.
@@ -29,7 +29,7 @@ pub struct Samples {
     pub unread: Vec<PathBuf>,
 }
 
-impl Samples {
+impl LabeledSamples {
     /// Opens a data set (its validation images where it has splits) and matches its classes with the model's.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ pub struct Judgment {
 /// When the network fails, or on Ctrl-C.
 pub fn judge(
     classifier: &Classifier,
-    samples: &Samples,
+    samples: &LabeledSamples,
     decode: &DecodeArgs,
     batch: Option<usize>,
     talk: &TalkArgs,

@@ -18,14 +18,14 @@ pub const PREFERRED: &str = "resnet50";
 
 /// What a model's path or name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum ModelLocation {
     /// The model inside the program.
     Embedded,
     /// A file.
     File(PathBuf),
 }
 
-impl Found {
+impl ModelLocation {
     /// Loads it.
     ///
     /// # Errors
@@ -101,12 +101,12 @@ pub fn list(folders: &[PathBuf]) -> Vec<(String, PathBuf)> {
 
 /// The model taken when none is named: `installed/model.onnx` or else `resnet50/model.onnx` of the first folder that has
 /// one, else the embedded one.
-pub fn default_model(folders: &[PathBuf]) -> Found {
+pub fn default_model(folders: &[PathBuf]) -> ModelLocation {
     folders
         .iter()
         .flat_map(|dir| [INSTALLED, PREFERRED].map(|name| dir.join(name).join("model.onnx")))
         .find(|path| path.is_file())
-        .map_or(Found::Embedded, Found::File)
+        .map_or(ModelLocation::Embedded, ModelLocation::File)
 }
 
 /// Resolves a path or a name: an existing file, a folder with a `model.onnx`, a model in the folders, then the embedded
@@ -114,20 +114,20 @@ pub fn default_model(folders: &[PathBuf]) -> Found {
 ///
 /// # Errors
 /// [`Error::Model`] with the names there are.
-pub fn find(model: &Path, folders: &[PathBuf]) -> Result<Found, Error> {
+pub fn find(model: &Path, folders: &[PathBuf]) -> Result<ModelLocation, Error> {
     if model.is_file() {
-        return Ok(Found::File(model.to_owned()));
+        return Ok(ModelLocation::File(model.to_owned()));
     }
     if model.is_dir() && model.join("model.onnx").is_file() {
-        return Ok(Found::File(model.join("model.onnx")));
+        return Ok(ModelLocation::File(model.join("model.onnx")));
     }
     let listed = list(folders);
     let name = model.to_string_lossy();
     if let Some((_, path)) = listed.iter().find(|(known, _)| *known == name) {
-        return Ok(Found::File(path.clone()));
+        return Ok(ModelLocation::File(path.clone()));
     }
     if name == embedded::NAME || name == "embedded" {
-        return Ok(Found::Embedded);
+        return Ok(ModelLocation::Embedded);
     }
     let mut names: Vec<&str> = listed.iter().map(|(name, _)| name.as_str()).collect();
     if !names.contains(&embedded::NAME) {
@@ -159,18 +159,21 @@ mod tests {
     fn a_resnet50_of_the_users_takes_the_defaults_place() {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let folders = [first.path().to_owned(), second.path().to_owned()];
-        assert_eq!(default_model(&folders), Found::Embedded);
+        assert_eq!(default_model(&folders), ModelLocation::Embedded);
         put(second.path(), "resnet18/model.onnx");
-        assert_eq!(default_model(&folders), Found::Embedded);
+        assert_eq!(default_model(&folders), ModelLocation::Embedded);
         let path = put(second.path(), "resnet50/model.onnx");
-        assert_eq!(default_model(&folders), Found::File(path));
+        assert_eq!(default_model(&folders), ModelLocation::File(path));
         let path = put(first.path(), "resnet50/model.onnx");
-        assert_eq!(default_model(&folders), Found::File(path));
+        assert_eq!(default_model(&folders), ModelLocation::File(path));
         let path = put(first.path(), "installed/model.onnx");
-        assert_eq!(default_model(&folders), Found::File(path));
+        assert_eq!(default_model(&folders), ModelLocation::File(path));
         // The one inside stays reachable.
         for name in ["embedded", embedded::NAME] {
-            assert_eq!(find(Path::new(name), &folders).unwrap(), Found::Embedded);
+            assert_eq!(
+                find(Path::new(name), &folders).unwrap(),
+                ModelLocation::Embedded
+            );
         }
     }
 
@@ -185,7 +188,7 @@ mod tests {
         assert_eq!(names, ["mine", "other"]);
         assert_eq!(
             find(Path::new("mine"), &folders).unwrap(),
-            Found::File(mine)
+            ModelLocation::File(mine)
         );
         let error = find(Path::new("unknown"), &folders)
             .unwrap_err()

@@ -2,11 +2,14 @@
 //! network on whatever batch is ready. Answers come in the order of the questions, and memory stays bounded however
 //! long the list is.
 
+mod queue;
+mod runner;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +19,8 @@ use model_core::scores::DEFAULT_TOP_K;
 
 use crate::classifier::check_numbers;
 use crate::{Classifier, Error, Prediction};
+use queue::{Shared, Window};
+use runner::Runner;
 
 /// Asks running work to stop; clones share the flag.
 #[derive(Clone, Debug, Default)]
@@ -175,61 +180,6 @@ struct Item {
     name: String,
     path: Option<PathBuf>,
     result: Result<Prepared, Failure>,
-}
-
-/// The list and how far it has been taken, shared by the workers.
-///
-/// Two locks, because reading the list may block (a list on stdin) and the runner must not wait for that.
-struct Shared<I> {
-    /// The list and the next index.
-    sources: Mutex<(I, usize)>,
-    /// How far the workers may read ahead of the answers.
-    window: Mutex<Window>,
-    moved: Condvar,
-}
-
-struct Window {
-    limit: usize,
-    closed: bool,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<I: Iterator<Item = Source>> Shared<I> {
-    /// The next source, once there is room in the window; none at the end.
-    fn take(&self, cancel: &Cancel) -> Option<(usize, Source)> {
-        let mut sources = lock(&self.sources);
-        let (list, next) = &mut *sources;
-        let mut window = lock(&self.window);
-        while *next >= window.limit && !window.closed {
-            window = self
-                .moved
-                .wait(window)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        if window.closed || cancel.is_cancelled() {
-            return None;
-        }
-        drop(window);
-        let Some(source) = list.next() else {
-            self.close();
-            return None;
-        };
-        *next += 1;
-        Some((*next - 1, source))
-    }
-
-    fn allow(&self, limit: usize) {
-        lock(&self.window).limit = limit;
-        self.moved.notify_all();
-    }
-
-    fn close(&self) {
-        lock(&self.window).closed = true;
-        self.moved.notify_all();
-    }
 }
 
 impl Classifier {
@@ -394,106 +344,6 @@ impl Classifier {
             picture: self.takes_pictures.then_some(image),
             decode_time: decoded - start,
             preprocess_time,
-        })
-    }
-}
-
-/// Puts the workers' results back in order, runs the network on what is ready, and answers.
-struct Runner<'a> {
-    classifier: &'a Classifier,
-    options: &'a StreamOptions,
-    waiting: BTreeMap<usize, Item>,
-    next: usize,
-}
-
-impl Runner<'_> {
-    fn run(
-        &mut self,
-        receiver: &mpsc::Receiver<(usize, Item)>,
-        batch: usize,
-        on_answer: &mut impl FnMut(Answer) -> ControlFlow<()>,
-        emitted: impl Fn(usize),
-    ) -> Result<(), Error> {
-        loop {
-            while let Ok((index, item)) = receiver.try_recv() {
-                self.waiting.insert(index, item);
-            }
-            self.options.cancel.check()?;
-            if !self.waiting.contains_key(&self.next) {
-                match receiver.recv_timeout(Duration::from_millis(50)) {
-                    Ok((index, item)) => {
-                        self.waiting.insert(index, item);
-                    }
-                    Err(mpsc::RecvTimeoutError::Timeout) => {}
-                    Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
-                }
-                continue;
-            }
-            let mut ready = Vec::with_capacity(batch);
-            while ready.len() < batch
-                && let Some(item) = self.waiting.remove(&(self.next + ready.len()))
-            {
-                ready.push(item);
-            }
-            if self.answer(ready, on_answer)?.is_break() {
-                return Ok(());
-            }
-            emitted(self.next);
-        }
-    }
-
-    fn answer(
-        &mut self,
-        ready: Vec<Item>,
-        on_answer: &mut impl FnMut(Answer) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Error> {
-        let classifier = self.classifier;
-        let mut input = Vec::with_capacity(ready.len() * classifier.input_len());
-        let mut output = Vec::new();
-        for prepared in ready.iter().filter_map(|item| item.result.as_ref().ok()) {
-            match &prepared.picture {
-                Some(picture) => output.extend(classifier.logits(picture)?),
-                None => input.extend_from_slice(&prepared.input),
-            }
-        }
-        if !input.is_empty() {
-            output = classifier.logits_of(&input)?;
-        }
-        let mut outputs = output.chunks_exact(classifier.model().outputs);
-        for item in ready {
-            let result = match item.result {
-                Ok(prepared) => self.outcome(prepared, outputs.next().unwrap_or_default()),
-                Err(failure) => Err(failure),
-            };
-            let answer = Answer {
-                index: self.next,
-                name: item.name,
-                path: item.path,
-                result,
-            };
-            self.next += 1;
-            if on_answer(answer).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    fn outcome(&self, prepared: Prepared, output: &[f32]) -> Result<Outcome, Failure> {
-        check_numbers(output)?;
-        let probabilities = self.classifier.probabilities(output);
-        Ok(Outcome {
-            predictions: self
-                .classifier
-                .predictions(&probabilities, self.options.top_k),
-            probabilities,
-            output: output.to_vec(),
-            size: prepared.size,
-            format: prepared.format,
-            damage: prepared.damage,
-            input: prepared.crop.map(|crop| (crop, prepared.input)),
-            decode_time: prepared.decode_time,
-            preprocess_time: prepared.preprocess_time,
         })
     }
 }

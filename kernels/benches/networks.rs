@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use kernels::{
-    ByteValues, Bytes, Config, Graph, Isa, Network, Node, Precision, Quantization, Value, Weights,
-    Window,
+    ByteValues, Bytes, ComputeType, Config, Graph, Isa, Network, Node, Quantization, ValueId,
+    WeightData, Window,
 };
 
 /// In what numbers a network is computed.
@@ -28,7 +28,7 @@ struct Builder {
 
 impl Builder {
     /// Stored as bytes and read again, where the network is quantized.
-    fn store(&mut self, input: Value) -> Value {
+    fn store(&mut self, input: ValueId) -> ValueId {
         if !self.is_int8 {
             return input;
         }
@@ -49,15 +49,15 @@ impl Builder {
     }
 
     /// Weights of a convolution or linear layer, of about `scale`.
-    fn layer_weights(&mut self, count: usize, out: usize, scale: f32) -> Weights<'static> {
+    fn layer_weights(&mut self, count: usize, out: usize, scale: f32) -> WeightData<'static> {
         let weights = self.weights(count, scale);
         match weights {
-            Weights::Floats(floats) if self.is_int8 => {
+            WeightData::Floats(floats) if self.is_int8 => {
                 let bytes: Vec<u8> = floats
                     .iter()
                     .map(|w| (w / scale * 127.0) as i8 as u8)
                     .collect();
-                Weights::Bytes(Bytes {
+                WeightData::Bytes(Bytes {
                     values: ByteValues::Here(bytes.into()),
                     is_signed: true,
                     scales: vec![scale / 127.0; out].into(),
@@ -68,7 +68,7 @@ impl Builder {
         }
     }
 
-    fn weights(&mut self, count: usize, scale: f32) -> Weights<'static> {
+    fn weights(&mut self, count: usize, scale: f32) -> WeightData<'static> {
         let mut next = || {
             self.state = self
                 .state
@@ -76,10 +76,10 @@ impl Builder {
                 .wrapping_add(1_013_904_223);
             (self.state >> 8) as f32 / (1 << 23) as f32 - 1.0
         };
-        Weights::Floats(Cow::Owned((0..count).map(|_| next() * scale).collect()))
+        WeightData::Floats(Cow::Owned((0..count).map(|_| next() * scale).collect()))
     }
 
-    fn push(&mut self, node: Node<'static>, channels: usize) -> Value {
+    fn push(&mut self, node: Node<'static>, channels: usize) -> ValueId {
         self.nodes.push(node);
         self.channels.push(channels);
         self.nodes.len()
@@ -87,12 +87,12 @@ impl Builder {
 
     fn conv(
         &mut self,
-        input: Value,
+        input: ValueId,
         out: usize,
         kernel: usize,
         stride: usize,
         depthwise: bool,
-    ) -> Value {
+    ) -> ValueId {
         let from = self.channels[input];
         let groups = if depthwise { from } else { 1 };
         let fan = from / groups * kernel * kernel;
@@ -118,7 +118,7 @@ impl Builder {
         )
     }
 
-    fn clamp(&mut self, input: Value, high: f32) -> Value {
+    fn clamp(&mut self, input: ValueId, high: f32) -> ValueId {
         self.push(
             Node::Clamp {
                 input,
@@ -129,11 +129,11 @@ impl Builder {
         )
     }
 
-    fn add(&mut self, a: Value, b: Value) -> Value {
+    fn add(&mut self, a: ValueId, b: ValueId) -> ValueId {
         self.push(Node::Add { a, b }, self.channels[a])
     }
 
-    fn finish(mut self, input: Value) -> Graph<'static> {
+    fn finish(mut self, input: ValueId) -> Graph<'static> {
         let channels = self.channels[input];
         let pooled = self.push(Node::GlobalAvgPool { input }, channels);
         let pooled = self.store(pooled);
@@ -294,8 +294,8 @@ fn measure(line: &str, graph: &Graph, numbers: Numbers, isa: Isa, runs: usize) {
     let len: usize = graph.input.iter().product();
     let image: Vec<f32> = (0..len).map(|i| (i % 255) as f32 / 128.0 - 1.0).collect();
     let precision = match numbers {
-        Numbers::Bf16 => Precision::Bf16,
-        Numbers::Float32 | Numbers::Int8 => Precision::Float32,
+        Numbers::Bf16 => ComputeType::Bf16,
+        Numbers::Float32 | Numbers::Int8 => ComputeType::Float32,
     };
     let begun = Instant::now();
     let network = match Network::with_config(

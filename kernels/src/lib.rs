@@ -12,11 +12,11 @@
 //! ```
 //! use std::borrow::Cow;
 //!
-//! use kernels::{Graph, Network, Node, Weights, Window};
+//! use kernels::{Graph, Network, Node, WeightData, Window};
 //!
 //! let blur = Node::Conv {
 //!     input: 0,
-//!     weights: Weights::Floats(Cow::Owned(vec![1.0 / 9.0; 9])),
+//!     weights: WeightData::Floats(Cow::Owned(vec![1.0 / 9.0; 9])),
 //!     bias: None,
 //!     out: 1,
 //!     groups: 1,
@@ -43,8 +43,9 @@ mod step;
 mod team;
 
 pub use graph::{
-    ByteValues, Bytes, Error, Function, Graph, Node, Quantization, Source, Value, Weights, Window,
+    ByteValues, Bytes, Error, Function, Graph, Node, Quantization, ValueId, WeightData,
+    WeightSource, Window,
 };
 pub use isa::Isa;
 pub use network::{Config, Layers, Network};
-pub use plan::Precision;
+pub use plan::ComputeType;

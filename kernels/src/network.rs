@@ -6,7 +6,7 @@ use crate::elem::load;
 use crate::graph::{Error, Graph};
 use crate::isa::Isa;
 use crate::memory::{Aligned, Arena};
-use crate::plan::{Plan, Precision};
+use crate::plan::{ComputeType, Plan};
 use crate::step::Step;
 use crate::team::{Progress, Seats, Team};
 
@@ -16,7 +16,7 @@ pub struct Config {
     /// The instructions; the best that this processor has, where none are named.
     pub isa: Option<Isa>,
     /// In what numbers float32 networks are computed.
-    pub precision: Precision,
+    pub precision: ComputeType,
 }
 
 /// How many convolutions and linear layers a network has.
@@ -31,7 +31,7 @@ pub struct Layers {
 /// A network ready to run; share it between threads as you like.
 pub struct Network {
     isa: Isa,
-    precision: Precision,
+    precision: ComputeType,
     plan: Plan,
     team: Team,
     /// What runs that have ended leave for those to come.
@@ -93,8 +93,8 @@ impl Network {
             .prove()
             .ok_or_else(|| Error::Instructions(isa.to_string()))?;
         let precision = match config.precision {
-            Precision::Bf16 if isa.has_bf16() => Precision::Bf16,
-            _ => Precision::Float32,
+            ComputeType::Bf16 if isa.has_bf16() => ComputeType::Bf16,
+            _ => ComputeType::Float32,
         };
         let plan = Plan::new(graph, proof, precision)?;
         Ok(Self {
@@ -112,7 +112,7 @@ impl Network {
     }
 
     /// In what numbers its float32 layers are computed.
-    pub fn precision(&self) -> Precision {
+    pub fn precision(&self) -> ComputeType {
         self.precision
     }
 

@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
-use kernels::{Error, Function, Graph, Isa, Network, Node, Source, Value, Weights, Window};
+use kernels::{
+    Error, Function, Graph, Isa, Network, Node, ValueId, WeightData, WeightSource, Window,
+};
 
 /// Numbers between -1 and 1 from a counter (splitmix64).
 struct Numbers(u64);
@@ -23,14 +25,14 @@ impl Numbers {
         (0..count).map(|_| self.next()).collect()
     }
 
-    fn weights(&mut self, count: usize) -> Weights<'static> {
-        Weights::Floats(Cow::Owned(self.many(count)))
+    fn weights(&mut self, count: usize) -> WeightData<'static> {
+        WeightData::Floats(Cow::Owned(self.many(count)))
     }
 }
 
-fn floats(weights: &Weights) -> Vec<f64> {
+fn floats(weights: &WeightData) -> Vec<f64> {
     match weights {
-        Weights::Floats(floats) => floats.iter().map(|f| f64::from(*f)).collect(),
+        WeightData::Floats(floats) => floats.iter().map(|f| f64::from(*f)).collect(),
         _ => unreachable!("not in these graphs"),
     }
 }
@@ -272,7 +274,7 @@ fn window(kernel: usize, stride: usize, before: usize, after: usize) -> Window {
 
 fn conv(
     numbers: &mut Numbers,
-    input: Value,
+    input: ValueId,
     from: usize,
     out: usize,
     groups: usize,
@@ -591,7 +593,7 @@ fn a_linear_layer_over_an_image() {
 /// Weights as a file would give them, or fail to.
 struct Elsewhere(Option<Vec<f32>>, usize);
 
-impl Source for Elsewhere {
+impl WeightSource for Elsewhere {
     fn count(&self) -> usize {
         self.1
     }
@@ -632,10 +634,10 @@ fn weights_may_be_elsewhere() {
     };
     let source = Elsewhere(Some(values.clone()), values.len());
     assert_eq!(
-        answer(Weights::Source(&source)),
-        answer(Weights::Floats(Cow::Owned(values)))
+        answer(WeightData::Source(&source)),
+        answer(WeightData::Floats(Cow::Owned(values)))
     );
-    let gone = network(Weights::Source(&Elsewhere(None, 108)))
+    let gone = network(WeightData::Source(&Elsewhere(None, 108)))
         .err()
         .expect("refused");
     assert!(

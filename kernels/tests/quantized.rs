@@ -3,127 +3,21 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod graphs;
+
 use std::borrow::Cow;
 
 use kernels::{
-    ByteValues, Bytes, Config, Graph, Isa, Network, Node, Precision, Quantization, Value, Weights,
-    Window,
+    ByteValues, ComputeType, Config, Graph, Isa, Network, Node, Quantization, WeightData, Window,
 };
 
-/// Numbers from a counter (splitmix64).
-struct Numbers(u64);
+use graphs::{
+    Kind, Layer, Numbers, X, bytes, conv, quantization, random_chain, same_bits, stored_image,
+    window,
+};
 
-impl Numbers {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Between -1 and 1.
-    fn next(&mut self) -> f32 {
-        (self.bits() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-
-    fn many(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| self.next()).collect()
-    }
-
-    fn below(&mut self, count: usize) -> usize {
-        (self.bits() % count as u64) as usize
-    }
-}
-
-/// How weights are stored.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    /// int8, one scale a channel, no zero points.
-    Symmetric,
-    /// uint8, one scale, a zero point far from the middle.
-    Asymmetric,
-}
-
-fn quantization(scale: f32, zero_point: i32, is_signed: bool) -> Quantization {
-    Quantization {
-        scale,
-        zero_point,
-        is_signed,
-    }
-}
-
-fn bytes(n: &mut Numbers, count: usize, out: usize, kind: Kind, scale: f32) -> Weights<'static> {
-    let values: Vec<u8> = (0..count).map(|_| n.bits() as u8).collect();
-    Weights::Bytes(match kind {
-        Kind::Symmetric => Bytes {
-            values: ByteValues::Here(values.into()),
-            is_signed: true,
-            scales: (0..out).map(|_| scale * (1.5 + n.next())).collect(),
-            zero_points: Cow::Owned(vec![0]),
-        },
-        Kind::Asymmetric => Bytes {
-            values: ByteValues::Here(values.into()),
-            is_signed: false,
-            scales: Cow::Owned(vec![scale]),
-            zero_points: Cow::Owned(vec![17]),
-        },
-    })
-}
-
-fn window(kernel: usize, stride: usize, before: usize, after: usize) -> Window {
-    Window {
-        kernel: [kernel; 2],
-        stride: [stride; 2],
-        dilation: [1; 2],
-        before: [before; 2],
-        after: [after; 2],
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Layer {
-    from: usize,
-    out: usize,
-    groups: usize,
-    window: Window,
-    kind: Kind,
-}
-
-/// A convolution whose result has about the size of its input.
-fn conv(n: &mut Numbers, input: Value, layer: Layer, x_scale: f32) -> Node<'static> {
-    let Layer {
-        from,
-        out,
-        groups,
-        window,
-        kind,
-    } = layer;
-    let fan = from / groups * window.kernel[0] * window.kernel[1];
-    let scale = 0.02 / (fan as f32).sqrt();
-    let weights = bytes(n, out * fan, out, kind, scale);
-    let scales: Vec<f32> = match &weights {
-        Weights::Bytes(bytes) if bytes.scales.len() == out => {
-            bytes.scales.iter().map(|s| s * x_scale).collect()
-        }
-        _ => vec![scale * x_scale],
-    };
-    let bias = Weights::Integers {
-        values: (0..out).map(|_| (n.next() * 2000.0) as i32).collect(),
-        scales: Cow::Owned(scales),
-    };
-    Node::Conv {
-        input,
-        weights,
-        bias: Some(bias),
-        out,
-        groups,
-        window,
-    }
-}
-
-fn integers(weights: &Weights) -> (Vec<i64>, Vec<f32>) {
-    let Weights::Bytes(bytes) = weights else {
+fn integers(weights: &WeightData) -> (Vec<i64>, Vec<f32>) {
+    let WeightData::Bytes(bytes) = weights else {
         unreachable!("only bytes here")
     };
     let ByteValues::Here(values) = &bytes.values else {
@@ -248,7 +142,7 @@ fn reference(graph: &Graph, image: &[f32]) -> Vec<f64> {
                                     }
                                 }
                                 let own = match bias {
-                                    Some(Weights::Integers { values, scales }) => {
+                                    Some(WeightData::Integers { values, scales }) => {
                                         f64::from(values[channel])
                                             * f64::from(scales[channel % scales.len()])
                                     }
@@ -273,7 +167,7 @@ fn reference(graph: &Graph, image: &[f32]) -> Vec<f64> {
 
 /// Runs the graph every way there is: all the same bits, all but a few numbers exact, those within `step`.
 fn check(what: &str, graph: &Graph, step: f32) {
-    let mut n = Numbers(5);
+    let mut n = Numbers::new(5);
     let len: usize = graph.input.iter().product();
     let images = n.many(2 * len);
     let expected: Vec<f64> = images
@@ -309,26 +203,9 @@ fn check(what: &str, graph: &Graph, step: f32) {
     );
 }
 
-const X: Quantization = Quantization {
-    scale: 2.0 / 255.0,
-    zero_point: 127,
-    is_signed: false,
-};
-
-/// The image stored and read again, values 1 and 2.
-fn stored_image() -> Vec<Node<'static>> {
-    vec![
-        Node::Quantize {
-            input: 0,
-            quantization: X,
-        },
-        Node::Dequantize { input: 1 },
-    ]
-}
-
 #[test]
 fn convolutions_are_exact_everywhere() {
-    let mut n = Numbers(1);
+    let mut n = Numbers::new(1);
     let cases = [
         // channels, out, groups, height, width, kernel, stride, before, after
         (3, 20, 1, 19, 33, 7, 2, 3, 3),
@@ -394,7 +271,7 @@ fn a_residual_network_with_everything_in_it() {
     let q = |scale: f32, zero: i32| quantization(scale, zero, false);
     for is_stored_before_the_sum in [true, false] {
         for conv_is_second in [true, false] {
-            let mut n = Numbers(2);
+            let mut n = Numbers::new(2);
             let mut nodes = stored_image();
             let layer = |from, out, kernel, stride, groups| Layer {
                 from,
@@ -511,23 +388,6 @@ fn a_residual_network_with_everything_in_it() {
     }
 }
 
-/// Only that all ways give the same.
-fn same_bits(what: &str, graph: &Graph) {
-    let mut n = Numbers(6);
-    let image = n.many(graph.input.iter().product());
-    let mut first: Option<Vec<f32>> = None;
-    for isa in Isa::available() {
-        let network = Network::for_isa(graph, isa).unwrap();
-        let mut got = vec![f32::NAN; network.output_len()];
-        network.run(&image, &mut got, 2);
-        assert_eq!(
-            first.get_or_insert_with(|| got.clone()),
-            &got,
-            "{what}, {isa}"
-        );
-    }
-}
-
 /// Random chains of quantized layers; `KERNELS_FUZZ` is how many.
 #[test]
 fn random_graphs_give_the_same_bits_on_all_paths() {
@@ -536,46 +396,7 @@ fn random_graphs_give_the_same_bits_on_all_paths() {
         .and_then(|v| v.parse().ok())
         .unwrap_or(60);
     for seed in 0..count {
-        let mut n = Numbers(1000 + seed);
-        let channels = 1 + n.below(90);
-        let (height, width) = (3 + n.below(18), 3 + n.below(34));
-        let mut nodes = stored_image();
-        let (mut value, mut from, mut scale) = (2, channels, X.scale);
-        for _ in 0..1 + n.below(4) {
-            let kernel = [1, 2, 3, 5][n.below(4)];
-            let is_depthwise = n.below(3) == 0;
-            let out = if is_depthwise { from } else { 1 + n.below(150) };
-            let layer = Layer {
-                from,
-                out,
-                groups: if is_depthwise { from } else { 1 },
-                window: window(
-                    kernel,
-                    1 + n.below(2),
-                    kernel / 2,
-                    (kernel - 1) / 2 + n.below(2),
-                ),
-                kind: if n.below(4) == 0 {
-                    Kind::Asymmetric
-                } else {
-                    Kind::Symmetric
-                },
-            };
-            nodes.push(conv(&mut n, value, layer, scale));
-            let y = quantization(0.004 + 0.02 * (n.next() + 1.0), n.below(256) as i32, false);
-            nodes.push(Node::Quantize {
-                input: nodes.len(),
-                quantization: y,
-            });
-            nodes.push(Node::Dequantize { input: nodes.len() });
-            (value, from, scale) = (nodes.len(), out, y.scale);
-        }
-        let graph = Graph {
-            input: [channels, height, width],
-            nodes,
-            output: value,
-        };
-        if graph.shapes().is_ok() {
+        if let Some(graph) = random_chain(&mut Numbers::new(1000 + seed)) {
             same_bits(&format!("seed {seed}"), &graph);
         }
     }
@@ -583,9 +404,9 @@ fn random_graphs_give_the_same_bits_on_all_paths() {
 
 #[test]
 fn bfloat16_is_close_to_float32() {
-    let mut n = Numbers(3);
+    let mut n = Numbers::new(3);
     let mut real = |count: usize, scale: f32| {
-        Weights::Floats(Cow::Owned(
+        WeightData::Floats(Cow::Owned(
             n.many(count).iter().map(|v| v * scale).collect(),
         ))
     };
@@ -625,7 +446,7 @@ fn bfloat16_is_close_to_float32() {
         nodes,
         output: 10,
     };
-    let mut numbers = Numbers(4);
+    let mut numbers = Numbers::new(4);
     let image = numbers.many(3 * 45 * 61);
     let answer = |isa, precision, threads| {
         let network = Network::with_config(
@@ -641,11 +462,11 @@ fn bfloat16_is_close_to_float32() {
         answer
     };
     for isa in Isa::available() {
-        let exact = answer(isa, Precision::Float32, 1);
-        let half = answer(isa, Precision::Bf16, 1);
+        let exact = answer(isa, ComputeType::Float32, 1);
+        let half = answer(isa, ComputeType::Bf16, 1);
         assert_eq!(
             half,
-            answer(isa, Precision::Bf16, 2),
+            answer(isa, ComputeType::Bf16, 2),
             "{isa}: the number of threads changes bits"
         );
         assert_eq!(isa.has_bf16(), half != exact, "{isa}");

@@ -35,7 +35,7 @@ pub mod scores;
 pub mod text;
 pub mod weights;
 
-pub use arch::{Architecture, Graph};
+pub use arch::{ArchGraph, Architecture};
 pub use hierarchy::{EverydayAnswer, Hierarchy};
 pub use labels::Label;
 pub use manifest::Manifest;

@@ -14,7 +14,7 @@ pub const SYNTHETIC_INPUTS: usize = 2;
 /// How exact the file's arithmetic is meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Precision {
+pub enum FilePrecision {
     /// Weights and arithmetic in float32.
     Float32,
     /// Weights rounded to float16, arithmetic in float32.
@@ -23,7 +23,7 @@ pub enum Precision {
     Int8,
 }
 
-impl Precision {
+impl FilePrecision {
     /// Largest allowed |difference|, relative to the largest |logit| where that is above 1; none for int8.
     pub fn tolerance(self) -> Option<f64> {
         match self {
@@ -52,7 +52,7 @@ pub struct DamagedAnswers;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredAnswers {
     /// How near an engine must come.
-    pub precision: Precision,
+    pub precision: FilePrecision,
     /// How many inputs were answered.
     pub inputs: usize,
     /// Rows of an input.
@@ -68,7 +68,7 @@ pub struct StoredAnswers {
 
 impl StoredAnswers {
     /// Stores the answers to `logits.len()` synthetic inputs of `[height, width]`.
-    pub fn new(precision: Precision, size: [usize; 2], logits: &[Vec<f32>]) -> Self {
+    pub fn new(precision: FilePrecision, size: [usize; 2], logits: &[Vec<f32>]) -> Self {
         let bytes = logits
             .iter()
             .flatten()
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn stored_answers_keep_every_bit() {
         let logits = vec![vec![1.5f32, -0.1], vec![f32::MIN_POSITIVE, 3e8]];
-        let stored = StoredAnswers::new(Precision::Float32, [4, 5], &logits);
+        let stored = StoredAnswers::new(FilePrecision::Float32, [4, 5], &logits);
         assert_eq!(stored.logits().unwrap(), logits);
         let mut damaged = stored;
         damaged.logits.replace_range(0..1, "x");

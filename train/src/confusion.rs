@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 
 /// Counts of answers, by true class and answer.
 #[derive(Debug)]
-pub struct Confusion {
+pub struct ConfusionMatrix {
     classes: usize,
     /// Row: the truth; column: the answer.
     counts: Vec<u64>,
@@ -37,7 +37,7 @@ pub struct ConfusedPair {
     pub images: u64,
 }
 
-impl Confusion {
+impl ConfusionMatrix {
     /// Nothing counted yet.
     pub fn new(classes: usize) -> Self {
         Self {
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn counts_accuracies_and_pairs() {
-        let mut confusion = Confusion::new(3);
+        let mut confusion = ConfusionMatrix::new(3);
         // Answers 0, 0, 2, 2, 2 to truths 0, 1, 1, 2, 1.
         let logits = Tensor::from_slice(&[
             9.0_f32, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 9.0, 0.0, 0.0, 9.0,

@@ -4,7 +4,7 @@ use anyhow::Result;
 use tch::{Tensor, no_grad};
 use torch_ext::optim::foreach_lerp;
 
-use crate::model::Network;
+use crate::model::TorchNetwork;
 use crate::recipe::EmaConfig;
 
 /// Averages of every tensor of a network, BatchNorm statistics included (torchvision's `ExponentialMovingAverage` with
@@ -16,7 +16,7 @@ pub struct Ema {
 
 impl Ema {
     /// Starts as a copy of the network.
-    pub fn new(settings: &EmaConfig, network: &Network) -> Result<Self> {
+    pub fn new(settings: &EmaConfig, network: &TorchNetwork) -> Result<Self> {
         let averages = network
             .tensors()
             .iter()
@@ -35,7 +35,7 @@ impl Ema {
     }
 
     /// Called after each optimizer step, `steps` the number taken.
-    pub fn update(&mut self, network: &Network, steps: i64) -> Result<()> {
+    pub fn update(&mut self, network: &TorchNetwork, steps: i64) -> Result<()> {
         let every = self.settings.every_steps as i64;
         if steps % every != 0 {
             return Ok(());
@@ -59,7 +59,7 @@ impl Ema {
     }
 
     /// Exchanges the averages and the network's tensors; twice puts everything back.
-    pub fn swap(&mut self, network: &Network) -> Result<()> {
+    pub fn swap(&mut self, network: &TorchNetwork) -> Result<()> {
         no_grad(|| {
             for ((_, average), named) in self.averages.iter_mut().zip(network.tensors()) {
                 let kept = copy_of(&named.tensor)?;

@@ -7,22 +7,22 @@ use torch_ext::autocast::autocast;
 use torch_ext::optim::clip_grad_norm;
 
 use crate::collective::Collective;
-use crate::data::Batch;
+use crate::data::TensorBatch;
 use crate::ema::Ema;
 use crate::evaluate::sum_kind;
 use crate::input::Normalizer;
 use crate::loss::{correct, loss};
 use crate::mix;
-use crate::model::{Dropout, Network};
+use crate::model::{Dropout, TorchNetwork};
 use crate::optim::Optimizer;
 use crate::precision::{Arithmetic, Scaler};
 use crate::recipe::Recipe;
 use crate::recompute::{self, Cuts};
 
 /// A network, what moves it, and the constants of both.
-pub struct Engine {
+pub struct TrainEngine {
     /// Placed on its device.
-    pub network: Network,
+    pub network: TorchNetwork,
     /// Over the network's trainable parameters.
     pub optimizer: Optimizer,
     /// Averages of the weights, where the recipe keeps them.
@@ -49,7 +49,7 @@ pub struct Engine {
 #[derive(Debug)]
 pub struct Update {
     /// The step was taken; false: a gradient was not finite and nothing moved. None: the device decided by itself, and
-    /// [`Engine::take_skips`] tells later.
+    /// [`TrainEngine::take_skips`] tells later.
     pub finite: Option<bool>,
     /// The gradients, divided by the loss scale, in the optimizer's order.
     pub gradients: Vec<Tensor>,
@@ -64,14 +64,14 @@ pub struct Skips {
     pub in_row: u32,
 }
 
-impl Engine {
+impl TrainEngine {
     /// Places `network` (its weights loaded) on `device`, freezes what the recipe says, and starts with fresh state.
     ///
     /// # Errors
     /// Nothing left to train, a prefix to freeze that no tensor has.
     pub fn new(
         recipe: &Recipe,
-        mut network: Network,
+        mut network: TorchNetwork,
         device: Device,
         world: &mut dyn Collective,
     ) -> Result<Self> {
@@ -187,7 +187,7 @@ impl Engine {
     }
 
     /// Begins a step: no gradients, and dropout that depends on nothing but seed, epoch, place in it and process.
-    pub fn begin(&mut self, key: mix::Key) -> Result<()> {
+    pub fn begin(&mut self, key: mix::MixKey) -> Result<()> {
         if self.network.is_random() {
             let epoch = u64::from(key.epoch + 1).wrapping_mul(0xd1b5_4a32_d192_ed03);
             let step = key.step.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -202,8 +202,8 @@ impl Engine {
     pub fn accumulate(
         &mut self,
         world: &mut dyn Collective,
-        batch: &Batch,
-        key: mix::Key,
+        batch: &TensorBatch,
+        key: mix::MixKey,
         is_last: bool,
     ) -> Result<Tensor> {
         self.arithmetic.set_kernels(true)?;
@@ -289,7 +289,7 @@ impl Engine {
 }
 
 /// BatchNorm's running statistics.
-pub fn buffers(network: &Network) -> Vec<Tensor> {
+pub fn buffers(network: &TorchNetwork) -> Vec<Tensor> {
     let buffers = network
         .tensors()
         .iter()

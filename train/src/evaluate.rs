@@ -5,10 +5,10 @@ use tch::{Device, Kind, Reduction, Tensor, no_grad};
 use torch_ext::autocast::autocast;
 
 use crate::collective::Collective;
-use crate::data::{Batch, Source};
+use crate::data::{DataSource, TensorBatch};
 use crate::input::Normalizer;
 use crate::loss::hits;
-use crate::model::Network;
+use crate::model::TorchNetwork;
 use crate::precision::Arithmetic;
 use crate::progress::Reporter;
 
@@ -45,7 +45,7 @@ pub struct Evaluator<'a> {
 
 impl Evaluator<'_> {
     /// Logits `[N, C]` in f32 for bytes `[N, 3, H, W]`.
-    pub fn logits(&self, network: &Network, pixels: &Tensor) -> Result<Tensor> {
+    pub fn logits(&self, network: &TorchNetwork, pixels: &Tensor) -> Result<Tensor> {
         let forward = |images: &Tensor| -> Result<Tensor> {
             let logits = autocast(network.device(), self.arithmetic.autocast, || {
                 network.forward_eval(images)
@@ -71,8 +71,8 @@ impl Evaluator<'_> {
     /// Reading fails, or there is no image at all.
     pub fn run(
         &self,
-        network: &Network,
-        source: &dyn Source,
+        network: &TorchNetwork,
+        source: &dyn DataSource,
         batches: u64,
         world: &mut dyn Collective,
         reporter: &mut Reporter,
@@ -89,8 +89,8 @@ impl Evaluator<'_> {
     #[allow(clippy::too_many_arguments)] // those of `run`, and one more
     pub fn run_each(
         &self,
-        network: &Network,
-        source: &dyn Source,
+        network: &TorchNetwork,
+        source: &dyn DataSource,
         batches: u64,
         world: &mut dyn Collective,
         reporter: &mut Reporter,
@@ -148,8 +148,8 @@ impl Evaluator<'_> {
     /// The sums of a batch, `[TOTALS + 2 C]` on the device; none of an empty batch.
     fn count(
         &self,
-        network: &Network,
-        batch: &Batch,
+        network: &TorchNetwork,
+        batch: &TensorBatch,
         each: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
     ) -> Result<Option<Tensor>> {
         if batch.labels.size1()? == 0 {
@@ -194,7 +194,7 @@ fn class_mean(images: &[f64], hits: &[f64]) -> f64 {
 }
 
 /// f64 where the device has it; Metal has not.
-pub fn sum_kind(network: &Network) -> Kind {
+pub fn sum_kind(network: &TorchNetwork) -> Kind {
     match network.device() {
         tch::Device::Mps => Kind::Float,
         _ => Kind::Double,

@@ -6,7 +6,7 @@ use tch::TchError;
 
 /// What was in memory when it ran out.
 #[derive(Clone, Copy, Debug)]
-pub struct Batch {
+pub struct BatchShape {
     /// Images a device took at a time.
     pub images: usize,
     /// Batches a step.
@@ -25,7 +25,7 @@ pub struct Batch {
     batch.accumulate * 2
 )]
 pub struct OutOfMemory {
-    batch: Batch,
+    batch: BatchShape,
 }
 
 /// Whether libtorch ran out of device or host memory.
@@ -41,7 +41,7 @@ pub fn is_out_of_memory(error: &Error) -> bool {
 }
 
 /// An error that came of too little memory says which batch was too large; others stay as they are.
-pub fn explain_memory(error: Error, batch: Batch) -> Error {
+pub fn explain_memory(error: Error, batch: BatchShape) -> Error {
     if !is_out_of_memory(&error) || error.downcast_ref::<OutOfMemory>().is_some() {
         return error;
     }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use anyhow::Context;
 
-    const BATCH: Batch = Batch {
+    const BATCH: BatchShape = BatchShape {
         images: 64,
         accumulate: 1,
         side: 224,

@@ -7,10 +7,10 @@ use anyhow::Result;
 use model_core::arch::{Conv, Family, Linear, Op, TensorKind};
 use tch::{Tensor, no_grad};
 
-use crate::model::Network;
+use crate::model::TorchNetwork;
 
 /// Fills a network on the CPU from `seed`, in state-dict order, as its family's source does (`Rules`).
-pub fn initialize(network: &mut Network, seed: u64, zero_init_residual: bool) -> Result<()> {
+pub fn initialize(network: &mut TorchNetwork, seed: u64, zero_init_residual: bool) -> Result<()> {
     // libtorch has one generator for the whole process.
     static GENERATOR: Mutex<()> = Mutex::new(());
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
@@ -173,7 +173,7 @@ impl Rules {
 
 /// Runs `fill` on every tensor of the module `name`.
 fn each(
-    network: &Network,
+    network: &TorchNetwork,
     name: &str,
     mut fill: impl FnMut(TensorKind, &mut Tensor) -> Result<()>,
 ) -> Result<()> {
@@ -195,13 +195,13 @@ fn each(
 mod tests {
     use super::*;
 
-    fn network(arch: &str, zero: bool) -> Network {
-        let mut network = Network::new(model_core::arch::by_name(arch, 10).unwrap()).unwrap();
+    fn network(arch: &str, zero: bool) -> TorchNetwork {
+        let mut network = TorchNetwork::new(model_core::arch::by_name(arch, 10).unwrap()).unwrap();
         initialize(&mut network, 3, zero).unwrap();
         network
     }
 
-    fn tensor<'a>(network: &'a Network, name: &str) -> &'a Tensor {
+    fn tensor<'a>(network: &'a TorchNetwork, name: &str) -> &'a Tensor {
         let named = network.tensors().iter().find(|t| t.name == name);
         &named.unwrap().tensor
     }

@@ -11,7 +11,7 @@ use crate::loss::{Targets, one_hot};
 
 /// What the random numbers of a batch depend on.
 #[derive(Clone, Copy, Debug)]
-pub struct Key {
+pub struct MixKey {
     /// The run's.
     pub seed: u64,
     /// From 0.
@@ -24,7 +24,7 @@ pub struct Key {
     pub rank: usize,
 }
 
-impl Key {
+impl MixKey {
     fn stream(self) -> Random {
         // 56 bits: 32 of the step, 12 of the micro-batch, 12 of the process.
         let index = (self.step << 24) | ((self.micro as u64 & 0xFFF) << 12) | self.rank as u64;
@@ -39,7 +39,7 @@ impl Key {
 /// each batch takes one of them. Whether a batch is mixed at all follows `mix_probability` and `mix_off_epoch`.
 pub fn mix(
     augment: &AugmentConfig,
-    key: Key,
+    key: MixKey,
     images: &Tensor,
     labels: &Tensor,
     classes: i64,
@@ -82,8 +82,8 @@ mod tests {
     use super::*;
     use tch::{Device, Kind};
 
-    fn key(step: u64) -> Key {
-        Key {
+    fn key(step: u64) -> MixKey {
+        MixKey {
             seed: 1,
             epoch: 0,
             step,
@@ -134,7 +134,7 @@ mod tests {
         let mixed_in = |epoch| {
             (0..400)
                 .filter(|&step| {
-                    let key = Key { epoch, ..key(step) };
+                    let key = MixKey { epoch, ..key(step) };
                     let (_, targets) = mix(&augment, key, &images, &labels, 3).unwrap();
                     matches!(targets, Targets::Mixed(_))
                 })
@@ -156,7 +156,7 @@ mod tests {
         let once = |step| mix(&augment, key(step), &images, &labels, 3).unwrap().0;
         assert_eq!(once(3), once(3));
         assert_ne!(once(3), once(4));
-        let second = Key { micro: 1, ..key(3) };
+        let second = MixKey { micro: 1, ..key(3) };
         assert_ne!(
             once(3),
             mix(&augment, second, &images, &labels, 3).unwrap().0

@@ -7,7 +7,7 @@ use model_core::arch::TensorKind;
 use tch::{Tensor, no_grad};
 use torch_ext::optim::{Adam, Scaled, Sgd, fused_adamw, fused_sgd, lamb};
 
-use crate::model::Network;
+use crate::model::TorchNetwork;
 use crate::recipe::{OptimizerConfig, OptimizerKind};
 
 /// Parameters that share their constants.
@@ -43,7 +43,7 @@ pub struct Optimizer {
 
 impl Optimizer {
     /// State of zeros for every trainable parameter. After the network was placed and frozen.
-    pub fn new(settings: &OptimizerConfig, network: &Network) -> Result<Self> {
+    pub fn new(settings: &OptimizerConfig, network: &TorchNetwork) -> Result<Self> {
         let mut groups: Vec<Group> = Vec::new();
         let slots = settings.kind.slots();
         let head = format!("{}.", network.classifier());
@@ -241,7 +241,7 @@ impl Optimizer {
 
 /// For every tensor of the network, the place of its block: the stem is 0, then each residual block (`layer1.0`,
 /// `blocks.2.1`), the classifier last. A norm on its own belongs to the convolution before it.
-fn block_places(network: &Network) -> Vec<usize> {
+fn block_places(network: &TorchNetwork) -> Vec<usize> {
     let mut places = Vec::with_capacity(network.tensors().len());
     let mut present: Option<String> = None;
     let mut place = 0;
@@ -275,7 +275,7 @@ mod tests {
     fn blocks_are_the_stem_the_residual_blocks_and_the_classifier() {
         let places = |name| -> Vec<(String, usize)> {
             let architecture = model_core::arch::by_name(name, 10).unwrap();
-            let network = Network::new(architecture).unwrap();
+            let network = TorchNetwork::new(architecture).unwrap();
             let names = network.tensors().iter().map(|named| named.name.clone());
             names.zip(block_places(&network)).collect()
         };
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn the_rate_falls_from_the_classifier_to_the_stem() {
         let architecture = model_core::arch::by_name("resnet18", 10).unwrap();
-        let network = Network::new(architecture).unwrap();
+        let network = TorchNetwork::new(architecture).unwrap();
         let config = OptimizerConfig {
             layer_decay: 0.5,
             ..OptimizerConfig::default()

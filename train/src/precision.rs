@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use torch_ext::amp::{ScaleUpdate, unscale, update_scale};
 use torch_ext::backend::Float32Precision;
 
-use crate::recipe::{Precision, Recipe};
+use crate::recipe::{Recipe, TrainPrecision};
 
 /// What `auto` and the recipe came to on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,10 @@ impl Arithmetic {
     /// A low precision asked for on a device that has no autocast.
     pub fn choose(recipe: &Recipe, device: Device) -> Result<Self> {
         let autocast = match recipe.precision {
-            Precision::Fp32 | Precision::Tf32 => None,
-            Precision::Bf16 => Some(Kind::BFloat16),
-            Precision::Fp16 => Some(Kind::Half),
-            Precision::Auto => match device {
+            TrainPrecision::Fp32 | TrainPrecision::Tf32 => None,
+            TrainPrecision::Bf16 => Some(Kind::BFloat16),
+            TrainPrecision::Fp16 => Some(Kind::Half),
+            TrainPrecision::Auto => match device {
                 Device::Cpu if torch_ext::cpu::has_bf16() => Some(Kind::BFloat16),
                 Device::Cuda(index) => Some(cuda_kind(index)),
                 _ => None,
@@ -40,7 +40,7 @@ impl Arithmetic {
                 "precision: autocast is for cpu and cuda, {device:?} computes in fp32 (--precision fp32)"
             );
         }
-        let tf32 = recipe.precision == Precision::Tf32;
+        let tf32 = recipe.precision == TrainPrecision::Tf32;
         if tf32 && !matches!(device, Device::Cuda(_)) {
             bail!("precision: tf32 is for cuda, {device:?} computes in fp32 (--precision fp32)");
         }

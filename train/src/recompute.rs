@@ -7,12 +7,12 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result};
-use model_core::arch::{Graph, Shape};
+use model_core::arch::{ArchGraph, Shape};
 use tch::{Kind, Tensor};
 use torch_ext::autocast::autocast;
 use torch_ext::{grad, random};
 
-use crate::model::{Network, Pass};
+use crate::model::{Pass, TorchNetwork};
 
 /// Nodes after which a network is cut, each the only value that the rest of the network reads; rising.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Cuts(Vec<usize>);
 impl Cuts {
     /// The cuts that keep least for images of `side` pixels, among those `allowed`: what is kept is the values at the cuts
     /// and everything within the largest segment.
-    pub fn of(graph: &Graph, side: usize, allowed: impl Fn(usize) -> bool) -> Self {
+    pub fn of(graph: &ArchGraph, side: usize, allowed: impl Fn(usize) -> bool) -> Self {
         let sizes: Vec<usize> = graph
             .shapes([side, side])
             .into_iter()
@@ -102,7 +102,7 @@ struct Part {
 /// # Errors
 /// Only what libtorch itself reports.
 pub fn forward(
-    network: &mut Network,
+    network: &mut TorchNetwork,
     cuts: &Cuts,
     images: &Tensor,
     dtype: Option<Kind>,
@@ -146,7 +146,7 @@ impl Tape {
     ///
     /// # Errors
     /// Only what libtorch itself reports.
-    pub fn backward(self, network: &Network) -> Result<()> {
+    pub fn backward(self, network: &TorchNetwork) -> Result<()> {
         let Some(boundary) = self.boundary else {
             return Ok(());
         };
@@ -179,7 +179,7 @@ impl Tape {
 }
 
 /// Whether anything up to `node` learns.
-fn learns_before(network: &Network, node: usize) -> bool {
+fn learns_before(network: &TorchNetwork, node: usize) -> bool {
     network.first_learner().is_some_and(|first| first <= node)
 }
 

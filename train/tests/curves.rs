@@ -13,12 +13,12 @@ use std::path::Path;
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 use train::collective::SingleProcess;
-use train::data::Batch;
-use train::engine::{Engine, Skips};
-use train::mix::Key;
-use train::model::Network;
+use train::data::TensorBatch;
+use train::engine::{Skips, TrainEngine};
+use train::mix::MixKey;
+use train::model::TorchNetwork;
 use train::precision::Scaler;
-use train::recipe::{Override, Precision, Recipe, load};
+use train::recipe::{Override, Recipe, TrainPrecision, load};
 
 const CLASSES: usize = 10;
 const BATCH: i64 = 8;
@@ -73,8 +73,8 @@ fn uniform(name: &str, count: usize, bound: f64) -> Vec<f32> {
     values.map(|bits| unit(bits) * bound as f32).collect()
 }
 
-fn network(arch: &str, kind: Kind) -> Network {
-    let mut network = Network::new(model_core::arch::by_name(arch, CLASSES).unwrap()).unwrap();
+fn network(arch: &str, kind: Kind) -> TorchNetwork {
+    let mut network = TorchNetwork::new(model_core::arch::by_name(arch, CLASSES).unwrap()).unwrap();
     for named in network.tensors() {
         let shape = named.tensor.size();
         // torchvision's zero_init_residual: the last BatchNorm of each block starts at 0.
@@ -103,7 +103,7 @@ fn network(arch: &str, kind: Kind) -> Network {
     network
 }
 
-fn batch(step: usize) -> Batch {
+fn batch(step: usize) -> TensorBatch {
     let labels: Vec<i64> = numbers(&format!("labels {step}"))
         .take(BATCH as usize)
         .map(|bits| i64::from(bits % CLASSES as u32))
@@ -121,7 +121,7 @@ fn batch(step: usize) -> Batch {
             pixels.push(((pattern[block] >> 25) + (noise >> 25)) as u8);
         }
     }
-    Batch::from_interleaved(&pixels, SIDE as u32, SIDE as u32, &labels).unwrap()
+    TensorBatch::from_interleaved(&pixels, SIDE as u32, SIDE as u32, &labels).unwrap()
 }
 
 fn recipe(golden: &Golden, arch: &str, way: Way) -> Recipe {
@@ -148,13 +148,13 @@ fn recipe(golden: &Golden, arch: &str, way: Way) -> Recipe {
 struct Way {
     kind: Kind,
     channels_last: bool,
-    precision: Precision,
+    precision: TrainPrecision,
 }
 
 const DOUBLE: Way = Way {
     kind: Kind::Double,
     channels_last: false,
-    precision: Precision::Fp32,
+    precision: TrainPrecision::Fp32,
 };
 const FLOAT: Way = Way {
     kind: Kind::Float,
@@ -175,13 +175,13 @@ fn curve(golden: &Golden, arch: &str, way: Way, expected: &Curve, steps: usize) 
     torch_ext::backend::set_num_threads(1).unwrap();
     let recipe = recipe(golden, arch, way);
     let network = network(arch, way.kind);
-    let mut engine = Engine::new(&recipe, network, Device::Cpu, &mut SingleProcess).unwrap();
+    let mut engine = TrainEngine::new(&recipe, network, Device::Cpu, &mut SingleProcess).unwrap();
     if !expected.scales.is_empty() {
         engine.scaler = Scaler::new(true, 128.0, Device::Cpu).unwrap();
     }
     let (mut losses, mut scales) = (Vec::new(), Vec::new());
     for step in 0..steps {
-        let key = Key {
+        let key = MixKey {
             seed: 0,
             epoch: 0,
             step: step as u64,
@@ -306,14 +306,15 @@ fn looking_late_changes_nothing() {
     let run = |late: bool| {
         let recipe = recipe(&golden, "resnet18", FLOAT);
         let network = network("resnet18", Kind::Float);
-        let mut engine = Engine::new(&recipe, network, Device::Cpu, &mut SingleProcess).unwrap();
+        let mut engine =
+            TrainEngine::new(&recipe, network, Device::Cpu, &mut SingleProcess).unwrap();
         engine.scaler = Scaler::new(true, 128.0, Device::Cpu).unwrap();
         if late {
             engine.look_late().unwrap();
         }
         let mut total = Tensor::zeros([4], (Kind::Double, Device::Cpu));
         for step in 0..steps {
-            let key = Key {
+            let key = MixKey {
                 seed: 0,
                 epoch: 0,
                 step: step as u64,
@@ -368,7 +369,7 @@ fn looking_late_changes_nothing() {
 fn a_less_exact_format_does_not_pass_for_float32() {
     let golden = golden();
     let way = Way {
-        precision: Precision::Bf16,
+        precision: TrainPrecision::Bf16,
         ..FLOAT
     };
     let expected = &golden.resnet18;

@@ -9,7 +9,7 @@ mod checkpoints;
 use std::path::Path;
 
 use tch::{Kind, Tensor};
-use train::model::Network;
+use train::model::TorchNetwork;
 
 const CLASSES: usize = 10;
 
@@ -29,10 +29,10 @@ fn golden(side: usize) -> Vec<(String, Vec<f64>)> {
     logits.collect()
 }
 
-fn network(name: &str) -> Network {
+fn network(name: &str) -> TorchNetwork {
     let architecture = model_core::arch::by_name(name, CLASSES).unwrap();
     let weights = checkpoints::procedural_weights(&architecture);
-    let mut network = Network::new(architecture).unwrap();
+    let mut network = TorchNetwork::new(architecture).unwrap();
     for named in network.tensors() {
         let values = Tensor::from_slice(&weights.tensors[&named.name].data);
         let values = values.view(named.tensor.size().as_slice());

@@ -10,7 +10,7 @@ use train::checkpoint::file::TensorFile;
 use train::checkpoint::pytorch;
 use train::checkpoint::state::{self, Parts};
 use train::loss::{Targets, loss};
-use train::model::Network;
+use train::model::TorchNetwork;
 use train::optim::Optimizer;
 use train::recipe::{LossConfig, OptimizerConfig, OptimizerKind, Recipe};
 
@@ -19,8 +19,9 @@ fn golden() -> TensorFile {
     TensorFile::read(&path).unwrap()
 }
 
-fn network(golden: &TensorFile, channels_last: bool) -> Network {
-    let mut network = Network::new(model_core::arch::by_name("resnet_tiny", 5).unwrap()).unwrap();
+fn network(golden: &TensorFile, channels_last: bool) -> TorchNetwork {
+    let mut network =
+        TorchNetwork::new(model_core::arch::by_name("resnet_tiny", 5).unwrap()).unwrap();
     for named in network.tensors() {
         let source = &golden.tensors[&format!("initial.{}", named.name)];
         tch::no_grad(|| named.tensor.shallow_clone().copy_(source));
@@ -40,7 +41,7 @@ fn assert_close(name: &str, got: &Tensor, expected: &Tensor, tolerance: f64) {
     );
 }
 
-fn named<'a>(network: &'a Network, name: &str) -> &'a Tensor {
+fn named<'a>(network: &'a TorchNetwork, name: &str) -> &'a Tensor {
     &network
         .tensors()
         .iter()

@@ -12,7 +12,7 @@ use model_core::RgbImage;
 use model_core::preprocessing::ChannelOrder;
 use model_core::reading::ReadingConfig;
 use tch::{Device, Tensor};
-use train::data::Source;
+use train::data::DataSource;
 use train::data::images::Images;
 use train::input::Normalizer;
 use train::metrics;

@@ -1,4 +1,4 @@
-//! A plain evaluator of a [`Plan`]: im2col and a matrix product, in f64 or f32.
+//! A plain evaluator of an [`ExportPlan`]: im2col and a matrix product, in f64 or f32.
 //!
 //! In f64 and with BatchNorm unfolded it gives the checkpoint's own answers, independently of libtorch, ONNX and
 //! every inference engine: the reference of the proof. In f32 it carries the calibration of int8. Not here: speed
@@ -12,7 +12,7 @@ use self::layers::{
     average, average_windows, clamp, convolve, each, hard_sigmoid, layer_norm, max_pool, multiply,
     normalize, sigmoid,
 };
-use crate::plan::{LayerOp, Plan};
+use crate::plan::{ExportPlan, LayerOp};
 
 /// The number types it computes in.
 pub trait Real: LinalgScalar + PartialOrd + Send + Sync {
@@ -55,14 +55,14 @@ pub struct Map<T> {
 }
 
 /// A plan with its numbers in `T`, ready to run.
-pub struct Evaluator<'a, T> {
-    plan: &'a Plan,
+pub struct PlanEvaluator<'a, T> {
+    plan: &'a ExportPlan,
     numbers: Vec<(Vec<T>, Vec<T>)>,
     last_reader: Vec<usize>,
 }
 
-impl<'a, T: Real> Evaluator<'a, T> {
-    pub fn new(plan: &'a Plan) -> Self {
+impl<'a, T: Real> PlanEvaluator<'a, T> {
+    pub fn new(plan: &'a ExportPlan) -> Self {
         let convert = |values: &[f64]| {
             values
                 .iter()

@@ -9,15 +9,15 @@ use model_core::weights;
 use npyz::npz::NpzArchive;
 use rayon::prelude::*;
 
-use crate::eval::Evaluator;
-use crate::plan::Plan;
+use crate::eval::PlanEvaluator;
+use crate::plan::ExportPlan;
 
 /// Most stored inputs of the trainer that are compared.
 const MAX_STORED: usize = 64;
 
 /// The checkpoint's answers to the synthetic inputs: float64, BatchNorm unfolded.
-pub fn reference_answers(unfolded: &Plan, [height, width]: [usize; 2]) -> Vec<Vec<f32>> {
-    let evaluator = Evaluator::<f64>::new(unfolded);
+pub fn reference_answers(unfolded: &ExportPlan, [height, width]: [usize; 2]) -> Vec<Vec<f32>> {
+    let evaluator = PlanEvaluator::<f64>::new(unfolded);
     let answer = |index| evaluator.logits(&synthetic_input(index, height, width), height, width);
     (0..SYNTHETIC_INPUTS)
         .into_par_iter()

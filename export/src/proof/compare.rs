@@ -8,9 +8,9 @@ use rayon::prelude::*;
 
 use super::{AccuracyRow, Expected, Row};
 use crate::cli::ProofArgs;
-use crate::eval::Evaluator;
+use crate::eval::PlanEvaluator;
 use crate::images::ImageList;
-use crate::plan::Plan;
+use crate::plan::ExportPlan;
 
 /// One engine with the exported model loaded.
 pub struct Candidate {
@@ -178,16 +178,16 @@ impl Hits {
 /// Unreadable photos, or an engine that fails.
 pub fn compare_on_images(
     candidates: &[Candidate],
-    unfolded: Option<&Plan>,
-    variants: &[(&str, Plan)],
+    unfolded: Option<&ExportPlan>,
+    variants: &[(&str, ExportPlan)],
     images: &ImageList,
     manifest: &Manifest,
 ) -> Result<(Vec<Row>, Vec<AccuracyRow>)> {
     let [height, width] = manifest.preprocessing.crop.map(|side| side as usize);
-    let evaluator = unfolded.map(Evaluator::<f32>::new);
+    let evaluator = unfolded.map(PlanEvaluator::<f32>::new);
     let variant_evaluators: Vec<_> = variants
         .iter()
-        .map(|(_, plan)| Evaluator::<f32>::new(plan))
+        .map(|(_, plan)| PlanEvaluator::<f32>::new(plan))
         .collect();
     let mut variant_hits: Vec<Hits> = variants.iter().map(|_| Hits::default()).collect();
     let mut comparisons: Vec<Comparison> =
@@ -261,17 +261,17 @@ pub fn compare_on_images(
 mod tests {
     use super::*;
 
-    use crate::proof::{Precision, Report, judge};
+    use crate::proof::{FilePrecision, ProofReport, judge};
 
     #[test]
     fn not_a_number_is_never_agreement() {
         let mut comparison = Comparison::default();
         comparison.add(&[1.0, 2.0], &[f32::NAN, 2.0]);
-        let report = Report {
+        let report = ProofReport {
             rows: vec![comparison.row("tract", "2 synthetic")],
             ..Default::default()
         };
-        for precision in [Precision::Float32, Precision::Int8] {
+        for precision in [FilePrecision::Float32, FilePrecision::Int8] {
             assert!(judge(&report, precision).is_err());
         }
     }

@@ -8,7 +8,7 @@ mod answers;
 mod compare;
 mod verdict;
 
-pub use model_core::proof::{PROOF_KEY, Precision, StoredAnswers, synthetic_input};
+pub use model_core::proof::{FilePrecision, PROOF_KEY, StoredAnswers, synthetic_input};
 use serde::Serialize;
 
 pub use answers::{Expected, reference_answers, reference_logits, trainer_answers};
@@ -37,7 +37,7 @@ pub struct AccuracyRow {
 
 /// Everything that was compared.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
+pub struct ProofReport {
     pub rows: Vec<Row>,
     pub accuracy: Vec<AccuracyRow>,
     pub notes: Vec<String>,

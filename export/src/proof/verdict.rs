@@ -3,14 +3,14 @@
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::{Precision, Report};
+use super::{FilePrecision, ProofReport};
 use crate::source;
 
 /// Fails with every disagreement beyond what `precision` allows.
 ///
 /// # Errors
 /// The list of disagreements.
-pub fn judge(report: &Report, precision: Precision) -> Result<()> {
+pub fn judge(report: &ProofReport, precision: FilePrecision) -> Result<()> {
     let mut failures = Vec::new();
     for row in &report.rows {
         let photos = row.inputs.ends_with("photos");
@@ -53,7 +53,7 @@ pub fn judge(report: &Report, precision: Precision) -> Result<()> {
 
 /// The certificate for the manifest. Differences are given as the next power of ten above them, so that the file
 /// comes out the same on machines whose rounding differs in the last bit.
-pub fn certificate(report: &Report, precision: Precision, reference: &str) -> Value {
+pub fn certificate(report: &ProofReport, precision: FilePrecision, reference: &str) -> Value {
     let rows: Vec<Value> = report
         .rows
         .iter()
@@ -82,8 +82,8 @@ pub fn certificate(report: &Report, precision: Precision, reference: &str) -> Va
 }
 
 /// What agreement shows, and what it cannot show.
-fn claims(framework: bool, precision: Precision) -> (&'static str, &'static str) {
-    if precision == Precision::Int8 {
+fn claims(framework: bool, precision: FilePrecision) -> (&'static str, &'static str) {
+    if precision == FilePrecision::Int8 {
         (
             "the file's answers are finite; the rows say how near they are to the reference",
             "that it is as accurate as the float network: compare accuracies on photos with known classes",
@@ -114,7 +114,7 @@ fn power_of_ten_above(value: f64) -> Value {
 }
 
 /// The report as lines for a person.
-pub fn lines(report: &Report, precision: Precision) -> Vec<String> {
+pub fn lines(report: &ProofReport, precision: FilePrecision) -> Vec<String> {
     let mut lines = vec![format!(
         "{:<14}{:<18}{:>18}{:>18}",
         "engine", "inputs", "max |difference|", "top-1 agreement"
@@ -158,14 +158,14 @@ mod tests {
                 largest_logit: 10.0,
                 agreement_percent: 100.0,
             };
-            Report {
+            ProofReport {
                 rows: vec![row],
                 ..Default::default()
             }
         };
-        assert!(judge(&report(0.9e-3), Precision::Float32).is_ok());
-        assert!(judge(&report(1.1e-3), Precision::Float32).is_err());
-        assert!(judge(&Report::default(), Precision::Float32).is_err());
+        assert!(judge(&report(0.9e-3), FilePrecision::Float32).is_ok());
+        assert!(judge(&report(1.1e-3), FilePrecision::Float32).is_err());
+        assert!(judge(&ProofReport::default(), FilePrecision::Float32).is_err());
         assert_eq!(power_of_ten_above(4.1e-6), json!(1e-5));
     }
 }

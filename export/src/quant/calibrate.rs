@@ -7,9 +7,9 @@ use anyhow::{Result, bail};
 use rayon::prelude::*;
 
 use super::observe::{Histogram, Range};
-use crate::eval::{Evaluator, Map};
+use crate::eval::{Map, PlanEvaluator};
 use crate::images::ImageList;
-use crate::plan::Plan;
+use crate::plan::ExportPlan;
 
 /// What was seen of every layer's output.
 pub struct Statistics {
@@ -23,12 +23,12 @@ pub struct Statistics {
 /// # Errors
 /// Unreadable images, or a network that gives NaN on one.
 pub fn calibrate(
-    plan: &Plan,
+    plan: &ExportPlan,
     images: &ImageList,
     [height, width]: [usize; 2],
 ) -> Result<Statistics> {
     let layers = plan.layers.len();
-    let evaluator = Evaluator::<f64>::new(plan);
+    let evaluator = PlanEvaluator::<f64>::new(plan);
     let mut ranges = vec![Range::default(); layers];
     let mut sums: Vec<Vec<f64>> = vec![Vec::new(); layers];
     images.for_each_chunk(|start, inputs| {

@@ -2,7 +2,7 @@
 //! through nothing or a ReLU, a channel can be scaled down in the first and up in the second without changing the
 //! function. It balances the weight ranges of both. ReLU6 does not commute with scaling and is left alone.
 
-use crate::plan::{ConvLayer, LayerOp, Plan};
+use crate::plan::{ConvLayer, ExportPlan, LayerOp};
 
 /// Rounds over all pairs; the ranges settle within a few.
 const ROUNDS: usize = 4;
@@ -10,7 +10,7 @@ const ROUNDS: usize = 4;
 const MAX_SCALE: f64 = 1e3;
 
 /// The same function with balanced channels.
-pub fn equalize(plan: &Plan) -> Plan {
+pub fn equalize(plan: &ExportPlan) -> ExportPlan {
     let mut plan = plan.clone();
     let pairs = pairs(&plan);
     for _ in 0..ROUNDS {
@@ -22,7 +22,7 @@ pub fn equalize(plan: &Plan) -> Plan {
 }
 
 /// Convolutions whose only reader, through at most a ReLU, is another convolution.
-fn pairs(plan: &Plan) -> Vec<(usize, usize)> {
+fn pairs(plan: &ExportPlan) -> Vec<(usize, usize)> {
     let readers = plan.readers();
     let only = |index: usize| match readers[index].as_slice() {
         [reader] => Some(*reader),
@@ -59,7 +59,7 @@ fn input_weights(conv: &ConvLayer, channel: usize) -> impl Iterator<Item = usize
         .flat_map(move |out| (0..area).map(move |at| (out * group_in + place) * area + at))
 }
 
-fn balance(plan: &mut Plan, first: usize, second: usize) {
+fn balance(plan: &mut ExportPlan, first: usize, second: usize) {
     let (LayerOp::Conv(a), LayerOp::Conv(b)) = (&plan.layers[first].op, &plan.layers[second].op)
     else {
         return;

@@ -27,11 +27,11 @@ use model_core::onnx::ModelProto;
 use crate::cli::QuantizeArgs;
 use crate::emit::{EmitOptions, InputSize};
 use crate::images::ImageList;
-use crate::plan::Plan;
+use crate::plan::ExportPlan;
 
 /// How the range of an activation is chosen from its calibration histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Method {
+pub enum CalibrationMethod {
     /// The smallest and largest value seen.
     MinMax,
     /// All but 0.01 % of the values.
@@ -62,8 +62,8 @@ pub enum KeepFloat {
 
 /// Everything that decides how a network is quantized.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    pub method: Method,
+pub struct QuantConfig {
+    pub method: CalibrationMethod,
     pub activations: Activations,
     pub keep_first: bool,
     pub keep_last: bool,
@@ -73,7 +73,7 @@ pub struct Settings {
     pub equalize: bool,
 }
 
-impl Settings {
+impl QuantConfig {
     fn from_args(args: &QuantizeArgs) -> Self {
         Self {
             method: args.calibration_method,
@@ -95,12 +95,12 @@ const ERROR_IMAGES: usize = 16;
 /// # Errors
 /// No or unreadable calibration images, or an opset without per-channel quantization.
 pub fn quantized_model(
-    folded: &Plan,
+    folded: &ExportPlan,
     manifest: &Manifest,
     args: &QuantizeArgs,
     options: &EmitOptions,
 ) -> Result<ModelProto> {
-    let settings = Settings::from_args(args);
+    let settings = QuantConfig::from_args(args);
     let InputSize::Fixed { height, width } = options.size else {
         bail!("int8 needs a fixed input size")
     };

@@ -1,10 +1,10 @@
 //! What an activation looked like on the calibration images, and which range of it to keep.
 
-use super::Method;
+use super::CalibrationMethod;
 
 /// Bins of a histogram: about eight to one int8 step.
 pub const BINS: usize = 2048;
-/// Share of the values that [`Method::Percentile`] clips.
+/// Share of the values that [`CalibrationMethod::Percentile`] clips.
 const CLIPPED_SHARE: f64 = 1e-4;
 
 /// Smallest and largest value; both 0 when nothing was seen.
@@ -76,15 +76,15 @@ impl Histogram {
     }
 
     /// The range to quantize to `levels` steps.
-    pub fn choose(&self, method: Method, levels: u32) -> Range {
+    pub fn choose(&self, method: CalibrationMethod, levels: u32) -> Range {
         if self.total() == 0 || self.range.max <= self.range.min {
             return self.range;
         }
         match method {
-            Method::MinMax => self.range,
-            Method::Percentile => self.percentile(),
-            Method::Entropy => self.entropy(levels),
-            Method::Mse => self.least_squares(levels),
+            CalibrationMethod::MinMax => self.range,
+            CalibrationMethod::Percentile => self.percentile(),
+            CalibrationMethod::Entropy => self.entropy(levels),
+            CalibrationMethod::Mse => self.least_squares(levels),
         }
     }
 
@@ -252,8 +252,8 @@ mod tests {
     #[test]
     fn min_max_keeps_everything_and_the_others_clip_the_outlier() {
         let seen = bell_with_outlier();
-        assert_eq!(seen.choose(Method::MinMax, 255), seen.range);
-        for method in [Method::Percentile, Method::Entropy] {
+        assert_eq!(seen.choose(CalibrationMethod::MinMax, 255), seen.range);
+        for method in [CalibrationMethod::Percentile, CalibrationMethod::Entropy] {
             let kept = seen.choose(method, 255);
             assert!(
                 kept.max < 10.0 && kept.max > 1.0,
@@ -261,7 +261,7 @@ mod tests {
             );
             assert!(kept.min < -1.0, "{method:?} keeps {kept:?}");
         }
-        let kept = seen.choose(Method::Mse, 255);
+        let kept = seen.choose(CalibrationMethod::Mse, 255);
         let error =
             |range: Range| seen.squared_error(f64::from(range.min), f64::from(range.max), 255);
         assert!(error(kept) < error(seen.range), "{kept:?}");
@@ -271,10 +271,10 @@ mod tests {
     fn the_range_always_holds_zero() {
         for values in [vec![1.0f32, 2.0, 3.0], vec![-3.0, -2.0], vec![0.0, 0.0]] {
             for method in [
-                Method::MinMax,
-                Method::Percentile,
-                Method::Entropy,
-                Method::Mse,
+                CalibrationMethod::MinMax,
+                CalibrationMethod::Percentile,
+                CalibrationMethod::Entropy,
+                CalibrationMethod::Mse,
             ] {
                 let kept = histogram(&values).choose(method, 255);
                 assert!(

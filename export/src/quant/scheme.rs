@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 
 use super::calibrate::Statistics;
 use super::observe::Range;
-use super::{Activations, Settings};
-use crate::plan::{LayerOp, Plan};
+use super::{Activations, QuantConfig};
+use crate::plan::{ExportPlan, LayerOp};
 
 /// Affine mapping of a tensor: `real = scale * (stored - zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,8 +59,8 @@ pub struct QuantizedWeights {
 }
 
 /// A network ready to be written: the plan, and for every layer how its output and weights are stored.
-pub struct Network<'a> {
-    pub plan: &'a Plan,
+pub struct QuantizedNetwork<'a> {
+    pub plan: &'a ExportPlan,
     /// How the output of each layer is stored; `None` where it stays float.
     pub activations: Vec<Option<Affine>>,
     pub weights: Vec<Option<QuantizedWeights>>,
@@ -73,10 +73,10 @@ pub struct Network<'a> {
 /// # Errors
 /// A network whose classifier is not the last layer.
 pub fn quantize<'a>(
-    plan: &'a Plan,
+    plan: &'a ExportPlan,
     statistics: &Statistics,
-    settings: &Settings,
-) -> Result<Network<'a>> {
+    settings: &QuantConfig,
+) -> Result<QuantizedNetwork<'a>> {
     let readers = plan.readers();
     let last = plan.layers.len() - 1;
     if !matches!(plan.layers[last].op, LayerOp::Linear(_)) {
@@ -96,7 +96,7 @@ pub fn quantize<'a>(
         (settings.keep_first && Some(index) == first_conv) || (settings.keep_last && index == last)
     };
 
-    let mut network = Network {
+    let mut network = QuantizedNetwork {
         plan,
         activations: vec![None; plan.layers.len()],
         weights: vec![None; plan.layers.len()],

@@ -2,12 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::scheme::Network;
-use crate::eval::Evaluator;
-use crate::plan::{LayerOp, Plan};
+use super::scheme::QuantizedNetwork;
+use crate::eval::PlanEvaluator;
+use crate::plan::{ExportPlan, LayerOp};
 
 /// The plan with its weights as stored; activations are rounded by [`logits`] on the way.
-pub fn rounded_plan(network: &Network<'_>) -> Plan {
+pub fn rounded_plan(network: &QuantizedNetwork<'_>) -> ExportPlan {
     let mut plan = network.plan.clone();
     for (layer, stored) in plan.layers.iter_mut().zip(&network.weights) {
         let Some(stored) = stored else { continue };
@@ -29,8 +29,8 @@ pub fn rounded_plan(network: &Network<'_>) -> Plan {
 
 /// Runs the rounded plan; `watch` sees every layer's output after it was stored.
 fn run(
-    evaluator: &Evaluator<'_, f32>,
-    network: &Network<'_>,
+    evaluator: &PlanEvaluator<'_, f32>,
+    network: &QuantizedNetwork<'_>,
     input: &[f32],
     [height, width]: [usize; 2],
     mut watch: impl FnMut(usize, &[f32]),
@@ -46,9 +46,13 @@ fn run(
 }
 
 /// The logits of the quantized network.
-pub fn logits(network: &Network<'_>, inputs: &[Vec<f32>], size: [usize; 2]) -> Vec<Vec<f32>> {
+pub fn logits(
+    network: &QuantizedNetwork<'_>,
+    inputs: &[Vec<f32>],
+    size: [usize; 2],
+) -> Vec<Vec<f32>> {
     let plan = rounded_plan(network);
-    let evaluator = Evaluator::<f32>::new(&plan);
+    let evaluator = PlanEvaluator::<f32>::new(&plan);
     inputs
         .par_iter()
         .map(|input| run(&evaluator, network, input, size, |_, _| {}))
@@ -82,13 +86,16 @@ impl Error {
 /// A line for every layer whose output or weights are stored in int8: signal-to-noise ratio of its weights, and of
 /// its output with everything before it quantized too.
 pub fn error_table(
-    plan: &Plan,
-    network: &Network<'_>,
+    plan: &ExportPlan,
+    network: &QuantizedNetwork<'_>,
     inputs: &[Vec<f32>],
     size: [usize; 2],
 ) -> Vec<String> {
     let rounded = rounded_plan(network);
-    let (exact, coarse) = (Evaluator::<f32>::new(plan), Evaluator::<f32>::new(&rounded));
+    let (exact, coarse) = (
+        PlanEvaluator::<f32>::new(plan),
+        PlanEvaluator::<f32>::new(&rounded),
+    );
     let layers = plan.layers.len();
     let per_image: Vec<Vec<Error>> = inputs
         .par_iter()

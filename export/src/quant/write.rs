@@ -4,7 +4,7 @@
 use anyhow::{Result, bail};
 use model_core::onnx::{AttributeProto, ModelProto, TensorProto};
 
-use super::scheme::{Affine, Network, QuantizedWeights};
+use super::scheme::{Affine, QuantizedNetwork, QuantizedWeights};
 use crate::builder::GraphBuilder;
 use crate::emit::{self, EmitOptions, INPUT};
 use crate::plan::LayerOp;
@@ -13,7 +13,7 @@ use crate::plan::LayerOp;
 ///
 /// # Errors
 /// An opset that cannot be written.
-pub fn qdq_model(network: &Network<'_>, options: &EmitOptions) -> Result<ModelProto> {
+pub fn qdq_model(network: &QuantizedNetwork<'_>, options: &EmitOptions) -> Result<ModelProto> {
     let plan = network.plan;
     let sizes = emit::sizes(plan, options.size);
     let mut builder = GraphBuilder::new(options);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use model_core::arch::{self, TensorKind};
 use model_core::manifest::{MANIFEST_KEY, Manifest};
 use model_core::preprocessing::{Preprocessing, Resize};
-use model_core::weights::{Tensor, Weights};
+use model_core::weights::{StateDict, Tensor};
 use model_core::{Architecture, Label};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -33,7 +33,7 @@ pub fn noise(count: usize) -> Vec<f32> {
 }
 
 /// Weights that depend only on the tensor's place in the state dict.
-pub fn procedural_weights(architecture: &Architecture) -> Weights {
+pub fn procedural_weights(architecture: &Architecture) -> StateDict {
     let mut tensors = BTreeMap::new();
     for (place, spec) in architecture.graph().tensors().into_iter().enumerate() {
         let count: usize = spec.shape.iter().product();
@@ -57,7 +57,7 @@ pub fn procedural_weights(architecture: &Architecture) -> Weights {
             },
         );
     }
-    Weights {
+    StateDict {
         tensors,
         metadata: BTreeMap::new(),
     }
@@ -77,7 +77,7 @@ pub fn manifest(arch: &str, classes: usize, size: u32) -> Manifest {
 }
 
 /// Writes a checkpoint as the trainer does: torchvision names, the manifest in the metadata.
-pub fn write_checkpoint(path: &Path, weights: &Weights, manifest: Option<&Manifest>) {
+pub fn write_checkpoint(path: &Path, weights: &StateDict, manifest: Option<&Manifest>) {
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = weights
         .tensors
         .iter()

@@ -16,10 +16,15 @@ pub enum Sampling {
 }
 
 /// Row-major 2 x 3: the output pixel (x, y) reads the input at `(m0 x + m1 y + m2, m3 x + m4 y + m5)`.
-pub type Matrix = [f64; 6];
+pub type AffineMatrix = [f64; 6];
 
 /// torchvision's `_get_inverse_affine_matrix` with scale 1: angle and shears in degrees, translation in pixels.
-fn inverse_matrix(center: [f64; 2], angle: f64, translate: [f64; 2], shear: [f64; 2]) -> Matrix {
+fn inverse_matrix(
+    center: [f64; 2],
+    angle: f64,
+    translate: [f64; 2],
+    shear: [f64; 2],
+) -> AffineMatrix {
     let rotation = angle.to_radians();
     let (sx, sy) = (shear[0].to_radians(), shear[1].to_radians());
     let a = (rotation - sy).cos() / sy.cos();
@@ -131,7 +136,12 @@ fn quarter_turn(image: &RgbImage, counter_clockwise: bool) -> RgbImage {
 }
 
 /// `image.transform(image.size, AFFINE, matrix, resample, fillcolor=fill)`.
-pub fn affine(image: &RgbImage, matrix: &Matrix, sampling: Sampling, fill: [u8; 3]) -> RgbImage {
+pub fn affine(
+    image: &RgbImage,
+    matrix: &AffineMatrix,
+    sampling: Sampling,
+    fill: [u8; 3],
+) -> RgbImage {
     let mut data = fill.repeat(image.data.len() / 3);
     let width = image.width as usize;
     for (y, row) in data.chunks_exact_mut(width * 3).enumerate() {
@@ -154,7 +164,7 @@ pub fn affine(image: &RgbImage, matrix: &Matrix, sampling: Sampling, fill: [u8; 
 }
 
 /// `ImagingScaleAffine`.
-fn scaled_row(image: &RgbImage, m: &Matrix, y: usize, out: &mut [[u8; 3]]) {
+fn scaled_row(image: &RgbImage, m: &AffineMatrix, y: usize, out: &mut [[u8; 3]]) {
     let sy = m[5] + m[4] * 0.5 + m[4] * y as f64;
     if sy < 0.0 || sy >= f64::from(image.height) {
         return;
@@ -170,7 +180,7 @@ fn scaled_row(image: &RgbImage, m: &Matrix, y: usize, out: &mut [[u8; 3]]) {
 }
 
 /// `affine_fixed`: 16 fraction bits.
-fn fixed_row(image: &RgbImage, m: &Matrix, y: usize, out: &mut [[u8; 3]]) {
+fn fixed_row(image: &RgbImage, m: &AffineMatrix, y: usize, out: &mut [[u8; 3]]) {
     let fix = |v: f64| (v * 65536.0 + 0.5).floor() as i64;
     let y = y as i64;
     let mut sx = fix(m[2] + m[0] * 0.5 + m[1] * 0.5) + fix(m[1]) * y;
@@ -188,7 +198,7 @@ fn fixed_row(image: &RgbImage, m: &Matrix, y: usize, out: &mut [[u8; 3]]) {
 }
 
 /// `ImagingGenericTransform` with `affine_transform` and `bilinear_filter32RGB`.
-fn bilinear_row(image: &RgbImage, m: &Matrix, y: usize, out: &mut [[u8; 3]]) {
+fn bilinear_row(image: &RgbImage, m: &AffineMatrix, y: usize, out: &mut [[u8; 3]]) {
     let (width, height) = (f64::from(image.width), f64::from(image.height));
     let yin = y as f64 + 0.5;
     for (x, pixel) in out.iter_mut().enumerate() {
@@ -220,7 +230,7 @@ fn bilinear_row(image: &RgbImage, m: &Matrix, y: usize, out: &mut [[u8; 3]]) {
 }
 
 /// `ImagingGenericTransform` with `affine_transform` and `bicubic_filter32RGB`.
-fn bicubic_row(image: &RgbImage, m: &Matrix, y: usize, out: &mut [[u8; 3]]) {
+fn bicubic_row(image: &RgbImage, m: &AffineMatrix, y: usize, out: &mut [[u8; 3]]) {
     let (width, height) = (f64::from(image.width), f64::from(image.height));
     let yin = y as f64 + 0.5;
     for (x, pixel) in out.iter_mut().enumerate() {

@@ -6,7 +6,7 @@ use model_core::RgbImage;
 
 use super::color;
 use super::config::{AugmentConfig, PolicyKind};
-use super::geometry::{self, Matrix, Sampling};
+use super::geometry::{self, AffineMatrix, Sampling};
 use crate::random::Random;
 
 /// torchvision counts magnitudes in 31 steps, 0 to 30.
@@ -34,7 +34,7 @@ pub enum Operation {
     /// Pixels down, cut off to whole ones.
     TranslateY(f64),
     /// PIL's matrix as it is: timm's shears and translations.
-    Affine(Matrix),
+    Affine(AffineMatrix),
     /// Degrees, counter-clockwise.
     Rotate(f64),
     /// Added to the factor 1.

@@ -21,7 +21,7 @@ pub use discover::{Discovery, discover};
 pub use junk::{is_junk_file, is_junk_folder};
 pub use layout::VAL_NAMES;
 pub use parquet_file::ParquetFile;
-pub use part::{Part, Sample};
+pub use part::{ContainerPart, Sample};
 
 /// The training and validation images of a data set, as far as it has them.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Typ
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 
-use super::part::{Part, Sample};
+use super::part::{ContainerPart, Sample};
 use crate::folder::FolderError;
 use crate::sandbox::catch;
 
@@ -164,7 +164,7 @@ fn rows(path: &Path) -> Result<Vec<(String, Sample)>, FolderError> {
             let sample = Sample {
                 path: path.join(format!("{stem}-row-{row:06}")),
                 class: 0,
-                part: Some(Part::Cell {
+                part: Some(ContainerPart::Cell {
                     file: file.clone(),
                     row: row as u64,
                 }),

@@ -16,12 +16,12 @@ pub struct Sample {
     /// Index into the classes of its set.
     pub class: usize,
     /// Where in a container the image lies; none where it is a file.
-    pub part: Option<Part>,
+    pub part: Option<ContainerPart>,
 }
 
 /// A place inside a larger file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ContainerPart {
     /// Plain bytes: a member of a tar file.
     Bytes {
         /// The tar file.
@@ -57,7 +57,7 @@ impl Sample {
     pub fn read(&self, limits: &DecodeLimits) -> Result<Vec<u8>, DecodeError> {
         match &self.part {
             None => read_file(&self.path, limits),
-            Some(Part::Bytes {
+            Some(ContainerPart::Bytes {
                 container,
                 offset,
                 length,
@@ -70,7 +70,7 @@ impl Sample {
                 }
                 Ok(read_stretch(container, *offset, *length)?)
             }
-            Some(Part::Cell { file, row }) => {
+            Some(ContainerPart::Cell { file, row }) => {
                 let bytes = file.image(*row)?;
                 match bytes.len() as u64 {
                     length if length > limits.max_bytes => Err(DecodeError::TooManyBytes {

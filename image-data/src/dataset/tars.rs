@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::junk::is_junk_file;
-use super::part::{Part, Sample, read_stretch};
+use super::part::{ContainerPart, Sample, read_stretch};
 use crate::folder::{FolderError, is_image_name};
 
 /// A label file of a shard is a number or a short JSON text; more than this is none.
@@ -38,7 +38,7 @@ impl Member {
         Sample {
             path: container.join(&self.name),
             class,
-            part: Some(Part::Bytes {
+            part: Some(ContainerPart::Bytes {
                 container: container.clone(),
                 offset: self.offset,
                 length: self.length,

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::augment::Transform;
-use crate::sampler::{Item, Sampler};
-use crate::source::Source;
+use crate::sampler::{SampleRef, Sampler};
+use crate::source::SampleSource;
 
 pub use pool::Batches;
 pub use report::{BadImage, BadImageReport};
@@ -21,7 +21,7 @@ pub use report::{BadImage, BadImageReport};
 /// What to do with an image that cannot be decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum BadImages {
+pub enum BadImagePolicy {
     /// Report it and go on without it.
     #[default]
     Skip,
@@ -37,8 +37,8 @@ pub struct LoaderConfig {
     /// Batches being assembled or waiting, at least 1. Memory is `(prefetch_batches + 1)` batches.
     pub prefetch_batches: usize,
     /// What to do with unreadable images.
-    pub bad_images: BadImages,
-    /// Under [`BadImages::Skip`], draw another sample in the place of an unreadable one, so that every batch is full and
+    pub bad_images: BadImagePolicy,
+    /// Under [`BadImagePolicy::Skip`], draw another sample in the place of an unreadable one, so that every batch is full and
     /// every rank makes the same number of steps. Training sets it; validation must not: there the batch gets shorter.
     pub replace_skipped: bool,
 }
@@ -49,7 +49,7 @@ impl LoaderConfig {
         Self {
             workers,
             prefetch_batches: 3,
-            bad_images: BadImages::Skip,
+            bad_images: BadImagePolicy::Skip,
             replace_skipped: true,
         }
     }
@@ -71,7 +71,7 @@ pub struct Batch {
     /// Class indices, `[N]`.
     pub labels: Vec<i64>,
     /// Which samples these are, `[N]`; a replaced sample shows its replacement.
-    pub items: Vec<Item>,
+    pub items: Vec<SampleRef>,
     /// Rows.
     pub height: u32,
     /// Columns.
@@ -97,7 +97,7 @@ impl Batch {
 /// Why loading stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum LoaderError {
-    /// An image could not be decoded and the policy is [`BadImages::Fail`].
+    /// An image could not be decoded and the policy is [`BadImagePolicy::Fail`].
     #[error("{name}: {reason}")]
     BadImage {
         /// The file.
@@ -120,7 +120,7 @@ pub enum LoaderError {
     /// The operating system gave no thread.
     #[error("cannot start a loader thread: {0}")]
     Thread(std::io::Error),
-    /// A thread panicked outside of decoding and augmentation: a mistake of ours or of a [`Source`].
+    /// A thread panicked outside of decoding and augmentation: a mistake of ours or of a [`SampleSource`].
     #[error("{name}: a loader thread broke: {reason}")]
     Broken {
         /// The sample.
@@ -133,7 +133,7 @@ pub enum LoaderError {
 /// A data set with its transform and order, ready to be iterated epoch after epoch.
 #[derive(Clone)]
 pub struct Loader {
-    source: Arc<dyn Source>,
+    source: Arc<dyn SampleSource>,
     transform: Arc<dyn Transform>,
     sampler: Sampler,
     config: LoaderConfig,
@@ -145,7 +145,7 @@ pub struct Loader {
 impl Loader {
     /// Puts the parts together; starts nothing.
     pub fn new(
-        source: Arc<dyn Source>,
+        source: Arc<dyn SampleSource>,
         transform: Arc<dyn Transform>,
         sampler: Sampler,
         config: LoaderConfig,
@@ -169,7 +169,7 @@ impl Loader {
     }
 
     /// The items of an epoch in their order.
-    fn order(&self, epoch: u32) -> Vec<Item> {
+    fn order(&self, epoch: u32) -> Vec<SampleRef> {
         match &self.balance {
             Some(labels) => self.sampler.balanced_epoch(epoch, labels),
             None => self.sampler.epoch(epoch),

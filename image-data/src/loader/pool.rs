@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use model_core::RgbImage;
 
-use super::{BadImages, Batch, Loader, LoaderError};
+use super::{BadImagePolicy, Batch, Loader, LoaderError};
 use crate::random::{Key, Purpose};
-use crate::sampler::Item;
+use crate::sampler::SampleRef;
 use crate::sandbox::catch;
 
 /// Samples drawn in the place of an unreadable one before giving up.
@@ -28,7 +28,7 @@ struct Shared {
     loader: Loader,
     epoch: u32,
     size: [u32; 2],
-    order: Vec<Item>,
+    order: Vec<SampleRef>,
     first_batch: usize,
     state: Mutex<State>,
     /// A batch left: there is room in the window.
@@ -58,7 +58,7 @@ struct Assembly {
 struct Body {
     pixels: Vec<u8>,
     /// What lies in each place; `None` until filled, and for good when skipped.
-    items: Vec<Option<Item>>,
+    items: Vec<Option<SampleRef>>,
     /// The failure nearest the front of the batch: the same one whatever the workers' order.
     error: Option<(usize, LoaderError)>,
 }
@@ -261,7 +261,7 @@ impl Shared {
     }
 
     /// Decodes and transforms one sample; `None` when it is to be left out.
-    fn load(&self, item: Item) -> Result<Option<(Item, RgbImage)>, LoaderError> {
+    fn load(&self, item: SampleRef) -> Result<Option<(SampleRef, RgbImage)>, LoaderError> {
         let reason = match self.try_load(item) {
             Ok(image) => return Ok(Some((item, image))),
             Err(reason) => reason,
@@ -270,9 +270,9 @@ impl Shared {
         let name = loader.source.name(item.index);
         loader.report.add(item.index, &name, &reason);
         match loader.config.bad_images {
-            BadImages::Fail => return Err(LoaderError::BadImage { name, reason }),
-            BadImages::Skip if !loader.config.replace_skipped => return Ok(None),
-            BadImages::Skip => {}
+            BadImagePolicy::Fail => return Err(LoaderError::BadImage { name, reason }),
+            BadImagePolicy::Skip if !loader.config.replace_skipped => return Ok(None),
+            BadImagePolicy::Skip => {}
         }
         let key = Key {
             repeat: item.repeat,
@@ -280,7 +280,7 @@ impl Shared {
         };
         let mut random = key.stream();
         for _ in 0..REPLACEMENTS {
-            let other = Item {
+            let other = SampleRef {
                 index: random.below(loader.source.len() as u64) as usize,
                 ..item
             };
@@ -300,7 +300,7 @@ impl Shared {
         })
     }
 
-    fn try_load(&self, item: Item) -> Result<RgbImage, String> {
+    fn try_load(&self, item: SampleRef) -> Result<RgbImage, String> {
         let loader = &self.loader;
         let work = || -> Result<RgbImage, String> {
             let transform = &loader.transform;
@@ -332,7 +332,7 @@ impl Shared {
         Ok(image)
     }
 
-    fn key(&self, item: Item, purpose: Purpose) -> Key {
+    fn key(&self, item: SampleRef, purpose: Purpose) -> Key {
         let seed = self.loader.sampler.seed;
         Key {
             repeat: item.repeat,

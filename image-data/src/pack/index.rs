@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::dataset::{Part, Sample};
+use crate::dataset::{ContainerPart, Sample};
 use model_core::text::one_line;
 
 /// The first word of an index.
@@ -98,7 +98,7 @@ pub(crate) fn read_index(shard: &Path) -> Option<Vec<(String, Sample)>> {
         let sample = Sample {
             path: shard.join(&entry.name),
             class: 0,
-            part: Some(Part::Bytes {
+            part: Some(ContainerPart::Bytes {
                 container: container.clone(),
                 offset: entry.offset,
                 length: entry.length,

@@ -12,7 +12,7 @@ use super::print;
 use crate::args::CalibrateArgs;
 use crate::metrics::{self, Judged};
 use crate::output::SCHEMA;
-use crate::samples::{Samples, judge};
+use crate::samples::{LabeledSamples, judge};
 use crate::{Exit, UsageError, model, report};
 
 /// Fewer images than this give a temperature that another set would contradict.
@@ -40,7 +40,7 @@ struct Document<'a> {
 pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
     let classifier = model::open(&args.model, &args.talk)?;
     let target = target(args, &classifier)?;
-    let samples = Samples::open(&args.dir, classifier.labels())?;
+    let samples = LabeledSamples::open(&args.dir, classifier.labels())?;
     if classifier.answers() != Answers::SingleLabel {
         anyhow::bail!(UsageError(format!(
             "{}: a temperature is fitted where exactly one class is right; this model's classes have scores of their own",

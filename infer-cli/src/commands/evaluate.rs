@@ -14,7 +14,7 @@ use super::{decode_options, print};
 use crate::args::{EvaluateArgs, TalkArgs};
 use crate::metrics::{self, Bin, Judged, Report};
 use crate::output::SCHEMA;
-use crate::samples::{Samples, judge};
+use crate::samples::{LabeledSamples, judge};
 use crate::words::{self, Held, WordsReport};
 use crate::{Exit, model, picture, report};
 
@@ -28,7 +28,7 @@ const SHEET_COLUMNS: u32 = 10;
 /// When the folder, its class names or the model cannot be used.
 pub fn run(args: &EvaluateArgs, cancel: &Cancel) -> Result<Exit> {
     let classifier = model::open(&args.model, &args.talk)?;
-    let samples = Samples::open(&args.dir, classifier.labels())?;
+    let samples = LabeledSamples::open(&args.dir, classifier.labels())?;
     let (mut leaf, mut everyday) = (Vec::new(), Vec::new());
     let judged = judge(
         &classifier,
@@ -204,7 +204,7 @@ fn reliability(out: &mut String, title: &str, bins: &[Bin]) -> Result<()> {
 fn save_errors(
     path: &Path,
     answers: &[(usize, Judged)],
-    samples: &Samples,
+    samples: &LabeledSamples,
     decode_options: &DecodeOptions,
     labels: &[Label],
     talk: &TalkArgs,

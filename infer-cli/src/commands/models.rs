@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use inference::embedded;
-use inference::models::{self, Found};
+use inference::models::{self, ModelLocation};
 use serde::Serialize;
 
 use super::print;
@@ -31,7 +31,7 @@ pub fn run(args: &ModelsArgs) -> Result<Exit> {
         name: embedded::NAME.to_owned(),
         path: None,
         bytes: embedded::MODEL.len() as u64,
-        default: default == Found::Embedded,
+        default: default == ModelLocation::Embedded,
     };
     let found = models::list(&folders)
         .into_iter()
@@ -40,7 +40,7 @@ pub fn run(args: &ModelsArgs) -> Result<Exit> {
             name,
             bytes: std::fs::metadata(&path).map_or(0, |file| file.len()),
             path: Some(path.display().to_string()),
-            default: default == Found::File(path),
+            default: default == ModelLocation::File(path),
         });
     let models: Vec<Listed> = std::iter::once(embedded).chain(found).collect();
     let mut out = String::new();

@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use super::{Named, Problem, Shown, Writer};
+use super::{FailureReason, Named, Shown, Writer};
 
 const HEADER: [&str; 17] = [
     "path",
@@ -118,7 +118,7 @@ impl<W: Write> Writer for CsvRows<W> {
         self.out.flush()
     }
 
-    fn failure(&mut self, image: Named<'_>, problem: Problem<'_>) -> io::Result<()> {
+    fn failure(&mut self, image: Named<'_>, problem: FailureReason<'_>) -> io::Result<()> {
         let path_bytes = image.path_bytes().unwrap_or_default();
         let error = problem.error;
         self.row(

@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use inference::{Answers, EverydayAnswer, Prediction};
 use serde::Serialize;
 
-use super::{Named, Problem, Shown, Writer};
+use super::{FailureReason, Named, Shown, Writer};
 
 /// The version of the schema.
 pub const SCHEMA: u32 = 1;
@@ -80,7 +80,7 @@ pub fn answer_object(shown: &Shown<'_>) -> serde_json::Result<String> {
 }
 
 /// The object for one failure, as the HTTP service gives it too.
-pub fn failure_object(image: Named<'_>, problem: Problem<'_>) -> serde_json::Result<String> {
+pub fn failure_object(image: Named<'_>, problem: FailureReason<'_>) -> serde_json::Result<String> {
     serde_json::to_string(&failure(image, problem))
 }
 
@@ -100,7 +100,7 @@ fn answer<'a>(shown: &'a Shown<'a>) -> Answer<'a> {
     }
 }
 
-fn failure<'a>(image: Named<'a>, problem: Problem<'a>) -> Failure<'a> {
+fn failure<'a>(image: Named<'a>, problem: FailureReason<'a>) -> Failure<'a> {
     Failure {
         schema: SCHEMA,
         path: image.path,
@@ -115,7 +115,7 @@ impl<W: Write> Writer for JsonLines<W> {
         self.line(&answer(shown))
     }
 
-    fn failure(&mut self, image: Named<'_>, problem: Problem<'_>) -> io::Result<()> {
+    fn failure(&mut self, image: Named<'_>, problem: FailureReason<'_>) -> io::Result<()> {
         self.line(&failure(image, problem))
     }
 }

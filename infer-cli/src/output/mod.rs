@@ -72,7 +72,7 @@ impl<'a> Named<'a> {
 
 /// Why an image has no answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Problem<'a> {
+pub struct FailureReason<'a> {
     /// What was expected and what was got.
     pub error: &'a str,
     /// A stable name for programs, where there is one.
@@ -138,7 +138,7 @@ pub trait Writer {
     ///
     /// # Errors
     /// When the output is closed.
-    fn failure(&mut self, image: Named<'_>, problem: Problem<'_>) -> io::Result<()>;
+    fn failure(&mut self, image: Named<'_>, problem: FailureReason<'_>) -> io::Result<()>;
 }
 
 /// The writer that the options ask for, onto `out`.

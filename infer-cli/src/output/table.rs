@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar;
 
-use super::{Named, Problem, Shown, Writer};
+use super::{FailureReason, Named, Shown, Writer};
 use crate::report::printable;
 
 /// Columns of a bar at 100 %.
@@ -133,7 +133,7 @@ impl<W: Write> Writer for Table<W> {
         self.out.flush()
     }
 
-    fn failure(&mut self, _image: Named<'_>, _problem: Problem<'_>) -> io::Result<()> {
+    fn failure(&mut self, _image: Named<'_>, _problem: FailureReason<'_>) -> io::Result<()> {
         Ok(())
     }
 }

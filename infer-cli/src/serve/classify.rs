@@ -16,7 +16,7 @@ use super::metrics::Metrics;
 use super::query::Query;
 use super::{State, multipart};
 use crate::args::AnswerArgs;
-use crate::output::{Named, Problem, Shown, answer_object, failure_object};
+use crate::output::{FailureReason, Named, Shown, answer_object, failure_object};
 
 /// What an image without a name is called.
 const NAMELESS: &str = "upload";
@@ -176,7 +176,7 @@ async fn one(
 }
 
 fn failure(name: &str, error: &str, code: Option<&'static str>) -> String {
-    failure_object(Named::text(name), Problem { error, code }).unwrap_or_default()
+    failure_object(Named::text(name), FailureReason { error, code }).unwrap_or_default()
 }
 
 fn work(state: &State, query: &Query, name: &str, bytes: &[u8]) -> (StatusCode, String) {

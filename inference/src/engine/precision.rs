@@ -24,11 +24,11 @@ impl Precision {
     ///
     /// # Errors
     /// In words, where bfloat16 is asked for and the processor has no instructions for it.
-    pub(super) fn here(self) -> Result<kernels::Precision, String> {
+    pub(super) fn here(self) -> Result<kernels::ComputeType, String> {
         match self {
-            Self::Float32 => Ok(kernels::Precision::Float32),
-            Self::Bf16 | Self::Auto if Isa::detect().has_bf16() => Ok(kernels::Precision::Bf16),
-            Self::Auto => Ok(kernels::Precision::Float32),
+            Self::Float32 => Ok(kernels::ComputeType::Float32),
+            Self::Bf16 | Self::Auto if Isa::detect().has_bf16() => Ok(kernels::ComputeType::Bf16),
+            Self::Auto => Ok(kernels::ComputeType::Float32),
             Self::Bf16 => Err(format!(
                 "this processor has no instructions for it (expected AMX or AVX-512 BF16, got {})",
                 Isa::detect()
@@ -62,11 +62,11 @@ impl FromStr for Precision {
     }
 }
 
-impl From<kernels::Precision> for Precision {
-    fn from(from: kernels::Precision) -> Self {
+impl From<kernels::ComputeType> for Precision {
+    fn from(from: kernels::ComputeType) -> Self {
         match from {
-            kernels::Precision::Float32 => Self::Float32,
-            kernels::Precision::Bf16 => Self::Bf16,
+            kernels::ComputeType::Float32 => Self::Float32,
+            kernels::ComputeType::Bf16 => Self::Bf16,
         }
     }
 }

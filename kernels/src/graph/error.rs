@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Value;
+use super::ValueId;
 
 /// The most bytes an arena may hold: 1 GiB.
 pub(crate) const MAX_ARENA_BYTES: usize = 1 << 30;
@@ -24,7 +24,7 @@ pub enum Error {
     },
     /// The output is not computed.
     #[error("value {0} is wanted but not computed")]
-    Output(Value),
+    Output(ValueId),
     /// Valid, but there is no kernel for it.
     #[error("no kernel for node {node}: {reason}")]
     Unsupported {

@@ -9,11 +9,11 @@ mod window;
 
 pub use error::Error;
 pub(crate) use error::{MAX_ARENA_BYTES, MAX_WEIGHT_BYTES};
-pub use weights::{ByteValues, Bytes, Source, Weights};
+pub use weights::{ByteValues, Bytes, WeightData, WeightSource};
 pub use window::Window;
 
 /// A value: 0 is the input image, `i + 1` what node `i` gives.
-pub type Value = usize;
+pub type ValueId = usize;
 
 /// How a tensor is stored in a byte: `real = scale * (stored - zero_point)` (ONNX QuantizeLinear, per tensor).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,11 +57,11 @@ pub enum Node<'a> {
     /// A convolution with `weights` `[out, channels / groups, kernel height, kernel width]`.
     Conv {
         /// What is convolved.
-        input: Value,
+        input: ValueId,
         /// As above.
-        weights: Weights<'a>,
+        weights: WeightData<'a>,
         /// `[out]`
-        bias: Option<Weights<'a>>,
+        bias: Option<WeightData<'a>>,
         /// Output channels.
         out: usize,
         /// Groups of channels that do not see each other.
@@ -72,41 +72,41 @@ pub enum Node<'a> {
     /// `x . weights^T + bias` over all that one image has, channel by channel; `weights` `[out, in]`.
     Linear {
         /// `x`
-        input: Value,
+        input: ValueId,
         /// As above.
-        weights: Weights<'a>,
+        weights: WeightData<'a>,
         /// `[out]`
-        bias: Option<Weights<'a>>,
+        bias: Option<WeightData<'a>>,
         /// Outputs.
         out: usize,
     },
     /// The sum of two values of one shape, or of an image and one number for each of its channels (`b`, `[C, 1, 1]`).
     Add {
         /// Any shape.
-        a: Value,
+        a: ValueId,
         /// The shape of `a`, or `[C, 1, 1]`.
-        b: Value,
+        b: ValueId,
     },
     /// The product of two values, shaped as for [`Node::Add`].
     Mul {
         /// Any shape.
-        a: Value,
+        a: ValueId,
         /// The shape of `a`, or `[C, 1, 1]`.
-        b: Value,
+        b: ValueId,
     },
     /// `x * scale + shift` with one scale and shift for each channel: a batch norm that no convolution took over.
     Affine {
         /// `x`
-        input: Value,
+        input: ValueId,
         /// `[C]`
-        scale: Weights<'a>,
+        scale: WeightData<'a>,
         /// `[C]`
-        shift: Weights<'a>,
+        shift: WeightData<'a>,
     },
     /// Nothing below `low`, nothing above `high`: ReLU, ReLU6, Clip.
     Clamp {
         /// What is clamped.
-        input: Value,
+        input: ValueId,
         /// Lower bound.
         low: f32,
         /// Upper bound.
@@ -115,21 +115,21 @@ pub enum Node<'a> {
     /// A function of every number.
     Map {
         /// What it is applied to.
-        input: Value,
+        input: ValueId,
         /// Which.
         function: Function,
     },
     /// The largest in a window; the border does not count.
     MaxPool {
         /// What is pooled.
-        input: Value,
+        input: ValueId,
         /// Without dilation; every window covers a pixel.
         window: Window,
     },
     /// The mean of a window.
     AvgPool {
         /// What is pooled.
-        input: Value,
+        input: ValueId,
         /// Without dilation; every window covers a pixel.
         window: Window,
         /// The border counts as zeros; otherwise it does not count.
@@ -138,17 +138,17 @@ pub enum Node<'a> {
     /// The mean of every channel, `[C, 1, 1]`.
     GlobalAvgPool {
         /// What is averaged.
-        input: Value,
+        input: ValueId,
     },
     /// Channels of several values of one height and width, one after the other.
     Concat {
         /// At least one.
-        inputs: Vec<Value>,
+        inputs: Vec<ValueId>,
     },
     /// Channels `first..first + count`.
     Slice {
         /// What is cut.
-        input: Value,
+        input: ValueId,
         /// The first channel kept.
         first: usize,
         /// How many.
@@ -157,14 +157,14 @@ pub enum Node<'a> {
     /// Channel `g * C / groups + i` becomes channel `i * groups + g` (ShuffleNet's channel shuffle).
     Shuffle {
         /// What is shuffled.
-        input: Value,
+        input: ValueId,
         /// Divides the channels.
         groups: usize,
     },
     /// Zeros around an image.
     Pad {
         /// The image.
-        input: Value,
+        input: ValueId,
         /// Rows above, columns on the left.
         before: [usize; 2],
         /// Rows below, columns on the right.
@@ -173,7 +173,7 @@ pub enum Node<'a> {
     /// `x / (bias + alpha / size * sum of squares over size neighboring channels) ^ beta` (ONNX LRN, AlexNet).
     Lrn {
         /// `x`
-        input: Value,
+        input: ValueId,
         /// Channels in the sum.
         size: usize,
         /// Factor of the sum.
@@ -186,14 +186,14 @@ pub enum Node<'a> {
     /// Stored as bytes from here on: `saturate(round_half_even(x / scale) + zero_point)`.
     Quantize {
         /// What is stored.
-        input: Value,
+        input: ValueId,
         /// How.
         quantization: Quantization,
     },
     /// The real numbers of a quantized value.
     Dequantize {
         /// What [`Node::Quantize`] gave, perhaps pooled, cut or joined since.
-        input: Value,
+        input: ValueId,
     },
 }
 
@@ -205,5 +205,5 @@ pub struct Graph<'a> {
     /// Nodes; each reads only values before it.
     pub nodes: Vec<Node<'a>>,
     /// What is wanted.
-    pub output: Value,
+    pub output: ValueId,
 }

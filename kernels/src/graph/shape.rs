@@ -1,10 +1,10 @@
 //! The shape of what a node gives, and whether it fits what it reads.
 
-use super::{Error, Graph, Node, Value, Weights, Window};
+use super::{Error, Graph, Node, ValueId, WeightData, Window};
 
 impl Node<'_> {
     /// The values read.
-    pub(crate) fn inputs(&self) -> Vec<Value> {
+    pub(crate) fn inputs(&self) -> Vec<ValueId> {
         match self {
             Self::Add { a, b } | Self::Mul { a, b } => vec![*a, *b],
             Self::Concat { inputs } => inputs.clone(),
@@ -213,8 +213,8 @@ fn fits_range(
 }
 
 fn weights_fit(
-    weights: &Weights,
-    bias: Option<&Weights>,
+    weights: &WeightData,
+    bias: Option<&WeightData>,
     out: usize,
     sides: &[usize],
 ) -> Result<(), String> {

@@ -5,11 +5,11 @@ use std::{fmt, io};
 
 /// Constant numbers in row-major order.
 #[derive(Clone)]
-pub enum Weights<'a> {
+pub enum WeightData<'a> {
     /// In memory.
     Floats(Cow<'a, [f32]>),
     /// Elsewhere, and read when a plan packs them: a large network's weights are then held once, not twice.
-    Source(&'a dyn Source),
+    Source(&'a dyn WeightSource),
     /// Bytes with scales: `real = scale * (stored - zero_point)`.
     Bytes(Bytes<'a>),
     /// int32 with scales and zero points of 0, as quantized graphs store biases.
@@ -40,15 +40,15 @@ pub enum ByteValues<'a> {
     /// In memory.
     Here(Cow<'a, [u8]>),
     /// Elsewhere.
-    Source(&'a dyn Source),
+    Source(&'a dyn WeightSource),
 }
 
 /// Numbers that are not in memory yet.
-pub trait Source: Sync {
+pub trait WeightSource: Sync {
     /// How many there are.
     fn count(&self) -> usize;
 
-    /// Reads them all; `to` has [`Source::count`] values.
+    /// Reads them all; `to` has [`WeightSource::count`] values.
     ///
     /// # Errors
     /// Whatever reading them meets.
@@ -103,7 +103,7 @@ impl Bytes<'_> {
     }
 }
 
-impl Weights<'_> {
+impl WeightData<'_> {
     /// How many there are.
     pub fn count(&self) -> usize {
         match self {
@@ -154,7 +154,7 @@ impl Weights<'_> {
     }
 }
 
-impl fmt::Debug for Weights<'_> {
+impl fmt::Debug for WeightData<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} weights", self.count())
     }

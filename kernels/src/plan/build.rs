@@ -8,7 +8,7 @@ use super::integers::{Integers, fixed_part, integer_finish, store, stored_bounds
 use super::place::window_of;
 use crate::buffer::Buffer;
 use crate::elem::Elem;
-use crate::graph::{Error, Graph, Node, Value, Weights};
+use crate::graph::{Error, Graph, Node, ValueId, WeightData};
 use crate::isa::Proof;
 use crate::kernel::finish::{self, Finish};
 use crate::step::small::{LRN_REACH, Op};
@@ -70,7 +70,7 @@ struct Builder<'a, 'g> {
 }
 
 impl Builder<'_, '_> {
-    fn buffer(&self, value: Value) -> Result<Buffer, Error> {
+    fn buffer(&self, value: ValueId) -> Result<Buffer, Error> {
         self.buffers[value].ok_or(Error::Output(value))
     }
 
@@ -105,7 +105,7 @@ impl Builder<'_, '_> {
         let Node::Affine { scale, shift, .. } = &self.graph.nodes[node] else {
             return Ok((Vec::new(), Vec::new()));
         };
-        let read = |weights: &Weights| {
+        let read = |weights: &WeightData| {
             let values = weights.read(weights.count().max(1));
             values
                 .map(|values| values.into_owned())
@@ -256,7 +256,7 @@ impl Builder<'_, '_> {
             finish,
         };
         let step = match (weights, src.elem) {
-            (Weights::Bytes(bytes), Elem::U8(from)) if is_integer => {
+            (WeightData::Bytes(bytes), Elem::U8(from)) if is_integer => {
                 // In the units of what the sums become first.
                 let unit = match residual.and_then(|residual| residual.inner) {
                     Some((inner, ..)) => Some(inner),

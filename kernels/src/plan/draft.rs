@@ -1,14 +1,14 @@
 //! Steps before their values have places, and how every value is stored.
 
 use crate::elem::{Elem, Scale};
-use crate::graph::{Function, Graph, Node, Value};
+use crate::graph::{Function, Graph, Node, ValueId};
 
 /// A step before its values have places.
 pub(super) struct Draft {
     pub work: Work,
     /// The values read, as they are stored.
-    pub reads: Vec<Value>,
-    pub gives: Value,
+    pub reads: Vec<ValueId>,
+    pub gives: ValueId,
     pub low: f32,
     pub high: f32,
 }
@@ -37,7 +37,7 @@ pub(super) enum Work {
 /// A sum that a convolution takes over.
 #[derive(Clone, Copy)]
 pub(super) struct Residual {
-    pub value: Value,
+    pub value: ValueId,
     /// The convolution's own result is stored before the sum: how, and clamped to what.
     pub inner: Option<(Scale, f32, f32)>,
     pub conv_is_second: bool,
@@ -49,18 +49,18 @@ pub(super) struct Fused {
     pub drafts: Vec<Draft>,
     pub shapes: Vec<[usize; 3]>,
     pub elems: Vec<Elem>,
-    pub roots: Vec<Value>,
+    pub roots: Vec<ValueId>,
 }
 
 impl Fused {
     /// The value whose bytes a value is.
-    pub fn root(&self, value: Value) -> Value {
+    pub fn root(&self, value: ValueId) -> ValueId {
         self.roots[value]
     }
 }
 
 /// How every value is stored, and whose bytes it is.
-pub(super) fn stored(graph: &Graph, real: Elem) -> (Vec<Elem>, Vec<Value>) {
+pub(super) fn stored(graph: &Graph, real: Elem) -> (Vec<Elem>, Vec<ValueId>) {
     let mut elems = vec![real];
     let mut roots = vec![0];
     // Whether a value stands for stored bytes, not for real numbers.

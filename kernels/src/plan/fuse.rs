@@ -4,21 +4,21 @@
 //! step takes over the clamp and the quantization. A dequantization is no step: whoever reads it reads the bytes.
 
 use crate::elem::{Elem, Scale};
-use crate::graph::{Graph, Node, Value, Weights};
+use crate::graph::{Graph, Node, ValueId, WeightData};
 use crate::isa::Proof;
 
-use super::Precision;
+use super::ComputeType;
 use super::draft::{Draft, Fused, Residual, Work, stored};
 
 pub(super) fn fuse(
     graph: &Graph,
     shapes: &[[usize; 3]],
     proof: Proof,
-    precision: Precision,
+    precision: ComputeType,
 ) -> Fused {
     let has_bf16 = proof.set().bf16.is_some();
     let real = match precision {
-        Precision::Bf16 if has_bf16 => Elem::Bf16,
+        ComputeType::Bf16 if has_bf16 => Elem::Bf16,
         _ => Elem::F32,
     };
     let (elems, roots) = stored(graph, real);
@@ -57,23 +57,23 @@ struct Fuser<'a, 'g> {
     taken: Vec<bool>,
     fused: Fused,
     /// A value as `real`, where a step needed it so.
-    converted: Vec<Option<Value>>,
+    converted: Vec<Option<ValueId>>,
 }
 
 impl<'a, 'g> Fuser<'a, 'g> {
     /// The node that alone reads a value that nobody else wants.
-    fn only_reader(&self, value: Value) -> Option<(usize, &'a Node<'g>)> {
+    fn only_reader(&self, value: ValueId) -> Option<(usize, &'a Node<'g>)> {
         match self.readers[value][..] {
             [reader] if value != self.graph.output => Some((reader, &self.graph.nodes[reader])),
             _ => None,
         }
     }
 
-    fn is_bytes(&self, value: Value) -> bool {
+    fn is_bytes(&self, value: ValueId) -> bool {
         matches!(self.fused.elems[value], Elem::U8(_))
     }
 
-    fn draft(&mut self, work: Work, reads: Vec<Value>, gives: Value, [low, high]: [f32; 2]) {
+    fn draft(&mut self, work: Work, reads: Vec<ValueId>, gives: ValueId, [low, high]: [f32; 2]) {
         let reads = reads
             .into_iter()
             .map(|value| self.fused.roots[value])
@@ -194,7 +194,7 @@ impl<'a, 'g> Fuser<'a, 'g> {
             Node::Linear { input, weights, .. } => (*input, weights, 1),
             _ => return,
         };
-        let is_integer = matches!(weights, Weights::Bytes(_)) && self.is_bytes(input);
+        let is_integer = matches!(weights, WeightData::Bytes(_)) && self.is_bytes(input);
         let input = if is_integer {
             input
         } else {
@@ -317,7 +317,7 @@ impl<'a, 'g> Fuser<'a, 'g> {
     }
 
     /// The value as real numbers for a kernel that reads no others.
-    fn as_real(&mut self, value: Value) -> Value {
+    fn as_real(&mut self, value: ValueId) -> ValueId {
         if self.fused.elems[value] == self.real {
             return value;
         }
@@ -344,7 +344,7 @@ impl<'a, 'g> Fuser<'a, 'g> {
 
 /// Where a step ends.
 struct End {
-    gives: Value,
+    gives: ValueId,
     low: f32,
     high: f32,
 }

@@ -3,7 +3,7 @@
 use super::draft::{Draft, Residual};
 use crate::buffer::Buffer;
 use crate::elem::{Elem, Scale};
-use crate::graph::{Bytes, Weights};
+use crate::graph::{Bytes, WeightData};
 use crate::kernel::finish::{self, Finish, QuantizedSum, Store};
 
 /// The output's units: its scale and zero where it is quantized.
@@ -104,7 +104,7 @@ impl Integers {
     /// Zero points subtracted and taken into the biases; scales as ONNX Runtime multiplies them, `(x * w) / y`.
     pub fn new(
         bytes: &Bytes,
-        bias: Option<&Weights>,
+        bias: Option<&WeightData>,
         out: usize,
         from: Scale,
         unit: Option<Scale>,
@@ -115,7 +115,7 @@ impl Integers {
         let mut biases = Vec::with_capacity(out);
         let mut scales = Vec::with_capacity(out);
         let real_bias = match bias {
-            Some(Weights::Integers { .. }) | None => None,
+            Some(WeightData::Integers { .. }) | None => None,
             Some(real) => Some(real.read(out)?),
         };
         for channel in 0..out {
@@ -130,7 +130,7 @@ impl Integers {
                 .fold(0i32, |sum, w| sum.wrapping_add(i32::from(*w)));
             let product = from.scale * weight_scale;
             let own = match (bias, &real_bias) {
-                (Some(Weights::Integers { values, .. }), _) => values[channel],
+                (Some(WeightData::Integers { values, .. }), _) => values[channel],
                 (_, Some(real)) => {
                     (f64::from(real[channel]) / f64::from(product)).round_ties_even() as i32
                 }

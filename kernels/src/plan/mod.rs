@@ -21,7 +21,7 @@ use crate::step::Step;
 
 /// In what numbers a float32 network is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
+pub enum ComputeType {
     /// float32, as the file has it.
     #[default]
     Float32,
@@ -39,7 +39,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub fn new(graph: &Graph, proof: Proof, precision: Precision) -> Result<Self, Error> {
+    pub fn new(graph: &Graph, proof: Proof, precision: ComputeType) -> Result<Self, Error> {
         let shapes = graph.shapes()?;
         let fused = fuse::fuse(graph, &shapes, proof, precision);
         let placed = place::place(graph, &fused, proof)?;

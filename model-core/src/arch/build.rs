@@ -1,8 +1,8 @@
-//! Builds a [`Graph`] node by node: the pieces that the families' descriptions are lowered with.
+//! Builds an [`ArchGraph`] node by node: the pieces that the families' descriptions are lowered with.
 //!
 //! Not here: what a family consists of.
 
-use super::graph::{BatchNorm, Conv, Graph, Node, Op, Padding};
+use super::{ArchGraph, ArchNode, BatchNorm, Conv, Op, Padding};
 
 /// What all convolutions of a family share.
 pub(super) struct Style {
@@ -93,13 +93,13 @@ impl ConvBn {
 
 /// Builds a graph node by node; the families' lowering code uses it.
 pub(super) struct Builder {
-    nodes: Vec<Node>,
+    nodes: Vec<ArchNode>,
     style: Style,
 }
 
 impl Builder {
     pub(super) fn new(channels: usize, style: Style) -> (Self, usize) {
-        let input = Node {
+        let input = ArchNode {
             op: Op::Input { channels },
             inputs: vec![],
         };
@@ -113,7 +113,7 @@ impl Builder {
     }
 
     pub(super) fn push(&mut self, op: Op, inputs: &[usize]) -> usize {
-        self.nodes.push(Node {
+        self.nodes.push(ArchNode {
             op,
             inputs: inputs.to_vec(),
         });
@@ -186,7 +186,7 @@ impl Builder {
         self.push(Op::Mul, &[input, x])
     }
 
-    pub(super) fn finish(self) -> Graph {
-        Graph { nodes: self.nodes }
+    pub(super) fn finish(self) -> ArchGraph {
+        ArchGraph { nodes: self.nodes }
     }
 }

@@ -2,7 +2,7 @@
 //! blocks, evaluation is the same.
 
 use super::build::{Builder, Style};
-use super::graph::{ChannelScale, Conv, Graph, LayerNorm, Linear, Op, Padding};
+use super::{ArchGraph, ChannelScale, Conv, LayerNorm, Linear, Op, Padding};
 
 /// A ConvNeXt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct ConvNext {
 
 impl ConvNext {
     /// The graph with `num_classes` logits.
-    pub fn graph(&self, num_classes: usize) -> Graph {
+    pub fn graph(&self, num_classes: usize) -> ArchGraph {
         let (mut b, input) = Builder::new(3, Style::torch());
         let mut channels = self.widths[0];
         let stem = Conv {

@@ -1,7 +1,7 @@
 //! DenseNet-BC as data (Huang et al. 2017), with torchvision's module names.
 
 use super::build::{Builder, ConvBn, Style};
-use super::graph::{Conv, Graph, Linear, Op, Padding};
+use super::{ArchGraph, Conv, Linear, Op, Padding};
 
 /// A DenseNet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct DenseNet {
 
 impl DenseNet {
     /// The graph with `num_classes` logits.
-    pub fn graph(&self, num_classes: usize) -> Graph {
+    pub fn graph(&self, num_classes: usize) -> ArchGraph {
         let (mut b, input) = Builder::new(3, Style::torch());
         let stem = ConvBn::new(
             "features.conv0",

@@ -6,7 +6,7 @@
 //! `efficientnet_b*` under torchvision's. Where names and shapes are the same, weights of one give nonsense in the other.
 
 use super::build::{Builder, ConvBn, Style, multiple_of_8};
-use super::graph::{Graph, Linear, Op, Padding};
+use super::{ArchGraph, Linear, Op, Padding};
 
 /// An EfficientNet.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub struct EfficientNet {
     /// Channels after the 3 x 3 stride 2 stem.
     pub stem_channels: usize,
     /// The stages in order.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<MbConvStage>,
     /// Channels before the pooling.
     pub head_channels: usize,
     /// Dropout before the classifier.
@@ -47,7 +47,7 @@ pub enum Names {
 
 /// One stage of inverted residuals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stage {
+pub struct MbConvStage {
     /// Blocks.
     pub depth: usize,
     /// Window of the depthwise convolution.
@@ -61,7 +61,7 @@ pub struct Stage {
 }
 
 /// Table 1 of the paper: B0's stages.
-const STAGES: [Stage; 7] = [
+const STAGES: [MbConvStage; 7] = [
     stage(1, 3, 1, 1, 16),
     stage(2, 3, 2, 6, 24),
     stage(2, 5, 2, 6, 40),
@@ -77,8 +77,8 @@ const fn stage(
     stride: usize,
     expansion: usize,
     channels: usize,
-) -> Stage {
-    Stage {
+) -> MbConvStage {
+    MbConvStage {
         depth,
         kernel,
         stride,
@@ -100,7 +100,7 @@ impl EfficientNet {
     /// B0 to B4.
     pub(super) fn b(number: usize, origin: Origin) -> Self {
         let (width, depth, dropout) = SCALES[number];
-        let scaled = |stage: Stage| Stage {
+        let scaled = |stage: MbConvStage| MbConvStage {
             depth: (stage.depth as f64 * depth).ceil() as usize,
             channels: multiple_of_8(stage.channels as f64 * width),
             ..stage
@@ -123,7 +123,7 @@ impl EfficientNet {
     pub(super) fn lite(number: usize, origin: Origin) -> Self {
         let (width, depth, dropout) = SCALES[number];
         let last = STAGES.len() - 1;
-        let scaled = |(place, stage): (usize, Stage)| Stage {
+        let scaled = |(place, stage): (usize, MbConvStage)| MbConvStage {
             depth: match place {
                 0 => stage.depth,
                 _ if place == last => stage.depth,
@@ -144,7 +144,7 @@ impl EfficientNet {
     }
 
     /// The graph with `num_classes` logits.
-    pub fn graph(&self, num_classes: usize) -> Graph {
+    pub fn graph(&self, num_classes: usize) -> ArchGraph {
         let style = match self.origin {
             Origin::TensorFlow => Style {
                 // At stride 1 SAME is the symmetric border, whatever the size.
@@ -208,7 +208,7 @@ impl EfficientNet {
         input: usize,
         path: &str,
         channels: usize,
-        stage: Stage,
+        stage: MbConvStage,
         stride: usize,
     ) -> usize {
         let out = stage.channels;

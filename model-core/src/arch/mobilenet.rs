@@ -1,7 +1,7 @@
 //! MobileNetV2 and V3 as data (Sandler et al. 2018; Howard et al. 2019), with torchvision's module names.
 
 use super::build::{Builder, ConvBn, Style, multiple_of_8};
-use super::graph::{Graph, Linear, Op, Padding};
+use super::{ArchGraph, Linear, Op, Padding};
 
 /// MobileNetV2 at width 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ const V2: [(usize, usize, usize, usize); 7] = [
 
 impl MobileNetV2 {
     /// The graph with `num_classes` logits.
-    pub fn graph(self, num_classes: usize) -> Graph {
+    pub fn graph(self, num_classes: usize) -> ArchGraph {
         let (mut b, input) = Builder::new(3, Style::torch());
         let stem = ConvBn::new("features.0.0", "features.0.1", [3, 32], 3).stride(2);
         let mut x = b.conv_bn(input, stem);
@@ -134,7 +134,7 @@ const SMALL: [Block; 11] = [
 
 impl MobileNetV3 {
     /// The graph with `num_classes` logits.
-    pub fn graph(self, num_classes: usize) -> Graph {
+    pub fn graph(self, num_classes: usize) -> ArchGraph {
         let (blocks, hidden): (&[Block], _) = match self {
             Self::Large => (&LARGE, 1280),
             Self::Small => (&SMALL, 1024),

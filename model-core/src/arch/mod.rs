@@ -1,4 +1,4 @@
-//! Networks as data: a name gives a description, a description lowers to a [`Graph`] of named layers.
+//! Networks as data: a name gives a description, a description lowers to an [`ArchGraph`] of named layers.
 //!
 //! `train` interprets the graph with libtorch, `export` writes it as ONNX, and both find weights under torchvision's
 //! names (timm's for what torchvision does not have). Nothing here computes.
@@ -9,6 +9,7 @@ mod densenet;
 mod efficientnet;
 mod graph;
 mod mobilenet;
+mod op;
 mod regnet;
 mod resnet;
 mod table;
@@ -18,11 +19,9 @@ mod vgg;
 pub use convnext::ConvNext;
 pub use densenet::DenseNet;
 pub use efficientnet::{EfficientNet, Names, Origin};
-pub use graph::{
-    BLUR, BatchNorm, ChannelScale, Conv, Graph, LayerNorm, Linear, Node, Op, Padding, Shape,
-    window_count,
-};
+pub use graph::{ArchGraph, ArchNode, Shape, window_count};
 pub use mobilenet::{MobileNetV2, MobileNetV3};
+pub use op::{BLUR, BatchNorm, ChannelScale, Conv, LayerNorm, Linear, Op, Padding};
 pub use regnet::RegNet;
 pub use resnet::{Block, ResNet, Stage, Stem};
 pub use tensors::{TensorKind, TensorSpec};
@@ -161,7 +160,7 @@ impl Architecture {
     }
 
     /// Its layers in evaluation order.
-    pub fn graph(&self) -> Graph {
+    pub fn graph(&self) -> ArchGraph {
         match &self.family {
             Family::ResNet(resnet) => resnet.graph(self.num_classes),
             Family::EfficientNet(net) => net.graph(self.num_classes),

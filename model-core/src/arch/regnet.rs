@@ -1,7 +1,7 @@
 //! RegNetX and RegNetY as data (Radosavovic et al. 2020), with torchvision's module names.
 
 use super::build::{Builder, ConvBn, Style};
-use super::graph::{Graph, Linear, Op};
+use super::{ArchGraph, Linear, Op};
 
 /// A RegNet by its four stages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl RegNet {
     }
 
     /// The graph with `num_classes` logits.
-    pub fn graph(&self, num_classes: usize) -> Graph {
+    pub fn graph(&self, num_classes: usize) -> ArchGraph {
         let (mut b, input) = Builder::new(3, Style::torch());
         let mut x = b.conv_bn(input, ConvBn::new("stem.0", "stem.1", [3, 32], 3).stride(2));
         x = b.push(Op::Relu, &[x]);

@@ -1,11 +1,11 @@
-//! ResNets as data and their lowering to a [`Graph`], with torchvision's module names.
+//! ResNets as data and their lowering to an [`ArchGraph`], with torchvision's module names.
 //!
 //! He et al. 2015 with torchvision's v1.5 bottleneck (the stride sits in the 3 x 3 convolution); wide and ResNeXt
 //! variants (Zagoruyko 2016, Xie 2017); the CIFAR form with a 3 x 3 stem and three stages, projection shortcuts; ResNet-D
 //! (He et al. 2018, "Bag of Tricks"), with timm's module names.
 
 use super::build::{Builder, ConvBn, Style};
-use super::graph::{Graph, Linear, Op};
+use super::{ArchGraph, Linear, Op};
 
 /// A residual network.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,7 +124,7 @@ impl ResNet {
     }
 
     /// The graph with `num_classes` logits.
-    pub fn graph(&self, num_classes: usize) -> Graph {
+    pub fn graph(&self, num_classes: usize) -> ArchGraph {
         let (mut b, input) = Builder::new(3, Style::torch());
         let pool = || Op::MaxPool {
             kernel: 3,

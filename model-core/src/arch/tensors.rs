@@ -1,6 +1,6 @@
 //! The tensors that each operation owns: PyTorch's `state_dict()` of one step of a network.
 
-use super::graph::Op;
+use super::Op;
 
 /// What a tensor of the state dict is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! have 224 x 224 pixels, as torchvision's adaptive pooling is nothing there.
 
 use super::build::{Builder, ConvBn, Style};
-use super::graph::{Graph, Linear, Op};
+use super::{ArchGraph, Linear, Op};
 
 /// A VGG.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Vgg {
 
 impl Vgg {
     /// The graph with `num_classes` logits.
-    pub fn graph(&self, num_classes: usize) -> Graph {
+    pub fn graph(&self, num_classes: usize) -> ArchGraph {
         let (mut b, mut x) = Builder::new(3, Style::torch());
         let mut channels = 3;
         let mut place = 0;

@@ -74,7 +74,7 @@ impl Hierarchy {
     /// The words above ImageNet's 1,000 classes.
     pub fn imagenet1k() -> &'static Self {
         static HIERARCHY: LazyLock<Hierarchy> = LazyLock::new(|| {
-            let lines = include_str!("../../../models/labels/imagenet1k-hierarchy.tsv").lines();
+            let lines = include_str!("../../data/imagenet1k-hierarchy.tsv").lines();
             Hierarchy::new(lines.filter_map(parse_line).collect())
         });
         &HIERARCHY

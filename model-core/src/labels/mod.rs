@@ -34,7 +34,7 @@ impl Label {
 /// The 1,000 ImageNet (ILSVRC 2012) classes in torchvision's order: WordNet ids sorted.
 pub fn imagenet1k() -> &'static [Label] {
     static LABELS: LazyLock<Vec<Label>> = LazyLock::new(|| {
-        include_str!("../../../models/labels/imagenet1k.tsv")
+        include_str!("../../data/imagenet1k.tsv")
             .lines()
             .filter_map(|line| line.split_once('\t'))
             .map(|(id, name)| Label {

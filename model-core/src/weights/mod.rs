@@ -17,7 +17,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::arch::{self, Architecture, Graph, TensorKind};
+use crate::arch::{self, ArchGraph, Architecture, TensorKind};
 use crate::manifest::{MANIFEST_KEY, Manifest};
 
 pub use training::{TrainingState, read_training};
@@ -36,7 +36,7 @@ pub struct Tensor {
 
 /// The tensors of one network by name, and what the file says about itself.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Weights {
+pub struct StateDict {
     pub tensors: BTreeMap<String, Tensor>,
     /// safetensors `__metadata__`, or the plain values beside the tensors of a `.pth` (`arch`, `epoch`).
     pub metadata: BTreeMap<String, String>,
@@ -142,7 +142,7 @@ impl fmt::Display for Mismatch {
 ///
 /// # Errors
 /// A file that cannot be read, is no checkpoint, is cut short, or is beyond the limits.
-pub fn read(path: &Path) -> Result<Weights, WeightsError> {
+pub fn read(path: &Path) -> Result<StateDict, WeightsError> {
     read_set(path, WeightSet::Model)
 }
 
@@ -150,7 +150,7 @@ pub fn read(path: &Path) -> Result<Weights, WeightsError> {
 ///
 /// # Errors
 /// As [`read`], and when the checkpoint has no such set.
-pub fn read_set(path: &Path, set: WeightSet) -> Result<Weights, WeightsError> {
+pub fn read_set(path: &Path, set: WeightSet) -> Result<StateDict, WeightsError> {
     let io = |source| WeightsError::Read {
         path: path.to_path_buf(),
         source,
@@ -193,7 +193,7 @@ pub fn read_set(path: &Path, set: WeightSet) -> Result<Weights, WeightsError> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_plain(path: &Path) -> Result<Weights, WeightsError> {
+pub fn read_plain(path: &Path) -> Result<StateDict, WeightsError> {
     let io = |source| WeightsError::Read {
         path: path.to_path_buf(),
         source,
@@ -209,7 +209,10 @@ pub fn read_plain(path: &Path) -> Result<Weights, WeightsError> {
 ///
 /// # Errors
 /// [`WeightsError::Mismatch`] with all differences at once, or a tensor with NaN, infinity or a negative variance.
-pub fn load_state(architecture: &Architecture, weights: Weights) -> Result<Weights, WeightsError> {
+pub fn load_state(
+    architecture: &Architecture,
+    weights: StateDict,
+) -> Result<StateDict, WeightsError> {
     if let Some((theirs, because)) = weights.origin()
         && theirs.name() != architecture.name()
         && same_tensors(&theirs, architecture)
@@ -232,7 +235,7 @@ fn same_tensors(a: &Architecture, b: &Architecture) -> bool {
         .is_ok_and(|a| a.graph().tensors() == b.graph().tensors())
 }
 
-impl Weights {
+impl StateDict {
     /// The architecture that the file itself names, by its manifest, by an `arch` beside the weights, or by names that
     /// only one project gives; and which of these it was.
     pub fn origin(&self) -> Option<(Architecture, &'static str)> {
@@ -270,7 +273,7 @@ impl Weights {
     ///
     /// # Errors
     /// As [`load_state`].
-    pub fn check(&self, graph: &Graph) -> Result<(), WeightsError> {
+    pub fn check(&self, graph: &ArchGraph) -> Result<(), WeightsError> {
         let specs = graph.tensors();
         let mut difference = Mismatch::default();
         for spec in &specs {

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Found, WeightSet, Weights};
-use crate::arch::{Graph, Op};
+use super::{Found, StateDict, WeightSet};
+use crate::arch::{ArchGraph, Op};
 
 /// Keys under which trainers nest their weights, most usual first; the empty one is no nesting.
 const MODEL_GROUPS: [&str; 7] = [
@@ -121,7 +121,7 @@ pub(super) fn choose<T>(found: Found<T>, set: WeightSet) -> Result<Vec<(String, 
 }
 
 /// Rows of the classifier's weight, whatever it is called and wherever it is wrapped.
-pub(super) fn classifier_rows(graph: &Graph, weights: &Weights) -> Option<usize> {
+pub(super) fn classifier_rows(graph: &ArchGraph, weights: &StateDict) -> Option<usize> {
     let name = format!("{}.weight", classifier(graph)?);
     let renamed = rename_all(graph, weights.tensors.keys());
     let (theirs, _) = renamed
@@ -131,7 +131,7 @@ pub(super) fn classifier_rows(graph: &Graph, weights: &Weights) -> Option<usize>
 }
 
 /// The module path of the last linear layer.
-fn classifier(graph: &Graph) -> Option<String> {
+fn classifier(graph: &ArchGraph) -> Option<String> {
     graph.nodes.iter().rev().find_map(|node| match &node.op {
         Op::Linear(linear) => Some(linear.name.clone()),
         _ => None,
@@ -140,7 +140,7 @@ fn classifier(graph: &Graph) -> Option<String> {
 
 /// Renames foreign tensors to the names of `graph`; names that need no change stay, and so do those that fit nowhere.
 /// What belongs to a loss or a metric beside the network is left out.
-pub(super) fn rename(graph: &Graph, weights: Weights) -> Weights {
+pub(super) fn rename(graph: &ArchGraph, weights: StateDict) -> StateDict {
     let names: BTreeMap<String, Option<String>> = rename_all(graph, weights.tensors.keys())
         .into_iter()
         .map(|(theirs, ours)| (theirs.clone(), ours))
@@ -150,7 +150,7 @@ pub(super) fn rename(graph: &Graph, weights: Weights) -> Weights {
         .into_iter()
         .filter_map(|(name, tensor)| Some((names.get(&name)?.clone()?, tensor)))
         .collect();
-    Weights {
+    StateDict {
         tensors,
         metadata: weights.metadata,
     }
@@ -158,7 +158,7 @@ pub(super) fn rename(graph: &Graph, weights: Weights) -> Weights {
 
 /// For each name the one it gets; none for what is left out.
 fn rename_all<'a>(
-    graph: &Graph,
+    graph: &ArchGraph,
     theirs: impl Iterator<Item = &'a String> + Clone,
 ) -> Vec<(&'a String, Option<String>)> {
     let specs = graph.tensors();

@@ -3,10 +3,16 @@
 //! Known tensor-rebuilding calls become [`Value::Tensor`] descriptions; every other call becomes [`Value::Opaque`],
 //! a note of its name. A file that names a function able to run commands is refused outright, because only an
 //! attack does that. Opcodes: `pickletools` of CPython, protocols 0 to 5.
+//!
+//! Here are the values and the loop over opcodes; `stack` is what the opcodes are made of, `rebuild` the calls.
+
+mod rebuild;
+mod stack;
 
 use std::collections::HashMap;
 
 use super::convert::Number;
+use rebuild::long;
 
 /// Index of a value in a [`Pickle`]; containers hold indices, so sharing and cycles cost nothing.
 pub(super) type Id = usize;
@@ -144,140 +150,7 @@ struct Machine<'a> {
     memo: HashMap<u64, Id>,
 }
 
-impl<'a> Machine<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
-        let end = self
-            .at
-            .checked_add(count)
-            .filter(|end| *end <= self.bytes.len());
-        let end = end.ok_or("the checkpoint is cut short inside its pickle")?;
-        let slice = &self.bytes[self.at..end];
-        self.at = end;
-        Ok(slice)
-    }
-
-    /// A little-endian unsigned number of `width` bytes (at most 8).
-    fn number(&mut self, width: usize) -> Result<u64, String> {
-        let mut wide = [0u8; 8];
-        wide[..width].copy_from_slice(self.take(width)?);
-        Ok(u64::from_le_bytes(wide))
-    }
-
-    fn length(&mut self, width: usize) -> Result<usize, String> {
-        usize::try_from(self.number(width)?)
-            .map_err(|_| "a length beyond the address space".to_string())
-    }
-
-    fn line(&mut self) -> Result<String, String> {
-        let rest = &self.bytes[self.at..];
-        let end = rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .ok_or("a line without end in the pickle")?;
-        self.at += end + 1;
-        Ok(String::from_utf8_lossy(&rest[..end])
-            .trim_end_matches('\r')
-            .to_string())
-    }
-
-    fn text(&mut self, count: usize) -> Result<Value, String> {
-        Ok(Value::Text(
-            String::from_utf8_lossy(self.take(count)?).into_owned(),
-        ))
-    }
-
-    fn new_value(&mut self, value: Value) -> Result<Id, String> {
-        if self.values.len() >= MAX_VALUES {
-            return Err(format!("more than {MAX_VALUES} values in the pickle"));
-        }
-        self.values.push(value);
-        Ok(self.values.len() - 1)
-    }
-
-    fn push(&mut self, value: Value) -> Result<(), String> {
-        let id = self.new_value(value)?;
-        self.stack.push(id);
-        Ok(())
-    }
-
-    fn pop(&mut self) -> Result<Id, String> {
-        let floor = self.marks.last().copied().unwrap_or(0);
-        if self.stack.len() <= floor {
-            return Err("the pickle takes a value that is not there".into());
-        }
-        self.stack
-            .pop()
-            .ok_or_else(|| "the pickle takes a value that is not there".into())
-    }
-
-    fn top(&self) -> Result<Id, String> {
-        self.stack
-            .last()
-            .copied()
-            .ok_or_else(|| "the pickle looks at an empty stack".into())
-    }
-
-    fn pop_mark(&mut self) -> Result<Vec<Id>, String> {
-        let mark = self
-            .marks
-            .pop()
-            .ok_or("the pickle has no mark to go back to")?;
-        Ok(self.stack.split_off(mark.min(self.stack.len())))
-    }
-
-    fn pop_tuple(&mut self, count: usize) -> Result<(), String> {
-        let mut items = Vec::with_capacity(count);
-        for _ in 0..count {
-            items.push(self.pop()?);
-        }
-        items.reverse();
-        self.push(Value::Tuple(items))
-    }
-
-    fn extend_list(&mut self, items: Vec<Id>) -> Result<(), String> {
-        let list = self.top()?;
-        if let Value::List(values) = &mut self.values[list] {
-            values.extend(items);
-        }
-        Ok(())
-    }
-
-    fn extend_dict(&mut self, items: &[Id]) -> Result<(), String> {
-        let dict = self.top()?;
-        if !items.len().is_multiple_of(2) {
-            return Err("the pickle has a key without a value".into());
-        }
-        if let Value::Dict(values) = &mut self.values[dict] {
-            values.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
-        }
-        Ok(())
-    }
-
-    fn remember(&mut self, key: u64) -> Result<(), String> {
-        let top = self.top()?;
-        self.memo.insert(key, top);
-        Ok(())
-    }
-
-    fn recall(&mut self, key: u64) -> Result<(), String> {
-        let id = *self
-            .memo
-            .get(&key)
-            .ok_or("the pickle recalls a value it never stored")?;
-        self.stack.push(id);
-        Ok(())
-    }
-
-    fn global(&mut self, module: &str, name: &str) -> Result<(), String> {
-        let global = format!("{module}.{name}");
-        if is_dangerous(&global) {
-            return Err(format!(
-                "refused: the file asks to call {global} when it is loaded, which no checkpoint needs"
-            ));
-        }
-        self.push(Value::Global(global))
-    }
-
+impl Machine<'_> {
     fn run(&mut self) -> Result<Id, String> {
         loop {
             let opcode = self.take(1)?[0];
@@ -472,140 +345,4 @@ impl<'a> Machine<'a> {
             }
         }
     }
-
-    /// What calling `function` would build: a tensor description, a plain container, or a note of the name.
-    fn call(&mut self, function: Id, arguments: Id) -> Result<Value, String> {
-        let Value::Global(name) = self.values[function].clone() else {
-            return Ok(Value::Opaque("an object".into()));
-        };
-        let Value::Tuple(arguments) = self.values[arguments].clone() else {
-            return Ok(Value::Opaque(name));
-        };
-        match name.as_str() {
-            "collections.OrderedDict" | "builtins.dict" | "__builtin__.dict" => {
-                self.ordered_dict(&arguments)
-            }
-            "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor" => {
-                self.tensor(&arguments)
-            }
-            "torch._utils._rebuild_parameter"
-            | "torch._utils._rebuild_parameter_with_state"
-            | "torch.Size"
-            | "torch.nn.parameter.Parameter" => Ok(arguments
-                .first()
-                .map_or(Value::Opaque(name), |first| self.values[*first].clone())),
-            _ => Ok(Value::Opaque(name)),
-        }
-    }
-
-    fn ordered_dict(&self, arguments: &[Id]) -> Result<Value, String> {
-        let Some(first) = arguments.first() else {
-            return Ok(Value::Dict(Vec::new()));
-        };
-        let (Value::List(items) | Value::Tuple(items)) = &self.values[*first] else {
-            return Ok(self.values[*first].clone());
-        };
-        let pair = |item: &Id| match &self.values[*item] {
-            Value::Tuple(pair) | Value::List(pair) if pair.len() == 2 => Ok((pair[0], pair[1])),
-            _ => Err("an OrderedDict of something other than pairs".to_string()),
-        };
-        items
-            .iter()
-            .map(pair)
-            .collect::<Result<_, _>>()
-            .map(Value::Dict)
-    }
-
-    fn tensor(&self, arguments: &[Id]) -> Result<Value, String> {
-        let [storage, offset, shape, stride, ..] = arguments else {
-            return Err("a tensor with too few parts".into());
-        };
-        let Value::Storage(storage) = &self.values[*storage] else {
-            return Err("a tensor without storage".into());
-        };
-        Ok(Value::Tensor(TensorRef {
-            storage: storage.clone(),
-            offset: self.size(*offset)?,
-            shape: self.sizes(*shape)?,
-            stride: self.sizes(*stride)?,
-        }))
-    }
-
-    fn size(&self, id: Id) -> Result<usize, String> {
-        match self.values[id] {
-            Value::Int(value) => {
-                usize::try_from(value).map_err(|_| format!("a tensor with the size {value}"))
-            }
-            _ => Err("a tensor whose size is no number".into()),
-        }
-    }
-
-    fn sizes(&self, id: Id) -> Result<Vec<usize>, String> {
-        match &self.values[id] {
-            Value::Tuple(items) | Value::List(items) => {
-                items.iter().map(|item| self.size(*item)).collect()
-            }
-            _ => Err("a tensor whose shape is no list".into()),
-        }
-    }
-
-    /// `('storage', type, key, location, numel[, view])`: the only persistent identifier of a checkpoint.
-    fn persistent(&self, id: Id) -> Result<Value, String> {
-        let unknown = || "a persistent value that is no storage".to_string();
-        let Value::Tuple(parts) = &self.values[id] else {
-            return Err(unknown());
-        };
-        let [tag, kind, key, _location, numel, view @ ..] = parts.as_slice() else {
-            return Err(unknown());
-        };
-        let (Value::Text(tag), Value::Global(kind), Value::Text(key)) =
-            (&self.values[*tag], &self.values[*kind], &self.values[*key])
-        else {
-            return Err(unknown());
-        };
-        if tag != "storage" {
-            return Err(unknown());
-        }
-        let number = storage_number(kind).unwrap_or(Number::Other);
-        let view_offset = match view.first().map(|view| &self.values[*view]) {
-            Some(Value::Tuple(view)) if view.len() == 3 => self.size(view[1])?,
-            _ => 0,
-        };
-        Ok(Value::Storage(Storage {
-            key: key.clone(),
-            number,
-            numel: self.size(*numel)?,
-            view_offset,
-        }))
-    }
-}
-
-fn storage_number(kind: &str) -> Option<Number> {
-    let name = kind
-        .strip_prefix("torch.")
-        .or_else(|| kind.strip_prefix("torch.cuda."))?;
-    Some(match name.rsplit('.').next().unwrap_or_default() {
-        "FloatStorage" => Number::F32,
-        "DoubleStorage" => Number::F64,
-        "HalfStorage" => Number::F16,
-        "BFloat16Storage" => Number::Bf16,
-        "LongStorage" => Number::I64,
-        "IntStorage" => Number::I32,
-        "ShortStorage" => Number::I16,
-        "CharStorage" => Number::I8,
-        "ByteStorage" => Number::U8,
-        "BoolStorage" => Number::Bool,
-        _ => return None,
-    })
-}
-
-/// Two's complement of up to 8 bytes; longer ones (PyTorch's magic number) only as a note.
-fn long(bytes: &[u8]) -> Value {
-    if bytes.len() > 8 {
-        return Value::Opaque("a long integer".into());
-    }
-    let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
-    let mut wide = if negative { [0xff; 8] } else { [0; 8] };
-    wide[..bytes.len()].copy_from_slice(bytes);
-    Value::Int(i64::from_le_bytes(wide))
 }

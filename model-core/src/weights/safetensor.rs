@@ -7,19 +7,19 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::convert::Number;
 use super::names;
-use super::{Found, MAX_ELEMENTS, Tensor, WeightSet, Weights};
+use super::{Found, MAX_ELEMENTS, StateDict, Tensor, WeightSet};
 
 /// A header length that leaves room for `{`, and the `{` itself.
 pub(super) fn is_safetensors(bytes: &[u8]) -> bool {
     bytes.len() > 9 && bytes[8] == b'{'
 }
 
-pub(super) fn read(bytes: &[u8], set: WeightSet) -> Result<Weights, String> {
+pub(super) fn read(bytes: &[u8], set: WeightSet) -> Result<StateDict, String> {
     read_with(bytes, |found| names::choose(found, set))
 }
 
 /// Every tensor under its full name.
-pub(super) fn read_plain(bytes: &[u8]) -> Result<Weights, String> {
+pub(super) fn read_plain(bytes: &[u8]) -> Result<StateDict, String> {
     let full = |(group, name, view): (String, String, _)| match group.as_str() {
         "" => (name, view),
         group => (format!("{group}.{name}"), view),
@@ -30,7 +30,7 @@ pub(super) fn read_plain(bytes: &[u8]) -> Result<Weights, String> {
 fn read_with<'a>(
     bytes: &'a [u8],
     choose: impl FnOnce(Found<TensorView<'a>>) -> Result<Vec<(String, TensorView<'a>)>, String>,
-) -> Result<Weights, String> {
+) -> Result<StateDict, String> {
     let broken = |error| format!("not a complete safetensors file ({error})");
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
@@ -70,7 +70,7 @@ fn read_with<'a>(
             },
         );
     }
-    Ok(Weights { tensors, metadata })
+    Ok(StateDict { tensors, metadata })
 }
 
 fn number(dtype: Dtype) -> Option<Number> {

@@ -15,7 +15,7 @@ fn ramp(count: usize) -> Vec<f32> {
     (0..count).map(|i| i as f32 / 4.0 - 1.0).collect()
 }
 
-fn check_state(weights: &Weights, shift: f32) {
+fn check_state(weights: &StateDict, shift: f32) {
     let tensor = |name: &str| {
         let tensor = &weights.tensors[name];
         (
@@ -108,7 +108,7 @@ fn damaged_bytes_never_panic() {
     }
 }
 
-fn random_state(arch: &Architecture) -> Weights {
+fn random_state(arch: &Architecture) -> StateDict {
     let tensors = arch.graph().tensors().into_iter().map(|spec| {
         let count = spec.shape.iter().product();
         (
@@ -119,7 +119,7 @@ fn random_state(arch: &Architecture) -> Weights {
             },
         )
     });
-    Weights {
+    StateDict {
         tensors: tensors.collect(),
         metadata: BTreeMap::new(),
     }
@@ -177,7 +177,7 @@ fn wrappers_losses_and_other_heads_are_understood() {
         &sequential,
     ];
     for rename in cases {
-        let mut foreign = Weights::default();
+        let mut foreign = StateDict::default();
         for (name, tensor) in random_state(&arch).tensors {
             foreign.tensors.insert(rename(&name), tensor);
         }
@@ -227,7 +227,7 @@ fn values_no_network_can_use_are_refused() {
 #[test]
 fn lukemelas_names_become_timm_names() {
     let arch = arch::by_name("tf_efficientnet_lite0", 1000).unwrap();
-    let mut foreign = Weights::default();
+    let mut foreign = StateDict::default();
     for (name, tensor) in random_state(&arch).tensors {
         let (module, leaf) = name.rsplit_once('.').unwrap();
         foreign

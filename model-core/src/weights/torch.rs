@@ -10,7 +10,7 @@ use super::archive::Archive;
 use super::convert::Number;
 use super::names;
 use super::pickle::{self, Pickle, TensorRef, Value};
-use super::{Found, MAX_ELEMENTS, Tensor, WeightSet, Weights};
+use super::{Found, MAX_ELEMENTS, StateDict, Tensor, WeightSet};
 
 /// Largest `data.pkl` read: names and shapes only, far below this for any network.
 const MAX_PICKLE_BYTES: u64 = 256 << 20;
@@ -26,7 +26,7 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
 }
 
 /// A checkpoint in a zip archive: `NAME/data.pkl`, `NAME/data/KEY`, `NAME/byteorder`.
-pub(super) fn read_zip(file: File, set: WeightSet) -> Result<Weights, String> {
+pub(super) fn read_zip(file: File, set: WeightSet) -> Result<StateDict, String> {
     let (pickle, mut archive) = open_zip(file)?;
     gather(&pickle, set, |tensor| archive.storage(tensor))
 }
@@ -84,7 +84,7 @@ pub(super) fn open_zip(file: File) -> Result<(Pickle, Storages), String> {
 }
 
 /// A checkpoint as a stream of pickles followed by the storages.
-pub(super) fn read_legacy(bytes: &[u8], set: WeightSet) -> Result<Weights, String> {
+pub(super) fn read_legacy(bytes: &[u8], set: WeightSet) -> Result<StateDict, String> {
     let mut at = 0;
     let mut next = || -> Result<Pickle, String> {
         let pickle = pickle::read(&bytes[at..])?;
@@ -189,7 +189,7 @@ fn gather(
     pickle: &Pickle,
     set: WeightSet,
     mut storage: impl FnMut(&TensorRef) -> Result<Vec<u8>, String>,
-) -> Result<Weights, String> {
+) -> Result<StateDict, String> {
     if let Value::Opaque(class) = pickle.get(pickle.root) {
         return Err(format!(
             "a whole pickled object ({class}), not a dict of tensors; save model.state_dict() with torch.save"
@@ -244,7 +244,7 @@ fn gather(
             },
         );
     }
-    Ok(Weights {
+    Ok(StateDict {
         tensors,
         metadata: metadata_of(pickle),
     })

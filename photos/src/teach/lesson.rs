@@ -6,7 +6,9 @@ use inference::Manifest;
 use model_core::Label;
 use model_core::labels::from_folder_names;
 use model_core::manifest::{Accuracy, Output, Provenance};
-use model_core::proof::{PROOF_KEY, Precision, SYNTHETIC_INPUTS, StoredAnswers, synthetic_input};
+use model_core::proof::{
+    FilePrecision, PROOF_KEY, SYNTHETIC_INPUTS, StoredAnswers, synthetic_input,
+};
 use serde::Serialize;
 
 use super::findings::{Findings, Judged};
@@ -256,8 +258,8 @@ fn stored_answers(
         answers.push(rows.zip(bias).map(logit).collect());
     }
     let precision = match backbone.quantized {
-        true => Precision::Int8,
-        false => Precision::Float32,
+        true => FilePrecision::Int8,
+        false => FilePrecision::Float32,
     };
     Ok(StoredAnswers::new(precision, [height, width], &answers))
 }

@@ -13,7 +13,7 @@ use crate::data::fingerprint::DataFingerprint;
 use crate::ema::Ema;
 use crate::evaluate::Evaluation;
 use crate::metrics::{EpochRecord, Running};
-use crate::model::Network;
+use crate::model::TorchNetwork;
 use crate::optim::Optimizer;
 use crate::recipe::BestMetric;
 
@@ -145,7 +145,7 @@ impl Progress {
 /// What the tensors of a state belong to.
 pub struct Parts<'a> {
     /// The network as it trains (not the averages).
-    pub network: &'a mut Network,
+    pub network: &'a mut TorchNetwork,
     /// Its optimizer.
     pub optimizer: &'a mut Optimizer,
     /// Its averages.

@@ -8,10 +8,10 @@ use model_core::manifest::{MANIFEST_KEY, Manifest};
 use tch::Tensor;
 
 use super::file::TensorFile;
-use crate::model::Network;
+use crate::model::TorchNetwork;
 
 /// Writes the network's present weights, BatchNorm counters included: what PyTorch's `state_dict()` holds.
-pub fn write(network: &Network, manifest: &Manifest, path: &Path) -> Result<()> {
+pub fn write(network: &TorchNetwork, manifest: &Manifest, path: &Path) -> Result<()> {
     let mut file = TensorFile::default();
     for named in network.tensors() {
         file.insert(&named.name, &named.tensor);
@@ -69,7 +69,7 @@ pub fn manifest_of(path: &Path) -> Result<Option<Manifest>> {
 ///
 /// # Errors
 /// Unreadable, of another architecture, or with values that are not finite.
-pub fn load(network: &mut Network, path: &Path) -> Result<Loaded> {
+pub fn load(network: &mut TorchNetwork, path: &Path) -> Result<Loaded> {
     let weights = model_core::weights::read(path)?;
     let wanted = network.architecture().clone();
     let classes = weights.num_classes(&wanted).unwrap_or(wanted.num_classes());

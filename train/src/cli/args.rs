@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::distributed::LaunchArgs;
-use crate::recipe::{BadImages, OptimizerKind, Override, Precision, load};
+use crate::recipe::{BadImages, OptimizerKind, Override, TrainPrecision, load};
 
 /// Flags of `train`; each overrides a key of the recipe.
 #[derive(Debug, Default, Args)]
@@ -93,7 +93,7 @@ pub struct TrainArgs {
     pub device: Option<String>,
     /// Arithmetic of the forward pass
     #[arg(long, value_name = "KIND")]
-    pub precision: Option<Precision>,
+    pub precision: Option<TrainPrecision>,
     /// Decoding threads [default: one per core]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,

@@ -10,13 +10,13 @@ use clap::{Args, Subcommand};
 use tch::{Device, Kind, Tensor};
 
 use crate::collective::SingleProcess;
-use crate::data::Batch;
+use crate::data::TensorBatch;
 use crate::device::{describe, memory, prepare};
-use crate::engine::Engine;
+use crate::engine::TrainEngine;
 use crate::failure;
 use crate::mix;
-use crate::model::Network;
-use crate::recipe::{OptimizerKind, Override, Precision, Recipe, catalog, load};
+use crate::model::TorchNetwork;
+use crate::recipe::{OptimizerKind, Override, Recipe, TrainPrecision, catalog, load};
 
 /// What else `train bench` measures.
 #[derive(Debug, Subcommand)]
@@ -28,7 +28,7 @@ pub enum BenchWhat {
 /// Flags of `train bench`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct BenchArgs {
+pub(super) struct BenchArgs {
     #[command(subcommand)]
     what: Option<BenchWhat>,
     /// Architecture
@@ -45,7 +45,7 @@ pub struct BenchArgs {
     image_size: i64,
     /// Arithmetic of the forward pass
     #[arg(long, default_value = "auto", value_name = "KIND")]
-    precision: Precision,
+    precision: TrainPrecision,
     /// [N, H, W, C] in memory [default: as training chooses]
     #[arg(long, value_name = "BOOL")]
     channels_last: Option<bool>,
@@ -77,15 +77,15 @@ pub struct BenchArgs {
 }
 
 /// Runs `train bench`.
-pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
+pub(super) fn bench(args: &BenchArgs) -> Result<ExitCode> {
     if let Some(BenchWhat::Data(args)) = &args.what {
         return super::bench_data::bench_data(args);
     }
     let recipe = recipe(args)?;
     let device = prepare(&recipe)?.device;
-    let mut network = Network::new(model_core::arch::by_name(&recipe.arch, args.classes)?)?;
+    let mut network = TorchNetwork::new(model_core::arch::by_name(&recipe.arch, args.classes)?)?;
     crate::init::initialize(&mut network, recipe.seed, recipe.zero_init_residual)?;
-    let engine = Engine::new(&recipe, network, device, &mut SingleProcess)?;
+    let engine = TrainEngine::new(&recipe, network, device, &mut SingleProcess)?;
     let mut stepper = Stepper {
         batch: batch(args, device)?,
         rate: recipe.optimizer.learning_rate,
@@ -159,20 +159,20 @@ fn recipe(args: &BenchArgs) -> Result<Recipe> {
 }
 
 /// Bytes and labels of no meaning, on the device.
-fn batch(args: &BenchArgs, device: Device) -> Result<Batch> {
+fn batch(args: &BenchArgs, device: Device) -> Result<TensorBatch> {
     let (count, side) = (args.batch_size as i64, args.image_size);
     tch::manual_seed(0);
     let pixels = Tensor::f_randint(256, [count, side, side, 3], (Kind::Uint8, Device::Cpu))?;
     let labels = Tensor::f_randint(args.classes as i64, [count], (Kind::Int64, Device::Cpu))?;
-    Ok(Batch {
+    Ok(TensorBatch {
         pixels: pixels.f_permute([0, 3, 1, 2])?.f_to_device(device)?,
         labels: labels.f_to_device(device)?,
     })
 }
 
 struct Stepper {
-    engine: Engine,
-    batch: Batch,
+    engine: TrainEngine,
+    batch: TensorBatch,
     rate: f64,
     device: Device,
     step: u64,
@@ -181,7 +181,7 @@ struct Stepper {
 impl Stepper {
     /// Takes a step; how long it took, the device's work included.
     fn millis(&mut self) -> Result<f64> {
-        let key = mix::Key {
+        let key = mix::MixKey {
             seed: 0,
             epoch: 0,
             step: self.step,
@@ -194,7 +194,7 @@ impl Stepper {
         let images = self.batch.labels.size1()? as usize;
         let explain = |error| {
             let side = self.batch.pixels.size().last().copied().unwrap_or(0) as u32;
-            let batch = failure::Batch {
+            let batch = failure::BatchShape {
                 images,
                 accumulate: 1,
                 side,

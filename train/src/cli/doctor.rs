@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::data::Source;
+use crate::data::DataSource;
 use crate::data::images::Images;
 use crate::precision::Arithmetic;
 use crate::recipe::Recipe;

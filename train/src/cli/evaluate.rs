@@ -12,19 +12,19 @@ use model_core::manifest::Manifest;
 
 use crate::checkpoint::weights;
 use crate::collective::SingleProcess;
-use crate::confusion::Confusion;
-use crate::data::Source;
+use crate::confusion::ConfusionMatrix;
+use crate::data::DataSource;
 use crate::data::images::Images;
 use crate::evaluate::{Evaluation, Evaluator};
 use crate::input::Normalizer;
-use crate::model::Network;
+use crate::model::TorchNetwork;
 use crate::precision::Arithmetic;
 use crate::progress::Reporter;
-use crate::recipe::{Precision, Recipe, load};
+use crate::recipe::{Recipe, TrainPrecision, load};
 
 /// Flags of `train evaluate`.
 #[derive(Debug, Args)]
-pub struct EvaluateArgs {
+pub(super) struct EvaluateArgs {
     /// Weights (.safetensors or .pth)
     #[arg(long, short, value_name = "FILE")]
     checkpoint: PathBuf,
@@ -39,7 +39,7 @@ pub struct EvaluateArgs {
     batch_size: u16,
     /// Arithmetic; fp32 is what an exported model computes in
     #[arg(long, default_value = "fp32", value_name = "KIND")]
-    precision: Precision,
+    precision: TrainPrecision,
     /// auto, cpu, cuda, cuda:N or mps
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     device: String,
@@ -64,7 +64,7 @@ pub struct EvaluateArgs {
 }
 
 /// Runs `train evaluate`.
-pub fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
+pub(super) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let manifest = weights::manifest_of(&args.checkpoint)?;
     let recipe = recipe(args, manifest.as_ref())?;
     let labels = labels(args, &recipe.arch, manifest)?;
@@ -76,7 +76,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
         );
         model_core::labels::from_folder_names(source.classes())
     });
-    let mut network = Network::new(arch::by_name(&recipe.arch, labels.len())?)?;
+    let mut network = TorchNetwork::new(arch::by_name(&recipe.arch, labels.len())?)?;
     let loaded = weights::load(&mut network, &args.checkpoint)?;
     if !loaded.fresh.is_empty() {
         bail!(
@@ -98,7 +98,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let mut reporter = Reporter::new(false);
     let batches = source.val_images().div_ceil(u64::from(args.batch_size));
     reporter.begin("validation".into(), batches, 0);
-    let mut confusion = Confusion::new(labels.len());
+    let mut confusion = ConfusionMatrix::new(labels.len());
     let result = evaluator.run_each(
         &network,
         &source,
@@ -218,7 +218,7 @@ fn json(
     args: &EvaluateArgs,
     result: &Evaluation,
     bad_images: usize,
-    confusion: &Confusion,
+    confusion: &ConfusionMatrix,
     labels: &[Label],
 ) -> serde_json::Value {
     serde_json::json!({

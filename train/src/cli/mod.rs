@@ -13,7 +13,7 @@ mod run;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use args::TrainArgs;
 
@@ -53,6 +53,11 @@ enum Command {
     Plot(plot::PlotArgs),
     /// Measure the training step of a network on made-up images: milliseconds, images a second, memory
     Bench(bench::BenchArgs),
+}
+
+/// The command line as clap sees it.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses, runs, and turns the outcome into an exit code: 0 done, 1 failed, 2 wrong usage, 3 done but some images could

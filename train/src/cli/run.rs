@@ -12,7 +12,7 @@ use crate::distributed::{self, Placement, Session};
 use crate::recipe::{Override, Recipe, catalog, load};
 use crate::run_dir::{RunDir, RunLock};
 use crate::say;
-use crate::trainer::{Outcome, Resume, Start};
+use crate::trainer::{Resume, RunOutcome, Start};
 
 /// Exit code of a run that finished but could not read some images.
 const SOME_IMAGES_BAD: u8 = 3;
@@ -41,15 +41,15 @@ fn train_here(args: &TrainArgs, session: Option<&Session>) -> Result<ExitCode> {
     let outcome = trainer.run()?;
     trainer.finish()?;
     match outcome {
-        Outcome::Finished if trainer.bad_images() > 0 => {
+        RunOutcome::Finished if trainer.bad_images() > 0 => {
             say!(
                 "{} images could not be read (counted once per epoch); train.log names them",
                 trainer.bad_images()
             );
             Ok(ExitCode::from(SOME_IMAGES_BAD))
         }
-        Outcome::Finished => Ok(ExitCode::SUCCESS),
-        Outcome::Interrupted(signal) => Ok(ExitCode::from(128 + signal as u8)),
+        RunOutcome::Finished => Ok(ExitCode::SUCCESS),
+        RunOutcome::Interrupted(signal) => Ok(ExitCode::from(128 + signal as u8)),
     }
 }
 

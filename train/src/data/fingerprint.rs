@@ -11,21 +11,21 @@ pub struct DataFingerprint {
     /// Class names, in the order of the labels.
     pub classes: Vec<String>,
     /// Training images.
-    pub train: ImageList,
+    pub train: ImageListDigest,
     /// Validation images.
-    pub val: ImageList,
+    pub val: ImageListDigest,
 }
 
 /// A list of labeled images.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageList {
+pub struct ImageListDigest {
     /// How many.
     pub images: u64,
     /// SHA-256 of their names and labels, in order, lower-case hex.
     pub sha256: String,
 }
 
-impl ImageList {
+impl ImageListDigest {
     /// The fingerprint of images by name (relative to the data set) and label.
     pub fn of<N: AsRef<[u8]>>(samples: impl IntoIterator<Item = (N, usize)>) -> Self {
         let (mut images, mut hasher) = (0, Sha256::new());
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_list_is_its_names_and_labels_in_order() {
-        let list = |samples: &[(&str, usize)]| ImageList::of(samples.iter().copied());
+        let list = |samples: &[(&str, usize)]| ImageListDigest::of(samples.iter().copied());
         let one = list(&[("a/1.jpg", 0), ("b/2.jpg", 1)]);
         assert_eq!(one.images, 2);
         for other in [

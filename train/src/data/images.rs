@@ -1,4 +1,4 @@
-//! Batches from image files: `image-data`'s data sets, augmentation and worker threads behind the loop's [`Source`].
+//! Batches from image files: `image-data`'s data sets, augmentation and worker threads behind the loop's [`DataSource`].
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -9,14 +9,14 @@ use image_data::augment::{EvalTransform, TrainTransform};
 use image_data::dataset::{self, ClassMap, Dataset};
 use image_data::decode::DecodeOptions;
 use image_data::folder::{Folder, same_classes};
-use image_data::loader::{BadImages as OnBad, Loader, LoaderConfig};
+use image_data::loader::{BadImagePolicy as OnBad, Loader, LoaderConfig};
 use image_data::sampler::Sampler;
 use image_data::source::FolderSource;
 use model_core::labels::Label;
 
-use super::fingerprint::{DataFingerprint, ImageList};
+use super::fingerprint::{DataFingerprint, ImageListDigest};
 use super::hints::hints;
-use super::{Batch, Batches, Source};
+use super::{BatchIter, DataSource, TensorBatch};
 use crate::recipe::{BadImages, Recipe};
 
 /// Training and validation images in files.
@@ -133,7 +133,7 @@ impl Images {
         }
         let fingerprint = DataFingerprint {
             classes: val.classes.clone(),
-            train: ImageList::default(),
+            train: ImageListDigest::default(),
             val: list(&val),
         };
         Ok(Self {
@@ -195,7 +195,7 @@ fn damage(sets: &[Option<&Folder>]) -> Vec<String> {
         .collect()
 }
 
-impl Source for Images {
+impl DataSource for Images {
     fn classes(&self) -> &[String] {
         &self.classes
     }
@@ -228,7 +228,7 @@ impl Source for Images {
         self.fingerprint.clone()
     }
 
-    fn train(&self, epoch: u32, first: u64, side: u32) -> Result<Batches<'_>> {
+    fn train(&self, epoch: u32, first: u64, side: u32) -> Result<BatchIter<'_>> {
         let begun = self
             .ahead
             .take()
@@ -259,7 +259,7 @@ impl Source for Images {
         })))
     }
 
-    fn val(&self) -> Result<Batches<'_>> {
+    fn val(&self) -> Result<BatchIter<'_>> {
         let Some(loader) = &self.val else {
             return Ok(Box::new(std::iter::empty()));
         };
@@ -292,27 +292,27 @@ impl Images {
 }
 
 /// The fingerprint of a folder's images, by their paths within it.
-fn list(folder: &Folder) -> ImageList {
-    ImageList::of(folder.samples.iter().map(|sample| {
+fn list(folder: &Folder) -> ImageListDigest {
+    ImageListDigest::of(folder.samples.iter().map(|sample| {
         let path = sample.path.strip_prefix(&folder.root);
         let path = path.unwrap_or(&sample.path);
         (path.as_os_str().as_encoded_bytes(), sample.class)
     }))
 }
 
-fn batches<'a>(loaded: image_data::loader::Batches) -> Batches<'a> {
+fn batches<'a>(loaded: image_data::loader::Batches) -> BatchIter<'a> {
     let mut loaded = loaded;
     Box::new(std::iter::from_fn(move || Some(next_batch(&mut loaded)?.1)))
 }
 
 /// The next batch as tensors, with its number in the epoch.
-fn next_batch(loaded: &mut image_data::loader::Batches) -> Option<(u64, Result<Batch>)> {
+fn next_batch(loaded: &mut image_data::loader::Batches) -> Option<(u64, Result<TensorBatch>)> {
     let batch = match loaded.next()? {
         Ok(batch) => batch,
         Err(error) => return Some((u64::MAX - 1, Err(error.into()))),
     };
     let converted =
-        Batch::from_interleaved(&batch.pixels, batch.height, batch.width, &batch.labels);
+        TensorBatch::from_interleaved(&batch.pixels, batch.height, batch.width, &batch.labels);
     loaded.recycle(batch.pixels);
     Some((batch.number as u64, converted))
 }

@@ -18,14 +18,14 @@ use fingerprint::DataFingerprint;
 
 /// Images as the network's square, and their classes, on the host.
 #[derive(Debug)]
-pub struct Batch {
+pub struct TensorBatch {
     /// u8 `[N, 3, H, W]`; in memory usually `[N, H, W, 3]`.
     pub pixels: Tensor,
     /// i64 `[N]`.
     pub labels: Tensor,
 }
 
-impl Batch {
+impl TensorBatch {
     /// From interleaved RGB bytes `[N, H, W, 3]`.
     pub fn from_interleaved(
         pixels: &[u8],
@@ -45,10 +45,10 @@ impl Batch {
 }
 
 /// Batches in order; an error ends them.
-pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch>> + 'a>;
+pub type BatchIter<'a> = Box<dyn Iterator<Item = Result<TensorBatch>> + 'a>;
 
 /// Training and validation images of one process.
-pub trait Source {
+pub trait DataSource {
     /// Class names, in the order of the labels.
     fn classes(&self) -> &[String];
 
@@ -77,10 +77,10 @@ pub trait Source {
     /// The training batches of `epoch` (from 0) from batch `first` on, square images of `side` pixels.
     ///
     /// The contents depend on nothing but the seed, the epoch and the batch: an interrupted epoch goes on as it would have.
-    fn train(&self, epoch: u32, first: u64, side: u32) -> Result<Batches<'_>>;
+    fn train(&self, epoch: u32, first: u64, side: u32) -> Result<BatchIter<'_>>;
 
     /// The validation batches; each image comes exactly once, over all processes together.
-    fn val(&self) -> Result<Batches<'_>>;
+    fn val(&self) -> Result<BatchIter<'_>>;
 
     /// What a run that goes on compares with what it was trained on.
     fn fingerprint(&self) -> DataFingerprint;
@@ -97,7 +97,7 @@ pub use discovery::discover;
 ///
 /// # Errors
 /// No data named, or data that cannot be used.
-pub fn open(recipe: &Recipe, rank: usize, world_size: usize) -> Result<Rc<dyn Source>> {
+pub fn open(recipe: &Recipe, rank: usize, world_size: usize) -> Result<Rc<dyn DataSource>> {
     match (&recipe.data, recipe.synthetic) {
         (_, Some(count)) => {
             let side = recipe.preprocessing.crop[0];

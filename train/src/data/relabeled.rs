@@ -6,11 +6,11 @@ use anyhow::Result;
 use tch::Tensor;
 
 use super::fingerprint::DataFingerprint;
-use super::{Batch, Batches, Source};
+use super::{BatchIter, DataSource, TensorBatch};
 
 /// Another source, its labels exchanged.
 pub struct Relabeled {
-    inner: Rc<dyn Source>,
+    inner: Rc<dyn DataSource>,
     classes: Vec<String>,
     class_counts: Option<Vec<usize>>,
     /// i64 `[classes]`: the label to use, by the label that `inner` gives.
@@ -22,7 +22,7 @@ impl Relabeled {
     ///
     /// # Errors
     /// Only what libtorch itself reports.
-    pub fn new(inner: Rc<dyn Source>, classes: Vec<String>, labels: &[i64]) -> Result<Self> {
+    pub fn new(inner: Rc<dyn DataSource>, classes: Vec<String>, labels: &[i64]) -> Result<Self> {
         let class_counts = inner.class_counts().map(|counts| {
             let mut moved = vec![0; counts.len()];
             for (label, count) in labels.iter().zip(counts) {
@@ -38,10 +38,10 @@ impl Relabeled {
         })
     }
 
-    fn relabel<'a>(&'a self, batches: Batches<'a>) -> Batches<'a> {
+    fn relabel<'a>(&'a self, batches: BatchIter<'a>) -> BatchIter<'a> {
         Box::new(batches.map(move |batch| {
             let batch = batch?;
-            Ok(Batch {
+            Ok(TensorBatch {
                 labels: self.labels.f_index_select(0, &batch.labels)?,
                 pixels: batch.pixels,
             })
@@ -49,7 +49,7 @@ impl Relabeled {
     }
 }
 
-impl Source for Relabeled {
+impl DataSource for Relabeled {
     fn classes(&self) -> &[String] {
         &self.classes
     }
@@ -78,11 +78,11 @@ impl Source for Relabeled {
         self.inner.val_images()
     }
 
-    fn train(&self, epoch: u32, first: u64, side: u32) -> Result<Batches<'_>> {
+    fn train(&self, epoch: u32, first: u64, side: u32) -> Result<BatchIter<'_>> {
         Ok(self.relabel(self.inner.train(epoch, first, side)?))
     }
 
-    fn val(&self) -> Result<Batches<'_>> {
+    fn val(&self) -> Result<BatchIter<'_>> {
         Ok(self.relabel(self.inner.val()?))
     }
 
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn labels_follow_the_names() {
-        let plain: Rc<dyn Source> = Rc::new(Synthetic::new(12, 3, 6, 8, 1));
-        let labels = |source: &dyn Source| -> Vec<i64> {
+        let plain: Rc<dyn DataSource> = Rc::new(Synthetic::new(12, 3, 6, 8, 1));
+        let labels = |source: &dyn DataSource| -> Vec<i64> {
             let batch = source.val().unwrap().next().unwrap().unwrap();
             Vec::try_from(&batch.labels).unwrap()
         };

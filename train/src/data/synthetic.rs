@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::fingerprint::{DataFingerprint, ImageList};
-use super::{Batch, Batches, Source};
+use super::fingerprint::{DataFingerprint, ImageListDigest};
+use super::{BatchIter, DataSource, TensorBatch};
 
 /// Noise whose brightness by channel tells the class, so that even a short run learns something.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Synthetic {
         }
     }
 
-    fn batch(&self, stream: u64, first: u64, count: usize, side: u32) -> Result<Batch> {
+    fn batch(&self, stream: u64, first: u64, count: usize, side: u32) -> Result<TensorBatch> {
         let classes = self.classes.len() as u64;
         let mut labels = Vec::with_capacity(count);
         let mut pixels = Vec::with_capacity(count * (side * side * 3) as usize);
@@ -56,10 +56,10 @@ impl Synthetic {
                 pixels.extend([0, 1, 2].map(|c| (means[c] as u8) + noise[c] / 2));
             }
         }
-        Batch::from_interleaved(&pixels, side, side, &labels)
+        TensorBatch::from_interleaved(&pixels, side, side, &labels)
     }
 
-    fn batches(&self, stream: u64, images: u64, first: u64, side: u32) -> Batches<'_> {
+    fn batches(&self, stream: u64, images: u64, first: u64, side: u32) -> BatchIter<'_> {
         let size = self.batch as u64;
         let begin = (first * self.world + self.rank) * size;
         let starts = (begin..images).step_by(self.batch * self.world as usize);
@@ -78,7 +78,7 @@ fn splitmix(value: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-impl Source for Synthetic {
+impl DataSource for Synthetic {
     fn classes(&self) -> &[String] {
         &self.classes
     }
@@ -104,7 +104,7 @@ impl Source for Synthetic {
     }
 
     fn fingerprint(&self) -> DataFingerprint {
-        let list = |images: u64| ImageList {
+        let list = |images: u64| ImageListDigest {
             images,
             sha256: format!("made up from seed {}", self.seed),
         };
@@ -115,11 +115,11 @@ impl Source for Synthetic {
         }
     }
 
-    fn train(&self, epoch: u32, first: u64, side: u32) -> Result<Batches<'_>> {
+    fn train(&self, epoch: u32, first: u64, side: u32) -> Result<BatchIter<'_>> {
         Ok(self.batches(1 + u64::from(epoch), self.images, first, side))
     }
 
-    fn val(&self) -> Result<Batches<'_>> {
+    fn val(&self) -> Result<BatchIter<'_>> {
         Ok(self.batches(0, self.val_images(), 0, self.val_side))
     }
 }
@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn an_epoch_continued_is_the_epoch_uninterrupted() {
         let source = Synthetic::new(10, 3, 4, 8, 5);
-        let whole: Vec<Batch> = source.train(2, 0, 8).unwrap().map(Result::unwrap).collect();
-        let rest: Vec<Batch> = source.train(2, 1, 8).unwrap().map(Result::unwrap).collect();
+        let whole: Vec<TensorBatch> = source.train(2, 0, 8).unwrap().map(Result::unwrap).collect();
+        let rest: Vec<TensorBatch> = source.train(2, 1, 8).unwrap().map(Result::unwrap).collect();
         assert_eq!(whole.len(), 3);
         assert_eq!(whole[2].labels.size(), [2]);
         for (a, b) in whole[1..].iter().zip(&rest) {

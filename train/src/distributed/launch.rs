@@ -2,29 +2,23 @@
 //! prefixed with its number; signals are passed on; when one rank fails the others end with it; with `--max-restarts`
 //! all start again from the last saved state.
 
+mod supervise;
+
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT};
+use rustix::process::{Pid, Signal};
 use signal_hook::iterator::Signals;
 use torch_ext::c10d::Store;
 
 use super::status;
 use crate::say;
-
-/// After the first failure the others have so long to notice and to say what they know.
-const GRACE: Duration = Duration::from_secs(5);
-/// Between the signal that asks a rank to end and the one that ends it.
-const KILL_AFTER: Duration = Duration::from_secs(3);
-const POLL: Duration = Duration::from_millis(50);
-/// A run that was asked to stop may take so long to save.
-const STOP_PATIENCE: Duration = Duration::from_secs(120);
+use supervise::{Rank, end_all, exit_code, supervise};
 
 /// Flags of training with several processes.
 #[derive(Clone, Debug, Default, Args)]
@@ -165,23 +159,6 @@ fn resuming(command_line: &[String], run_dir: &str) -> Vec<String> {
         all.extend(["--output".into(), run_dir.to_owned()]);
     }
     all
-}
-
-struct Rank {
-    number: usize,
-    child: Child,
-    pid: Pid,
-    status: Option<ExitStatus>,
-    readers: Vec<JoinHandle<()>>,
-}
-
-impl Rank {
-    fn signal(&self, signal: Signal) {
-        if self.status.is_none() {
-            // It may just have ended: then there is nobody left to tell.
-            kill_process(self.pid, signal).ok();
-        }
-    }
 }
 
 fn run(
@@ -330,189 +307,5 @@ fn prefix(
         .spawn(copy)?)
 }
 
-/// Waits for the ranks; the exit code of the first that failed, if one did.
-fn supervise(
-    ranks: &mut [Rank],
-    keys: &Store,
-    signals: &mut Signals,
-    stopped_by: &mut Option<i32>,
-) -> Result<Option<u8>> {
-    let mut asked_to_stop: Option<Instant> = None;
-    let mut failed: Option<(u8, Instant)> = None;
-    loop {
-        for rank in ranks.iter_mut().filter(|rank| rank.status.is_none()) {
-            let Some(status) = rank.child.try_wait()? else {
-                continue;
-            };
-            rank.status = Some(status);
-            let code = exit_code(status);
-            if is_failure(status, asked_to_stop.is_some()) {
-                let place =
-                    status::place_of(keys, rank.number).unwrap_or_else(|| "before it began".into());
-                let what = describe(status);
-                say!(
-                    "rank {} (process {}) {what} {place}",
-                    rank.number,
-                    rank.child.id()
-                );
-                failed.get_or_insert((code, Instant::now()));
-            }
-        }
-        if ranks.iter().all(|rank| rank.status.is_some()) {
-            return Ok(failed.map(|(code, _)| code));
-        }
-        if let Some((code, since)) = failed
-            && since.elapsed() > GRACE
-        {
-            end_all(ranks, KILL_AFTER);
-            return Ok(Some(code));
-        }
-        for received in signals.pending() {
-            asked_to_stop.get_or_insert_with(Instant::now);
-            stopped_by.get_or_insert(received);
-            // A closed terminal, too, is a request to save and end.
-            let signal = match received {
-                SIGINT => Signal::INT,
-                SIGHUP => Signal::HUP,
-                _ => Signal::TERM,
-            };
-            ranks.iter().for_each(|rank| rank.signal(signal));
-        }
-        if asked_to_stop.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
-            say!(
-                "the ranks did not end {} s after they were asked to",
-                STOP_PATIENCE.as_secs()
-            );
-            end_all(ranks, KILL_AFTER);
-            return Ok(Some(1));
-        }
-        std::thread::sleep(POLL);
-    }
-}
-
-/// Ends what still runs: asks first, then (frozen processes too) kills.
-fn end_all(ranks: &mut [Rank], patience: Duration) {
-    if !patience.is_zero() {
-        ranks.iter().for_each(|rank| rank.signal(Signal::TERM));
-        let begin = Instant::now();
-        while begin.elapsed() < patience && ranks.iter().any(|rank| rank.status.is_none()) {
-            for rank in ranks.iter_mut().filter(|rank| rank.status.is_none()) {
-                rank.status = rank.child.try_wait().ok().flatten();
-            }
-            std::thread::sleep(POLL);
-        }
-    }
-    for rank in ranks.iter_mut().filter(|rank| rank.status.is_none()) {
-        say!(
-            "rank {} (process {}) is killed: it did not end with the others",
-            rank.number,
-            rank.child.id()
-        );
-        rank.signal(Signal::KILL);
-        rank.status = rank.child.wait().ok();
-    }
-}
-
-/// 0 and 3 (done, but some images were unreadable) are not; neither is 128 + N after a signal that was passed on.
-fn is_failure(status: ExitStatus, asked_to_stop: bool) -> bool {
-    match status.code() {
-        Some(0 | 3) => false,
-        Some(code) => !(asked_to_stop && code > 128),
-        None => !asked_to_stop,
-    }
-}
-
-fn exit_code(status: ExitStatus) -> u8 {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => u8::try_from(code).unwrap_or(1),
-        (None, Some(signal)) => 128 + u8::try_from(signal).unwrap_or(0),
-        (None, None) => 1,
-    }
-}
-
-fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with code {code}"),
-        (None, Some(signal)) => {
-            let name = signal_hook::low_level::signal_name(signal).unwrap_or("unknown");
-            format!("was ended by signal {signal} ({name})")
-        }
-        (None, None) => "ended".into(),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(text: &str) -> Vec<String> {
-        text.split_whitespace().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn a_restart_resumes_in_the_same_directory() {
-        let fresh = words("--recipe a --overwrite --num-processes 2");
-        assert_eq!(
-            resuming(&fresh, "runs/x"),
-            words("--recipe a --num-processes 2 --resume --output runs/x")
-        );
-        let named = words("--output=runs/y --resume");
-        assert_eq!(resuming(&named, "runs/y"), named);
-        let from = words("--resume a/best.safetensors --epochs 3 --output runs/z");
-        assert_eq!(
-            resuming(&from, "runs/z"),
-            words("--epochs 3 --output runs/z --resume")
-        );
-    }
-
-    #[test]
-    fn exit_states() {
-        let code = |code: i32| ExitStatus::from_raw(code << 8);
-        let killed = ExitStatus::from_raw(9);
-        assert_eq!((exit_code(code(3)), exit_code(killed)), (3, 137));
-        assert!(!is_failure(code(0), false) && !is_failure(code(3), false));
-        assert!(
-            is_failure(code(1), true)
-                && is_failure(code(143), false)
-                && !is_failure(code(143), true)
-        );
-        assert!(is_failure(killed, false));
-        assert_eq!(describe(killed), "was ended by signal 9 (SIGKILL)");
-    }
-
-    #[test]
-    fn a_stopped_run_ends_with_the_signal_that_stopped_it() {
-        assert_eq!(ended_with(&[129, 143], Some(SIGHUP)), 129);
-        assert_eq!(ended_with(&[0, 3], Some(SIGHUP)), 3);
-        assert_eq!(ended_with(&[0, 143], None), 143);
-    }
-
-    #[test]
-    fn what_is_asked_for_is_launched() {
-        assert_eq!(LaunchArgs::default().processes(), None);
-        assert_eq!(
-            LaunchArgs {
-                num_gpus: Some(1),
-                ..Default::default()
-            }
-            .processes(),
-            Some(1)
-        );
-        assert_eq!(
-            LaunchArgs {
-                num_gpus: Some(4),
-                ..Default::default()
-            }
-            .processes(),
-            Some(4)
-        );
-        assert_eq!(
-            LaunchArgs {
-                max_restarts: 2,
-                ..Default::default()
-            }
-            .processes(),
-            Some(1)
-        );
-    }
-}
+mod tests;

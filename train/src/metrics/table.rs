@@ -26,12 +26,12 @@ pub struct Column {
     /// Characters, the space between columns not counted.
     pub width: usize,
     /// How the number is written.
-    pub format: Format,
+    pub format: NumberFormat,
 }
 
 /// How a number is written.
 #[derive(Clone, Copy)]
-pub enum Format {
+pub enum NumberFormat {
     /// With so many digits after the point.
     Fixed(usize),
     /// As 1.25e-2.
@@ -82,7 +82,7 @@ impl Chart {
 const fn column(width: usize, digits: usize) -> Option<Column> {
     Some(Column {
         width,
-        format: Format::Fixed(digits),
+        format: NumberFormat::Fixed(digits),
     })
 }
 
@@ -102,7 +102,7 @@ pub const METRICS: &[Metric] = &[
         unit: "",
         column: Some(Column {
             width: 8,
-            format: Format::Scientific,
+            format: NumberFormat::Scientific,
         }),
         curve: None,
         value: |r| Some(r.learning_rate),
@@ -249,7 +249,7 @@ pub const METRICS: &[Metric] = &[
         unit: "bytes",
         column: Some(Column {
             width: 9,
-            format: Format::Mebibytes,
+            format: NumberFormat::Mebibytes,
         }),
         curve: None,
         value: |r| r.peak_memory_bytes.map(|bytes| bytes as f64),
@@ -264,9 +264,9 @@ impl Column {
             return format!("{:>width$}", "-");
         };
         match self.format {
-            Format::Fixed(digits) => format!("{value:width$.digits$}"),
-            Format::Scientific => format!("{value:width$.2e}"),
-            Format::Mebibytes => format!("{:width$.0}", value / f64::from(1 << 20)),
+            NumberFormat::Fixed(digits) => format!("{value:width$.digits$}"),
+            NumberFormat::Scientific => format!("{value:width$.2e}"),
+            NumberFormat::Mebibytes => format!("{:width$.0}", value / f64::from(1 << 20)),
         }
     }
 }
@@ -297,13 +297,13 @@ mod tests {
     fn a_column_keeps_its_width() {
         let column = Column {
             width: 8,
-            format: Format::Scientific,
+            format: NumberFormat::Scientific,
         };
         assert_eq!(column.show(Some(0.0125)), " 1.25e-2");
         assert_eq!(column.show(None), "       -");
         let memory = Column {
             width: 5,
-            format: Format::Mebibytes,
+            format: NumberFormat::Mebibytes,
         };
         assert_eq!(memory.show(Some(f64::from(3 << 20))), "    3");
     }

@@ -78,7 +78,7 @@ fn read(name_or_file: &str) -> Result<(String, String)> {
 /// # Errors
 /// As [`resolve`].
 pub fn from_text(text: &str, overrides: &[Override]) -> Result<Recipe> {
-    let known = serde_json::to_value(known_keys())?;
+    let known = serde_json::to_value(every_section())?;
     let mut given = match yaml_to_json(text)? {
         Value::Null => Map::new(),
         Value::Object(map) => map,
@@ -152,7 +152,7 @@ fn is_choice(known: &Map<String, Value>) -> bool {
 }
 
 /// A recipe in which every optional section is on, so that all keys show.
-fn known_keys() -> Recipe {
+pub fn every_section() -> Recipe {
     Recipe {
         ema: Some(EmaConfig::default()),
         augment: AugmentConfig {

@@ -1,10 +1,14 @@
 //! A recipe: everything that decides what a training run computes, as data.
 //!
-//! Here is what a recipe holds and its defaults; `load` reads files, applies overrides and rejects unknown keys;
-//! `validate` checks the values; `catalog` holds the recipes that ship with the program.
+//! Here is what a recipe holds; `defaults` is what it holds where a file says nothing, `derived` what follows from it.
+//! `load` reads files, applies overrides and rejects unknown keys; `validate` checks the values; `catalog` holds the
+//! recipes that ship with the program.
 
 pub mod catalog;
 pub mod load;
+
+mod defaults;
+mod derived;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -13,8 +17,6 @@ use std::path::PathBuf;
 use image_data::augment::AugmentConfig;
 use model_core::preprocessing::Preprocessing;
 use serde::{Deserialize, Serialize};
-
-use crate::evaluate::Evaluation;
 
 pub use load::{Override, resolve};
 
@@ -82,7 +84,7 @@ pub struct Recipe {
     /// Keep few activations and compute the others anew in backward: less memory, one more forward pass, the same numbers.
     pub gradient_checkpointing: bool,
     /// Arithmetic of the forward pass.
-    pub precision: Precision,
+    pub precision: TrainPrecision,
     /// Activations and weights as `[N, H, W, C]` in memory; none: wherever it is faster.
     pub channels_last: Option<bool>,
 
@@ -122,7 +124,7 @@ pub enum BadImages {
 /// Arithmetic of the forward pass; weights and optimizer state are always fp32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub enum Precision {
+pub enum TrainPrecision {
     /// bf16 where the device computes in it, else fp16 on CUDA, else fp32.
     Auto,
     /// 32-bit floats throughout.
@@ -193,13 +195,13 @@ pub struct OptimizerConfig {
     /// The global batch size `learning_rate` is meant for; the rate is scaled linearly to the one in use (Goyal et al.
     /// 2017). None: it is used as it is.
     pub reference_batch: Option<u64>,
-    /// SGD only.
+    /// SGD only: the share of the last step that goes into the next.
     pub momentum: f64,
     /// SGD only: Nesterov's momentum, as PyTorch defines it.
     pub nesterov: bool,
-    /// AdamW and LAMB.
+    /// AdamW and LAMB: the weight of the past in the means of gradients and of their squares.
     pub betas: [f64; 2],
-    /// AdamW and LAMB.
+    /// AdamW and LAMB: added to the root of the mean square before dividing by it.
     pub eps: f64,
     /// L2 penalty (SGD) or decoupled decay (AdamW, LAMB).
     pub weight_decay: f64,
@@ -260,7 +262,7 @@ pub enum ScheduleKind {
     Step,
     /// Stairs at given epochs.
     MultiStep,
-    /// None.
+    /// The peak rate to the end.
     Constant,
 }
 
@@ -349,234 +351,4 @@ pub struct NonFiniteConfig {
     pub rollback_budget: u32,
     /// fp16 only: the loss scale never falls below it.
     pub min_loss_scale: f64,
-}
-
-impl Default for Recipe {
-    fn default() -> Self {
-        Self {
-            name: "unnamed".into(),
-            description: String::new(),
-            source: String::new(),
-            published: String::new(),
-            tested: String::new(),
-            data: None,
-            synthetic: None,
-            val_split: None,
-            class_map: None,
-            max_steps: None,
-            balanced_sampling: false,
-            bad_images: BadImages::Skip,
-            workers: None,
-            threads: None,
-            device: "auto".into(),
-            deterministic: false,
-            arch: "resnet50".into(),
-            dropout: None,
-            stochastic_depth: 0.0,
-            zero_init_residual: false,
-            init: None,
-            freeze: Vec::new(),
-            seed: 0,
-            epochs: 90,
-            batch_size: 256,
-            accumulate_steps: 1,
-            gradient_checkpointing: false,
-            sync_batch_norm: false,
-            precision: Precision::Auto,
-            channels_last: None,
-            loss: LossConfig::default(),
-            optimizer: OptimizerConfig::default(),
-            schedule: ScheduleConfig::default(),
-            ema: None,
-            augment: AugmentConfig::default(),
-            preprocessing: Preprocessing::imagenet(),
-            evaluation: EvaluationConfig::default(),
-            checkpoints: CheckpointConfig::default(),
-            non_finite: NonFiniteConfig::default(),
-        }
-    }
-}
-
-impl Default for LossConfig {
-    fn default() -> Self {
-        Self {
-            kind: LossKind::CrossEntropy,
-            label_smoothing: 0.0,
-            target_threshold: None,
-            class_weights: None,
-        }
-    }
-}
-
-impl Default for OptimizerConfig {
-    fn default() -> Self {
-        Self {
-            kind: OptimizerKind::Sgd,
-            learning_rate: 0.05,
-            reference_batch: None,
-            momentum: 0.9,
-            nesterov: false,
-            betas: [0.9, 0.999],
-            eps: 1e-8,
-            weight_decay: 1e-4,
-            decay_norm_and_bias: true,
-            clip_norm: None,
-            body_lr_factor: 1.0,
-            layer_decay: 1.0,
-        }
-    }
-}
-
-impl Default for ScheduleConfig {
-    fn default() -> Self {
-        Self {
-            kind: ScheduleKind::Cosine,
-            warmup_epochs: 5.0,
-            warmup_start_factor: 0.1,
-            final_learning_rate: 1e-6,
-            step_epochs: 30.0,
-            milestones: Vec::new(),
-            step_factor: 0.1,
-            granularity: Granularity::Step,
-        }
-    }
-}
-
-impl Default for EmaConfig {
-    fn default() -> Self {
-        Self {
-            decay: 0.9999,
-            warmup: true,
-            every_steps: 1,
-            keep_raw: true,
-        }
-    }
-}
-
-impl Default for EvaluationConfig {
-    fn default() -> Self {
-        Self {
-            batch_size: None,
-            every_epochs: 1,
-            flip: false,
-            skip: false,
-            metric: BestMetric::Top1,
-            patience: None,
-        }
-    }
-}
-
-impl Default for CheckpointConfig {
-    fn default() -> Self {
-        Self {
-            keep_every_epochs: 10,
-            save_every_minutes: 10.0,
-            save_every_steps: 0,
-            keep_last: 0,
-            keep_states: true,
-            record_every_steps: 50,
-        }
-    }
-}
-
-impl Default for NonFiniteConfig {
-    fn default() -> Self {
-        Self {
-            skip_budget: 10,
-            rollback_budget: 3,
-            min_loss_scale: 128.0,
-        }
-    }
-}
-
-impl Recipe {
-    /// Images behind one optimizer step, over all devices.
-    pub fn global_batch(&self, world_size: usize) -> u64 {
-        (self.batch_size * self.accumulate_steps * world_size) as u64
-    }
-
-    /// Images behind one set of BatchNorm statistics: a device's batch, or with `sync_batch_norm` that of all devices.
-    pub fn norm_batch(&self, world_size: usize) -> usize {
-        self.batch_size * if self.sync_batch_norm { world_size } else { 1 }
-    }
-
-    /// Deals the same global batch to `now` processes instead of `was`: the batch of a device stays as large as it may be
-    /// without growing, the rest is accumulated.
-    ///
-    /// # Errors
-    /// It cannot be divided.
-    pub fn keep_global_batch(&mut self, was: usize, now: usize) -> anyhow::Result<()> {
-        let global = self.batch_size * self.accumulate_steps * was;
-        let now = now.max(1);
-        if !global.is_multiple_of(now) {
-            anyhow::bail!(
-                "the global batch of {global} images ({was} processes x {} x {}) cannot be divided among {now} processes: \
-                 give --batch-size and --accumulate to go on with another",
-                self.batch_size,
-                self.accumulate_steps
-            );
-        }
-        let each = global / now;
-        let fits = |steps: &usize| each.is_multiple_of(*steps) && each / steps <= self.batch_size;
-        // `each` steps of one image always fit.
-        self.accumulate_steps = (1..=each).find(fits).unwrap_or(each);
-        self.batch_size = each / self.accumulate_steps;
-        Ok(())
-    }
-
-    /// The peak learning rate after linear scaling, with the rule in words.
-    pub fn peak_learning_rate(&self, world_size: usize) -> (f64, String) {
-        let rate = self.optimizer.learning_rate;
-        let batch = self.global_batch(world_size);
-        let scaled = self.peak_rate_of(batch);
-        match self.optimizer.reference_batch {
-            None => (
-                rate,
-                format!("{rate} as given (no linear scaling; global batch {batch})"),
-            ),
-            Some(reference) => (
-                scaled,
-                format!("{rate} x {batch} / {reference} = {scaled:.6} (linear scaling)"),
-            ),
-        }
-    }
-
-    /// The peak learning rate for steps of `global_batch` images, linear scaling included.
-    pub fn peak_rate_of(&self, global_batch: u64) -> f64 {
-        let rate = self.optimizer.learning_rate;
-        match self.optimizer.reference_batch {
-            None => rate,
-            Some(reference) => rate * global_batch as f64 / reference as f64,
-        }
-    }
-}
-
-impl BestMetric {
-    /// The metric's value in a validation.
-    pub fn of(self, evaluation: &Evaluation) -> f64 {
-        match self {
-            Self::Top1 => evaluation.top1_percent,
-            Self::Top5 => evaluation.top5_percent,
-            Self::ClassMean => evaluation.class_mean_percent,
-            Self::Loss => evaluation.loss,
-        }
-    }
-
-    /// Whether `value` is better than `other`.
-    pub fn is_better(self, value: f64, other: f64) -> bool {
-        match self {
-            Self::Top1 | Self::Top5 | Self::ClassMean => value > other,
-            Self::Loss => value < other,
-        }
-    }
-
-    /// A value in words: `92.10 % top-1`.
-    pub fn describe(self, value: f64) -> String {
-        match self {
-            Self::Top1 => format!("{value:.2} % top-1"),
-            Self::Top5 => format!("{value:.2} % top-5"),
-            Self::ClassMean => format!("{value:.2} % top-1 in the mean of the classes"),
-            Self::Loss => format!("validation loss {value:.4}"),
-        }
-    }
 }

@@ -16,11 +16,11 @@ use super::{Resume, Trainer};
 use crate::checkpoint::state::Progress;
 use crate::checkpoint::weights;
 use crate::collective::Collective;
-use crate::data::{self, Source};
-use crate::engine::Engine;
+use crate::data::{self, DataSource};
+use crate::engine::TrainEngine;
 use crate::evaluate::sum_kind;
 use crate::loss::class_weights;
-use crate::model::Network;
+use crate::model::TorchNetwork;
 use crate::progress::Reporter;
 use crate::recipe::{Recipe, load};
 use crate::run_dir::{RunDir, RunLock};
@@ -67,7 +67,7 @@ impl Start {
             (source, relabeling) = follow_classes(source, resume)?;
         }
         let network = network(&recipe, source.as_ref(), resume.is_none(), &mut reporter)?;
-        let mut engine = Engine::new(&recipe, network, device, world.as_mut())?;
+        let mut engine = TrainEngine::new(&recipe, network, device, world.as_mut())?;
         check_norm_batch(&recipe, &engine.network, world.size())?;
         let counts = source.class_counts();
         if let Some(weights) = class_weights(&recipe.loss, source.classes(), counts)? {
@@ -194,8 +194,8 @@ impl Trainer {
 fn say_what_it_is(
     reporter: &mut Reporter,
     recipe: &Recipe,
-    source: &dyn Source,
-    engine: &Engine,
+    source: &dyn DataSource,
+    engine: &TrainEngine,
     world: &dyn Collective,
 ) {
     let network = &engine.network;
@@ -246,7 +246,7 @@ fn steps_per_epoch(recipe: &Recipe, images: u64, world_size: usize) -> Result<u6
 }
 
 /// BatchNorm cannot learn from one value a channel: its variance divides by the number of values less one.
-fn check_norm_batch(recipe: &Recipe, network: &Network, world_size: usize) -> Result<()> {
+fn check_norm_batch(recipe: &Recipe, network: &TorchNetwork, world_size: usize) -> Result<()> {
     let smallest = match recipe.augment.progressive {
         Some(sizing) => sizing.start_size.min(sizing.end_size),
         None => recipe.augment.image_size,
@@ -276,12 +276,12 @@ fn check_norm_batch(recipe: &Recipe, network: &Network, world_size: usize) -> Re
 
 fn network(
     recipe: &Recipe,
-    source: &dyn Source,
+    source: &dyn DataSource,
     is_new: bool,
     reporter: &mut Reporter,
-) -> Result<Network> {
+) -> Result<TorchNetwork> {
     let architecture = model_core::arch::by_name(&recipe.arch, source.classes().len())?;
-    let mut network = Network::new(architecture)?;
+    let mut network = TorchNetwork::new(architecture)?;
     if !is_new {
         return Ok(network);
     }

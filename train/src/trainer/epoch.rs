@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use super::Trainer;
-use crate::data::Source;
+use crate::data::DataSource;
 use crate::engine::buffers;
 use crate::evaluate::{Evaluation, Evaluator};
 use crate::metrics::{EpochRecord, Running, unix_secs};
@@ -44,7 +44,12 @@ impl Trainer {
         Ok(stopped)
     }
 
-    fn train_steps(&mut self, source: &dyn Source, epoch: u32, side: u32) -> Result<Option<i32>> {
+    fn train_steps(
+        &mut self,
+        source: &dyn DataSource,
+        epoch: u32,
+        side: u32,
+    ) -> Result<Option<i32>> {
         let accumulate = self.recipe.accumulate_steps as u64;
         let first = self.progress.step_in_epoch * accumulate;
         let mut batches = source.train(epoch, first, side)?;

@@ -19,8 +19,8 @@ use tch::Tensor;
 
 use crate::checkpoint::state::Progress;
 use crate::collective::Collective;
-use crate::data::Source;
-use crate::engine::Engine;
+use crate::data::DataSource;
+use crate::engine::TrainEngine;
 use crate::progress::Reporter;
 use crate::recipe::Recipe;
 use crate::run_dir::{RunDir, RunLock};
@@ -34,7 +34,7 @@ use reports::Reports;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// All epochs, or as many as early stopping left.
     Finished,
     /// This signal came; the state is saved.
@@ -47,9 +47,9 @@ pub struct Trainer {
     run: RunDir,
     /// Held by the process that writes.
     _lock: Option<RunLock>,
-    source: Rc<dyn Source>,
+    source: Rc<dyn DataSource>,
     world: Box<dyn Collective>,
-    engine: Engine,
+    engine: TrainEngine,
     schedule: Schedule,
     progress: Progress,
     /// Loss times images, top-1 and top-5 hits and images of the epoch so far, on the device: `[4]`.
@@ -70,7 +70,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Unreadable data, a full disk, out of memory, or numbers that stay non-finite. What was saved stays usable.
-    pub fn run(&mut self) -> Result<Outcome> {
+    pub fn run(&mut self) -> Result<RunOutcome> {
         if self.is_new {
             self.save_state()?;
         }
@@ -89,16 +89,16 @@ impl Trainer {
                 break;
             }
             if let Some(signal) = self.train_epoch()? {
-                return Ok(Outcome::Interrupted(signal));
+                return Ok(RunOutcome::Interrupted(signal));
             }
             if let Some(signal) = self.finish_epoch()? {
-                return Ok(Outcome::Interrupted(signal));
+                return Ok(RunOutcome::Interrupted(signal));
             }
             if self.progress.epoch < self.recipe.epochs
                 && let Some(signal) = self.agreed_stop()?
             {
                 self.say_saved(signal);
-                return Ok(Outcome::Interrupted(signal));
+                return Ok(RunOutcome::Interrupted(signal));
             }
         }
         self.reporter.end();
@@ -127,7 +127,7 @@ impl Trainer {
             humantime::format_duration(std::time::Duration::from_secs(secs as u64)),
             self.run.root().display()
         ));
-        Ok(Outcome::Finished)
+        Ok(RunOutcome::Finished)
     }
 
     fn is_first(&self) -> bool {

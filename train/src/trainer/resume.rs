@@ -9,7 +9,7 @@ use tch::{Tensor, no_grad};
 use super::Trainer;
 use crate::checkpoint::file::TensorFile;
 use crate::checkpoint::state::{self, Parts, Progress};
-use crate::data::Source;
+use crate::data::DataSource;
 use crate::data::fingerprint::{ClassChange, DataFingerprint, compare_classes};
 use crate::data::relabeled::Relabeled;
 use crate::recipe::{Recipe, load};
@@ -37,9 +37,9 @@ pub struct Resume {
 /// # Errors
 /// The classes are others.
 pub(super) fn follow_classes(
-    source: Rc<dyn Source>,
+    source: Rc<dyn DataSource>,
     resume: &Resume,
-) -> Result<(Rc<dyn Source>, Option<String>)> {
+) -> Result<(Rc<dyn DataSource>, Option<String>)> {
     let Some(saved) = &resume.progress.data else {
         let count = resume.renamed.len();
         if count > 0 {

@@ -6,19 +6,19 @@ use anyhow::{Result, bail};
 use tch::Tensor;
 
 use super::Trainer;
-use crate::data::Batches;
+use crate::data::BatchIter;
 use crate::failure;
 use crate::mix;
 
 impl Trainer {
     /// Takes as many micro-batches as the recipe accumulates (fewer at the end of a small data set) and steps once.
-    pub(super) fn step(&mut self, batches: &mut Batches<'_>) -> Result<()> {
+    pub(super) fn step(&mut self, batches: &mut BatchIter<'_>) -> Result<()> {
         self.world.set_step(
             u64::from(self.progress.epoch) + 1,
             self.progress.step_in_epoch + 1,
         );
         let accumulate = self.recipe.accumulate_steps;
-        let key = mix::Key {
+        let key = mix::MixKey {
             seed: self.recipe.seed,
             epoch: self.progress.epoch,
             step: self.progress.step_in_epoch,
@@ -40,7 +40,7 @@ impl Trainer {
             };
             self.progress.running.data_secs += waiting.elapsed().as_secs_f64();
             let is_last = micro + 1 == accumulate;
-            let key = mix::Key { micro, ..key };
+            let key = mix::MixKey { micro, ..key };
             let parts = self
                 .engine
                 .accumulate(self.world.as_mut(), &batch, key, is_last)
@@ -75,7 +75,7 @@ impl Trainer {
     pub(super) fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         failure::explain_memory(
             error,
-            failure::Batch {
+            failure::BatchShape {
                 images: self.recipe.batch_size,
                 accumulate: self.recipe.accumulate_steps,
                 side: self.recipe.augment.size_at(self.progress.epoch),

@@ -1,14 +1,14 @@
 //! Channels joined, cut and shuffled, and zeros around an image.
 
-use kernels::{Node, Value};
+use kernels::{Node, ValueId};
 use model_core::onnx::NodeProto;
 
 use super::attributes::{attribute, integer};
 use super::{Builder, Tensor};
 
 impl Builder<'_, '_> {
-    pub(super) fn concat(&mut self, node: &NodeProto) -> Result<Value, String> {
-        let values: Result<Vec<Value>, String> =
+    pub(super) fn concat(&mut self, node: &NodeProto) -> Result<ValueId, String> {
+        let values: Result<Vec<ValueId>, String> =
             node.input.iter().map(|name| self.value(name)).collect();
         self.channel_axis(integer(node, "axis", 1))?;
         self.push(Node::Concat { inputs: values? })
@@ -22,7 +22,11 @@ impl Builder<'_, '_> {
     }
 
     /// One value for every output.
-    pub(super) fn split(&mut self, node: &NodeProto, input: Value) -> Result<Vec<Value>, String> {
+    pub(super) fn split(
+        &mut self,
+        node: &NodeProto,
+        input: ValueId,
+    ) -> Result<Vec<ValueId>, String> {
         self.channel_axis(integer(node, "axis", 0))?;
         let channels = self.shapes[input][0];
         let stated = match (attribute(node, "split"), self.constant(node, 1)) {
@@ -57,7 +61,7 @@ impl Builder<'_, '_> {
     }
 
     /// A slice of channels.
-    pub(super) fn slice(&mut self, node: &NodeProto, input: Value) -> Result<Value, String> {
+    pub(super) fn slice(&mut self, node: &NodeProto, input: ValueId) -> Result<ValueId, String> {
         let one = |index: usize, name: &str| -> Result<Option<i64>, String> {
             if let Some(stated) = attribute(node, name) {
                 return match stated.ints[..] {
@@ -97,7 +101,7 @@ impl Builder<'_, '_> {
     }
 
     /// Zeros above, below and beside an image.
-    pub(super) fn pad(&mut self, node: &NodeProto, input: Value) -> Result<Value, String> {
+    pub(super) fn pad(&mut self, node: &NodeProto, input: ValueId) -> Result<ValueId, String> {
         let mode = attribute(node, "mode").and_then(|a| a.s.as_deref());
         if mode.is_some_and(|mode| mode != b"constant") {
             return Err("a border of other values than zeros".to_owned());

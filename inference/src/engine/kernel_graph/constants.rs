@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use kernels::{ByteValues, Bytes, Source, Weights};
+use kernels::{ByteValues, Bytes, WeightData, WeightSource};
 use model_core::onnx::{DataType, GraphProto, NodeProto, TensorProto};
 
 use super::attributes::{attribute, integer};
@@ -27,7 +27,7 @@ struct Affine {
     axis: usize,
 }
 
-impl Source for Constant<'_> {
+impl WeightSource for Constant<'_> {
     fn count(&self) -> usize {
         self.count
     }
@@ -156,16 +156,16 @@ impl<'a> Constant<'a> {
     }
 
     /// As weights whose output channels lie along `axis`: bytes and int32 stay what they are.
-    pub(super) fn weights(&'a self, axis: usize) -> Weights<'a> {
+    pub(super) fn weights(&'a self, axis: usize) -> WeightData<'a> {
         let Some(affine) = &self.affine else {
-            return Weights::Source(self);
+            return WeightData::Source(self);
         };
         let is_single = affine.scales.len() == 1 && affine.zero_points.len() == 1;
         if !is_single && affine.axis != axis {
-            return Weights::Source(self);
+            return WeightData::Source(self);
         }
         match self.element() {
-            Some(element @ (DataType::Int8 | DataType::Uint8)) => Weights::Bytes(Bytes {
+            Some(element @ (DataType::Int8 | DataType::Uint8)) => WeightData::Bytes(Bytes {
                 values: ByteValues::Source(self),
                 is_signed: element == DataType::Int8,
                 scales: Cow::Borrowed(&affine.scales),
@@ -173,20 +173,20 @@ impl<'a> Constant<'a> {
             }),
             Some(DataType::Int32) if affine.zero_points.iter().all(|zero| *zero == 0) => {
                 match self.integers() {
-                    Some(values) => Weights::Integers {
+                    Some(values) => WeightData::Integers {
                         values: Cow::Owned(values),
                         scales: Cow::Borrowed(&affine.scales),
                     },
-                    None => Weights::Source(self),
+                    None => WeightData::Source(self),
                 }
             }
-            _ => Weights::Source(self),
+            _ => WeightData::Source(self),
         }
     }
 
     /// Bytes in memory with rows and columns changed, for `[in, out]` matrices; none where they are not bytes.
-    pub(super) fn turned_bytes(&'a self, rows: usize, columns: usize) -> Option<Weights<'a>> {
-        let Weights::Bytes(mut bytes) = self.weights(1) else {
+    pub(super) fn turned_bytes(&'a self, rows: usize, columns: usize) -> Option<WeightData<'a>> {
+        let WeightData::Bytes(mut bytes) = self.weights(1) else {
             return None;
         };
         let mut stored = vec![0; self.count];
@@ -194,7 +194,7 @@ impl<'a> Constant<'a> {
         let turned = (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c)));
         let turned: Vec<u8> = turned.map(|(r, c)| stored[r * columns + c]).collect();
         bytes.values = ByteValues::Here(Cow::Owned(turned));
-        Some(Weights::Bytes(bytes))
+        Some(WeightData::Bytes(bytes))
     }
 
     /// This constant with scales and zero points.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use kernels::{Function, Node, Value, Weights};
+use kernels::{Function, Node, ValueId, WeightData};
 use model_core::onnx::NodeProto;
 
 use super::Builder;
@@ -10,7 +10,7 @@ use super::attributes::{float, integer};
 use super::constants::{Constant, sizes};
 
 impl<'a> Builder<'a, '_> {
-    pub(super) fn conv(&mut self, node: &NodeProto, input: Value) -> Result<Value, String> {
+    pub(super) fn conv(&mut self, node: &NodeProto, input: ValueId) -> Result<ValueId, String> {
         let weights = self.needed(node, 1)?;
         let [out, _, height, width] = sizes(&weights.tensor)?[..] else {
             return Err(format!("weights of shape {:?}", weights.tensor.dims));
@@ -33,13 +33,13 @@ impl<'a> Builder<'a, '_> {
         node: &NodeProto,
         index: usize,
         out: usize,
-    ) -> Result<Option<Weights<'a>>, String> {
+    ) -> Result<Option<WeightData<'a>>, String> {
         if node.input.get(index).is_none_or(String::is_empty) {
             return Ok(None);
         }
         let bias = self.needed(node, index)?;
         if let Some(integers) =
-            Some(bias.weights(0)).filter(|w| matches!(w, Weights::Integers { .. }))
+            Some(bias.weights(0)).filter(|w| matches!(w, WeightData::Integers { .. }))
             && bias.count == out
         {
             return Ok(Some(integers));
@@ -49,10 +49,10 @@ impl<'a> Builder<'a, '_> {
             (1, values) => vec![values[0]; out.min(1 << 24)],
             (_, values) => values,
         };
-        Ok(Some(Weights::Floats(Cow::Owned(values))))
+        Ok(Some(WeightData::Floats(Cow::Owned(values))))
     }
 
-    pub(super) fn gemm(&mut self, node: &NodeProto, input: Value) -> Result<Value, String> {
+    pub(super) fn gemm(&mut self, node: &NodeProto, input: ValueId) -> Result<ValueId, String> {
         let plain = float(node, "alpha", 1.0) == 1.0
             && float(node, "beta", 1.0) == 1.0
             && integer(node, "transA", 0) == 0;
@@ -72,11 +72,11 @@ impl<'a> Builder<'a, '_> {
     /// A product with `[out, in]` weights where `transposed`, `[in, out]` otherwise.
     pub(super) fn linear(
         &mut self,
-        input: Value,
+        input: ValueId,
         weights: &'a Constant<'a>,
-        bias: Option<Weights<'a>>,
+        bias: Option<WeightData<'a>>,
         transposed: bool,
-    ) -> Result<Value, String> {
+    ) -> Result<ValueId, String> {
         let [rows, columns] = sizes(&weights.tensor)?[..] else {
             return Err(format!("weights of shape {:?}", weights.tensor.dims));
         };
@@ -88,7 +88,7 @@ impl<'a> Builder<'a, '_> {
             let values = weights.values()?;
             let turned = (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c)));
             let turned = turned.map(|(r, c)| values[r * columns + c]).collect();
-            (columns, Weights::Floats(Cow::Owned(turned)))
+            (columns, WeightData::Floats(Cow::Owned(turned)))
         };
         self.push(Node::Linear {
             input,
@@ -100,11 +100,11 @@ impl<'a> Builder<'a, '_> {
 
     pub(super) fn affine(
         &mut self,
-        input: Value,
+        input: ValueId,
         scale: Vec<f32>,
         shift: Vec<f32>,
-    ) -> Result<Value, String> {
-        let floats = |values| Weights::Floats(Cow::Owned(values));
+    ) -> Result<ValueId, String> {
+        let floats = |values| WeightData::Floats(Cow::Owned(values));
         self.push(Node::Affine {
             input,
             scale: floats(scale),
@@ -113,7 +113,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// `Add`, `Sub`, `Mul` or `Div` of two values, or of a value and a constant for each channel or for all.
-    pub(super) fn arithmetic(&mut self, node: &NodeProto) -> Result<Value, String> {
+    pub(super) fn arithmetic(&mut self, node: &NodeProto) -> Result<ValueId, String> {
         let [a, b] = &node.input[..] else {
             return Err(format!("{} inputs", node.input.len()));
         };
@@ -137,7 +137,7 @@ impl<'a> Builder<'a, '_> {
                         bias: bias @ None, ..
                     }) = self.nodes.last_mut()
                 {
-                    *bias = Some(Weights::Floats(Cow::Owned(values)));
+                    *bias = Some(WeightData::Floats(Cow::Owned(values)));
                     return Ok(input);
                 }
                 (ones, values)
@@ -152,7 +152,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// A constant as one number for each channel of a value.
-    fn for_channels(&self, constant: &Constant<'_>, input: Value) -> Result<Vec<f32>, String> {
+    fn for_channels(&self, constant: &Constant<'_>, input: ValueId) -> Result<Vec<f32>, String> {
         let [channels, height, width] = self.shapes[input];
         let values = constant.values()?;
         if let [value] = values[..] {
@@ -171,9 +171,9 @@ impl<'a> Builder<'a, '_> {
         Err(format!("a constant of shape {dims:?}"))
     }
 
-    fn two_values(&mut self, node: &NodeProto, a: &str, b: &str) -> Result<Value, String> {
+    fn two_values(&mut self, node: &NodeProto, a: &str, b: &str) -> Result<ValueId, String> {
         let (first, second) = (self.value(a)?, self.value(b)?);
-        let is_point = |value: Value| self.shapes[value][1..] == [1, 1];
+        let is_point = |value: ValueId| self.shapes[value][1..] == [1, 1];
         // The larger comes first.
         let (large, small) = match is_point(first) && !is_point(second) {
             true => (second, first),
@@ -210,8 +210,8 @@ impl<'a> Builder<'a, '_> {
         &mut self,
         node: &NodeProto,
         from: &str,
-        input: Value,
-    ) -> Result<Value, String> {
+        input: ValueId,
+    ) -> Result<ValueId, String> {
         let part = |index: usize| self.needed(node, index)?.values();
         let (scale, shift, mean, var) = (part(1)?, part(2)?, part(3)?, part(4)?);
         let epsilon = f64::from(float(node, "epsilon", 1e-5));
@@ -226,13 +226,13 @@ impl<'a> Builder<'a, '_> {
             .map(|(scale, var)| f64::from(*scale) / (f64::from(*var) + epsilon).sqrt())
             .collect();
         let alone = self.readers.get(from) == Some(&1) && input == self.nodes.len();
-        let read = |weights: &Weights| match weights {
-            Weights::Floats(floats) => Some(floats.to_vec()),
-            Weights::Source(source) => {
+        let read = |weights: &WeightData| match weights {
+            WeightData::Floats(floats) => Some(floats.to_vec()),
+            WeightData::Source(source) => {
                 let mut floats = vec![0.0; source.count()];
                 source.read(&mut floats).ok().map(|()| floats)
             }
-            Weights::Bytes(_) | Weights::Integers { .. } => None,
+            WeightData::Bytes(_) | WeightData::Integers { .. } => None,
         };
         if let Some(Node::Conv { weights, bias, .. }) = self.nodes.last_mut().filter(|_| alone)
             && let Some(mut folded) = read(weights)
@@ -248,8 +248,8 @@ impl<'a> Builder<'a, '_> {
                 let centered = f64::from(old[channel]) - f64::from(mean[channel]);
                 shifted.push((centered * factors[channel] + f64::from(shift[channel])) as f32);
             }
-            *weights = Weights::Floats(Cow::Owned(folded));
-            *bias = Some(Weights::Floats(Cow::Owned(shifted)));
+            *weights = WeightData::Floats(Cow::Owned(folded));
+            *bias = Some(WeightData::Floats(Cow::Owned(shifted)));
             return Ok(input);
         }
         let shifts = (0..channels)
@@ -259,7 +259,7 @@ impl<'a> Builder<'a, '_> {
         self.affine(input, scales, shifts)
     }
 
-    pub(super) fn clip(&mut self, node: &NodeProto, input: Value) -> Result<Value, String> {
+    pub(super) fn clip(&mut self, node: &NodeProto, input: ValueId) -> Result<ValueId, String> {
         let bound = |index: usize, name: &str, default: f32| {
             if node.input.get(index).is_none_or(String::is_empty) {
                 return Ok(float(node, name, default));

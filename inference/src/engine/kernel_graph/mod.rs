@@ -20,7 +20,7 @@ mod window;
 
 use std::collections::HashMap;
 
-use kernels::{Function, Graph, Node, Quantization, Value};
+use kernels::{Function, Graph, Node, Quantization, ValueId};
 use model_core::onnx::{GraphProto, NodeProto};
 
 use crate::graph::{Element, InputShape};
@@ -95,21 +95,21 @@ pub(super) fn translate<'a>(
 /// What a name of the ONNX graph stands for.
 #[derive(Clone, Copy)]
 enum Tensor {
-    Plain(Value),
+    Plain(ValueId),
     /// `[N, groups, C / groups, H, W]`: the first third of a channel shuffle.
     Split {
-        value: Value,
+        value: ValueId,
         groups: usize,
     },
     /// `[N, C / groups, groups, H, W]`: the second.
     Shuffled {
-        value: Value,
+        value: ValueId,
         groups: usize,
     },
 }
 
 impl Tensor {
-    fn value(self) -> Value {
+    fn value(self) -> ValueId {
         match self {
             Self::Plain(value) | Self::Split { value, .. } | Self::Shuffled { value, .. } => value,
         }
@@ -124,7 +124,7 @@ struct Builder<'a, 'i> {
     tensors: HashMap<&'i str, Tensor>,
     readers: HashMap<&'i str, usize>,
     /// Values that are stored as bytes, and how.
-    stored: HashMap<Value, Quantization>,
+    stored: HashMap<ValueId, Quantization>,
     softmax: bool,
 }
 
@@ -134,7 +134,7 @@ impl<'a, 'i> Builder<'a, 'i> {
         known.ok_or_else(|| format!("'{name}' is not computed from the image"))
     }
 
-    fn value(&self, name: &str) -> Result<Value, String> {
+    fn value(&self, name: &str) -> Result<ValueId, String> {
         match self.tensor(name)? {
             Tensor::Plain(value) => Ok(value),
             Tensor::Split { .. } | Tensor::Shuffled { .. } => {
@@ -153,7 +153,7 @@ impl<'a, 'i> Builder<'a, 'i> {
         self.constant(node, index).ok_or_else(missing)
     }
 
-    fn push(&mut self, node: Node<'a>) -> Result<Value, String> {
+    fn push(&mut self, node: Node<'a>) -> Result<ValueId, String> {
         let shape = node
             .shape(&self.shapes)
             .map_err(|error| error.to_string())?;
@@ -173,7 +173,7 @@ impl<'a, 'i> Builder<'a, 'i> {
         Ok(value)
     }
 
-    fn map(&mut self, input: Value, function: Function) -> Result<Value, String> {
+    fn map(&mut self, input: ValueId, function: Function) -> Result<ValueId, String> {
         self.push(Node::Map { input, function })
     }
 
@@ -195,7 +195,7 @@ impl<'a, 'i> Builder<'a, 'i> {
         if self.softmax {
             return Err("something follows the softmax".to_owned());
         }
-        let one = |value: Value| vec![Tensor::Plain(value)];
+        let one = |value: ValueId| vec![Tensor::Plain(value)];
         match node.op_type.as_str() {
             "Add" | "Sub" | "Mul" | "Div" => return self.arithmetic(node).map(one),
             "QLinearConv" => return self.qlinear_conv(node).map(one),
@@ -228,8 +228,8 @@ impl<'a, 'i> Builder<'a, 'i> {
         &mut self,
         node: &NodeProto,
         from: &str,
-        input: Value,
-    ) -> Result<Value, String> {
+        input: ValueId,
+    ) -> Result<ValueId, String> {
         match node.op_type.as_str() {
             "Conv" => self.conv(node, input),
             "Gemm" => self.gemm(node, input),

@@ -1,7 +1,7 @@
 //! Quantized values: QuantizeLinear and DequantizeLinear on them, and operators that take and give them (QLinearConv of
 //! ONNX, the others of ONNX Runtime's own domain), which are written out as DequantizeLinear, operator, QuantizeLinear.
 
-use kernels::{Node, Quantization, Value, Weights};
+use kernels::{Node, Quantization, ValueId, WeightData};
 use model_core::onnx::{DataType, NodeProto};
 
 use super::Builder;
@@ -24,12 +24,16 @@ impl<'a> Builder<'a, '_> {
         })
     }
 
-    pub(super) fn quantize(&mut self, node: &NodeProto, input: Value) -> Result<Value, String> {
+    pub(super) fn quantize(&mut self, node: &NodeProto, input: ValueId) -> Result<ValueId, String> {
         let quantization = self.quantization(node, 1)?;
         self.push_quantize(input, quantization)
     }
 
-    fn push_quantize(&mut self, input: Value, quantization: Quantization) -> Result<Value, String> {
+    fn push_quantize(
+        &mut self,
+        input: ValueId,
+        quantization: Quantization,
+    ) -> Result<ValueId, String> {
         let value = self.push(Node::Quantize {
             input,
             quantization,
@@ -38,12 +42,16 @@ impl<'a> Builder<'a, '_> {
         Ok(value)
     }
 
-    pub(super) fn dequantize(&mut self, node: &NodeProto, input: Value) -> Result<Value, String> {
+    pub(super) fn dequantize(
+        &mut self,
+        node: &NodeProto,
+        input: ValueId,
+    ) -> Result<ValueId, String> {
         let stated = self.quantization(node, 1)?;
         self.push_dequantize(input, stated)
     }
 
-    fn push_dequantize(&mut self, input: Value, stated: Quantization) -> Result<Value, String> {
+    fn push_dequantize(&mut self, input: ValueId, stated: Quantization) -> Result<ValueId, String> {
         if self.stored.get(&input) != Some(&stated) {
             return Err("it is read otherwise than it was stored".to_owned());
         }
@@ -51,7 +59,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// A stored input of a quantized operator, and its scale and zero point after it.
-    fn stored_input(&mut self, node: &NodeProto, index: usize) -> Result<Value, String> {
+    fn stored_input(&mut self, node: &NodeProto, index: usize) -> Result<ValueId, String> {
         let name = node.input.get(index).map_or("", String::as_str);
         let value = self.value(name)?;
         let stated = self.quantization(node, index + 1)?;
@@ -62,9 +70,9 @@ impl<'a> Builder<'a, '_> {
     fn store_output(
         &mut self,
         node: &NodeProto,
-        value: Value,
+        value: ValueId,
         scale: usize,
-    ) -> Result<Value, String> {
+    ) -> Result<ValueId, String> {
         let quantization = self.quantization(node, scale)?;
         self.push_quantize(value, quantization)
     }
@@ -82,7 +90,7 @@ impl<'a> Builder<'a, '_> {
         node: &NodeProto,
         index: usize,
         input: usize,
-    ) -> Result<Option<Weights<'a>>, String> {
+    ) -> Result<Option<WeightData<'a>>, String> {
         if node.input.get(index).is_none_or(String::is_empty) {
             return Ok(None);
         }
@@ -97,13 +105,13 @@ impl<'a> Builder<'a, '_> {
             .iter()
             .map(|w| x * w)
             .collect();
-        Ok(Some(Weights::Integers {
+        Ok(Some(WeightData::Integers {
             values: values.into(),
             scales: scales.into(),
         }))
     }
 
-    pub(super) fn qlinear_conv(&mut self, node: &NodeProto) -> Result<Value, String> {
+    pub(super) fn qlinear_conv(&mut self, node: &NodeProto) -> Result<ValueId, String> {
         let input = self.stored_input(node, 0)?;
         let weights = self.operator_weights(node)?;
         let [out, _, height, width] = sizes(&weights.tensor)?[..] else {
@@ -125,7 +133,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// `QLinearMatMul`, and ONNX Runtime's `QGemm` with a bias before the output's scale.
-    pub(super) fn qlinear_product(&mut self, node: &NodeProto) -> Result<Value, String> {
+    pub(super) fn qlinear_product(&mut self, node: &NodeProto) -> Result<ValueId, String> {
         let is_gemm = node.op_type == "QGemm";
         if integer(node, "transA", 0) != 0 || super::attributes::float(node, "alpha", 1.0) != 1.0 {
             return Err("alpha or transA".to_owned());
@@ -150,13 +158,13 @@ impl<'a> Builder<'a, '_> {
         self.store_output(node, value, scale)
     }
 
-    pub(super) fn qlinear_add(&mut self, node: &NodeProto) -> Result<Value, String> {
+    pub(super) fn qlinear_add(&mut self, node: &NodeProto) -> Result<ValueId, String> {
         let (a, b) = (self.stored_input(node, 0)?, self.stored_input(node, 3)?);
         let value = self.push(Node::Add { a, b })?;
         self.store_output(node, value, 6)
     }
 
-    pub(super) fn qlinear_mean(&mut self, node: &NodeProto) -> Result<Value, String> {
+    pub(super) fn qlinear_mean(&mut self, node: &NodeProto) -> Result<ValueId, String> {
         if integer(node, "channels_last", 0) != 0 {
             return Err("channels_last".to_owned());
         }

@@ -1,6 +1,6 @@
 //! Windows of convolutions and poolings, with ONNX's ways to state a border.
 
-use kernels::{Node, Value, Window};
+use kernels::{Node, ValueId, Window};
 use model_core::onnx::NodeProto;
 
 use super::Builder;
@@ -14,7 +14,7 @@ impl Builder<'_, '_> {
     pub(super) fn window(
         &self,
         node: &NodeProto,
-        input: Value,
+        input: ValueId,
         kernel: Option<[usize; 2]>,
     ) -> Result<Window, String> {
         let pair = |name: &str, default: usize| match attribute(node, name).map(|a| &a.ints[..]) {
@@ -78,7 +78,7 @@ impl Builder<'_, '_> {
     }
 
     /// The window of a pooling; `ceil_mode` is a larger border after the image.
-    fn pooling_window(&self, node: &NodeProto, input: Value) -> Result<Window, String> {
+    fn pooling_window(&self, node: &NodeProto, input: ValueId) -> Result<Window, String> {
         let mut window = self.window(node, input, None)?;
         if integer(node, "ceil_mode", 0) == 0 {
             return Ok(window);
@@ -101,7 +101,7 @@ impl Builder<'_, '_> {
         Ok(window)
     }
 
-    pub(super) fn max_pool(&mut self, node: &NodeProto, input: Value) -> Result<Value, String> {
+    pub(super) fn max_pool(&mut self, node: &NodeProto, input: ValueId) -> Result<ValueId, String> {
         if node.output.len() > 1 {
             return Err("indices of the largest values".to_owned());
         }
@@ -109,7 +109,11 @@ impl Builder<'_, '_> {
         self.push(Node::MaxPool { input, window })
     }
 
-    pub(super) fn average_pool(&mut self, node: &NodeProto, input: Value) -> Result<Value, String> {
+    pub(super) fn average_pool(
+        &mut self,
+        node: &NodeProto,
+        input: ValueId,
+    ) -> Result<ValueId, String> {
         let window = self.pooling_window(node, input)?;
         let is_whole = window.kernel[..] == self.shapes[input][1..]
             && window.before == [0; 2]
@@ -129,7 +133,11 @@ impl Builder<'_, '_> {
     }
 
     /// A mean over all pixels.
-    pub(super) fn reduce_mean(&mut self, node: &NodeProto, input: Value) -> Result<Value, String> {
+    pub(super) fn reduce_mean(
+        &mut self,
+        node: &NodeProto,
+        input: ValueId,
+    ) -> Result<ValueId, String> {
         let axes = match attribute(node, "axes") {
             Some(axes) => axes.ints.iter().map(|axis| *axis as f32).collect(),
             None => self.needed(node, 1)?.values()?,

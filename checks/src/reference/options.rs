@@ -1,44 +1,10 @@
 //! A page of every option of a program, made from the definition that parses it.
-//!
-//! Not here: the programs. Each calls [`check`] in a test of its own.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use clap::{Arg, Command};
 
-/// Columns of a line.
-const WIDTH: usize = 118;
-
-/// Set, the pages are written anew instead of being compared.
-const UPDATE: &str = "UPDATE_PAGES";
-
-/// Holds `docs/reference/NAME.md` against the definition.
-///
-/// # Errors
-/// How to write the page, when it says something else.
-pub fn check(name: &str, command: Command) -> Result<(), String> {
-    let path = crate::root().join(format!("docs/reference/{name}.md"));
-    let page = page(command);
-    if std::env::var_os(UPDATE).is_some() {
-        return std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()));
-    }
-    match std::fs::read_to_string(&path) {
-        Ok(text) if text.replace("\r\n", "\n") == page => Ok(()),
-        _ => Err(format!(
-            "{} differs from the command line's definition: run the test with {UPDATE}=1",
-            shown(&path)
-        )),
-    }
-}
-
-fn shown(path: &Path) -> String {
-    let root = crate::root();
-    path.strip_prefix(root)
-        .unwrap_or(path)
-        .display()
-        .to_string()
-}
+use super::{sentence, wrapped};
 
 /// The page.
 pub fn page(mut command: Command) -> String {
@@ -147,58 +113,21 @@ fn said(arg: &Arg) -> String {
     if takes_values && !defaults.is_empty() {
         let _ = write!(text, " Default: {}.", defaults.join(", "));
     }
+    if let Some(aliases) = arg.get_all_aliases().filter(|aliases| !aliases.is_empty()) {
+        let aliases: Vec<String> = aliases.iter().map(|name| format!("`--{name}`")).collect();
+        let _ = write!(text, " Also {}.", aliases.join(", "));
+    }
     if let Some(variable) = arg.get_env() {
         let _ = write!(text, " Environment: `{}`.", variable.to_string_lossy());
     }
     text
 }
 
-/// One line that ends in a stop, in which nothing is taken for HTML.
-fn sentence(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let text = words.join(" ").replace('<', "\\<");
-    match text.ends_with(['.', '!', '?']) {
-        true => text,
-        false => format!("{text}."),
-    }
-}
-
-/// Broken into lines, of which all but the first begin with `indent`. What stands between backticks stays together.
-fn wrapped(text: &str, indent: &str) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        let open = words
-            .last()
-            .is_some_and(|last| last.matches('`').count() % 2 == 1);
-        match words.last_mut() {
-            Some(last) if open => {
-                last.push(' ');
-                last.push_str(word);
-            }
-            _ => words.push(word.to_owned()),
-        }
-    }
-    let (mut out, mut column) = (String::new(), 0);
-    for (place, word) in words.iter().enumerate() {
-        let length = word.chars().count();
-        if place > 0 && column + 1 + length > WIDTH {
-            out.push('\n');
-            out.push_str(indent);
-            column = indent.len();
-        } else if place > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += length;
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use clap::ArgAction;
 
+    use super::super::WIDTH;
     use super::*;
 
     fn command() -> Command {
@@ -206,6 +135,7 @@ mod tests {
             let arg = Arg::new("threads").long("threads").short('j');
             arg.value_name("N")
                 .default_value("2")
+                .alias("jobs")
                 .help("Threads <here>")
                 .help_heading("Model")
         };
@@ -230,7 +160,9 @@ mod tests {
     fn a_page_says_each_option_once() {
         let page = page(command());
         assert!(
-            page.contains("- `-j`, `--threads <N>`: Threads \\<here>. Default: `2`.\n"),
+            page.contains(
+                "- `-j`, `--threads <N>`: Threads \\<here>. Default: `2`. Also `--jobs`.\n"
+            ),
             "{page}"
         );
         assert!(
@@ -247,14 +179,5 @@ mod tests {
             page.lines().all(|line| line.chars().count() <= WIDTH),
             "{page}"
         );
-    }
-
-    #[test]
-    fn lines_break_between_words_and_never_in_code() {
-        let text = format!("{} `a b` {}", "x".repeat(114), "y".repeat(114));
-        let lines = wrapped(&text, "  ");
-        let lines: Vec<&str> = lines.lines().collect();
-        assert_eq!(lines[1], "  `a b`");
-        assert_eq!(lines.len(), 3);
     }
 }

@@ -1,0 +1,225 @@
+//! Quantized networks out of numbers: what `quantized.rs` and the fuzz target `kernels` are made of.
+
+// Each of the two uses its own part.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::borrow::Cow;
+
+use kernels::{
+    ByteValues, Bytes, Graph, Isa, Network, Node, Quantization, ValueId, WeightData, Window,
+};
+
+/// Numbers from a counter (splitmix64), and choices that may be given.
+pub struct Numbers {
+    counter: u64,
+    choices: Vec<u8>,
+}
+
+impl Numbers {
+    /// Everything from the counter.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            counter: seed,
+            choices: Vec::new(),
+        }
+    }
+
+    /// What is chosen, as sizes and kinds of layers, goes by `choices` as far as they reach.
+    pub fn choosing(choices: &[u8]) -> Self {
+        Self {
+            counter: choices.len() as u64,
+            choices: choices.iter().rev().copied().collect(),
+        }
+    }
+
+    pub fn bits(&mut self) -> u64 {
+        self.counter = self.counter.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.counter;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Between -1 and 1.
+    pub fn next(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    pub fn many(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.next()).collect()
+    }
+
+    pub fn below(&mut self, count: usize) -> usize {
+        let choice = self.choices.pop().map(u64::from);
+        (choice.unwrap_or_else(|| self.bits()) % count as u64) as usize
+    }
+}
+
+/// How weights are stored.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// int8, one scale a channel, no zero points.
+    Symmetric,
+    /// uint8, one scale, a zero point far from the middle.
+    Asymmetric,
+}
+
+pub fn quantization(scale: f32, zero_point: i32, is_signed: bool) -> Quantization {
+    Quantization {
+        scale,
+        zero_point,
+        is_signed,
+    }
+}
+
+pub fn bytes(
+    n: &mut Numbers,
+    count: usize,
+    out: usize,
+    kind: Kind,
+    scale: f32,
+) -> WeightData<'static> {
+    let values: Vec<u8> = (0..count).map(|_| n.bits() as u8).collect();
+    WeightData::Bytes(match kind {
+        Kind::Symmetric => Bytes {
+            values: ByteValues::Here(values.into()),
+            is_signed: true,
+            scales: (0..out).map(|_| scale * (1.5 + n.next())).collect(),
+            zero_points: Cow::Owned(vec![0]),
+        },
+        Kind::Asymmetric => Bytes {
+            values: ByteValues::Here(values.into()),
+            is_signed: false,
+            scales: Cow::Owned(vec![scale]),
+            zero_points: Cow::Owned(vec![17]),
+        },
+    })
+}
+
+pub fn window(kernel: usize, stride: usize, before: usize, after: usize) -> Window {
+    Window {
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        dilation: [1; 2],
+        before: [before; 2],
+        after: [after; 2],
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Layer {
+    pub from: usize,
+    pub out: usize,
+    pub groups: usize,
+    pub window: Window,
+    pub kind: Kind,
+}
+
+/// A convolution whose result has about the size of its input.
+pub fn conv(n: &mut Numbers, input: ValueId, layer: Layer, x_scale: f32) -> Node<'static> {
+    let Layer {
+        from,
+        out,
+        groups,
+        window,
+        kind,
+    } = layer;
+    let fan = from / groups * window.kernel[0] * window.kernel[1];
+    let scale = 0.02 / (fan as f32).sqrt();
+    let weights = bytes(n, out * fan, out, kind, scale);
+    let scales: Vec<f32> = match &weights {
+        WeightData::Bytes(bytes) if bytes.scales.len() == out => {
+            bytes.scales.iter().map(|s| s * x_scale).collect()
+        }
+        _ => vec![scale * x_scale],
+    };
+    let bias = WeightData::Integers {
+        values: (0..out).map(|_| (n.next() * 2000.0) as i32).collect(),
+        scales: Cow::Owned(scales),
+    };
+    Node::Conv {
+        input,
+        weights,
+        bias: Some(bias),
+        out,
+        groups,
+        window,
+    }
+}
+
+pub const X: Quantization = Quantization {
+    scale: 2.0 / 255.0,
+    zero_point: 127,
+    is_signed: false,
+};
+
+/// The image stored and read again, values 1 and 2.
+pub fn stored_image() -> Vec<Node<'static>> {
+    vec![
+        Node::Quantize {
+            input: 0,
+            quantization: X,
+        },
+        Node::Dequantize { input: 1 },
+    ]
+}
+
+/// Only that all ways give the same.
+pub fn same_bits(what: &str, graph: &Graph) {
+    let mut n = Numbers::new(6);
+    let image = n.many(graph.input.iter().product());
+    let mut first: Option<Vec<f32>> = None;
+    for isa in Isa::available() {
+        let network = Network::for_isa(graph, isa).unwrap();
+        let mut got = vec![f32::NAN; network.output_len()];
+        network.run(&image, &mut got, 2);
+        assert_eq!(
+            first.get_or_insert_with(|| got.clone()),
+            &got,
+            "{what}, {isa}"
+        );
+    }
+}
+
+/// A random chain of quantized layers; none where a window does not fit its image.
+pub fn random_chain(n: &mut Numbers) -> Option<Graph<'static>> {
+    let channels = 1 + n.below(90);
+    let (height, width) = (3 + n.below(18), 3 + n.below(34));
+    let mut nodes = stored_image();
+    let (mut value, mut from, mut scale) = (2, channels, X.scale);
+    for _ in 0..1 + n.below(4) {
+        let kernel = [1, 2, 3, 5][n.below(4)];
+        let is_depthwise = n.below(3) == 0;
+        let out = if is_depthwise { from } else { 1 + n.below(150) };
+        let layer = Layer {
+            from,
+            out,
+            groups: if is_depthwise { from } else { 1 },
+            window: window(
+                kernel,
+                1 + n.below(2),
+                kernel / 2,
+                (kernel - 1) / 2 + n.below(2),
+            ),
+            kind: if n.below(4) == 0 {
+                Kind::Asymmetric
+            } else {
+                Kind::Symmetric
+            },
+        };
+        nodes.push(conv(n, value, layer, scale));
+        let y = quantization(0.004 + 0.02 * (n.next() + 1.0), n.below(256) as i32, false);
+        nodes.push(Node::Quantize {
+            input: nodes.len(),
+            quantization: y,
+        });
+        nodes.push(Node::Dequantize { input: nodes.len() });
+        (value, from, scale) = (nodes.len(), out, y.scale);
+    }
+    let graph = Graph {
+        input: [channels, height, width],
+        nodes,
+        output: value,
+    };
+    graph.shapes().is_ok().then_some(graph)
+}
