@@ -14,7 +14,6 @@
 //! | [`loader`] | worker threads that make batches |
 //! | [`check`] | what is wrong with a data set, before training |
 //! | [`sandbox`] | third-party code that panics gives an error |
-//! | [`text`] | other people's text as one harmless line |
 //! | [`pack`] | a data set as tar shards of resized images, with an index |
 //! | [`preview`] | a contact sheet of augmented samples |
 
