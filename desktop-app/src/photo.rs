@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::classify::{Answers, EverydayAnswer, Prediction};
+use crate::classify::{Answers, Classify, EverydayAnswer, KEPT_ANSWERS, Prediction};
 use crate::content::ContentId;
 use crate::problem::Problem;
+use crate::read::LoadedPhoto;
 
 /// Stays with a photo for the life of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,6 +81,33 @@ pub struct PhotoAnswer {
     pub content: ContentId,
     /// Why parts of the picture may be wrong, when the decoder noticed damage.
     pub damage: Option<String>,
+}
+
+impl PhotoAnswer {
+    /// Asks the model about a photo that was read for it; `started` is when the reading began.
+    ///
+    /// # Errors
+    /// When the engine refuses the photo.
+    pub(crate) fn of(
+        model: &dyn Classify,
+        photo: &LoadedPhoto,
+        started: Instant,
+    ) -> Result<Self, Problem> {
+        let found = model.classify(&photo.image, KEPT_ANSWERS)?;
+        let card = model.card();
+        Ok(Self {
+            predictions: found.predictions,
+            everyday: found.everyday,
+            kind: card.answers,
+            threshold: card.threshold,
+            model: card.name.clone(),
+            took: started.elapsed(),
+            width: photo.image.width,
+            height: photo.image.height,
+            content: photo.content,
+            damage: photo.damage.clone(),
+        })
+    }
 }
 
 impl PhotoAnswer {

@@ -293,6 +293,17 @@ pub fn side_margin(ui: &Ui) -> f32 {
     }
 }
 
+/// The space around a page: at the sides as everywhere, and `bottom` below.
+pub fn page_margin(ui: &Ui, bottom: i8) -> Margin {
+    let side = side_margin(ui) as i8;
+    Margin {
+        left: side,
+        right: side,
+        top: 4,
+        bottom,
+    }
+}
+
 /// The window's first size, and the smallest that makes sense, in points.
 pub const FIRST_SIZE: Vec2 = vec2(1120.0, 780.0);
 /// See [`FIRST_SIZE`].

@@ -11,7 +11,7 @@ use photos::teach::{Findings, Lesson, Photo, TeachConfig};
 
 use super::network::problem_of_teaching;
 use super::{PhotoClass, Teach, taught_name};
-use crate::classify::{Cancel, Classify, KEPT_ANSWERS, OpenModel};
+use crate::classify::{Cancel, Classify, OpenModel};
 use crate::content::FileStamp;
 use crate::photo::{PhotoAnswer, PhotoSource};
 use crate::problem::{Problem, reason};
@@ -335,18 +335,5 @@ fn try_on(
     };
     let source = PhotoSource::File(path.to_owned());
     let photo = read::load(&source, &model.reading(), &Mutex::new(()))?;
-    let found = model.classify(&photo.image, KEPT_ANSWERS)?;
-    let card = model.card();
-    Ok(PhotoAnswer {
-        predictions: found.predictions,
-        everyday: found.everyday,
-        kind: card.answers,
-        threshold: card.threshold,
-        model: card.name.clone(),
-        took: started.elapsed(),
-        width: photo.image.width,
-        height: photo.image.height,
-        content: photo.content,
-        damage: photo.damage,
-    })
+    PhotoAnswer::of(model.as_ref(), &photo, started)
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use model_core::reading::ReadingConfig;
 
 use super::{ClassifyJob, DetailJob, PhotoDetail, Queue, Shared, WorkerEvent};
-use crate::classify::{Classify, KEPT_ANSWERS};
+use crate::classify::Classify;
 use crate::content::FileStamp;
 use crate::photo::{PhotoAnswer, PhotoId, PhotoSource};
 use crate::problem::Problem;
@@ -80,22 +80,7 @@ fn classify(
         photo.content,
         read::thumbnail(&photo.image),
     ));
-    let found = model
-        .classify(&photo.image, KEPT_ANSWERS)
-        .map_err(|problem| Some(problem.brief("Not answered")))?;
-    let card = model.card();
-    Ok(PhotoAnswer {
-        predictions: found.predictions,
-        everyday: found.everyday,
-        kind: card.answers,
-        threshold: card.threshold,
-        model: card.name.clone(),
-        took: started.elapsed(),
-        width: photo.image.width,
-        height: photo.image.height,
-        content: photo.content,
-        damage: photo.damage.clone(),
-    })
+    PhotoAnswer::of(model, &photo, started).map_err(|problem| Some(problem.brief("Not answered")))
 }
 
 pub(super) fn detail_lane(shared: &Shared) {

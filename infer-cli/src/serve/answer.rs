@@ -218,8 +218,12 @@ fn not_allowed(text: &str, methods: &'static str) -> Reply {
 }
 
 pub(super) fn problem(status: StatusCode, error: &str) -> Reply {
-    let text = serde_json::json!({ "schema": crate::output::SCHEMA, "error": error }).to_string();
-    reply(status, JSON, text + "\n")
+    reply(status, JSON, error_body(error))
+}
+
+/// The body of every answer that is none.
+pub(super) fn error_body(error: &str) -> String {
+    serde_json::json!({ "schema": crate::output::SCHEMA, "error": error }).to_string() + "\n"
 }
 
 #[cfg(test)]

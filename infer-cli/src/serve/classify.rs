@@ -10,7 +10,7 @@ use image_data::decode::decode_full;
 use inference::stream::Outcome;
 use tokio::time::timeout;
 
-use super::answer::{JSON, Reply, busy, problem, reply};
+use super::answer::{JSON, Reply, busy, error_body, problem, reply};
 use super::body::{self, BodyError};
 use super::metrics::Metrics;
 use super::query::Query;
@@ -126,14 +126,7 @@ fn refused(state: &State, error: BodyError) -> Reply {
         ),
         BodyError::BrokeOff => problem(StatusCode::BAD_REQUEST, "the upload broke off"),
         BodyError::TooSlow => problem(StatusCode::REQUEST_TIMEOUT, "the upload took too long"),
-        BodyError::NoRoom => busy(
-            serde_json::json!({
-                "schema": crate::output::SCHEMA,
-                "error": "too many images in work; try again",
-            })
-            .to_string()
-                + "\n",
-        ),
+        BodyError::NoRoom => busy(error_body("too many images in work; try again")),
     }
 }
 

@@ -152,16 +152,16 @@ async fn talk(
 
 /// A last word on a connection on which nothing was written, or nothing since the last answer.
 fn say(stream: &TcpStream, status: &str, error: &str) {
-    let body = serde_json::json!({ "schema": crate::output::SCHEMA, "error": error }).to_string();
+    let body = answer::error_body(error);
     let retry = if status.starts_with("503") {
         "retry-after: 1\r\n"
     } else {
         ""
     };
-    let length = body.len() + 1;
+    let length = body.len();
     let reply = format!(
         "HTTP/1.1 {status}\r\n{retry}content-type: application/json\r\ncontent-length: {length}\r\n\
-         connection: close\r\n\r\n{body}\n"
+         connection: close\r\n\r\n{body}"
     );
     // So short a text has room in the system's buffer; a client that is gone needs none.
     let _ = stream.try_write(reply.as_bytes());

@@ -107,13 +107,7 @@ pub(super) fn show(
     state: &mut GridState,
     actions: &mut Actions,
 ) {
-    let side = theme::side_margin(ui) as i8;
-    let margin = egui::Margin {
-        left: side,
-        right: side,
-        top: 4,
-        bottom: 0,
-    };
+    let margin = theme::page_margin(ui, 0);
     egui::Frame::new().inner_margin(margin).show(ui, |ui| {
         let ids = sources
             .photos

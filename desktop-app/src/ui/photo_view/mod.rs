@@ -152,13 +152,7 @@ pub(super) fn show(
         return;
     };
     picture::make_textures(ui, state);
-    let side = theme::side_margin(ui) as i8;
-    let margin = egui::Margin {
-        left: side,
-        right: side,
-        top: 4,
-        bottom: 20,
-    };
+    let margin = theme::page_margin(ui, 20);
     egui::Frame::new().inner_margin(margin).show(ui, |ui| {
         if ui.available_width() >= TWO_COLUMNS {
             let height = ui.available_height();

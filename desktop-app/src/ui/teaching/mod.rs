@@ -149,13 +149,7 @@ pub(super) fn show(
     actions: &mut Actions,
 ) {
     state.places.clear();
-    let side = theme::side_margin(ui) as i8;
-    let margin = egui::Margin {
-        left: side,
-        right: side,
-        top: 4,
-        bottom: 0,
-    };
+    let margin = theme::page_margin(ui, 0);
     egui::Frame::new().inner_margin(margin).show(ui, |ui| {
         header(ui, state, actions);
         ui.add_space(space::S);
