@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use model_core::platform::path_from_bytes_lossy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[derive(Serialize, Deserialize)]
@@ -43,28 +44,15 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf
 #[serde(transparent)]
 pub(crate) struct PathText(#[serde(with = "self")] pub PathBuf);
 
-#[cfg(unix)]
 fn encode(path: &Path) -> String {
-    use std::os::unix::ffi::OsStrExt as _;
     const KEPT: percent_encoding::AsciiSet = percent_encoding::CONTROLS.add(b'%');
-    percent_encoding::percent_encode(path.as_os_str().as_bytes(), &KEPT).to_string()
+    percent_encoding::percent_encode(path.as_os_str().as_encoded_bytes(), &KEPT).to_string()
 }
 
-#[cfg(unix)]
+/// On Windows a name with half a surrogate pair, which is no Unicode, does not come back.
 fn decode(text: &str) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt as _;
-    let bytes = percent_encoding::percent_decode_str(text).collect();
-    std::ffi::OsString::from_vec(bytes).into()
-}
-
-#[cfg(not(unix))]
-fn encode(path: &Path) -> String {
-    path.display().to_string()
-}
-
-#[cfg(not(unix))]
-fn decode(text: &str) -> PathBuf {
-    text.into()
+    let bytes: Vec<u8> = percent_encoding::percent_decode_str(text).collect();
+    path_from_bytes_lossy(&bytes)
 }
 
 #[cfg(test)]

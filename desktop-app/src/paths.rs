@@ -2,9 +2,9 @@
 //!
 //! It touches no file beyond asking whether one exists.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
+use model_core::platform::path_from_bytes_lossy;
 use percent_encoding::percent_decode;
 
 /// Entries of a `text/uri-list` drop: the files, and for each entry that is none, why.
@@ -43,7 +43,8 @@ fn path_of_uri(uri: &[u8]) -> Result<PathBuf, String> {
     if !(host.is_empty() || host == "localhost" || is_this_host(&host)) {
         return Err(format!("{shown} is on another computer ({host})"));
     }
-    Ok(path_of_bytes(percent_decode(&rest[slash..]).collect()))
+    let bytes: Vec<u8> = percent_decode(&rest[slash..]).collect();
+    Ok(path_of_bytes(&bytes))
 }
 
 fn strip_scheme(uri: &[u8]) -> Option<&[u8]> {
@@ -55,21 +56,17 @@ fn is_this_host(host: &str) -> bool {
     std::fs::read_to_string("/proc/sys/kernel/hostname").is_ok_and(|name| name.trim() == host)
 }
 
-#[cfg(unix)]
-fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt as _;
-    OsString::from_vec(bytes).into()
-}
-
-#[cfg(not(unix))]
-fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    // file:///C:/x is C:/x
-    let text = match text.as_bytes() {
-        [b'/', drive, b':', ..] if drive.is_ascii_alphabetic() => text[1..].to_owned(),
-        _ => text,
+fn path_of_bytes(bytes: &[u8]) -> PathBuf {
+    // With drives, file:///C:/x is C:/x.
+    let bytes = match bytes {
+        [b'/', rest @ ..]
+            if cfg!(windows) && matches!(rest, [b'A'..=b'Z' | b'a'..=b'z', b':', ..]) =>
+        {
+            rest
+        }
+        _ => bytes,
     };
-    OsString::from(text).into()
+    path_from_bytes_lossy(bytes)
 }
 
 /// Paths in pasted or typed text: one a line, as `file://` links or as plain paths, quoted or not, `~` for home.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::diagnostic::{Diagnose, Remedy};
+use crate::platform;
 
 const SUFFIX: &str = ".partial";
 
@@ -63,7 +64,10 @@ pub fn write_with(
             file.as_file().set_permissions(old.permissions())?;
         }
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
+        let folder = platform::of_any_length(folder_of(path));
+        let name = path.file_name().unwrap_or_default();
+        file.persist(folder.join(name))
+            .map_err(|error| error.error)?;
         sync_folder(folder_of(path));
         Ok(())
     };
@@ -128,13 +132,10 @@ fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
     prefix.push(".");
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(SUFFIX);
-    // The umask takes away from this what the user does not want to give.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    if let Some(permissions) = platform::new_file_permissions() {
+        builder.permissions(permissions);
     }
-    builder.tempfile_in(folder_of(path))
+    builder.tempfile_in(platform::of_any_length(folder_of(path)))
 }
 
 /// The rename itself is on the disk once the folder is. Not every system can open or sync a folder, and the file is

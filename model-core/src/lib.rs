@@ -18,6 +18,7 @@
 //! | [`labels`], [`scores`] | class names and their matching; softmax and top-k |
 //! | [`text`] | other people's text as one harmless line, and the order of file names |
 //! | [`atomic_file`] | files that appear whole or not at all |
+//! | [`platform`] | what operating systems do differently |
 //! | [`diagnostic`] | what errors tell programs and people beside their text |
 
 pub mod arch;
@@ -28,6 +29,7 @@ pub mod labels;
 pub mod manifest;
 pub mod onnx;
 pub mod pixels;
+pub mod platform;
 pub mod preprocessing;
 pub mod proof;
 pub mod reading;

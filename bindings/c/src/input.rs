@@ -3,6 +3,8 @@
 use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
 
+use model_core::platform::path_from_bytes;
+
 use crate::error::Failed;
 
 /// The text at `text`.
@@ -21,18 +23,9 @@ pub(crate) unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a str
 /// # Safety
 /// As [`text`].
 pub(crate) unsafe fn path(path: *const c_char, name: &str) -> Result<PathBuf, Failed> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::ffi::OsStrExt;
-        // SAFETY: the caller's promise.
-        let bytes = unsafe { c_str(path, name) }?.to_bytes();
-        Ok(std::ffi::OsStr::from_bytes(bytes).into())
-    }
-    #[cfg(not(unix))]
-    {
-        // SAFETY: the caller's promise.
-        Ok(unsafe { text(path, name) }?.into())
-    }
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { c_str(path, name) }?.to_bytes();
+    path_from_bytes(bytes).ok_or_else(|| Failed::argument(format!("{name}: expected UTF-8")))
 }
 
 /// `len` bytes at `data`.

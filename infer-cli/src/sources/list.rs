@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use inference::stream::Source;
+use model_core::platform::path_from_bytes_lossy;
 
 use super::{Several, is_stdin, listed, one};
 
@@ -106,19 +107,8 @@ impl Iterator for Lines {
                 return Some(Err(self.give_up(text.to_owned())));
             }
             if !line.is_empty() {
-                return Some(Ok(path_from_bytes(std::mem::take(&mut line))));
+                return Some(Ok(path_from_bytes_lossy(&line)));
             }
         }
     }
-}
-
-#[cfg(unix)]
-fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    std::ffi::OsString::from_vec(bytes).into()
-}
-
-#[cfg(not(unix))]
-fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
-    String::from_utf8_lossy(&bytes).into_owned().into()
 }

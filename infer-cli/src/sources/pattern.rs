@@ -12,9 +12,11 @@ use super::{Several, folder, listed, one};
 
 const SPECIAL: [char; 3] = ['*', '?', '['];
 
-/// Whether a path can be meant as a pattern.
+/// Whether a path can be meant as a pattern. The `?` of Windows' `\\?\` stands for nothing.
 pub(super) fn is(path: &Path) -> bool {
-    path.to_string_lossy().contains(SPECIAL)
+    path.components().any(|component| {
+        matches!(component, Component::Normal(name) if name.to_string_lossy().contains(SPECIAL))
+    })
 }
 
 fn options() -> MatchOptions {

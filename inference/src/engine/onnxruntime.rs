@@ -238,6 +238,12 @@ fn environment(library: Option<&Path>) -> Result<&'static Environment, EngineErr
 }
 
 fn open_library(library: Option<&Path>) -> Result<Environment, String> {
+    // Not even tried: a program without a dynamic linker may crash in the attempt.
+    if cfg!(target_feature = "crt-static") && !cfg!(windows) {
+        return Err(
+            "this program is linked statically, and such a one opens no library".to_owned(),
+        );
+    }
     let named = library.map(|path| path.as_os_str().to_owned());
     let named =
         named.or_else(|| std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()));

@@ -77,14 +77,6 @@ pub(super) fn relocate(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes `to` a link to `from`.
-pub(super) fn link(from: &Path, to: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    return std::os::unix::fs::symlink(from, to);
-    #[cfg(not(unix))]
-    fs::hard_link(from, to)
-}
-
 /// Whether two regular files hold the same bytes; false where either cannot be read.
 pub(super) fn same_content(a: &Path, b: &Path) -> bool {
     let attempt = || -> io::Result<bool> {

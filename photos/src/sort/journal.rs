@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Mode, Plan, SortError, Step, problem};
 use model_core::atomic_file::{self, WriteFileError};
+use model_core::platform::path_from_bytes;
 
 /// The folder in the target folder that holds journals.
 pub(super) const FOLDER: &str = ".infer-cli";
@@ -185,13 +186,7 @@ pub(super) fn decode(text: &str) -> Option<PathBuf> {
         bytes.push(u8::from_str_radix(digits, 16).ok()?);
         rest = after;
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::ffi::OsStringExt;
-        Some(std::ffi::OsString::from_vec(bytes).into())
-    }
-    #[cfg(not(unix))]
-    String::from_utf8(bytes).ok().map(PathBuf::from)
+    path_from_bytes(&bytes)
 }
 
 #[cfg(test)]

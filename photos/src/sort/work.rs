@@ -4,7 +4,9 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::files::{copy, is_there, link, partial, relocate, same_content};
+use model_core::platform::link;
+
+use super::files::{copy, is_there, partial, relocate, same_content};
 use super::journal;
 use super::{Mode, Plan, SortError, Step, problem};
 

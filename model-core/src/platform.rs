@@ -1,0 +1,81 @@
+//! What operating systems do differently and several crates need: names of files as bytes, links, permissions, long
+//! paths. A crate with needs of its own has a `platform` module of its own.
+
+use std::borrow::Cow;
+use std::fs::Permissions;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The path that these bytes name: any bytes on Unix, UTF-8 elsewhere, where others give none.
+pub fn path_from_bytes(bytes: &[u8]) -> Option<PathBuf> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        Some(std::ffi::OsStr::from_bytes(bytes).into())
+    }
+    #[cfg(not(unix))]
+    std::str::from_utf8(bytes).ok().map(PathBuf::from)
+}
+
+/// As [`path_from_bytes`]; what is no UTF-8 and has to be becomes U+FFFD, so that the name can be shown.
+pub fn path_from_bytes_lossy(bytes: &[u8]) -> PathBuf {
+    path_from_bytes(bytes).unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned().into())
+}
+
+/// Makes `to` lead to the file `from`: a symbolic link on Unix, a second name elsewhere, where symbolic links need an
+/// administrator.
+///
+/// # Errors
+/// The system's; `to` is there already.
+pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::symlink(from, to);
+    #[cfg(not(unix))]
+    std::fs::hard_link(from, to)
+}
+
+/// What a new file may be asked to have, so that only the user's umask takes away from it; none where there is no umask.
+pub fn new_file_permissions() -> Option<Permissions> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        Some(Permissions::from_mode(0o666))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// The folder under a name that every call takes, whatever its length. On Windows calls that do not go through the
+/// standard library end at 260 characters, unless the path is absolute and begins with `\\?\`.
+pub fn of_any_length(folder: &Path) -> Cow<'_, Path> {
+    match cfg!(windows).then(|| folder.canonicalize()) {
+        Some(Ok(whole)) => whole.into(),
+        // A folder that cannot be opened is reported by whoever writes there.
+        _ => folder.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_bytes_are_kept_where_they_can_be() {
+        assert_eq!(path_from_bytes("é.jpg".as_bytes()), Some("é.jpg".into()));
+        let odd = b"caf\xe9.jpg";
+        assert_eq!(path_from_bytes(odd).is_some(), cfg!(unix));
+        let shown = path_from_bytes_lossy(odd);
+        assert_eq!(shown.to_string_lossy(), "caf\u{fffd}.jpg");
+        assert_eq!(shown.to_str().is_some(), !cfg!(unix));
+    }
+
+    #[test]
+    fn a_link_leads_to_the_file_and_replaces_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link_to) = (dir.path().join("file"), dir.path().join("link"));
+        std::fs::write(&file, b"x").unwrap();
+        link(&file, &link_to).unwrap();
+        assert_eq!(std::fs::read(&link_to).unwrap(), b"x");
+        assert!(link(&file, &link_to).is_err());
+    }
+}
