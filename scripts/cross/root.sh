@@ -11,9 +11,10 @@ say() { printf '%s: %s\n' "$(basename "$0")" "$*"; }
 die() { printf '%s: error: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 step() { printf '\n== %s (%s, %s)\n' "$1" "$(date +%H:%M:%S)" "$(du -sh "$cross_root" 2>/dev/null | cut -f1)"; }
 
-# Runs a shell line in the root as its administrator; /proc is there while it runs and nowhere else.
+# Runs a shell line in the root as its administrator; /proc and /dev/pts are there while it runs and nowhere else.
 inside() {
-    unshare --mount sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin \
+    unshare --mount sh -c 'mount -t proc proc "$0/proc" && mkdir -p "$0/dev/pts" &&
+        mount -t devpts -o newinstance,ptmxmode=0666 devpts "$0/dev/pts" && exec chroot "$0" env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin \
         HOME=/root TERM=dumb LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive CARGO_TERM_COLOR=never \
         CARGO_NET_OFFLINE=${CARGO_NET_OFFLINE:-true} CARGO_BUILD_JOBS=${CARGO_BUILD_JOBS:-'"$(nproc)"'} sh -c "$1"' \
         "$cross_root" "$1"

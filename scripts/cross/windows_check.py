@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -141,10 +142,14 @@ def on_a_console(*arguments):
 def read_until(console, pattern, seconds=120):
     text, end = b"", time.monotonic() + seconds
     while time.monotonic() < end:
+        if not select.select([console], [], [], 1)[0]:
+            continue
         try:
             text += os.read(console, 4096)
         except OSError:
             break
+        # wine draws a console, so its orders for the cursor stand between the letters.
+        text = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", text)
         found = re.search(pattern, text)
         if found:
             return found

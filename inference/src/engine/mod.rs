@@ -245,6 +245,9 @@ pub enum EngineError {
     },
 }
 
+/// Whether the program can open a library at run time. One that is linked statically has no dynamic linker.
+const OPENS_LIBRARIES: bool = cfg!(windows) || !cfg!(target_feature = "crt-static");
+
 impl EngineError {
     /// The engine that gives no numbers.
     pub fn engine(&self) -> EngineKind {
@@ -279,7 +282,11 @@ impl Diagnose for EngineError {
 
     fn remedy(&self) -> Option<Remedy> {
         match self {
-            Self::Unavailable { .. } | Self::NoneFits { .. } => Some(Remedy::InstallOnnxRuntime),
+            Self::Unavailable { .. } | Self::NoneFits { .. } if OPENS_LIBRARIES => {
+                Some(Remedy::InstallOnnxRuntime)
+            }
+            Self::Unavailable { .. } => Some(Remedy::UseEngine(&["auto", "kernels", "tract"])),
+            Self::NoneFits { .. } => None,
             Self::InputLength { .. } => None,
             Self::Precision { .. } => Some(Remedy::UsePrecision(&["auto", "float32"])),
             Self::Load { engine, .. }

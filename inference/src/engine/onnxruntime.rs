@@ -239,7 +239,7 @@ fn environment(library: Option<&Path>) -> Result<&'static Environment, EngineErr
 
 fn open_library(library: Option<&Path>) -> Result<Environment, String> {
     // Not even tried: a program without a dynamic linker may crash in the attempt.
-    if cfg!(target_feature = "crt-static") && !cfg!(windows) {
+    if !super::OPENS_LIBRARIES {
         return Err(
             "this program is linked statically, and such a one opens no library".to_owned(),
         );
