@@ -72,6 +72,7 @@ fn nothing_that_classifies_links_libtorch() {
         "desktop-app",
         "resnet50-c",
         "resnet50-python",
+        "web-demo",
     ] {
         assert_eq!(
             matching(&linked(&metadata, name), LIBTORCH),
@@ -100,6 +101,7 @@ fn training_links_no_inference_engine_and_only_the_app_links_a_window() {
         "infer-cli",
         "resnet50-c",
         "resnet50-python",
+        "web-demo",
         "train",
     ] {
         assert_eq!(
@@ -132,13 +134,15 @@ fn plain_cargo_build_needs_no_libtorch() {
         .iter()
         .map(|p| p.name.to_string())
         .collect();
-    // Besides libtorch: the bindings are built by those who need them, and a Python module is maturin's to link.
+    // Besides libtorch: the bindings and the page are built by those who need them, and a Python module is maturin's to
+    // link.
     let left_out = [
         "train",
         "torch-ext",
         "libtorch-check",
         "resnet50-c",
         "resnet50-python",
+        "web-demo",
     ];
     all.retain(|name| !left_out.contains(&name.as_str()));
     assert_eq!(defaults, all);

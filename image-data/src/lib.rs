@@ -16,18 +16,30 @@
 //! | [`sandbox`] | third-party code that panics gives an error |
 //! | [`pack`] | a data set as tar shards of resized images, with an index |
 //! | [`preview`] | a contact sheet of augmented samples |
+//!
+//! Without the feature `data-sets` only [`decode`], [`formats`] and [`sandbox`] are there: what classifying a photo needs.
 
+#[cfg(feature = "data-sets")]
 pub mod augment;
+#[cfg(feature = "data-sets")]
 pub mod check;
+#[cfg(feature = "data-sets")]
 pub mod dataset;
 pub mod decode;
+#[cfg(feature = "data-sets")]
 pub mod folder;
 pub mod formats;
 mod jpeg;
+#[cfg(feature = "data-sets")]
 pub mod loader;
+#[cfg(feature = "data-sets")]
 pub mod pack;
+#[cfg(feature = "data-sets")]
 pub mod preview;
+#[cfg(feature = "data-sets")]
 pub mod random;
+#[cfg(feature = "data-sets")]
 pub mod sampler;
 pub mod sandbox;
+#[cfg(feature = "data-sets")]
 pub mod source;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use model_core::onnx::{GraphProto, NodeProto};
+use model_core::onnx::{GraphProto, NodeProto, TensorProto};
 
 use crate::EngineError;
 use crate::classifier::Network;
@@ -114,7 +114,7 @@ struct End<'a> {
 }
 
 impl<'a> End<'a> {
-    /// Walks back from the output: (softmax), linear layer, (flatten), pooling.
+    /// Walks back from the output: (softmax), linear layer, (flatten), pooling; past quantization.
     fn find(
         graph: &'a GraphProto,
         index: &GraphIndex<'a>,
@@ -165,23 +165,48 @@ impl<'a> End<'a> {
         file: &OnnxFile,
         classes: usize,
     ) -> Result<Vec<f32>, String> {
-        let find = |name: &str| index.initializer_place(name);
-        // float16 weights are cast on load.
-        let place = find(self.weights)
-            .or_else(|| {
-                let cast = index.producer(self.weights)?;
-                (cast.op_type == "Cast").then(|| find(cast.input.first()?))?
-            })
-            .ok_or("the last layer's weights are not plain numbers in the file")?;
-        let mut tensor = graph.initializer[place].clone();
-        if let Some(blob) = skeleton.blobs.iter().find(|blob| blob.initializer == place) {
-            let mut raw = vec![0; blob.len as usize];
-            file.read_at(blob.offset, &mut raw)
-                .map_err(|error| format!("cannot read the weights: {error}"))?;
-            tensor.raw_data = Some(raw);
-            tensor.data_type = Some(blob.element as i32);
-        }
-        let values = tensor.to_f32().map_err(|error| error.to_string())?;
+        const NOT_PLAIN: &str = "the last layer's weights are not plain numbers in the file";
+        let read = |name: &str| -> Result<TensorProto, String> {
+            let place = index.initializer_place(name).ok_or(NOT_PLAIN)?;
+            let mut tensor = graph.initializer[place].clone();
+            if let Some(blob) = skeleton.blobs.iter().find(|blob| blob.initializer == place) {
+                let mut raw = vec![0; blob.len as usize];
+                file.read_at(blob.offset, &mut raw)
+                    .map_err(|error| format!("cannot read the weights: {error}"))?;
+                tensor.raw_data = Some(raw);
+                tensor.data_type = Some(blob.element as i32);
+            }
+            Ok(tensor)
+        };
+        let numbers = |tensor: &TensorProto| tensor.to_f32().map_err(|error| error.to_string());
+        // float16 weights are cast on load, integers dequantized.
+        let (tensor, values) = match index.producer(self.weights) {
+            None => {
+                let tensor = read(self.weights)?;
+                let values = numbers(&tensor)?;
+                (tensor, values)
+            }
+            Some(node) => {
+                let input = |at: usize| node.input.get(at).filter(|name| !name.is_empty());
+                let tensor = read(input(0).ok_or(NOT_PLAIN)?)?;
+                let mut values = numbers(&tensor)?;
+                match node.op_type.as_str() {
+                    "Cast" => {}
+                    "DequantizeLinear" => {
+                        let scale = numbers(&read(input(1).ok_or(NOT_PLAIN)?)?)?;
+                        let zero = match input(2) {
+                            Some(name) => numbers(&read(name)?)?,
+                            None => vec![0.0],
+                        };
+                        let axis = node.int("axis", 1);
+                        dequantize(&mut values, &tensor.dims, axis, &scale, &zero)
+                            .ok_or(NOT_PLAIN)?;
+                    }
+                    _ => return Err(NOT_PLAIN.to_owned()),
+                }
+                (tensor, values)
+            }
+        };
         let expected = if self.by_class { 0 } else { 1 };
         if tensor.dims.len() != 2 || tensor.dims[expected] != classes as i64 {
             return Err(format!(
@@ -198,6 +223,34 @@ impl<'a> End<'a> {
             .map(|(class, channel)| values[channel * classes + class])
             .collect())
     }
+}
+
+/// ONNX DequantizeLinear of a matrix, with one scale and zero point or with one of each along `axis`; none where they do
+/// not fit.
+fn dequantize(
+    values: &mut [f32],
+    dims: &[i64],
+    axis: i64,
+    scale: &[f32],
+    zero: &[f32],
+) -> Option<()> {
+    let columns = usize::try_from(*dims.get(1)?).ok()?;
+    let axis = if axis < 0 { axis + 2 } else { axis };
+    let along = usize::try_from(*dims.get(usize::try_from(axis).ok()?)?).ok()?;
+    let fits = |values: &[f32]| values.len() == 1 || values.len() == along;
+    if dims.len() != 2 || !fits(scale) || !fits(zero) {
+        return None;
+    }
+    for (place, value) in values.iter_mut().enumerate() {
+        let at = if axis == 0 {
+            place / columns
+        } else {
+            place % columns
+        };
+        let of = |values: &[f32]| values[at.min(values.len() - 1)];
+        *value = (*value - of(zero)) * of(scale);
+    }
+    Some(())
 }
 
 /// The node that makes `name`, past nodes that do not mix places or classes.
@@ -221,6 +274,8 @@ fn skip<'a>(
             "Squeeze",
             "Unsqueeze",
             "Cast",
+            "QuantizeLinear",
+            "DequantizeLinear",
         ];
         let op = node.op_type.as_str();
         match node.input.first() {

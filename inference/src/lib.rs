@@ -24,7 +24,13 @@
 //! | [`engine`] | what runs the network: tract, ONNX Runtime, or a fake for tests |
 //! | [`explain`] | which part of the photo the answer rests on |
 //!
+//! The features `tract`, `onnxruntime` and `embedded-model` are on unless a program leaves them out. With none of them our
+//! kernels are the only engine, and a model that they do not take is refused.
+//!
 //! Not here: training, export, decoding of image formats (`image-data`), terminal or window.
+
+// What only an engine that was left out would call.
+#![cfg_attr(not(all(feature = "tract", feature = "onnxruntime")), allow(dead_code))]
 
 mod cam;
 mod classifier;
@@ -36,6 +42,7 @@ mod graph;
 mod load;
 pub mod metadata;
 mod model_info;
+#[cfg(not(target_family = "wasm"))]
 pub mod models;
 mod onnx_file;
 pub mod stream;

@@ -1,5 +1,6 @@
 //! From a model file to a classifier: read, check, describe, hand to an engine.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::available_parallelism;
@@ -55,11 +56,16 @@ impl Classifier {
         Self::load(file, &name, source, &sidecars, options)
     }
 
-    /// Loads an ONNX model from memory; `name` stands in error messages.
+    /// Loads an ONNX model from memory; `name` stands in error messages. Bytes that live as long as the program
+    /// (`&'static [u8]`) are still there for [`crate::explain`]; others are dropped once the network is loaded.
     ///
     /// # Errors
     /// As [`Classifier::open`].
-    pub fn from_bytes(bytes: Vec<u8>, name: &str, options: &Options) -> Result<Self, Error> {
+    pub fn from_bytes(
+        bytes: impl Into<Cow<'static, [u8]>>,
+        name: &str,
+        options: &Options,
+    ) -> Result<Self, Error> {
         let sidecars = Sidecars::none();
         let file = OnnxFile::Bytes(bytes.into());
         Self::load(file, name, ModelSource::Memory, &sidecars, options)
@@ -70,6 +76,13 @@ impl Classifier {
     /// # Errors
     /// As [`Classifier::open`].
     pub fn embedded(options: &Options) -> Result<Self, Error> {
+        if embedded::MODEL.is_empty() {
+            return Err(Error::model_problem(
+                embedded::NAME,
+                ModelProblem::NotFound,
+                "this program was built without a model of its own",
+            ));
+        }
         let file = OnnxFile::Bytes(embedded::MODEL.into());
         let sidecars = Sidecars::none();
         Self::load(
@@ -167,8 +180,9 @@ impl Classifier {
         };
         let mut classifier = Self::assemble(opened.engine, info);
         classifier.takes_pictures = input.any_size;
-        // Bytes handed in are the caller's to keep.
-        classifier.network = (classifier.info.source != ModelSource::Memory).then(|| {
+        // Bytes that were handed over would be held a second time for the few who ask for more than an answer.
+        let keeps = !matches!(file, OnnxFile::Bytes(Cow::Owned(_)));
+        classifier.network = keeps.then(|| {
             Arc::new(Network {
                 file,
                 skeleton,

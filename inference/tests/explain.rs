@@ -84,3 +84,41 @@ fn a_network_that_ends_otherwise_says_how() {
     let note = ask(&classifier, Method::Auto).unwrap().note.unwrap();
     assert!(note.contains("got GlobalMaxPool"), "{note}");
 }
+
+#[test]
+fn the_map_of_a_quantized_network_is_that_of_the_float_network() {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/cifar10-resnet20");
+    let image = halves();
+    let maps = ["model.onnx", "model-int8.onnx"].map(|file| {
+        let classifier = Classifier::open(folder.join(file), &Options::default()).unwrap();
+        let options = ExplainOptions {
+            class: Some(3),
+            ..ExplainOptions::default()
+        };
+        let cancel = Cancel::default();
+        let found = explain(&classifier, &image, Method::Cam, &options, &cancel).unwrap();
+        assert_eq!(found.method, Method::Cam);
+        found.importance
+    });
+    let [float, int8] = &maps;
+    let largest = float.iter().fold(0f32, |most, value| most.max(value.abs()));
+    let apart = float.iter().zip(int8).map(|(a, b)| (a - b).abs());
+    let apart = apart.fold(0f32, f32::max);
+    assert!(
+        largest > 1.0 && apart < 0.15 * largest,
+        "{apart} of {largest}"
+    );
+}
+
+#[test]
+fn a_model_in_memory_has_a_map_where_its_bytes_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = std::fs::read(write_model(dir.path())).unwrap();
+    let options = Options::default();
+    let lent = Classifier::from_bytes(bytes.clone(), "model", &options).unwrap();
+    assert!(ask(&lent, Method::Cam).is_err());
+    let stays: &'static [u8] = bytes.leak();
+    let kept = Classifier::from_bytes(stays, "model", &options).unwrap();
+    assert_eq!(ask(&kept, Method::Cam).unwrap().method, Method::Cam);
+}

@@ -325,5 +325,6 @@ fn serve(shared: &Shared, is_parked: &AtomicBool, seats: &Seats) {
     }
 }
 
-#[cfg(test)]
+// WebAssembly has no threads to try.
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests;

@@ -12,9 +12,10 @@ use super::{Engine, EngineError, EngineKind, Precision};
 use crate::graph::InputShape;
 use crate::onnx_file::{OnnxFile, Skeleton};
 
-/// What this processor has for them. The plain loops are for tests and for measuring: there tract is faster.
+/// What this processor has for them. Where there is tract, the plain loops are for tests and for measuring: tract is
+/// faster than they are.
 pub(super) fn suitable() -> Option<Isa> {
-    Some(Isa::detect()).filter(|isa| *isa != Isa::Portable)
+    Some(Isa::detect()).filter(|isa| *isa != Isa::Portable || !EngineKind::Tract.is_built_in())
 }
 
 /// A network that our kernels run.

@@ -3,13 +3,15 @@
 
 mod fake;
 mod gray;
-#[cfg(test)]
+#[cfg(all(test, feature = "tract"))]
 mod kernel_corpus;
 mod kernel_graph;
 mod kernels;
+#[cfg_attr(not(feature = "onnxruntime"), path = "without_onnxruntime.rs")]
 mod onnxruntime;
 mod open;
 mod precision;
+#[cfg_attr(not(feature = "tract"), path = "without_tract.rs")]
 mod tract;
 
 use std::fmt;
@@ -85,6 +87,15 @@ impl EngineKind {
             Self::Tract => "tract",
             Self::OnnxRuntime => "onnxruntime",
             Self::Custom => "custom",
+        }
+    }
+
+    /// Whether this program was built with it (the features `tract` and `onnxruntime`).
+    pub fn is_built_in(self) -> bool {
+        match self {
+            Self::Tract => cfg!(feature = "tract"),
+            Self::OnnxRuntime => cfg!(feature = "onnxruntime"),
+            Self::Auto | Self::Kernels | Self::Custom => true,
         }
     }
 }
@@ -194,6 +205,17 @@ pub enum EngineError {
         /// Operators with the attributes at fault.
         features: Vec<String>,
     },
+    /// The engine was left out when the program was built.
+    #[error(
+        "{engine} is no part of this program, so it cannot run {}",
+        one_line(model)
+    )]
+    NotBuiltIn {
+        /// The engine.
+        engine: EngineKind,
+        /// The model's file or name.
+        model: String,
+    },
     /// No engine of ours runs the network, and ONNX Runtime is not on this machine.
     #[error("{error}, and ONNX Runtime, which may run it, is not on this machine")]
     NoneFits {
@@ -256,6 +278,7 @@ impl EngineError {
             | Self::Operators { engine, .. }
             | Self::Network { engine, .. }
             | Self::Distrusted { engine, .. }
+            | Self::NotBuiltIn { engine, .. }
             | Self::Precision { engine, .. }
             | Self::Run { engine, .. } => *engine,
             Self::Unavailable { .. } => EngineKind::OnnxRuntime,
@@ -272,6 +295,7 @@ impl Diagnose for EngineError {
             Self::Operators { .. } => "engine.operators",
             Self::Network { .. } => "engine.network",
             Self::Distrusted { .. } => "engine.distrusted",
+            Self::NotBuiltIn { .. } => "engine.not-built-in",
             Self::NoneFits { .. } => "engine.none-fits",
             Self::Precision { .. } => "engine.precision",
             Self::Run { .. } => "engine.run",
@@ -288,19 +312,32 @@ impl Diagnose for EngineError {
             Self::Unavailable { .. } => Some(Remedy::UseEngine(&["auto", "kernels", "tract"])),
             Self::NoneFits { .. } => None,
             Self::InputLength { .. } => None,
+            Self::NotBuiltIn { .. } => Some(Remedy::UseEngine(&["auto"])),
             Self::Precision { .. } => Some(Remedy::UsePrecision(&["auto", "float32"])),
             Self::Load { engine, .. }
             | Self::Operators { engine, .. }
             | Self::Network { engine, .. }
             | Self::Distrusted { engine, .. }
             | Self::Run { engine, .. } => match engine {
-                EngineKind::Kernels => Some(Remedy::UseEngine(&["auto", "tract", "onnxruntime"])),
-                EngineKind::Auto | EngineKind::Tract => Some(Remedy::UseEngine(&["onnxruntime"])),
+                EngineKind::Kernels => other_than(&["auto", "tract", "onnxruntime"]),
+                EngineKind::Auto | EngineKind::Tract => other_than(&["onnxruntime"]),
                 EngineKind::OnnxRuntime => Some(Remedy::ChooseAnotherModel),
                 EngineKind::Custom => None,
             },
         }
     }
+}
+
+/// The engines that may do better, as far as they are part of this program; another model where none is.
+fn other_than(names: &'static [&'static str]) -> Option<Remedy> {
+    let tract = EngineKind::Tract.is_built_in();
+    let onnxruntime = EngineKind::OnnxRuntime.is_built_in();
+    Some(match (tract, onnxruntime) {
+        (true, true) => Remedy::UseEngine(names),
+        (false, true) => Remedy::UseEngine(&["onnxruntime"]),
+        (true, false) if names.contains(&"tract") => Remedy::UseEngine(&["auto", "tract"]),
+        (_, false) => Remedy::ChooseAnotherModel,
+    })
 }
 
 /// Numbers from 0 to 255 as bytes, for networks that take bytes.

@@ -54,15 +54,14 @@ pub(crate) fn open(
         return bf16(kind, source);
     }
     match kind {
-        EngineKind::Kernels => kernels(source).map_err(|reason| EngineError::Load {
-            engine: EngineKind::Kernels,
-            model: source.model.to_owned(),
-            reason,
-        }),
+        EngineKind::Kernels => kernels(source).map_err(|reason| refused(source, reason)),
         EngineKind::Tract => tract(source, None).map_err(|error| with_node(source, error)),
         EngineKind::OnnxRuntime => onnxruntime(source, library),
         EngineKind::Auto => match kernels(source) {
             Ok(opened) => Ok(opened),
+            Err(reason) if !EngineKind::Tract.is_built_in() => {
+                fall_back(source, library, refused(source, reason))
+            }
             Err(reason) => {
                 let detail = format!("our kernels do not run it: {reason}");
                 tract(source, Some(detail)).or_else(|error| fall_back(source, library, error))
@@ -73,6 +72,15 @@ pub(crate) fn open(
             model: source.model.to_owned(),
             reason: "a custom engine is handed in with Classifier::with_engine".to_owned(),
         }),
+    }
+}
+
+/// What our kernels say of a network that they do not take.
+fn refused(source: &NetworkSource<'_>, reason: String) -> EngineError {
+    EngineError::Load {
+        engine: EngineKind::Kernels,
+        model: source.model.to_owned(),
+        reason,
     }
 }
 
@@ -114,6 +122,7 @@ pub(crate) fn fall_back(
         Err(EngineError::Unavailable { .. }) => Err(EngineError::NoneFits {
             error: Box::new(with_node(source, error)),
         }),
+        Err(EngineError::NotBuiltIn { .. }) => Err(with_node(source, error)),
         // What ONNX Runtime says is closer to the truth of a file: it knows every operator.
         Err(other) => Err(other),
     }

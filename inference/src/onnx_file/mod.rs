@@ -208,6 +208,12 @@ fn read_exact_at(file: &File, to: &mut [u8], offset: u64) -> std::io::Result<()>
     Ok(())
 }
 
+/// Systems of other families have no files to read at an offset (WebAssembly in a browser has none at all).
+#[cfg(not(any(unix, windows)))]
+fn read_exact_at(_file: &File, _to: &mut [u8], _offset: u64) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 impl Skeleton {
     /// The messages, with the same checks as [`onnx::parse`]; sizes of the tensors left out included.
     ///

@@ -16,6 +16,8 @@ mod neon;
 #[cfg(target_arch = "aarch64")]
 mod neon_int8;
 mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
 
 use std::fmt;
 
@@ -46,6 +48,8 @@ pub enum Isa {
     NeonDot,
     /// 64-bit ARM.
     Neon,
+    /// WebAssembly with vectors of 128 bits.
+    Simd128,
     /// Whatever the compiler makes of plain arrays of 8.
     Portable,
 }
@@ -152,6 +156,8 @@ static ALL: &[&Set] = &[
     &neon::NEON_DOT,
     #[cfg(target_arch = "aarch64")]
     &neon::NEON,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    &simd128::SIMD128,
     &portable::PORTABLE,
 ];
 
