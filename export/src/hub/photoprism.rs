@@ -1,5 +1,5 @@
-//! PhotoPrism's models of one's own: `NAME.onnx` and `labels.txt` in a folder NAME below its models path, and the entry of
-//! its `vision.yml`. The same description travels in the file, under `photoprism.*`.
+//! PhotoPrism's models of one's own: `NAME.onnx` and `labels.txt` in a folder NAME below its models path, and the entry
+//! of its `vision.yml`. The same description travels in the file, under `photoprism.*`.
 //!
 //! <https://github.com/photoprism/photoprism/blob/develop/internal/ai/onnx/README.md>, read in October 2026.
 

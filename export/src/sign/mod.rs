@@ -1,8 +1,8 @@
 //! `export-onnx sign` and `verify-signature`: OpenSSF Model Signing 1.0 with plain keys, without a network.
 //!
-//! A signature says that whoever holds the private key vouched for these bytes: a model file, or every file of a folder.
+//! A signature says that whoever holds the private key vouched for these bytes: a model file, or all files of a folder.
 //! It is a Sigstore bundle ([`bundle`]) around an in-toto statement ([`statement`]) that lists each file's SHA-256
-//! ([`files`]). Keys are ECDSA P-256 in PEM ([`key`]). Not here: Sigstore's own certificates and logs, which need a network.
+//! ([`files`]). Keys are ECDSA P-256 in PEM ([`key`]). Not here: Sigstore's certificates and logs, which need a network.
 
 mod bundle;
 mod files;
