@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::emit::DEFAULT_OPSET;
+use crate::hub::Destination;
 
 /// Turn a checkpoint into one ONNX file that describes itself, and prove that it answers as the checkpoint does.
 #[derive(Debug, Parser)]
@@ -20,6 +21,9 @@ Examples:
   export-onnx --checkpoint best.safetensors --output int8.onnx --int8 --calibration photos/
   export-onnx verify model.onnx --data photos/
   export-onnx inspect model.onnx
+  export-onnx --checkpoint best.safetensors --to timm=cats-resnet50 --to photoprism=models/cats_resnet50
+  export-onnx sign cats-resnet50 --private-key key.pem
+  export-onnx verify-signature cats-resnet50 --public-key key.pub.pem
 
 Exit code: 0 when the model was written and proved, 1 on any error, 2 on wrong arguments."
 )]
@@ -36,6 +40,10 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Describe any ONNX classifier: inputs, operators, parameters, metadata.
     Inspect(InspectArgs),
+    /// Sign a model file or folder with a private key (OpenSSF Model Signing 1.0), without a network.
+    Sign(SignArgs),
+    /// Check that a model file or folder is what the holder of a key has signed.
+    VerifySignature(VerifySignatureArgs),
 }
 
 #[derive(Debug, Args)]
@@ -92,8 +100,16 @@ pub struct ExportArgs {
     /// names that say something else stop the export.
     #[arg(long)]
     pub side_files: bool,
-    /// Let --side-files replace files that are there and say something else.
-    #[arg(long, requires = "side_files")]
+    /// Also write the folder that another tool takes the model from: timm=DIR (timm and transformers), transformers-js=DIR,
+    /// photoprism=DIR, ort=DIR (ONNX Runtime mobile). Repeat it for several. Files in DIR that say something else stop
+    /// the export.
+    #[arg(long, value_name = "TOOL=DIR", conflicts_with_all = ["preprocess_in_graph", "softmax"])]
+    pub to: Vec<Destination>,
+    /// The Python whose onnxruntime package makes the .ort file of --to ort=DIR. Default: python3 on the PATH.
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub python: Option<PathBuf>,
+    /// Let --side-files and --to replace files that are there and say something else.
+    #[arg(long)]
     pub overwrite_side_files: bool,
     #[command(flatten)]
     pub quantize: QuantizeArgs,
@@ -162,6 +178,39 @@ pub struct VerifyArgs {
     pub checkpoint: Option<PathBuf>,
     #[command(flatten)]
     pub proof: ProofArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SignArgs {
+    /// A model file, or a folder with all that belongs to a model.
+    pub model: PathBuf,
+    /// An ECDSA P-256 key in PEM without a password, as of `openssl ecparam -name prime256v1 -genkey -noout`.
+    #[arg(long, value_name = "FILE")]
+    pub private_key: PathBuf,
+    /// The signature to write. Default: model.sig in the folder, or the file's name with .sig.
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+    /// Leave out this file or folder, a path inside the model's folder. Git's own files are left out anyway.
+    #[arg(long, value_name = "PATH")]
+    pub ignore: Vec<String>,
+    /// Replace a signature that is there.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifySignatureArgs {
+    /// The model file or folder.
+    pub model: PathBuf,
+    /// The public key in PEM, as of `openssl ec -in key.pem -pubout`.
+    #[arg(long, value_name = "FILE")]
+    pub public_key: PathBuf,
+    /// The signature. Default: model.sig in the folder, or the file's name with .sig.
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+    /// Leave out this file or folder, a path inside the model's folder, beside those that the signature leaves out.
+    #[arg(long, value_name = "PATH")]
+    pub ignore: Vec<String>,
 }
 
 #[derive(Debug, Args)]

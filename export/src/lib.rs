@@ -13,6 +13,9 @@
 //! | [`preprocess_graph`] | resize, crop and normalization as ONNX nodes |
 //! | [`inspect`] | any ONNX classifier as a table |
 //! | [`images`] | folders of photos |
+//! | [`hub`] | the folders that other tools take a model from: timm, transformers.js, PhotoPrism, ONNX Runtime mobile |
+//! | `sbom` | what a model was made from and with, as CycloneDX |
+//! | `sign` | OpenSSF model signatures by plain keys |
 //! | `newest`, `install` | which checkpoint is meant, and where the programs look for a model |
 //!
 //! It links no libtorch; `inference` is used only to verify.
@@ -21,6 +24,7 @@ pub mod builder;
 pub mod cli;
 pub mod emit;
 pub mod eval;
+pub mod hub;
 pub mod images;
 pub mod inspect;
 mod install;
@@ -31,6 +35,11 @@ pub mod preprocess_graph;
 pub mod proof;
 pub mod quant;
 mod run;
+mod sbom;
+mod sign;
 pub mod source;
+mod verify;
 
-pub use run::{run_export, run_inspect, run_verify};
+pub use run::{run_export, run_inspect};
+pub use sign::{run_sign, run_verify_signature};
+pub use verify::run_verify;

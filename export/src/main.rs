@@ -10,6 +10,8 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Some(Command::Verify(args)) => export::run_verify(&args),
         Some(Command::Inspect(args)) => export::run_inspect(&args),
+        Some(Command::Sign(args)) => export::run_sign(&args),
+        Some(Command::VerifySignature(args)) => export::run_verify_signature(&args),
         None => export::run_export(&cli.export),
     };
     match result {

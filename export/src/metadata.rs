@@ -105,7 +105,7 @@ fn timm_config(manifest: &Manifest) -> Value {
     let p = &manifest.preprocessing;
     let [height, width] = p.crop;
     let (crop_pct, crop_mode) = match p.resize {
-        Resize::ShortSide(short) => (f64::from(height.min(width)) / f64::from(short), "center"),
+        Resize::ShortSide(short) => (crop_share(height.min(width), short), "center"),
         Resize::Exact { .. } => (1.0, "squash"),
         Resize::None => (1.0, "center"),
     };
@@ -121,6 +121,16 @@ fn timm_config(manifest: &Manifest) -> Value {
     })
 }
 
+/// The crop's share of the short side, from which timm computes that side again: it takes the whole part of the quotient,
+/// which rounding may have put just below the number meant.
+fn crop_share(crop: u32, short: u32) -> f64 {
+    let share = f64::from(crop) / f64::from(short);
+    match (f64::from(crop) / share).floor() == f64::from(short) {
+        true => share,
+        false => f64::from(crop) / (f64::from(short) + 0.5),
+    }
+}
+
 /// f32 numbers as the short decimals a person wrote (0.485, not 0.48500001430511475).
 fn decimal(values: [f32; 3]) -> [Value; 3] {
     values.map(|value| {
@@ -131,13 +141,8 @@ fn decimal(values: [f32; 3]) -> [Value; 3] {
     })
 }
 
-/// Side files for tools that read no ONNX metadata, as (file name, contents).
-///
-/// # Errors
-/// A manifest that cannot be written.
-pub fn side_files(manifest: &Manifest) -> Result<Vec<(&'static str, String)>> {
-    let p = &manifest.preprocessing;
-    let [height, width] = p.crop;
+/// Labels in transformers' words: `label_names`, `id2label`, `label2id`.
+pub fn labels_config(manifest: &Manifest) -> Value {
     let labels: Vec<&str> = manifest
         .labels
         .iter()
@@ -153,18 +158,32 @@ pub fn side_files(manifest: &Manifest) -> Result<Vec<(&'static str, String)>> {
         .enumerate()
         .map(|(index, name)| ((*name).to_string(), json!(index)))
         .collect();
-    let config = json!({
+    json!({
         "architectures": [manifest.arch],
-        "model_type": "timm_wrapper",
-        // timm's own keys: transformers computes its `num_labels` and `id2label` from them.
-        "architecture": manifest.arch,
         "num_classes": labels.len(),
         "label_names": labels,
         "problem_type": "single_label_classification",
         "id2label": id2label,
         "label2id": label2id,
-        "pretrained_cfg": timm_config(manifest),
-    });
+    })
+}
+
+/// `config.json` of a repository of timm's, whose network is `architecture` there.
+pub fn timm_repository(manifest: &Manifest, architecture: &str) -> Value {
+    let mut config = labels_config(manifest);
+    config["model_type"] = json!("timm_wrapper");
+    // timm's own keys: transformers computes its `num_labels` and `id2label` from them.
+    config["architecture"] = json!(architecture);
+    config["architectures"] = json!([architecture]);
+    config["pretrained_cfg"] = timm_config(manifest);
+    config["pretrained_cfg"]["architecture"] = json!(architecture);
+    config
+}
+
+/// `preprocessor_config.json` of transformers.
+pub fn preprocessor(manifest: &Manifest) -> Value {
+    let p = &manifest.preprocessing;
+    let [height, width] = p.crop;
     let size = match p.resize {
         Resize::ShortSide(short) => json!({ "shortest_edge": short }),
         Resize::Exact { height, width } => json!({ "height": height, "width": width }),
@@ -174,7 +193,7 @@ pub fn side_files(manifest: &Manifest) -> Result<Vec<(&'static str, String)>> {
         Filter::Bilinear => 2,
         Filter::Bicubic => 3,
     };
-    let preprocessor = json!({
+    json!({
         "image_processor_type": "CLIPImageProcessor",
         "do_convert_rgb": true,
         "do_resize": p.resize != Resize::None,
@@ -187,17 +206,45 @@ pub fn side_files(manifest: &Manifest) -> Result<Vec<(&'static str, String)>> {
         "do_normalize": true,
         "image_mean": decimal(p.mean),
         "image_std": decimal(p.std),
-    });
+    })
+}
+
+/// Side files for tools that read no ONNX metadata, as (file name, contents).
+///
+/// # Errors
+/// A manifest that cannot be written.
+pub fn side_files(manifest: &Manifest) -> Result<Vec<(&'static str, String)>> {
+    let labels: Vec<&str> = manifest
+        .labels
+        .iter()
+        .map(|label| label.name.as_str())
+        .collect();
     let pretty = |value: &Value| serde_json::to_string_pretty(value).map(|text| text + "\n");
+    let yaml = manifest
+        .to_yaml()
+        .context("the manifest cannot be written as YAML")?;
     Ok(vec![
-        (
-            "manifest.yaml",
-            manifest
-                .to_yaml()
-                .context("the manifest cannot be written as YAML")?,
-        ),
+        ("manifest.yaml", yaml),
         ("labels.txt", labels.join("\n") + "\n"),
-        ("config.json", pretty(&config)?),
-        ("preprocessor_config.json", pretty(&preprocessor)?),
+        (
+            "config.json",
+            pretty(&timm_repository(manifest, &manifest.arch))?,
+        ),
+        ("preprocessor_config.json", pretty(&preprocessor(manifest))?),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timm_computes_the_short_side_that_is_meant() {
+        for crop in [32, 64, 224, 240, 256, 260, 280, 288, 300, 380, 384] {
+            for short in crop..crop + 300 {
+                let again = (f64::from(crop) / crop_share(crop, short)).floor();
+                assert_eq!(again, f64::from(short), "{crop} of {short}");
+            }
+        }
+    }
 }

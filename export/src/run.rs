@@ -1,21 +1,24 @@
-//! The three commands, step by step.
+//! An export, step by step.
 
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use model_core::atomic_file;
-use model_core::manifest::{MANIFEST_KEY, Manifest, Output};
+use model_core::manifest::{Manifest, Output};
 use model_core::onnx::{self, ModelProto};
-use model_core::weights::{self, WeightSet};
 
-use crate::cli::{ExportArgs, InspectArgs, ProofArgs, VerifyArgs};
+use crate::cli::{ExportArgs, InspectArgs, ProofArgs};
 use crate::emit::{self, EmitOptions, InputSize};
+use crate::hub::{self, NewFile};
 use crate::images::ImageList;
 use crate::plan::ExportPlan;
 use crate::proof::{self, Expected, FilePrecision, PROOF_KEY, ProofReport, StoredAnswers};
 use crate::source::{self, ExportSource};
-use crate::{inspect, install, metadata, newest, preprocess_graph, quant};
+use crate::{inspect, install, metadata, newest, preprocess_graph, quant, sbom};
+
+/// What every file is held against.
+const REFERENCE: &str = "the checkpoint evaluated in float64, BatchNorm unfolded";
 
 /// `export-onnx`, with or without `--checkpoint` and `--output`.
 ///
@@ -48,6 +51,7 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     for note in &source.notes {
         println!("note        {note}");
     }
+    hub::check(args, &source)?;
     let read = started.elapsed();
 
     let (mut model, precision) = build_model(args, &source, &folded)?;
@@ -97,22 +101,47 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
 
     let proved = started.elapsed();
 
-    let reference = "the checkpoint evaluated in float64, BatchNorm unfolded";
-    source.manifest.certificate = Some(proof::certificate(&report, precision, reference));
+    source.manifest.certificate = Some(proof::certificate(&report, precision, REFERENCE));
+    source.manifest.sbom = Some(sbom::cyclonedx(&source.manifest));
     metadata::set_metadata(&mut model, &source.manifest, args.preprocess_in_graph)?;
     let bytes = onnx::to_bytes(&model);
-    let side_files = match args.side_files {
-        true => metadata::side_files(&source.manifest)?,
+    let mut files = match args.side_files {
+        true => hub::beside(target, metadata::side_files(&source.manifest)?),
         false => Vec::new(),
     };
+    // Proves a file of another form, and gives it its own certificate.
+    let prove_form = |model: &mut ModelProto, precision: FilePrecision| -> Result<()> {
+        let mut manifest = source.manifest.clone();
+        let stored = StoredAnswers {
+            precision,
+            ..stored.clone()
+        };
+        model.set_metadata(PROOF_KEY, serde_json::to_string(&stored)?);
+        let bytes = onnx::to_bytes(model);
+        let answers = stored.logits()?;
+        let report = prove(&bytes, checkpoint, &manifest, &networks, answers, &engines)?;
+        proof::judge(&report, precision)?;
+        manifest.certificate = Some(proof::certificate(&report, precision, REFERENCE));
+        metadata::set_metadata(model, &manifest, false)
+    };
+    let shipped = hub::Shipped {
+        args,
+        source: &source,
+        folded: &folded,
+        model: &model,
+        bytes: &bytes,
+        precision,
+        report: &report,
+        prove: &prove_form,
+    };
+    let (hub_files, notes) = hub::files(&shipped)?;
+    files.extend(hub_files);
     if !args.overwrite_side_files {
-        check_side_files(target, &side_files)?;
+        check_others(&files)?;
     }
     atomic_file::write(target, &bytes)?;
-    if args.side_files {
-        for (name, text) in side_files {
-            atomic_file::write(&target.with_file_name(name), text.as_bytes())?;
-        }
+    for file in &files {
+        file.write()?;
     }
     println!(
         "written     {} ({:.1} MB, opset {}, IR {}), sha256 {}",
@@ -122,6 +151,9 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
         model.ir_version.unwrap_or(0),
         source::sha256_file(target)?
     );
+    for line in hub::lines(args, &files).into_iter().chain(notes) {
+        println!("{line}");
+    }
     if let Some(place) = place {
         place
             .install(&bytes)?
@@ -138,26 +170,20 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     Ok(())
 }
 
-/// Files beside the target that say something else may belong to another model: none is replaced unasked.
-fn check_side_files(target: &Path, side_files: &[(&'static str, String)]) -> Result<()> {
-    let other = |(name, text): &&(&'static str, String)| {
-        let path = target.with_file_name(name);
-        path.exists() && std::fs::read(&path).map_or(true, |bytes| bytes != text.as_bytes())
-    };
-    let others: Vec<&str> = side_files
+/// Files that say something else may belong to another model: none is replaced unasked.
+fn check_others(files: &[NewFile]) -> Result<()> {
+    let others: Vec<String> = files
         .iter()
-        .filter(other)
-        .map(|(name, _)| *name)
+        .filter(|file| file.would_change())
+        .map(NewFile::shown)
         .collect();
-    if others.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "{} {} beside {} already and would change; nothing was written (--overwrite-side-files replaces them)",
+    anyhow::ensure!(
+        others.is_empty(),
+        "{} {} there already and would change; nothing was written (--overwrite-side-files replaces them)",
         others.join(", "),
         if others.len() == 1 { "is" } else { "are" },
-        target.display()
-    )
+    );
+    Ok(())
 }
 
 fn describe_source(checkpoint: &Path, source: &ExportSource) -> String {
@@ -170,7 +196,7 @@ fn describe_source(checkpoint: &Path, source: &ExportSource) -> String {
     )
 }
 
-fn input_size(manifest: &Manifest) -> [usize; 2] {
+pub(crate) fn input_size(manifest: &Manifest) -> [usize; 2] {
     manifest.preprocessing.crop.map(|side| side as usize)
 }
 
@@ -240,13 +266,13 @@ fn embed_preprocessing(
 }
 
 /// What the photos are compared with beside the engines.
-struct Networks<'a> {
-    unfolded: Option<&'a ExportPlan>,
-    variants: &'a [(&'static str, ExportPlan)],
+pub(crate) struct Networks<'a> {
+    pub unfolded: Option<&'a ExportPlan>,
+    pub variants: &'a [(&'static str, ExportPlan)],
 }
 
 /// Runs the engines on everything there is to compare.
-fn prove(
+pub(crate) fn prove(
     bytes: &[u8],
     checkpoint: &Path,
     manifest: &Manifest,
@@ -292,94 +318,6 @@ fn prove(
         report.accuracy = accuracy;
     }
     Ok(report)
-}
-
-/// `export-onnx verify model.onnx`
-///
-/// # Errors
-/// A model without a proof of ours, or one that no longer answers as it did.
-pub fn run_verify(args: &VerifyArgs) -> Result<()> {
-    let model = onnx::read(&args.model)?;
-    let (Some(manifest), Some(stored)) = (model.metadata(MANIFEST_KEY), model.metadata(PROOF_KEY))
-    else {
-        bail!(
-            "{} carries no proof; only models written by export-onnx do (see `export-onnx inspect`)",
-            args.model.display()
-        );
-    };
-    let manifest =
-        Manifest::from_json(manifest).context("the manifest inside the model is damaged")?;
-    let mut inputs = model.graph.iter().flat_map(|graph| &graph.input);
-    if inputs.any(|input| input.name == preprocess_graph::IMAGE) {
-        bail!(
-            "{} takes pixels, which only the export itself proves; export it again to repeat the proof",
-            args.model.display()
-        );
-    }
-    let stored: StoredAnswers =
-        serde_json::from_str(stored).context("the proof inside the model is damaged")?;
-    if [stored.height, stored.width] != input_size(&manifest) {
-        bail!(
-            "the proof inside {} is for another input size",
-            args.model.display()
-        );
-    }
-    let bytes = std::fs::read(&args.model)
-        .with_context(|| format!("cannot read {}", args.model.display()))?;
-    let mut answers = stored.logits()?;
-    let mut unfolded = None;
-    if let Some(checkpoint) = &args.checkpoint {
-        let plan = reload(
-            checkpoint,
-            &manifest,
-            if stored.ema {
-                WeightSet::Ema
-            } else {
-                WeightSet::Model
-            },
-        )?;
-        answers = proof::reference_answers(&plan, input_size(&manifest));
-        unfolded = Some(plan);
-    }
-    let beside = args.checkpoint.as_deref().unwrap_or(&args.model);
-    let networks = Networks {
-        unfolded: unfolded.as_ref(),
-        variants: &[],
-    };
-    let report = prove(&bytes, beside, &manifest, &networks, answers, &args.proof)?;
-    println!("model       {} ({})", args.model.display(), manifest.name);
-    let reference = if unfolded.is_some() {
-        "the checkpoint, evaluated now"
-    } else {
-        "the answers stored in the file"
-    };
-    println!("proof       the file's answers against {reference}");
-    proof::lines(&report, stored.precision)
-        .iter()
-        .for_each(|line| println!("            {line}"));
-    proof::judge(&report, stored.precision)?;
-    println!("verified    the model answers as its checkpoint");
-    Ok(())
-}
-
-/// The unfolded network of the checkpoint a model says it was made from.
-fn reload(checkpoint: &Path, manifest: &Manifest, set: WeightSet) -> Result<ExportPlan> {
-    let recorded = manifest
-        .provenance
-        .as_ref()
-        .and_then(|provenance| provenance.source_sha256.clone());
-    let found = source::sha256_file(checkpoint)?;
-    if let Some(recorded) = recorded
-        && recorded != found
-    {
-        bail!(
-            "{} is not the checkpoint of this model: sha256 {found}, expected {recorded}",
-            checkpoint.display()
-        );
-    }
-    let architecture = model_core::arch::by_name(&manifest.arch, manifest.labels.len())?;
-    let weights = weights::load_state(&architecture, weights::read_set(checkpoint, set)?)?;
-    ExportPlan::lower(&architecture.graph(), &weights)
 }
 
 /// `export-onnx inspect model.onnx`

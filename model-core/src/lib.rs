@@ -16,6 +16,7 @@
 //! | [`proof`] | answers that travel in a model file |
 //! | [`hierarchy`] | words above the classes: five breeds are "cat" |
 //! | [`labels`], [`scores`] | class names and their matching; softmax and top-k |
+//! | [`runs`] | where `train` puts its runs, and which is the newest |
 //! | [`text`] | other people's text as one harmless line, and the order of file names |
 //! | [`atomic_file`] | files that appear whole or not at all |
 //! | [`platform`] | what operating systems do differently |
@@ -34,6 +35,7 @@ pub mod preprocessing;
 pub mod proof;
 pub mod reading;
 pub mod resample;
+pub mod runs;
 pub mod scores;
 pub mod text;
 pub mod weights;

@@ -13,6 +13,10 @@ use crate::labels::Label;
 use crate::preprocessing::{Preprocessing, PreprocessingError};
 use crate::scores;
 
+mod records;
+
+pub use records::{Accuracy, Provenance};
+
 /// The metadata key that holds the manifest as JSON.
 pub const MANIFEST_KEY: &str = "resnet50_toolkit.manifest";
 
@@ -58,6 +62,9 @@ pub struct Manifest {
     /// Where the weights come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
+    /// A CycloneDX bill of materials as JSON: what the model was made from and with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sbom: Option<serde_json::Value>,
     /// The exporter's proof that the file answers as the checkpoint does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<serde_json::Value>,
@@ -144,40 +151,6 @@ pub enum Answers {
     MultiLabel,
 }
 
-/// Accuracy on a named set of images.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Accuracy {
-    /// Share of images whose best label is right, 0 to 100.
-    pub top1_percent: f64,
-    /// Share of images whose label is among the best five, 0 to 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub top5_percent: Option<f64>,
-    /// Images counted.
-    pub images: u64,
-    /// What they were.
-    pub dataset: String,
-}
-
-/// Where weights come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Provenance {
-    /// The file or package they were read from.
-    pub source: String,
-    /// SHA-256 of that file, lower-case hex.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_sha256: Option<String>,
-    /// Program and version that wrote this record.
-    pub tool: String,
-    /// The resolved training recipe as YAML, for weights trained here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recipe: Option<String>,
-    /// Epochs finished when the weights were saved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<u32>,
-}
-
 /// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -242,6 +215,7 @@ impl Manifest {
             accuracy: None,
             license: None,
             provenance: None,
+            sbom: None,
             certificate: None,
         }
     }

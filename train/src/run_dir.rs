@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
+use model_core::runs::{self, RUNS};
 
 /// Most runs that may begin in one second.
 const SAME_SECOND: u32 = 1000;
@@ -35,7 +36,7 @@ impl RunDir {
         let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let time: String = now.chars().filter(|c| c.is_ascii_digit()).collect();
         let name = format!("{recipe}-{}-{}", &time[..8], &time[8..14]);
-        Self::fresh_in(Path::new("runs"), &name)
+        Self::fresh_in(Path::new(RUNS), &name)
     }
 
     fn fresh_in(runs: &Path, name: &str) -> Result<Self> {
@@ -69,20 +70,8 @@ impl RunDir {
     /// # Errors
     /// There is none.
     pub fn newest() -> Result<Self> {
-        let saved = |dir: PathBuf| {
-            let run = Self::at(dir);
-            let time = fs::metadata(run.state())
-                .and_then(|meta| meta.modified())
-                .ok()?;
-            Some((time, run))
-        };
-        fs::read_dir("runs")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| saved(entry.path()))
-            .max_by_key(|(time, _)| *time)
-            .map(|(_, run)| run)
+        runs::newest(Path::new(RUNS), Self::at("").state())
+            .map(Self::at)
             .context("--resume: no run with a saved state under runs/; name one with --output DIR")
     }
 

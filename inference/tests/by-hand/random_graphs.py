@@ -2,13 +2,14 @@
 """Random networks, run by infer-cli in each engine and held against ONNX Runtime class by class.
 
     python -m venv v && v/bin/pip install numpy onnx==1.23.2 onnxruntime==1.32.0
-    v/bin/python random_graphs.py INFER_CLI PHOTO [COUNT [ENGINE ...]]
+    v/bin/python random_graphs.py INFER_CLI PHOTO [COUNT [ENGINE ...]] [--seed N]
 
 The networks are those of ../trust/generate.py (convolutions with every border, norms, activations, residuals, squeezes,
 pools, quantized values), by other seeds than the stored corpus has; every second one is drawn from `plain`, which holds
 what our own kernels compute. ONNX Runtime gets the very tensor that infer-cli says it fed, with its graph optimizations
 off. A network is right (largest difference of the logarithm of a probability <= 1e-3), refused (exit code 3), or wrong;
-those that ONNX Runtime itself does not run are drawn again.
+those that ONNX Runtime itself does not run are drawn again. Each engine gets COUNT networks; `kernels` is asked only for
+the plain ones, so twice as many are drawn for it. `onnxruntime` takes the library of ORT_DYLIB_PATH.
 """
 
 import collections
@@ -24,7 +25,7 @@ import onnxruntime as ort
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "trust"))
 import generate  # noqa: E402
 
-SEED = 40001
+SEED = 40001  # where none is given
 SIDES = [(16, 16), (15, 13), (24, 17), (9, 9), (12, 7), (33, 11)]
 
 
@@ -83,6 +84,11 @@ def answer(program, photo, path, size, engine, scratch):
 
 def main():
     program, photo, *rest = sys.argv[1:]
+    seed = SEED
+    if "--seed" in rest:
+        at = rest.index("--seed")
+        seed = int(rest[at + 1])
+        del rest[at : at + 2]
     count = int(rest[0]) if rest else 2000
     engines = rest[1:] or ["auto", "tract"]
     options = ort.SessionOptions()
@@ -90,22 +96,26 @@ def main():
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     counts = {engine: collections.Counter() for engine in engines}
-    done, place = 0, -1
-    while done < count:
+    place = -1
+    asked = collections.Counter()
+    while any(asked[engine] < count for engine in engines):
         place += 1
+        wanted = [engine for engine in engines if asked[engine] < count and (place % 2 or engine != "kernels")]
+        if not wanted:
+            continue
         size = SIDES[place % len(SIDES)]
-        net = generate.Net(np.random.default_rng([SEED, place]), *size)
+        net = generate.Net(np.random.default_rng([seed, place]), *size)
         model = net.model((plain if place % 2 else generate.random_graph)(net, "x"))
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         try:
             session.run(None, {"x": np.zeros((1, 3, *size), np.float32)})
         except ort.capi.onnxruntime_pybind11_state.InvalidArgument:
             continue
-        done += 1
+        asked.update(wanted)
         with tempfile.TemporaryDirectory() as scratch:
             path = pathlib.Path(scratch) / f"random_{place}.onnx"
             path.write_bytes(model.SerializeToString())
-            for engine in engines:
+            for engine in wanted:
                 got, refusal = answer(program, photo, path, size, engine, scratch)
                 if got is None:
                     counts[engine]["refused"] += 1
@@ -122,7 +132,7 @@ def main():
                 if verdict == "wrong":
                     print(f"wrong    {place} {engine}: {difference:.1e}", flush=True)
     for engine, counted in counts.items():
-        print(engine, dict(counted))
+        print(f"{engine}, seed {seed}: {dict(counted)}, onnxruntime {ort.__version__}")
 
 
 if __name__ == "__main__":

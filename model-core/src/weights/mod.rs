@@ -1,7 +1,7 @@
 //! Checkpoints as named f32 tensors: safetensors and PyTorch `.pth` files, told apart by content.
 //!
 //! A `.pth` is a pickle and therefore untrusted: [`pickle`](self) values are read as data, nothing in the file is ever
-//! executed, and every size is bounded before memory is taken. Renaming of foreign tensor names is in `names.rs` only.
+//! executed, and every size is bounded before memory is taken. Renaming of foreign tensor names is in `names.rs` and `timm.rs` only.
 //! Not here: writing checkpoints, devices, optimizer state.
 
 mod archive;
@@ -9,6 +9,7 @@ mod convert;
 mod names;
 mod pickle;
 mod safetensor;
+mod timm;
 mod torch;
 mod training;
 
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use crate::arch::{self, ArchGraph, Architecture, TensorKind};
 use crate::manifest::{MANIFEST_KEY, Manifest};
 
+pub use timm::{TimmModel, timm_model, to_timm};
 pub use training::{TrainingState, read_training};
 
 /// Largest checkpoint file read.
@@ -224,7 +226,7 @@ pub fn load_state(
         });
     }
     let graph = architecture.graph();
-    let weights = names::rename(&graph, weights);
+    let weights = names::rename(architecture, weights);
     weights.check(&graph)?;
     Ok(weights)
 }
@@ -264,7 +266,7 @@ impl StateDict {
 
     /// Number of classes, by the rows of the weight that is the classifier's in `architecture`, under any name we know.
     pub fn num_classes(&self, architecture: &Architecture) -> Option<usize> {
-        names::classifier_rows(&architecture.graph(), self)
+        names::classifier_rows(architecture, self)
     }
 
     /// Compares names and shapes with `graph`, then looks for values no network can use.

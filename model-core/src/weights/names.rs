@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Found, StateDict, WeightSet};
-use crate::arch::{ArchGraph, Op};
+use super::{Found, StateDict, WeightSet, timm};
+use crate::arch::{ArchGraph, Architecture, Op};
 
 /// Keys under which trainers nest their weights, most usual first; the empty one is no nesting.
 const MODEL_GROUPS: [&str; 7] = [
@@ -121,9 +121,9 @@ pub(super) fn choose<T>(found: Found<T>, set: WeightSet) -> Result<Vec<(String, 
 }
 
 /// Rows of the classifier's weight, whatever it is called and wherever it is wrapped.
-pub(super) fn classifier_rows(graph: &ArchGraph, weights: &StateDict) -> Option<usize> {
-    let name = format!("{}.weight", classifier(graph)?);
-    let renamed = rename_all(graph, weights.tensors.keys());
+pub(super) fn classifier_rows(architecture: &Architecture, weights: &StateDict) -> Option<usize> {
+    let name = format!("{}.weight", classifier(&architecture.graph())?);
+    let renamed = rename_all(architecture, weights.tensors.keys());
     let (theirs, _) = renamed
         .iter()
         .find(|(_, ours)| ours.as_deref() == Some(&name))?;
@@ -138,17 +138,33 @@ fn classifier(graph: &ArchGraph) -> Option<String> {
     })
 }
 
-/// Renames foreign tensors to the names of `graph`; names that need no change stay, and so do those that fit nowhere.
+/// Renames foreign tensors to the names of `architecture`; names that need no change stay, and so do those that fit nowhere.
 /// What belongs to a loss or a metric beside the network is left out.
-pub(super) fn rename(graph: &ArchGraph, weights: StateDict) -> StateDict {
-    let names: BTreeMap<String, Option<String>> = rename_all(graph, weights.tensors.keys())
+pub(super) fn rename(architecture: &Architecture, weights: StateDict) -> StateDict {
+    let names: BTreeMap<String, Option<String>> = rename_all(architecture, weights.tensors.keys())
         .into_iter()
         .map(|(theirs, ours)| (theirs.clone(), ours))
+        .collect();
+    let specs = architecture.graph().tensors();
+    let shapes: HashMap<&str, &[usize]> = specs
+        .iter()
+        .map(|spec| (spec.name.as_str(), &spec.shape[..]))
         .collect();
     let tensors = weights
         .tensors
         .into_iter()
-        .filter_map(|(name, tensor)| Some((names.get(&name)?.clone()?, tensor)))
+        .filter_map(|(name, mut tensor)| {
+            let ours = names.get(&name)?.clone()?;
+            // timm's linear layers are convolutions here and there: the same numbers in the same order.
+            if let Some(shape) = shapes.get(ours.as_str())
+                && shape.len() != tensor.shape.len()
+                && shape.first() == tensor.shape.first()
+                && shape.iter().product::<usize>() == tensor.data.len()
+            {
+                tensor.shape = shape.to_vec();
+            }
+            Some((ours, tensor))
+        })
         .collect();
     StateDict {
         tensors,
@@ -158,9 +174,10 @@ pub(super) fn rename(graph: &ArchGraph, weights: StateDict) -> StateDict {
 
 /// For each name the one it gets; none for what is left out.
 fn rename_all<'a>(
-    graph: &ArchGraph,
+    architecture: &Architecture,
     theirs: impl Iterator<Item = &'a String> + Clone,
 ) -> Vec<(&'a String, Option<String>)> {
+    let graph = &architecture.graph();
     let specs = graph.tensors();
     let ours: HashSet<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
     let classifier = classifier(graph).unwrap_or_default();
@@ -170,7 +187,7 @@ fn rename_all<'a>(
     let blocks = block_prefixes(&order);
     let lukemelas = format!("{prefix}_conv_stem.weight");
     let is_lukemelas = theirs.clone().any(|name| *name == lukemelas);
-    let timm = timm_efficientnet(&order);
+    let timm = timm::from_timm(architecture);
     theirs
         .map(|full| {
             let name = full.strip_prefix(prefix.as_str());
@@ -192,8 +209,8 @@ fn rename_all<'a>(
             if is_lukemelas && let Some(module) = lukemelas_module(module, &blocks) {
                 return (full, Some(format!("{module}.{leaf}")));
             }
-            if let Some(module) = timm.get(module) {
-                return (full, Some(format!("{module}.{leaf}")));
+            if let Some(ours) = timm.get(name) {
+                return (full, Some(ours.clone()));
             }
             if CLASSIFIERS.contains(&module) {
                 return (full, Some(format!("{classifier}.{leaf}")));
@@ -237,81 +254,6 @@ fn wrapper<'a>(
         }
     }
     best.1
-}
-
-/// Modules of an EfficientNet as timm names them, to torchvision's; empty for other networks.
-///
-/// Both list the layers of a block in the order they compute in.
-fn timm_efficientnet(names: &[String]) -> HashMap<String, String> {
-    let mut modules: Vec<&str> = names
-        .iter()
-        .filter_map(|name| name.rsplit_once('.').map(|(module, _)| module))
-        .collect();
-    modules.dedup();
-    let mut blocks: Vec<(String, Vec<&str>)> = Vec::new();
-    let mut outer: Vec<&str> = Vec::new();
-    for module in modules {
-        let parts: Vec<&str> = module.split('.').collect();
-        match parts[..] {
-            ["features", stage, block, "block", ..] => {
-                let Some(stage) = stage
-                    .parse::<usize>()
-                    .ok()
-                    .and_then(|stage| stage.checked_sub(1))
-                else {
-                    return HashMap::new();
-                };
-                let path = format!("blocks.{stage}.{block}");
-                match blocks.last_mut() {
-                    Some((last, of_block)) if *last == path => of_block.push(module),
-                    _ => blocks.push((path, vec![module])),
-                }
-            }
-            _ => outer.push(module),
-        }
-    }
-    let [stem, stem_norm, head, head_norm, classifier] = outer[..] else {
-        return HashMap::new();
-    };
-    let top = [
-        ("conv_stem", stem),
-        ("bn1", stem_norm),
-        ("conv_head", head),
-        ("bn2", head_norm),
-        ("classifier", classifier),
-    ];
-    let mut map: HashMap<String, String> = top
-        .into_iter()
-        .map(|(theirs, ours)| (theirs.to_owned(), ours.to_owned()))
-        .collect();
-    for (path, ours) in blocks {
-        let theirs: &[&str] = match ours.len() {
-            6 => &[
-                "conv_dw",
-                "bn1",
-                "se.conv_reduce",
-                "se.conv_expand",
-                "conv_pw",
-                "bn2",
-            ],
-            8 => &[
-                "conv_pw",
-                "bn1",
-                "conv_dw",
-                "bn2",
-                "se.conv_reduce",
-                "se.conv_expand",
-                "conv_pwl",
-                "bn3",
-            ],
-            // MobileNets of torchvision: timm builds them otherwise.
-            _ => return HashMap::new(),
-        };
-        for (theirs, ours) in theirs.iter().zip(ours) {
-            map.insert(format!("{path}.{theirs}"), ours.to_owned());
-        }
-    }
-    map
 }
 
 /// `blocks.0.0`, `blocks.1.0`, ... in the order of the network.
