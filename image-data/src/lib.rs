@@ -16,6 +16,7 @@
 //! | [`sandbox`] | third-party code that panics gives an error |
 //! | [`pack`] | a data set as tar shards of resized images, with an index |
 //! | [`preview`] | a contact sheet of augmented samples |
+//! | [`remote`] | data sets in an object store, seen as a folder |
 
 pub mod augment;
 pub mod check;
@@ -28,6 +29,7 @@ pub mod loader;
 pub mod pack;
 pub mod preview;
 pub mod random;
+pub mod remote;
 pub mod sampler;
 pub mod sandbox;
 pub mod source;
