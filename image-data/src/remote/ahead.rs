@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::mirror::Shared;
+use super::fetch::Shared;
 
 /// Lists of wishes after which one that nobody came for is forgotten: a run that ended early, a replaced image.
 const REMEMBERED: u64 = 16;

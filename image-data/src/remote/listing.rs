@@ -7,6 +7,9 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Object;
 
+/// Whether file systems here usually take `A` and `a` for the same name.
+const IGNORES_CASE: bool = cfg!(any(windows, target_vendor = "apple"));
+
 /// The first line of a stored listing.
 const MAGIC: &str = "objects-1";
 
@@ -28,6 +31,18 @@ pub(super) fn usable(objects: Vec<Object>) -> (Vec<Object>, Vec<String>) {
         .collect();
     kept.sort_by(|a, b| a.key.cmp(&b.key));
     kept.dedup_by(|a, b| a.key == b.key);
+    // Where the file system does not tell letters from capitals, two objects would share a file.
+    let mut seen = std::collections::HashSet::new();
+    kept.retain(|object| {
+        let is_first = !IGNORES_CASE || seen.insert(object.key.to_lowercase());
+        if !is_first {
+            notes.push(format!(
+                "{}: left out, another differs only in capitals",
+                object.key
+            ));
+        }
+        is_first
+    });
     let folders: std::collections::HashSet<String> = kept
         .iter()
         .flat_map(|object| {

@@ -3,27 +3,21 @@
 //! fetched whenever it is read and never kept, so a cache of any size is used to the full and nothing is thrown out.
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Condvar, Mutex};
 
 use rayon::prelude::*;
 
 use super::ahead::{Ahead, Stretch};
-use super::chunks::{CHUNK_BYTES, Chunk, Chunks};
+use super::fetch::Shared;
+use super::file::RemoteFile;
 use super::listing;
+use super::prepare::{is_side_file, kept, prepare};
 use super::{Object, ObjectStore};
-use crate::folder::{is_image_name, thousands};
-
-/// Times a read is tried, beside what the store's own client does.
-const TRIES: u32 = 5;
-/// Waited before the second try, doubled each time.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Tables, lists of classes, indexes: objects up to this long that are neither images nor files of images are fetched at once.
-const MAX_SIDE_FILE_BYTES: u64 = 64 << 20;
+use crate::folder::thousands;
 
 /// Where mirrors are kept, and how much of them.
 #[derive(Clone, Debug)]
@@ -39,7 +33,7 @@ pub struct MirrorConfig {
 }
 
 impl MirrorConfig {
-    /// The folder of the data set at `url`: the URL's parts as folders.
+    /// The folder of the data set at `url`. No two are within each other: a prefix of a prefix has files of its own.
     ///
     /// # Errors
     /// The URL names no place.
@@ -47,40 +41,28 @@ impl MirrorConfig {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let rest = rest.split(['?', '#']).next().unwrap_or_default();
         let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
-        if parts.is_empty() || parts.iter().any(|part| matches!(*part, "." | "..")) {
+        if parts.is_empty() {
             let reason = format!("{url}: expected a bucket or host and a prefix");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
-        let mut root = self.cache.join(scheme);
-        root.extend(parts.iter().map(|part| part.replace([':', '\\'], "_")));
-        Ok(root)
+        let escape = |c: char| match c {
+            '%' | '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => {
+                format!("%{:02X}", c as u32)
+            }
+            c => c.to_string(),
+        };
+        let name: String = parts.join("/").chars().map(escape).collect();
+        Ok(self.cache.join(scheme).join(name).join("data"))
     }
 }
 
 /// A data set in an object store as a local folder.
 pub struct Mirror {
-    shared: Arc<Shared>,
-    ahead: Ahead,
+    pub(super) shared: Arc<Shared>,
+    pub(super) ahead: Ahead,
     notes: Vec<String>,
     /// Held, shared, as long as the mirror is in use.
     _lock: File,
-}
-
-/// What the threads that read ahead need too.
-pub(super) struct Shared {
-    url: String,
-    root: PathBuf,
-    objects: Vec<Object>,
-    /// Whether an object's bytes stay here.
-    is_kept: Vec<bool>,
-    kept_bytes: u64,
-    store: Arc<dyn ObjectStore>,
-    chunks: Mutex<Chunks>,
-    /// Chunks that some thread is fetching.
-    fetching: Mutex<HashSet<Chunk>>,
-    fetched: Condvar,
-    /// The disk took no more: from then on nothing is kept.
-    is_full: AtomicBool,
 }
 
 impl Mirror {
@@ -102,9 +84,7 @@ impl Mirror {
                 format!("{url}: expected the objects of a data set, got none below this prefix");
             return Err(io::Error::new(io::ErrorKind::NotFound, reason));
         }
-        let mut state = root.to_owned().into_os_string();
-        state.push(".state");
-        let state = PathBuf::from(state);
+        let state = root.with_file_name("state");
         std::fs::create_dir_all(&state)?;
         let (lock, chunks) = prepare(url, root, &state, &objects)?;
         let (is_kept, kept_bytes) = kept(&objects, config.cache_bytes);
@@ -216,294 +196,39 @@ impl Mirror {
     }
 }
 
-impl Shared {
-    fn find(&self, path: &Path) -> io::Result<u32> {
-        let missing = || {
-            let reason = format!("{}: no such object", path.display());
-            io::Error::new(io::ErrorKind::NotFound, reason)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_data_set_lies_within_another() {
+        let config = MirrorConfig {
+            cache: PathBuf::from("cache"),
+            cache_bytes: 0,
+            connections: 1,
+            ahead_bytes: 0,
         };
-        let inside = path.strip_prefix(&self.root).map_err(|_| missing())?;
-        let parts: Vec<_> = inside
-            .components()
-            .map(|c| c.as_os_str().to_string_lossy())
-            .collect();
-        let key = parts.join("/");
-        let found = self
-            .objects
-            .binary_search_by(|object| object.key.as_str().cmp(&key));
-        found.map(|index| index as u32).map_err(|_| missing())
+        let urls = [
+            "s3://b",
+            "s3://b/x",
+            "s3://b/x/y",
+            "s3://b%2Fx",
+            "s3://b/x.state",
+            "http://h:1/b",
+            "http://h_1/b",
+        ];
+        let roots: Vec<PathBuf> = urls.iter().map(|url| config.root(url).unwrap()).collect();
+        for (i, root) in roots.iter().enumerate() {
+            let within = roots
+                .iter()
+                .enumerate()
+                .filter(|(j, other)| i != *j && root.starts_with(other));
+            assert_eq!(within.count(), 0, "{}", root.display());
+        }
+        assert_eq!(
+            config.root("s3://b/x/").unwrap(),
+            config.root("s3://b//x").unwrap()
+        );
+        assert!(config.root("s3://").is_err());
     }
-
-    /// Whether an object's bytes stay on this machine.
-    pub fn keeps(&self, object: u32) -> bool {
-        self.is_kept[object as usize] && !self.is_full.load(Ordering::Relaxed)
-    }
-
-    /// Bytes from the store, whole or an error: broken connections are tried again.
-    pub fn fetch(&self, stretch: Stretch) -> io::Result<Vec<u8>> {
-        let object = &self.objects[stretch.object as usize];
-        let mut wait = FIRST_WAIT;
-        let mut tried = 1;
-        loop {
-            let error = match self.store.read(object, stretch.offset, stretch.length) {
-                Ok(bytes) if bytes.len() as u64 == stretch.length => return Ok(bytes),
-                Ok(bytes) => {
-                    let reason = format!("expected {} bytes, got {}", stretch.length, bytes.len());
-                    io::Error::new(io::ErrorKind::UnexpectedEof, reason)
-                }
-                Err(error) => error,
-            };
-            let is_final = matches!(
-                error.kind(),
-                io::ErrorKind::NotFound
-                    | io::ErrorKind::PermissionDenied
-                    | io::ErrorKind::InvalidData
-            );
-            if is_final || tried == TRIES {
-                let end = stretch.offset + stretch.length;
-                let tries = if tried == 1 {
-                    String::new()
-                } else {
-                    format!(" ({tried} tries)")
-                };
-                let reason = format!(
-                    "{}/{}, bytes {} to {end}: {error}{tries}",
-                    self.url, object.key, stretch.offset
-                );
-                return Err(io::Error::new(error.kind(), reason));
-            }
-            std::thread::sleep(wait);
-            wait *= 2;
-            tried += 1;
-        }
-    }
-
-    /// Makes sure that a stretch of a kept object is in its file. What several threads want is fetched once.
-    pub fn keep(&self, object: u32, offset: u64, length: u64) -> io::Result<()> {
-        if length == 0 {
-            return Ok(());
-        }
-        let chunks = offset / CHUNK_BYTES..=(offset + length - 1) / CHUNK_BYTES;
-        for chunk in chunks {
-            self.keep_chunk((object, chunk as u32))?;
-        }
-        Ok(())
-    }
-
-    fn keep_chunk(&self, chunk: Chunk) -> io::Result<()> {
-        let mut fetching = lock(&self.fetching);
-        loop {
-            if lock(&self.chunks).has(chunk)? {
-                return Ok(());
-            }
-            if fetching.insert(chunk) {
-                break;
-            }
-            fetching = self
-                .fetched
-                .wait(fetching)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(fetching);
-        let result = self.fetch_chunk(chunk);
-        lock(&self.fetching).remove(&chunk);
-        self.fetched.notify_all();
-        result
-    }
-
-    fn fetch_chunk(&self, (index, chunk): Chunk) -> io::Result<()> {
-        let object = &self.objects[index as usize];
-        let offset = u64::from(chunk) * CHUNK_BYTES;
-        let length = CHUNK_BYTES.min(object.length - offset);
-        let bytes = self.fetch(Stretch {
-            object: index,
-            offset,
-            length,
-        })?;
-        let path = listing::path_of(&self.root, object);
-        let write = || {
-            let mut file = OpenOptions::new().write(true).open(&path)?;
-            file.seek(SeekFrom::Start(offset))?;
-            file.write_all(&bytes)
-        };
-        write().map_err(|error| {
-            if error.kind() == io::ErrorKind::StorageFull {
-                self.is_full.store(true, Ordering::Relaxed);
-            }
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?;
-        lock(&self.chunks).add((index, chunk), path.clone())
-    }
-}
-
-/// An object, read as a file from any place.
-pub struct RemoteFile {
-    mirror: Arc<Mirror>,
-    object: u32,
-    length: u64,
-    /// The last bytes fetched of an object that is not kept: headers are read in small steps.
-    block: Option<(u64, Vec<u8>)>,
-}
-
-impl RemoteFile {
-    /// Its length in bytes.
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// The same object for another reader.
-    pub fn again(&self) -> Self {
-        Self {
-            mirror: self.mirror.clone(),
-            block: None,
-            ..*self
-        }
-    }
-
-    /// `length` bytes from `offset` on: what was read ahead, what is kept, or fetched now.
-    ///
-    /// # Errors
-    /// The store failed, each time it was asked; or the stretch is not in the object.
-    pub fn read(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-        if offset.saturating_add(length) > self.length {
-            let reason = format!("{length} bytes at {offset} of an object of {}", self.length);
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
-        }
-        let shared = &self.mirror.shared;
-        let stretch = Stretch {
-            object: self.object,
-            offset,
-            length,
-        };
-        if shared.keeps(self.object) {
-            match shared.keep(self.object, offset, length) {
-                Ok(()) => {
-                    let path =
-                        listing::path_of(&shared.root, &shared.objects[self.object as usize]);
-                    let mut file = File::open(path)?;
-                    file.seek(SeekFrom::Start(offset))?;
-                    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-                    file.read_exact(&mut bytes)?;
-                    return Ok(bytes);
-                }
-                // A full disk ends the keeping and not the run.
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
-                Err(error) => return Err(error),
-            }
-        }
-        match self.mirror.ahead.take(stretch) {
-            Some(result) => result,
-            None => shared.fetch(stretch),
-        }
-    }
-
-    /// Reads into `buffer` at `offset`: fewer bytes than fit at the object's end.
-    ///
-    /// # Errors
-    /// As [`RemoteFile::read`].
-    pub fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let wanted = (buffer.len() as u64).min(self.length.saturating_sub(offset));
-        let holds = |(start, bytes): &(u64, Vec<u8>)| {
-            *start <= offset && offset + wanted <= start + bytes.len() as u64
-        };
-        if !self.block.as_ref().is_some_and(holds) {
-            let length = wanted
-                .max(CHUNK_BYTES)
-                .min(self.length.saturating_sub(offset));
-            self.block = Some((offset, self.read(offset, length)?));
-        }
-        let Some((start, bytes)) = &self.block else {
-            return Ok(0);
-        };
-        let from = (offset - start) as usize;
-        buffer[..wanted as usize].copy_from_slice(&bytes[from..from + wanted as usize]);
-        Ok(wanted as usize)
-    }
-}
-
-/// Makes the folder fit the listing, or joins another process that did. The lock lasts as long as the file.
-fn prepare(url: &str, root: &Path, state: &Path, objects: &[Object]) -> io::Result<(File, Chunks)> {
-    let (listed, journal) = (state.join("objects"), state.join("chunks"));
-    let lock = File::create(state.join("lock"))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            // Another process of this run makes it, or has made it.
-            lock.lock_shared()?;
-            if std::fs::read_to_string(&listed)? == listing::to_text(objects) {
-                return Ok((lock, Chunks::join(&journal)?));
-            }
-            let reason = format!(
-                "{url}: expected the objects that another run here is using, got a data set that changed since it began"
-            );
-            return Err(io::Error::new(io::ErrorKind::ResourceBusy, reason));
-        }
-        Err(TryLockError::Error(error)) => return Err(error),
-    }
-    let old = listing::read(&listed)?;
-    let mut places = vec![None; old.len()];
-    let mut gone: HashSet<&str> = old.keys().map(String::as_str).collect();
-    for (index, object) in objects.iter().enumerate() {
-        let path = listing::path_of(root, object);
-        if let Some((place, length, version)) = old.get(&object.key) {
-            gone.remove(object.key.as_str());
-            let is_same = *length == object.length && *version == object.version;
-            let is_there = std::fs::metadata(&path).is_ok_and(|file| file.len() == object.length);
-            if is_same && is_there {
-                places[*place as usize] = Some(index as u32);
-                continue;
-            }
-        }
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        File::create(&path)?.set_len(object.length)?;
-    }
-    for key in gone {
-        match std::fs::remove_file(root.join(key)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    let renumbered = |place: u32| places.get(place as usize).copied().flatten();
-    let chunks = Chunks::open(&journal, renumbered)?;
-    model_core::atomic_file::write(&listed, listing::to_text(objects).as_bytes())
-        .map_err(io::Error::other)?;
-    lock.unlock()?;
-    lock.lock_shared()?;
-    Ok((lock, chunks))
-}
-
-/// The objects that stay, as far as `limit` bytes go: side files first, then by name.
-fn kept(objects: &[Object], limit: u64) -> (Vec<bool>, u64) {
-    let mut is_kept = vec![false; objects.len()];
-    let mut sum = 0;
-    let mut keep = |wanted: bool| {
-        for (object, kept) in objects.iter().zip(&mut is_kept) {
-            let fits = wanted || sum + object.length <= limit;
-            if is_side_file(object) == wanted && fits {
-                *kept = true;
-                sum += object.length;
-            }
-        }
-    };
-    keep(true);
-    keep(false);
-    (is_kept, sum)
-}
-
-/// Whether an object is what other code reads as a plain file: a table, class names, an index, ground truth.
-fn is_side_file(object: &Object) -> bool {
-    let ending = object
-        .key
-        .rsplit('.')
-        .next()
-        .unwrap_or_default()
-        .to_lowercase();
-    let is_container = matches!(ending.as_str(), "tar" | "parquet");
-    !is_image_name(&object.key) && !is_container && object.length <= MAX_SIDE_FILE_BYTES
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

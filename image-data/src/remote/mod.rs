@@ -4,8 +4,11 @@
 
 mod ahead;
 mod chunks;
+mod fetch;
+mod file;
 mod listing;
 mod mirror;
+mod prepare;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +16,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rayon::prelude::*;
 
-pub use mirror::{Mirror, MirrorConfig, RemoteFile};
+pub use file::RemoteFile;
+pub use mirror::{Mirror, MirrorConfig};
 
 /// One object of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
