@@ -31,7 +31,10 @@ impl ImageList {
     /// # Errors
     /// No such folder, no images, or a class that is none of the model's labels.
     pub fn open(dir: &Path, manifest: &Manifest, limit: usize) -> Result<Self> {
-        let loose = loose_images(dir)?;
+        let loose = match image_data::remote::is_url(dir) {
+            true => Vec::new(),
+            false => loose_images(dir)?,
+        };
         let has_classes = loose.is_empty();
         let mut samples = match has_classes {
             true => {

@@ -16,6 +16,7 @@
 //! | [`sandbox`] | third-party code that panics gives an error |
 //! | [`pack`] | a data set as tar shards of resized images, with an index |
 //! | [`preview`] | a contact sheet of augmented samples |
+//! | [`remote`] | data sets in an object store, seen as a folder |
 //!
 //! Without the feature `data-sets` only [`decode`], [`formats`] and [`sandbox`] are there: what classifying a photo needs.
 
@@ -38,6 +39,8 @@ pub mod pack;
 pub mod preview;
 #[cfg(feature = "data-sets")]
 pub mod random;
+#[cfg(feature = "data-sets")]
+pub mod remote;
 #[cfg(feature = "data-sets")]
 pub mod sampler;
 pub mod sandbox;

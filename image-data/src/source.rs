@@ -1,11 +1,15 @@
 //! Where samples come from: one picture and one label per index. A folder of files here; a packed cache or synthetic
 //! pictures implement the same trait.
 
+use std::sync::Arc;
+
 use model_core::RgbImage;
 use model_core::resample::Rect;
 
+use crate::dataset::Sample;
 use crate::decode::{DecodeError, DecodeOptions, decode, decode_part};
 use crate::folder::Folder;
+use crate::remote::{self, Mirror};
 
 /// Labeled pictures, addressed by index, read from several threads at once.
 pub trait SampleSource: Send + Sync {
@@ -22,6 +26,11 @@ pub trait SampleSource: Send + Sync {
 
     /// What to call the sample in a report: its path.
     fn name(&self, index: usize) -> String;
+
+    /// These samples are wanted soon, in this order. A source that waits for its bytes may begin.
+    fn read_ahead(&self, indices: &[usize]) {
+        let _ = indices;
+    }
 
     /// Decodes a sample.
     ///
@@ -47,16 +56,22 @@ pub trait SampleSource: Send + Sync {
 }
 
 /// The files of a [`Folder`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FolderSource {
     folder: Folder,
     options: DecodeOptions,
+    /// Where the folder is the mirror of an object store.
+    mirror: Option<Arc<Mirror>>,
 }
 
 impl FolderSource {
     /// Reads `folder` with `options`; [`DecodeOptions::torchvision`] for training and published accuracies.
     pub fn new(folder: Folder, options: DecodeOptions) -> Self {
-        Self { folder, options }
+        Self {
+            mirror: remote::mirror_of(&folder.root),
+            folder,
+            options,
+        }
     }
 
     /// The folder behind it.
@@ -75,7 +90,19 @@ impl SampleSource for FolderSource {
     }
 
     fn name(&self, index: usize) -> String {
-        self.folder.samples[index].path.display().to_string()
+        remote::name(&self.folder.samples[index].path)
+    }
+
+    fn read_ahead(&self, indices: &[usize]) {
+        let Some(mirror) = &self.mirror else {
+            return;
+        };
+        let samples = indices.iter().map(|&index| &self.folder.samples[index]);
+        mirror.read_ahead(
+            samples
+                .filter_map(Sample::stretch)
+                .map(|(path, offset, length)| (path.to_owned(), offset, length)),
+        );
     }
 
     fn image(&self, index: usize) -> Result<RgbImage, DecodeError> {

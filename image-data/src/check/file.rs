@@ -49,8 +49,8 @@ pub(super) fn look(sample: &Sample, options: &CheckOptions) -> Looked {
 fn inspect(sample: &Sample, options: &CheckOptions) -> Result<Looked, DecodeError> {
     let path = &sample.path;
     let (head, tail, bytes) = match sample.part {
-        None => ends(path)?,
-        Some(_) => ends_of(&sample.read(&options.limits)?)?,
+        None if crate::remote::mirror_of(path).is_none() => ends(path)?,
+        _ => ends_of(&sample.read(&options.limits)?)?,
     };
     let mut hasher = DefaultHasher::new();
     hasher.write_u64(bytes);

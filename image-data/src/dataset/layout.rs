@@ -14,7 +14,7 @@ pub(super) const TRAIN_NAMES: [&str; 2] = ["train", "training"];
 pub const VAL_NAMES: [&str; 6] = ["val", "valid", "validation", "eval", "evaluation", "test"];
 
 /// Files of class names beside shards whose labels are numbers: a name a line, in the order of the numbers.
-const CLASS_NAME_FILES: [&str; 3] = ["classes.txt", "class_names.txt", "labels.txt"];
+pub(super) const CLASS_NAME_FILES: [&str; 3] = ["classes.txt", "class_names.txt", "labels.txt"];
 
 /// Endings of files that hold many images each.
 pub(super) const CONTAINERS: [&str; 2] = ["tar", "parquet"];

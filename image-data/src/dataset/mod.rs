@@ -1,6 +1,7 @@
 //! Data sets as people have them: class folders, ImageNet's tars or Kaggle's layout, WebDataset shards, Hugging Face's
 //! Parquet files, CSV tables. Everything becomes a [`Folder`]: classes, and samples that know where their bytes lie. Nothing is unpacked.
 
+mod any_file;
 mod classes;
 mod discover;
 mod junk;
@@ -9,12 +10,14 @@ mod parquet_file;
 mod part;
 mod table;
 mod tars;
+mod url;
 
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use crate::folder::{Folder, FolderError, thousands};
+use crate::remote;
 
 pub use classes::ClassMap;
 pub use discover::{Discovery, discover};
@@ -49,13 +52,23 @@ impl Dataset {
 }
 
 /// Opens what lies at `path`: a directory in any layout that is known, a table, a tar file, or shards named by a
-/// pattern as `shards/train-{000000..000146}.tar`.
+/// pattern as `shards/train-{000000..000146}.tar`. A URL (`s3://bucket/prefix`, also with a pattern) is any of these in an
+/// object store, where the program has a client for it ([`remote::configure`]).
 ///
 /// # Errors
 /// [`FolderError`], naming what was expected and what is there.
 pub fn open(path: &Path) -> Result<Dataset, FolderError> {
+    if remote::is_url(path) {
+        let place = url::mirrored(path)?;
+        let mut dataset = open(&place.path)?;
+        for folder in dataset.train.iter_mut().chain(&mut dataset.val) {
+            place.note(folder);
+        }
+        return Ok(dataset);
+    }
     if let Some(shards) = layout::expand(path) {
-        return Ok(train_only(open_files(path, &shards)?));
+        let root = path.parent().unwrap_or(Path::new(""));
+        return Ok(train_only(open_files(root, &shards)?));
     }
     if path.is_file() {
         return open_file(path);
@@ -97,6 +110,12 @@ pub fn open(path: &Path) -> Result<Dataset, FolderError> {
 /// # Errors
 /// As [`open`].
 pub fn open_split(path: &Path) -> Result<Folder, FolderError> {
+    if remote::is_url(path) {
+        let place = url::mirrored(path)?;
+        let mut folder = open_split(&place.path)?;
+        place.note(&mut folder);
+        return Ok(folder);
+    }
     if path.is_file() {
         let dataset = open_file(path)?;
         return dataset.train.or(dataset.val).ok_or_else(|| nothing(path));

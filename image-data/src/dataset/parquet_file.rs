@@ -2,7 +2,6 @@
 //! `label`, the class names in the schema's metadata. A row's image is read in place: the pages before it are skipped, its
 //! page is decompressed.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Typ
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 
+use super::any_file::AnyFile;
 use super::part::{ContainerPart, Sample};
 use crate::folder::FolderError;
 use crate::sandbox::catch;
@@ -110,7 +110,7 @@ fn rows(path: &Path) -> Result<Vec<(String, Sample)>, FolderError> {
         path: path.to_owned(),
         reason,
     };
-    let file = Positioned::open(path).map_err(io)?;
+    let file = Positioned(AnyFile::open(path).map_err(io)?);
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
     let metadata = reader.metadata();
     let schema = metadata.file_metadata().schema_descr();
@@ -247,24 +247,11 @@ fn class_names(reader: &SerializedFileReader<Positioned>, column: &str) -> Optio
 }
 
 /// A file that several threads read at places of their own: the library's `File` shares one place among its clones.
-struct Positioned {
-    file: Arc<File>,
-    length: u64,
-}
-
-impl Positioned {
-    fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        Ok(Self {
-            length: file.metadata()?.len(),
-            file: Arc::new(file),
-        })
-    }
-}
+struct Positioned(AnyFile);
 
 impl Length for Positioned {
     fn len(&self) -> u64 {
-        self.length
+        self.0.length()
     }
 }
 
@@ -273,20 +260,20 @@ impl ChunkReader for Positioned {
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
         Ok(BufReader::new(ReadFrom {
-            file: self.file.clone(),
+            file: self.0.again(),
             position: start,
         }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
         // A damaged file names places that it does not have.
-        if start.saturating_add(length as u64) > self.length {
-            let reason = format!("{length} bytes at {start} of a file of {}", self.length);
+        if start.saturating_add(length as u64) > self.len() {
+            let reason = format!("{length} bytes at {start} of a file of {}", self.len());
             return Err(ParquetError::EOF(reason));
         }
         let mut bytes = vec![0; length];
         let mut from = ReadFrom {
-            file: self.file.clone(),
+            file: self.0.again(),
             position: start,
         };
         from.read_exact(&mut bytes)?;
@@ -296,16 +283,13 @@ impl ChunkReader for Positioned {
 
 /// Reads on from a place of its own.
 struct ReadFrom {
-    file: Arc<File>,
+    file: AnyFile,
     position: u64,
 }
 
 impl Read for ReadFrom {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        #[cfg(unix)]
-        let read = std::os::unix::fs::FileExt::read_at(&*self.file, buffer, self.position)?;
-        #[cfg(windows)]
-        let read = std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, self.position)?;
+        let read = self.file.read_at(buffer, self.position)?;
         self.position += read as u64;
         Ok(read)
     }

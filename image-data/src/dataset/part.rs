@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::parquet_file::ParquetFile;
 use crate::decode::{DecodeError, DecodeLimits, read_file};
+use crate::remote;
 
 /// One labeled image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,42 +51,65 @@ impl Sample {
         }
     }
 
+    /// The file that is read for it, from where, and how many bytes; none where that is not known before.
+    pub fn stretch(&self) -> Option<(&Path, u64, u64)> {
+        match &self.part {
+            None => Some((&self.path, 0, u64::MAX)),
+            Some(ContainerPart::Bytes {
+                container,
+                offset,
+                length,
+            }) => Some((container, *offset, *length)),
+            Some(ContainerPart::Cell { .. }) => None,
+        }
+    }
+
     /// The encoded image.
     ///
     /// # Errors
     /// [`DecodeError::Io`] when it cannot be read, [`DecodeError::TooManyBytes`] when it is larger than the limit.
     pub fn read(&self, limits: &DecodeLimits) -> Result<Vec<u8>, DecodeError> {
         match &self.part {
-            None => read_file(&self.path, limits),
+            None => match remote::mirror_of(&self.path) {
+                None => read_file(&self.path, limits),
+                Some(mirror) => {
+                    let file = mirror.file(&self.path)?;
+                    within(limits, file.length())?;
+                    Ok(file.read(0, file.length())?)
+                }
+            },
             Some(ContainerPart::Bytes {
                 container,
                 offset,
                 length,
             }) => {
-                if *length > limits.max_bytes {
-                    return Err(DecodeError::TooManyBytes {
-                        bytes: *length,
-                        limit: limits.max_bytes,
-                    });
-                }
+                within(limits, *length)?;
                 Ok(read_stretch(container, *offset, *length)?)
             }
             Some(ContainerPart::Cell { file, row }) => {
                 let bytes = file.image(*row)?;
-                match bytes.len() as u64 {
-                    length if length > limits.max_bytes => Err(DecodeError::TooManyBytes {
-                        bytes: length,
-                        limit: limits.max_bytes,
-                    }),
-                    _ => Ok(bytes),
-                }
+                within(limits, bytes.len() as u64)?;
+                Ok(bytes)
             }
         }
     }
 }
 
+fn within(limits: &DecodeLimits, bytes: u64) -> Result<(), DecodeError> {
+    match bytes > limits.max_bytes {
+        true => Err(DecodeError::TooManyBytes {
+            bytes,
+            limit: limits.max_bytes,
+        }),
+        false => Ok(()),
+    }
+}
+
 /// `length` bytes of a file from `offset` on.
 pub(super) fn read_stretch(path: &Path, offset: u64, length: u64) -> std::io::Result<Vec<u8>> {
+    if let Some(mirror) = remote::mirror_of(path) {
+        return mirror.file(path)?.read(offset, length);
+    }
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();

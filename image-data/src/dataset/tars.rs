@@ -2,13 +2,13 @@
 //! WebDataset shards. Only headers are read here; an image is a stretch of the tar file.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::any_file::AnyFile;
 use super::junk::is_junk_file;
 use super::part::{ContainerPart, Sample, read_stretch};
 use crate::folder::{FolderError, is_image_name};
@@ -62,21 +62,21 @@ pub(super) fn list(path: &Path) -> Result<Listing, FolderError> {
         path: path.to_owned(),
         reason,
     };
-    let file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
+    let file = AnyFile::open(path).map_err(io)?;
+    let length = file.length();
     Ok(list_stretch(file, 0, length))
 }
 
 /// The files of a tar file that is itself a member of one.
 pub(super) fn list_member(path: &Path, member: &Member) -> Result<Listing, FolderError> {
-    let file = File::open(path).map_err(|reason| FolderError::Io {
+    let file = AnyFile::open(path).map_err(|reason| FolderError::Io {
         path: path.to_owned(),
         reason,
     })?;
     Ok(list_stretch(file, member.offset, member.length))
 }
 
-fn list_stretch(file: File, start: u64, length: u64) -> Listing {
+fn list_stretch(file: AnyFile, start: u64, length: u64) -> Listing {
     let mut listing = Listing::default();
     let window = Window {
         file,
@@ -123,7 +123,7 @@ fn list_stretch(file: File, start: u64, length: u64) -> Listing {
 
 /// A stretch of a file as a file.
 struct Window {
-    file: File,
+    file: AnyFile,
     start: u64,
     length: u64,
     position: u64,
@@ -135,9 +135,9 @@ impl Read for Window {
         let wanted = buffer
             .len()
             .min(usize::try_from(left).unwrap_or(usize::MAX));
-        self.file
-            .seek(SeekFrom::Start(self.start + self.position))?;
-        let read = self.file.read(&mut buffer[..wanted])?;
+        let read = self
+            .file
+            .read_at(&mut buffer[..wanted], self.start + self.position)?;
         self.position += read as u64;
         Ok(read)
     }

@@ -7,6 +7,7 @@
 
 mod pool;
 mod report;
+mod sample;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,15 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use model_core::RgbImage;
-
-use super::{BadImagePolicy, Batch, Loader, LoaderError};
-use crate::random::{Key, Purpose};
+use super::{Batch, Loader, LoaderError};
 use crate::sampler::SampleRef;
 use crate::sandbox::catch;
 
-/// Samples drawn in the place of an unreadable one before giving up.
-const REPLACEMENTS: usize = 16;
+/// Batches whose bytes are asked for before a worker comes to them.
+const AHEAD_BATCHES: usize = 2;
 
 /// The batches of one epoch, in order. Dropping it stops the workers.
 pub struct Batches {
@@ -104,6 +101,9 @@ impl Batches {
             room: Condvar::new(),
             ready: Condvar::new(),
         });
+        for batch in 0..AHEAD_BATCHES {
+            shared.read_ahead(batch);
+        }
         let mut batches = Self {
             shared,
             threads: Vec::new(),
@@ -189,7 +189,7 @@ impl Shared {
             };
             let item = self.order[position];
             // Decoding and augmentation have a net of their own; this one is for everything around them.
-            let result = catch(|| self.load(item)).unwrap_or_else(|reason| {
+            let result = catch(|| self.loader.load(self.epoch, item)).unwrap_or_else(|reason| {
                 Err(LoaderError::Broken {
                     name: format!("sample {}", item.index),
                     reason,
@@ -228,6 +228,7 @@ impl Shared {
                 let (position, slot) = (state.next, batch - state.taken);
                 state.next += 1;
                 if slot == state.flight.len() {
+                    self.read_ahead(batch + AHEAD_BATCHES);
                     let assembly = self.open_batch(batch, state.spare.pop());
                     state.flight.push_back(assembly);
                 }
@@ -241,6 +242,17 @@ impl Shared {
                 .room
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Tells the source that a batch comes soon.
+    fn read_ahead(&self, batch: usize) {
+        let size = self.batch_size();
+        let from = (batch * size).min(self.order.len());
+        let items = &self.order[from..(from + size).min(self.order.len())];
+        if !items.is_empty() {
+            let indices: Vec<usize> = items.iter().map(|item| item.index).collect();
+            self.loader.source.read_ahead(&indices);
         }
     }
 
@@ -258,86 +270,6 @@ impl Shared {
                 error: None,
             }),
         })
-    }
-
-    /// Decodes and transforms one sample; `None` when it is to be left out.
-    fn load(&self, item: SampleRef) -> Result<Option<(SampleRef, RgbImage)>, LoaderError> {
-        let reason = match self.try_load(item) {
-            Ok(image) => return Ok(Some((item, image))),
-            Err(reason) => reason,
-        };
-        let loader = &self.loader;
-        let name = loader.source.name(item.index);
-        loader.report.add(item.index, &name, &reason);
-        match loader.config.bad_images {
-            BadImagePolicy::Fail => return Err(LoaderError::BadImage { name, reason }),
-            BadImagePolicy::Skip if !loader.config.replace_skipped => return Ok(None),
-            BadImagePolicy::Skip => {}
-        }
-        let key = Key {
-            repeat: item.repeat,
-            ..self.key(item, Purpose::Replace)
-        };
-        let mut random = key.stream();
-        for _ in 0..REPLACEMENTS {
-            let other = SampleRef {
-                index: random.below(loader.source.len() as u64) as usize,
-                ..item
-            };
-            match self.try_load(other) {
-                Ok(image) => return Ok(Some((other, image))),
-                Err(reason) => {
-                    loader
-                        .report
-                        .add(other.index, &loader.source.name(other.index), &reason);
-                }
-            }
-        }
-        Err(LoaderError::TooManyBad {
-            name,
-            reason,
-            tried: REPLACEMENTS,
-        })
-    }
-
-    fn try_load(&self, item: SampleRef) -> Result<RgbImage, String> {
-        let loader = &self.loader;
-        let work = || -> Result<RgbImage, String> {
-            let transform = &loader.transform;
-            let mut random = self.key(item, Purpose::Augment).stream();
-            let mut cut = false;
-            let mut choose = |width, height| {
-                let part = transform.part(width, height, &mut random);
-                cut = part.is_some();
-                part
-            };
-            let image = loader
-                .source
-                .part(item.index, &mut choose)
-                .map_err(|error| error.to_string())?;
-            Ok(if cut {
-                transform.apply_to_part(image, &mut random)
-            } else {
-                transform.apply(image, &mut random)
-            })
-        };
-        let image =
-            catch(work).unwrap_or_else(|panic| Err(format!("augmentation failed: {panic}")))?;
-        if [image.height, image.width] != self.size {
-            return Err(format!(
-                "the transform made {} x {} pixels instead of {} x {}",
-                image.width, image.height, self.size[1], self.size[0]
-            ));
-        }
-        Ok(image)
-    }
-
-    fn key(&self, item: SampleRef, purpose: Purpose) -> Key {
-        let seed = self.loader.sampler.seed;
-        Key {
-            repeat: item.repeat,
-            ..Key::new(seed, self.epoch, item.index as u64, purpose)
-        }
     }
 
     /// Waits for the oldest batch.

@@ -12,8 +12,8 @@ use crate::recipe::{BadImages, OptimizerKind, Override, TrainPrecision, load};
 /// Flags of `train`; each overrides a key of the recipe.
 #[derive(Debug, Default, Args)]
 pub struct TrainArgs {
-    /// Directory with train/CLASS/*.jpg and val/CLASS/*.jpg, ImageNet as it comes, tar shards, a CSV table
-    /// [default: the usual places are searched]
+    /// Directory with train/CLASS/*.jpg and val/CLASS/*.jpg, ImageNet as it comes, tar shards, a CSV table; or a URL of
+    /// any of them in an object store, as s3://bucket/imagenet [default: the usual places are searched]
     #[arg(long, short, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Made-up images instead of files, for speed tests: how many

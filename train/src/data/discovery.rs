@@ -16,6 +16,13 @@ pub fn discover() -> Result<(PathBuf, String)> {
     let named = std::env::var_os(VARIABLE).map(PathBuf::from);
     let home = std::env::var_os("HOME");
     let here = std::env::current_dir().context("the working directory")?;
+    if let Some(url) = named
+        .as_deref()
+        .filter(|named| image_data::remote::is_url(named))
+    {
+        let line = format!("data of {} (${VARIABLE})", url.display());
+        return Ok((url.to_owned(), line));
+    }
     let Discovery { found, looked } = image_data::dataset::discover(
         named.as_deref(),
         Path::new("."),
