@@ -182,6 +182,8 @@ fn paths(text: &str) -> impl Iterator<Item = &str> {
             && !example
             && root.join(first).is_dir()
             && !["models", "data", "runs", "target"].contains(&first)
+            // What a script makes and git ignores.
+            && !span.ends_with("/dist")
     })
 }
 

@@ -5,7 +5,7 @@ const SYSTEMS: [&str; 4] = ["os::unix", "os::windows", "os::linux", "os::fd"];
 
 /// Files that are no platform module and call a system: positioned reads of a file that several threads share.
 const AT_HOME: [&str; 2] = [
-    "image-data/src/dataset/parquet_file.rs",
+    "image-data/src/dataset/any_file.rs",
     "inference/src/onnx_file/mod.rs",
 ];
 

@@ -1,7 +1,6 @@
 //! The client of one store, by the scheme of its URL, with the settings that the store's own tools read from the
 //! environment.
 
-use std::error::Error as _;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,7 +18,7 @@ use object_store::{
 use tokio::runtime::Runtime;
 
 /// For one request; a read is a megabyte or an image.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A server's answer is told as far as this.
 const ANSWER_CHARS: usize = 200;
@@ -118,7 +117,8 @@ fn s3(bucket: &str, runtime: &Runtime) -> object_store::Result<Arc<dyn object_st
             builder = builder.with_region(region);
         } else if endpoint.is_none() {
             // A bucket says where it is; where it does not, the first request tells what is wrong.
-            let asked = object_store::aws::resolve_bucket_region(bucket, &options());
+            let options = options();
+            let asked = object_store::aws::resolve_bucket_region(bucket, &options);
             if let Ok(region) = runtime.block_on(asked) {
                 builder = builder.with_region(region);
             }

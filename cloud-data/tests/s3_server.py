@@ -5,6 +5,7 @@ body that ends early, by no answer at all, in turns. An object called `unreadabl
 """
 
 import itertools
+import socket
 import sys
 import threading
 
@@ -39,6 +40,7 @@ class Faults:
             body = b"".join(self.app(environ, start_response))
             # Fewer bytes than the header says: the client sees the connection close.
             return [body[: len(body) // 2]]
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         raise ConnectionError("the server went away")
 
 

@@ -100,6 +100,9 @@ pub struct ExportArgs {
     /// names that say something else stop the export.
     #[arg(long)]
     pub side_files: bool,
+    /// Put a bill of materials (CycloneDX 1.6) into the manifest: what the model was made from and with.
+    #[arg(long)]
+    pub sbom: bool,
     /// Also write the folder that another tool takes the model from: timm=DIR (timm and transformers), transformers-js=DIR,
     /// photoprism=DIR, ort=DIR (ONNX Runtime mobile). Repeat it for several. Files in DIR that say something else stop
     /// the export.

@@ -102,7 +102,7 @@ pub fn run_export(args: &ExportArgs) -> Result<()> {
     let proved = started.elapsed();
 
     source.manifest.certificate = Some(proof::certificate(&report, precision, REFERENCE));
-    source.manifest.sbom = Some(sbom::cyclonedx(&source.manifest));
+    source.manifest.sbom = args.sbom.then(|| sbom::cyclonedx(&source.manifest));
     metadata::set_metadata(&mut model, &source.manifest, args.preprocess_in_graph)?;
     let bytes = onnx::to_bytes(&model);
     let mut files = match args.side_files {

@@ -310,11 +310,15 @@ fn without_its_converter_an_ort_file_is_refused_at_once() {
 }
 
 #[test]
-fn the_manifest_carries_a_bill_of_materials() {
+fn the_manifest_carries_a_bill_of_materials_by_choice() {
     let dir = tempfile::tempdir().unwrap();
     let checkpoint = tiny_checkpoint(dir.path());
     let output = dir.path().join("model.onnx");
-    export(&checkpoint, &["--output", output.to_str().unwrap()]).success();
+    export(
+        &checkpoint,
+        &["--sbom", "--output", output.to_str().unwrap()],
+    )
+    .success();
     let model = onnx::read(&output).unwrap();
     let manifest = Manifest::from_json(model.metadata(MANIFEST_KEY).unwrap()).unwrap();
     let bill = manifest.sbom.unwrap();

@@ -11,19 +11,19 @@ pub mod open_model;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use open_model::{OpenModel, Reply};
+use open_model::{PageModel, PageReply};
 
 /// What lies between two calls.
 struct Desk {
     input: Vec<u8>,
-    model: Option<OpenModel>,
-    reply: Reply,
+    model: Option<PageModel>,
+    reply: PageReply,
 }
 
 static DESK: Mutex<Desk> = Mutex::new(Desk {
     input: Vec::new(),
     model: None,
-    reply: Reply::NONE,
+    reply: PageReply::NONE,
 });
 
 fn desk() -> MutexGuard<'static, Desk> {
@@ -43,7 +43,7 @@ pub extern "C" fn reserve(len: usize) -> *mut u8 {
 pub extern "C" fn open() -> u32 {
     let mut desk = desk();
     let model = std::mem::take(&mut desk.input).leak();
-    match OpenModel::open(model) {
+    match PageModel::open(model) {
         Ok((model, reply)) => {
             desk.model = Some(model);
             desk.reply = reply;
@@ -68,12 +68,12 @@ pub extern "C" fn explain(class: usize) {
     answer(|model, file| model.explain(file, class));
 }
 
-fn answer(ask: impl FnOnce(&OpenModel, &[u8]) -> Reply) {
+fn answer(ask: impl FnOnce(&PageModel, &[u8]) -> PageReply) {
     let mut desk = desk();
     let file = std::mem::take(&mut desk.input);
     desk.reply = match &desk.model {
         Some(model) => ask(model, &file),
-        None => Reply::NONE,
+        None => PageReply::NONE,
     };
 }
 

@@ -17,7 +17,7 @@ const MAX_MEMORY_BYTES: u64 = 1 << 30;
 
 /// An answer on its way to the page.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
+pub struct PageReply {
     /// An object; with the key `error` where there is no answer.
     pub json: String,
     /// A picture, `[height, width, 4]`, row by row.
@@ -26,7 +26,7 @@ pub struct Reply {
     pub size: [u32; 2],
 }
 
-impl Reply {
+impl PageReply {
     /// Nothing.
     pub const NONE: Self = Self {
         json: String::new(),
@@ -91,23 +91,23 @@ struct Explained<'a> {
 }
 
 /// A model that is open.
-pub struct OpenModel {
+pub struct PageModel {
     classifier: Classifier,
     decode: DecodeOptions,
 }
 
-impl OpenModel {
+impl PageModel {
     /// Opens an ONNX model that says everything of itself, as `export-onnx` writes it.
     ///
     /// # Errors
     /// The reply that says why not.
-    pub fn open(model: &'static [u8]) -> Result<(Self, Reply), Reply> {
+    pub fn open(model: &'static [u8]) -> Result<(Self, PageReply), PageReply> {
         let options = Options {
             threads: 1,
             ..Options::default()
         };
         let classifier = Classifier::from_bytes(model, "the model", &options)
-            .map_err(|error| Reply::failure(&error))?;
+            .map_err(|error| PageReply::failure(&error))?;
         let decode = DecodeOptions {
             limits: DecodeLimits {
                 max_memory_bytes: MAX_MEMORY_BYTES,
@@ -127,22 +127,22 @@ impl OpenModel {
                 .chain(formats::NOT_DECODED.iter().map(|(extension, _)| *extension))
                 .collect(),
         };
-        let reply = Reply::new(&opened, None);
+        let reply = PageReply::new(&opened, None);
         Ok((Self { classifier, decode }, reply))
     }
 
     /// The `top_k` likeliest classes of a picture's file, the everyday word, and the picture itself with a longest side of
     /// at most `side` pixels.
-    pub fn classify(&self, file: &[u8], top_k: usize, side: u32) -> Reply {
+    pub fn classify(&self, file: &[u8], top_k: usize, side: u32) -> PageReply {
         let decoded = match decode_full(file, &self.decode) {
             Ok(decoded) => decoded,
-            Err(error) => return Reply::failure(&error),
+            Err(error) => return PageReply::failure(&error),
         };
         self.answer(&decoded, top_k, side)
-            .unwrap_or_else(|error| Reply::failure(&error))
+            .unwrap_or_else(|error| PageReply::failure(&error))
     }
 
-    fn answer(&self, decoded: &Decoded, top_k: usize, side: u32) -> Result<Reply, Error> {
+    fn answer(&self, decoded: &Decoded, top_k: usize, side: u32) -> Result<PageReply, Error> {
         let image = &decoded.image;
         let output = self.classifier.logits(image)?;
         // Refuses what is no number.
@@ -159,14 +159,14 @@ impl OpenModel {
             width: image.width,
             height: image.height,
         };
-        Ok(Reply::new(&answer, Some(&small(image, side))))
+        Ok(PageReply::new(&answer, Some(&small(image, side))))
     }
 
     /// The network's crop of a picture's file, bright where it speaks for `class`.
-    pub fn explain(&self, file: &[u8], class: usize) -> Reply {
+    pub fn explain(&self, file: &[u8], class: usize) -> PageReply {
         let image = match decode_full(file, &self.decode) {
             Ok(decoded) => decoded.image,
-            Err(error) => return Reply::failure(&error),
+            Err(error) => return PageReply::failure(&error),
         };
         let options = ExplainOptions {
             class: Some(class),
@@ -179,9 +179,9 @@ impl OpenModel {
                     label: &found.prediction.label,
                     probability: found.prediction.probability,
                 };
-                Reply::new(&object, Some(&found.overlay()))
+                PageReply::new(&object, Some(&found.overlay()))
             }
-            Err(error) => Reply::failure(&error),
+            Err(error) => PageReply::failure(&error),
         }
     }
 }

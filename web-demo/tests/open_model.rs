@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers are test code, too
 
 use inference::{Classifier, Options};
-use web_demo::open_model::{OpenModel, Reply};
+use web_demo::open_model::{PageModel, PageReply};
 
 fn read(path: &str) -> Vec<u8> {
     std::fs::read(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -12,13 +12,13 @@ fn model_file() -> Vec<u8> {
     read("web-demo/model.onnx")
 }
 
-fn json(reply: &Reply) -> serde_json::Value {
+fn json(reply: &PageReply) -> serde_json::Value {
     serde_json::from_str(&reply.json).unwrap()
 }
 
 #[test]
 fn answers_are_the_librarys() {
-    let (model, opened) = OpenModel::open(model_file().leak()).unwrap();
+    let (model, opened) = PageModel::open(model_file().leak()).unwrap();
     let opened = json(&opened);
     assert_eq!(opened["classes"], 1000);
     assert!(
@@ -49,7 +49,7 @@ fn answers_are_the_librarys() {
 
 #[test]
 fn a_heat_map_is_the_crop_with_light_and_shadow() {
-    let (model, _) = OpenModel::open(model_file().leak()).unwrap();
+    let (model, _) = PageModel::open(model_file().leak()).unwrap();
     let file = read("models/samples/espresso.jpg");
     let reply = model.explain(&file, 967);
     assert_eq!(json(&reply)["label"], "espresso");
@@ -64,13 +64,13 @@ fn a_heat_map_is_the_crop_with_light_and_shadow() {
 
 #[test]
 fn what_is_no_picture_or_no_model_is_refused_with_a_code() {
-    let (model, _) = OpenModel::open(model_file().leak()).unwrap();
+    let (model, _) = PageModel::open(model_file().leak()).unwrap();
     let code = |file: &[u8]| json(&model.classify(file, 5, 160))["code"].clone();
     assert_eq!(code(b"not an image"), "image.unknown-format");
     assert_eq!(code(b""), "image.empty");
     let photo = read("models/samples/cat.jpg");
     assert_eq!(code(&photo[..200]), "image.truncated");
-    let Err(refused) = OpenModel::open(b"no model") else {
+    let Err(refused) = PageModel::open(b"no model") else {
         panic!("a model of nothing was opened");
     };
     assert_eq!(json(&refused)["code"], "model.unusable");
