@@ -85,8 +85,8 @@ impl ObjectStore for Bucket {
         }
         let bytes = std::fs::read(self.root.join(&object.key))?;
         let mut part = bytes[offset as usize..(offset + length) as usize].to_vec();
-        if self.fails_every > 0 && request % self.fails_every == 0 {
-            if (request / self.fails_every) % 2 == 0 {
+        if self.fails_every > 0 && request.is_multiple_of(self.fails_every) {
+            if (request / self.fails_every).is_multiple_of(2) {
                 return Err(io::Error::new(
                     io::ErrorKind::ConnectionReset,
                     "connection reset",

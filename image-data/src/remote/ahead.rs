@@ -20,6 +20,9 @@ pub(super) struct Stretch {
     pub length: u64,
 }
 
+/// What a request came to; none while it is under way.
+type Outcome = Option<io::Result<Vec<u8>>>;
+
 /// The threads and what they fetched.
 pub(super) struct Ahead {
     inner: Arc<Inner>,
@@ -41,7 +44,7 @@ struct Inner {
 struct State {
     queue: VecDeque<(u64, Stretch)>,
     /// Under way or here, by stretch, with the list that asked for it.
-    fetched: HashMap<Stretch, (u64, Option<io::Result<Vec<u8>>>)>,
+    fetched: HashMap<Stretch, (u64, Outcome)>,
     /// Of all in `fetched`.
     bytes: u64,
     /// Lists of wishes so far.
