@@ -38,10 +38,12 @@ pub fn files(extensions: &[&str]) -> Vec<PathBuf> {
                 continue;
             };
             if kind.is_dir() {
-                let left_out = ["target", "runs", "data", "book", "node_modules", "packages"];
+                let left_out = ["target", "runs", "data", "book", "packages"];
                 let at_root = folder == root;
+                // What others wrote, and what scripts made.
+                let foreign = [".git", "node_modules", "dist", "dist-test"];
                 if !name.starts_with(".libtorch")
-                    && name != ".git"
+                    && !foreign.contains(&name.as_ref())
                     && !(at_root && left_out.contains(&name.as_ref()))
                 {
                     open.push(path);
