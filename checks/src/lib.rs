@@ -39,13 +39,12 @@ pub fn files(extensions: &[&str]) -> Vec<PathBuf> {
             };
             if kind.is_dir() {
                 let left_out = ["target", "runs", "data", "book", "packages"];
-                let at_root = folder == root;
                 // What others wrote, and what scripts made.
                 let foreign = [".git", "node_modules", "dist", "dist-test"];
-                if !name.starts_with(".libtorch")
-                    && !foreign.contains(&name.as_ref())
-                    && !(at_root && left_out.contains(&name.as_ref()))
-                {
+                let is_left_out = name.starts_with(".libtorch")
+                    || foreign.contains(&name.as_ref())
+                    || (folder == root && left_out.contains(&name.as_ref()));
+                if !is_left_out {
                     open.push(path);
                 }
             } else if kind.is_file()
