@@ -1,12 +1,6 @@
 // One photo on the page: waiting, then answered, then explained if somebody asks why.
-import { failure, percent, problem } from "./words.js";
-
-export function element(name, text, kind) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (kind) made.className = kind;
-  return made;
-}
+import { appendAnswer, element } from "./show.js";
+import { failure, problem } from "./words.js";
 
 export class Card {
   #blank = element("div", undefined, "blank");
@@ -44,36 +38,8 @@ export class Card {
     this.#picture.alt = "";
     this.#picture.src = this.#url(picture);
     this.#blank.replaceWith(this.#picture);
-    this.#answer(answer, isAlone);
+    appendAnswer(this.#box, answer, isAlone);
     this.#box.append(this.#whyButton(answer.predictions[0], why));
-  }
-
-  #answer(answer, isAlone) {
-    // The everyday word where the model knows one, else its best class.
-    const best = answer.answer || answer.predictions[0];
-    const isSure = answer.answer ? answer.answer.sure : answer.sure;
-    if (!isSure) this.#box.append(element("p", "Not sure. Perhaps:", "doubt"));
-    const line = element("p", best.label + " ", "best");
-    line.append(element("span", percent(best.probability)));
-    this.#box.append(line);
-    if (answer.damaged) {
-      this.#box.append(element("p", "The picture is damaged, so the answer may be wrong.", "doubt"));
-    }
-    const list = element("ol");
-    for (const each of answer.predictions) {
-      const item = element("li");
-      const track = element("div", undefined, "track");
-      const filled = element("i");
-      filled.style.width = each.probability * 100 + "%";
-      track.append(filled);
-      track.setAttribute("aria-hidden", "true");
-      item.append(element("span", each.label), element("span", percent(each.probability)), track);
-      list.append(item);
-    }
-    const details = element("details");
-    details.open = isAlone;
-    details.append(element("summary", "Five likeliest"), list);
-    this.#box.append(details);
   }
 
   #whyButton(best, why) {

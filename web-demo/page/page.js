@@ -3,7 +3,7 @@
 import { Card } from "./card.js";
 import { listen } from "./input.js";
 import { Pool } from "./pool.js";
-import { number } from "./words.js";
+import { number } from "./show.js";
 
 const byId = id => document.getElementById(id);
 const answers = byId("answers"), bar = byId("bar"), notice = byId("notice");
@@ -71,7 +71,7 @@ async function open() {
   byId("loading").hidden = true;
   byId("model").textContent = `Knows ${number(pool.told.classes)} kinds of things. ` +
     "Photos stay in this tab; none is sent anywhere.";
-  listen(pool.told.extensions, add, say);
+  listen(() => pool.told.extensions, add, say);
   byId("drop").hidden = false;
   performance.mark("ready");
   keepForOffline();

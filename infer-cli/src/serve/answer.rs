@@ -25,7 +25,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What there is to get.
-const PAGES: [(&str, &str, &str); 3] = [
+const PAGES: [(&str, &str, &str); 5] = [
     (
         "/",
         "text/html; charset=utf-8",
@@ -40,6 +40,16 @@ const PAGES: [(&str, &str, &str); 3] = [
         "/page.js",
         "text/javascript; charset=utf-8",
         include_str!("page/page.js"),
+    ),
+    (
+        "/input.js",
+        "text/javascript; charset=utf-8",
+        include_str!("page/input.js"),
+    ),
+    (
+        "/show.js",
+        "text/javascript; charset=utf-8",
+        include_str!("page/show.js"),
     ),
 ];
 

@@ -85,7 +85,11 @@ async function main() {
       canvas.height = 600;
       canvas.getContext("2d").fillRect(0, 0, 400, 600);
       const blob = await new Promise(resolve => canvas.toBlob(resolve, "image/jpeg"));
-      add(Array.from({ length: 1000 }, (_, at) => new File([blob], `photo${at}.jpg`)));
+      const data = new DataTransfer();
+      for (let at = 0; at < 1000; at++) data.items.add(new File([blob], `photo${at}.jpg`));
+      const input = document.getElementById("files");
+      input.files = data.files;
+      input.dispatchEvent(new Event("change"));
     });
     await page.waitForFunction(() => / of 1,000/.test(document.getElementById("count").textContent));
     await page.click("#cancel");

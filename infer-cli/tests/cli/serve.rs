@@ -92,7 +92,7 @@ fn the_page_and_the_answers() {
     let (status, page) = service.request("GET /", "", b"");
     assert_eq!(status, 200);
     assert!(page.contains("Drop photos or a folder here") && page.contains("<noscript>"));
-    for part in ["/page.css", "/page.js"] {
+    for part in ["/page.css", "/page.js", "/input.js", "/show.js"] {
         assert_eq!(service.request(&format!("GET {part}"), "", b"").0, 200);
     }
     let (status, body) =

@@ -1,6 +1,7 @@
 // The page's script: takes photos, sends them two at a time, and shows the answers. Photos stay files on the visitor's
 // disk: of each, only a small thumbnail is kept in memory.
-"use strict";
+import { listen } from "./input.js";
+import { appendAnswer, element, number, pictureProblem } from "./show.js";
 
 const byId = id => document.getElementById(id);
 const drop = byId("drop"), answers = byId("answers"), bar = byId("bar"), notice = byId("notice");
@@ -13,20 +14,11 @@ const THUMBNAIL = 160, LARGE = 640;
 let model = { sure_from: 0.4, max_upload_bytes: 0, extensions: [] };
 let queue = [], running = 0, done = 0, total = 0, stop = new AbortController();
 
-function element(name, text, kind) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (kind) made.className = kind;
-  return made;
-}
-
 function say(text) {
   notice.textContent = text;
   notice.hidden = !text;
 }
 
-const number = n => n.toLocaleString("en");
-const percent = p => (p * 100).toFixed(p >= 0.9995 || p < 0.1 ? 1 : 0) + " %";
 const megabytes = bytes => number(Math.floor(bytes / 1048576)) + " MB";
 
 fetch("api/model").then(reply => reply.json()).then(told => {
@@ -37,14 +29,9 @@ fetch("api/model").then(reply => reply.json()).then(told => {
 
 // What went wrong, in words for whoever stands in front of the page.
 function words(answer, status) {
+  const problem = pictureProblem(answer.code);
+  if (problem) return problem;
   switch (answer.code) {
-    case "image.unknown-format": return "This is not a picture that can be read here.";
-    case "image.unsupported-format": return "This kind of picture cannot be read here. Save it as JPEG or PNG and try again.";
-    case "image.empty": return "The file is empty.";
-    case "image.no-pixels":
-    case "image.damaged":
-    case "image.decoder-failed": return "The file is damaged. Copy or download it again.";
-    case "image.truncated": return "A part of the file is missing. Copy or download it again.";
     case "image.too-many-pixels":
     case "image.side-too-long":
     case "image.too-much-memory": return "The picture is too large for this service. Make it smaller and try again.";
@@ -128,28 +115,7 @@ function show(one, { answer, text, quiet }) {
     one.box.append(element("p", text, quiet ? "soft" : "error"));
     return;
   }
-  // The everyday word where the model knows one, else its best class.
-  const best = answer.answer || answer.predictions[0];
-  if (answer.answer ? !answer.answer.sure : answer.sure === false) one.box.append(element("p", "Not sure. Perhaps:", "doubt"));
-  const line = element("p", best.label + " ", "best");
-  line.append(element("span", percent(best.probability)));
-  one.box.append(line);
-  if (answer.damaged) one.box.append(element("p", "The picture is damaged, so the answer may be wrong.", "doubt"));
-  const list = element("ol");
-  for (const each of answer.predictions) {
-    const item = element("li");
-    const track = element("div", undefined, "track");
-    const filled = element("i");
-    filled.style.width = each.probability * 100 + "%";
-    track.append(filled);
-    track.setAttribute("aria-hidden", "true");
-    item.append(element("span", each.label), element("span", percent(each.probability)), track);
-    list.append(item);
-  }
-  const details = element("details");
-  details.open = total === 1;
-  details.append(element("summary", "Five likeliest"), list);
-  one.box.append(details);
+  appendAnswer(one.box, answer, total === 1);
 }
 
 async function lane() {
@@ -218,74 +184,5 @@ byId("clear").addEventListener("click", () => {
   count();
 });
 
-const looksLikePicture = name => {
-  const extension = /\.([^.]+)$/.exec(name);
-  return !name.startsWith(".") && (!extension || !model.extensions || model.extensions.includes(extension[1].toLowerCase()));
-};
-const byName = (a, b) => (a.webkitRelativePath || a.name).localeCompare(b.webkitRelativePath || b.name, "en", { numeric: true });
-
-// The files of a dropped folder, and of the folders in it.
-async function filesOf(entry) {
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
-  const reader = entry.createReader(), found = [];
-  for (;;) {
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!some.length) break;
-    found.push(...some);
-  }
-  const deeper = [];
-  for (const inside of found) deeper.push(...await filesOf(inside));
-  return deeper;
-}
-
-async function takeDrop(transfer) {
-  const entries = [...transfer.items].filter(item => item.kind === "file")
-    .map(item => item.webkitGetAsEntry && item.webkitGetAsEntry());
-  const plain = [...transfer.files];
-  if (!entries.length && !plain.length) {
-    say("That was a link or text and no file. Save the picture first, then drop the file here.");
-    return;
-  }
-  if (!entries.some(entry => entry && entry.isDirectory)) {
-    add(plain);
-    return;
-  }
-  say("Looking through the folder …");
-  const files = [];
-  try {
-    for (const entry of entries) if (entry) files.push(...await filesOf(entry));
-  } catch {
-    say("That folder cannot be read.");
-    return;
-  }
-  const pictures = files.filter(file => looksLikePicture(file.name)).sort(byName);
-  add(pictures, files.length - pictures.length);
-}
-
-byId("choose").addEventListener("click", () => byId("files").click());
-byId("camera").addEventListener("click", () => byId("shot").click());
-byId("folder").addEventListener("click", () => byId("tree").click());
-for (const id of ["files", "shot"]) {
-  byId(id).addEventListener("change", event => { add([...event.target.files]); event.target.value = ""; });
-}
-byId("tree").addEventListener("change", event => {
-  const files = [...event.target.files];
-  const pictures = files.filter(file => looksLikePicture(file.name)).sort(byName);
-  add(pictures, files.length - pictures.length);
-  event.target.value = "";
-});
-for (const name of ["dragenter", "dragover"]) {
-  addEventListener(name, event => { event.preventDefault(); drop.classList.add("over"); });
-}
-addEventListener("dragleave", event => { if (!event.relatedTarget) drop.classList.remove("over"); });
-addEventListener("drop", event => {
-  event.preventDefault();
-  drop.classList.remove("over");
-  takeDrop(event.dataTransfer);
-});
-addEventListener("paste", event => {
-  const files = [...event.clipboardData.files];
-  if (files.length) add(files);
-  else say("There is no picture in the clipboard. Copy a picture or a file, then paste it here.");
-});
+listen(() => model.extensions, add, say);
 drop.hidden = false;

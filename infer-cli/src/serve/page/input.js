@@ -1,14 +1,16 @@
-// The ways for photos to come in: chosen, taken with the camera, dropped, pasted, a folder. Hands them on as files.
+// The ways for photos to come in: chosen, taken with the camera, dropped, pasted, a folder. Hands them on as files. Used
+// by the page of `infer-cli serve` and by the one of `web-demo`.
 
 const byId = id => document.getElementById(id);
 const byName = (a, b) =>
   (a.webkitRelativePath || a.name).localeCompare(b.webkitRelativePath || b.name, "en", { numeric: true });
 
-// Calls `add(files, passedOver)` for every photo that comes, `say(text)` where nothing does.
+// Calls `add(files, passedOver)` for every photo that comes, `say(text)` where nothing does. `extensions()` gives the file
+// endings of pictures that are known now.
 export function listen(extensions, add, say) {
   const looksLikePicture = name => {
     const extension = /\.([^.]+)$/.exec(name);
-    return !name.startsWith(".") && (!extension || extensions.includes(extension[1].toLowerCase()));
+    return !name.startsWith(".") && (!extension || extensions().includes(extension[1].toLowerCase()));
   };
   const addFolder = files => {
     const pictures = files.filter(file => looksLikePicture(file.name)).sort(byName);
