@@ -3,13 +3,14 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{Batch, Loader, LoaderError};
 use crate::sampler::SampleRef;
 use crate::sandbox::catch;
+use crate::sync::lock;
 
 /// Batches whose bytes are asked for before a worker comes to them.
 const AHEAD_BATCHES: usize = 2;
@@ -333,8 +334,4 @@ impl Shared {
             waited,
         })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

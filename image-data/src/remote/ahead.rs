@@ -3,10 +3,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::fetch::Shared;
+use crate::sync::lock;
 
 /// Lists of wishes after which one that nobody came for is forgotten: a run that ended early, a replaced image.
 const REMEMBERED: u64 = 16;
@@ -198,8 +199,4 @@ impl Inner {
             self.ready.notify_all();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

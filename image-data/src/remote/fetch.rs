@@ -6,13 +6,14 @@ use std::fs::OpenOptions;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::ahead::Stretch;
 use super::chunks::{CHUNK_BYTES, Chunk, Chunks};
 use super::listing;
 use super::{Object, ObjectStore};
+use crate::sync::lock;
 
 /// Times a read is tried, beside what the store's own client does.
 const TRIES: u32 = 5;
@@ -43,12 +44,7 @@ impl Shared {
             let reason = format!("{}: no such object", path.display());
             io::Error::new(io::ErrorKind::NotFound, reason)
         };
-        let inside = path.strip_prefix(&self.root).map_err(|_| missing())?;
-        let parts: Vec<_> = inside
-            .components()
-            .map(|c| c.as_os_str().to_string_lossy())
-            .collect();
-        let key = parts.join("/");
+        let key = listing::key_of(&self.root, path).ok_or_else(missing)?;
         let found = self
             .objects
             .binary_search_by(|object| object.key.as_str().cmp(&key));
@@ -155,8 +151,4 @@ impl Shared {
         })?;
         lock(&self.chunks).add((index, chunk), path.clone())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -114,6 +114,16 @@ pub(super) fn read(path: &Path) -> io::Result<HashMap<String, (u32, u64, String)
     Ok(read.unwrap_or_default())
 }
 
+/// The key of the object whose file a path is; none where it lies outside of `root`.
+pub(super) fn key_of(root: &Path, path: &Path) -> Option<String> {
+    let inside = path.strip_prefix(root).ok()?;
+    let parts: Vec<_> = inside
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect();
+    Some(parts.join("/"))
+}
+
 /// Where an object's file is.
 pub(super) fn path_of(root: &Path, object: &Object) -> PathBuf {
     root.join(&object.key)

@@ -140,12 +140,9 @@ impl Mirror {
 
     /// The URL of a path in the mirror.
     pub fn name(&self, path: &Path) -> String {
-        let inside = path.strip_prefix(&self.shared.root).unwrap_or(path);
-        let parts: Vec<_> = inside
-            .components()
-            .map(|c| c.as_os_str().to_string_lossy())
-            .collect();
-        format!("{}/{}", self.shared.url, parts.join("/"))
+        let key = listing::key_of(&self.shared.root, path);
+        let key = key.unwrap_or_else(|| path.display().to_string());
+        format!("{}/{key}", self.shared.url)
     }
 
     /// Reads an object as a file.
@@ -183,10 +180,7 @@ impl Mirror {
         let missing: Vec<u32> = (0..shared.objects.len() as u32)
             .filter(|&index| is_side_file(&shared.objects[index as usize]))
             .collect();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(connections.clamp(1, missing.len().max(1)))
-            .build()
-            .map_err(io::Error::other)?;
+        let pool = super::pool(connections.min(missing.len()))?;
         pool.install(|| {
             missing.par_iter().try_for_each(|&index| {
                 let length = shared.objects[index as usize].length;

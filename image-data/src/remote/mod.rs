@@ -125,10 +125,7 @@ fn find(
     perhaps: &[String],
     connections: usize,
 ) -> io::Result<Vec<Object>> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(connections.max(1))
-        .build()
-        .map_err(io::Error::other)?;
+    let pool = pool(connections)?;
     let find = |name: &String| store.find(name);
     let found: io::Result<Vec<Option<Object>>> =
         pool.install(|| names.par_iter().chain(perhaps).map(find).collect());
@@ -138,6 +135,14 @@ fn find(
         return Err(io::Error::new(io::ErrorKind::NotFound, reason));
     }
     Ok(found.drain(..).flatten().collect())
+}
+
+/// Threads that wait for a store, at least one.
+fn pool(threads: usize) -> io::Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .build()
+        .map_err(io::Error::other)
 }
 
 /// Makes a mirror known to everything that reads files below its root.
