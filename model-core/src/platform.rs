@@ -1,8 +1,8 @@
-//! What operating systems do differently and several crates need: names of files as bytes, links, permissions, long
-//! paths. A crate with needs of its own has a `platform` module of its own.
+//! What operating systems do differently and several crates need: names of files as bytes, links, permissions, reads at
+//! an offset, long paths. A crate with needs of its own has a `platform` module of its own.
 
 use std::borrow::Cow;
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,42 @@ pub fn of_any_length(folder: &Path) -> Cow<'_, Path> {
     }
 }
 
+/// Reads at an offset, which does not move the file's own place: several threads read one file at once. 0 at its end.
+///
+/// # Errors
+/// The system's; systems that are neither Unix nor Windows (WebAssembly in a browser) have no such files.
+pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_at(file, buffer, offset);
+    #[cfg(windows)]
+    return std::os::windows::fs::FileExt::seek_read(file, buffer, offset);
+    #[cfg(not(any(unix, windows)))]
+    {
+        let _ = (file, buffer, offset);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Fills `buffer` from an offset.
+///
+/// # Errors
+/// As [`read_at`], and [`io::ErrorKind::UnexpectedEof`] where the file ends before the buffer does.
+pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let (mut buffer, mut offset) = (buffer, offset);
+    while !buffer.is_empty() {
+        match read_at(file, buffer, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                buffer = &mut buffer[read..];
+                offset += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +103,19 @@ mod tests {
         let shown = path_from_bytes_lossy(odd);
         assert_eq!(shown.to_string_lossy(), "caf\u{fffd}.jpg");
         assert_eq!(shown.to_str().is_some(), !cfg!(unix));
+    }
+
+    #[test]
+    fn bytes_are_read_at_an_offset_up_to_the_end() {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"0123456789").unwrap();
+        let mut four = [0; 4];
+        read_exact_at(&file, &mut four, 3).unwrap();
+        assert_eq!(&four, b"3456");
+        assert_eq!(read_at(&file, &mut four, 8).unwrap(), 2);
+        assert_eq!(read_at(&file, &mut four, 10).unwrap(), 0);
+        let error = read_exact_at(&file, &mut four, 8).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use model_core::platform::read_at;
+
 use crate::remote::{self, RemoteFile};
 
 /// A file or an object.
@@ -36,14 +38,7 @@ impl AnyFile {
     /// Reads into `buffer` at `offset`: 0 at the end, else 1 byte or more.
     pub fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
-            #[cfg(unix)]
-            Self::Local { file, .. } => {
-                std::os::unix::fs::FileExt::read_at(&**file, buffer, offset)
-            }
-            #[cfg(windows)]
-            Self::Local { file, .. } => {
-                std::os::windows::fs::FileExt::seek_read(&**file, buffer, offset)
-            }
+            Self::Local { file, .. } => read_at(file, buffer, offset),
             Self::Remote(file) => file.read_at(buffer, offset),
         }
     }

@@ -15,6 +15,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use model_core::onnx::{self, DataType, ModelProto};
+use model_core::platform::read_exact_at;
 
 use crate::Error;
 use crate::error::ModelProblem;
@@ -186,32 +187,6 @@ impl OnnxFile {
         external::attach(self, &mut skeleton, &mut proto).map_err(problem)?;
         Ok((skeleton, proto))
     }
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, to: &mut [u8], offset: u64) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, to, offset)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, to: &mut [u8], offset: u64) -> std::io::Result<()> {
-    let (mut to, mut offset) = (to, offset);
-    while !to.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, to, offset)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            n => {
-                to = &mut to[n..];
-                offset += n as u64;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Systems of other families have no files to read at an offset (WebAssembly in a browser has none at all).
-#[cfg(not(any(unix, windows)))]
-fn read_exact_at(_file: &File, _to: &mut [u8], _offset: u64) -> std::io::Result<()> {
-    Err(std::io::ErrorKind::Unsupported.into())
 }
 
 impl Skeleton {
