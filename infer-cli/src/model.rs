@@ -79,6 +79,7 @@ pub fn options(args: &ModelArgs) -> Result<Options> {
     Ok(Options {
         engine: args.engine,
         precision: args.precision,
+        less_memory: args.less_memory,
         threads: args.threads.unwrap_or(0),
         manifest,
         overrides: overrides(&args.describe)?,

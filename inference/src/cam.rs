@@ -46,29 +46,37 @@ impl Features {
             },
             ..input.clone()
         };
-        let (engine, shape): (Arc<dyn Engine>, Vec<usize>) =
-            match KernelEngine::load(proto, file, skeleton, &part, threads, Precision::Float32) {
-                Ok(engine) => {
-                    let shape = engine.output_shape().to_vec();
-                    (in_color(Arc::new(engine), input), shape)
-                }
-                Err(_) => {
-                    let source = NetworkSource {
-                        model: "the model",
-                        file,
-                        skeleton,
-                        proto,
-                        prepared: proto,
-                        input,
-                        threads,
-                        precision: Precision::Float32,
-                    };
-                    let engine = TractEngine::load_part(&source, Some(end.features))
-                        .map_err(|error| error.to_string())?;
-                    let shape = engine.output_shape().to_vec();
-                    (in_color(Arc::new(engine), input), shape)
-                }
-            };
+        let (engine, shape): (Arc<dyn Engine>, Vec<usize>) = match KernelEngine::load(
+            proto,
+            file,
+            skeleton,
+            &part,
+            threads,
+            Precision::Float32,
+            true,
+        ) {
+            Ok(engine) => {
+                let shape = engine.output_shape().to_vec();
+                (in_color(Arc::new(engine), input), shape)
+            }
+            Err(_) => {
+                let source = NetworkSource {
+                    model: "the model",
+                    file,
+                    skeleton,
+                    proto,
+                    prepared: proto,
+                    input,
+                    threads,
+                    precision: Precision::Float32,
+                    less_memory: true,
+                };
+                let engine = TractEngine::load_part(&source, Some(end.features))
+                    .map_err(|error| error.to_string())?;
+                let shape = engine.output_shape().to_vec();
+                (in_color(Arc::new(engine), input), shape)
+            }
+        };
         let [c, height, width] = shape[..] else {
             return Err(format!(
                 "expected features [channels, height, width] before the last pooling, got {shape:?}"

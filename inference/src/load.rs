@@ -22,6 +22,8 @@ pub struct Options {
     pub engine: EngineKind,
     /// In what numbers a float32 network is computed.
     pub precision: Precision,
+    /// Our own kernels keep no second form of weights that would make 3 x 3 convolutions of float32 faster.
+    pub less_memory: bool,
     /// Threads that run the network; 0 takes one for every core.
     pub threads: usize,
     /// Takes the place of whatever the model says of itself.
@@ -136,6 +138,7 @@ impl Classifier {
             input: &input,
             threads,
             precision: options.precision,
+            less_memory: options.less_memory,
         };
         let library = options.onnxruntime_lib.as_deref();
         let mut opened = engine::open(options.engine, &network, library)?;

@@ -1,7 +1,8 @@
 //! How long ResNet-50 and EfficientNet-Lite0 take with random weights in float32, bfloat16 and int8: median of many
 //! runs, by instructions and threads.
 //!
-//! `cargo bench -p kernels -- [RUNS] [WORD...]`: only lines that hold every word, for example `int8 AMX`.
+//! `cargo bench -p kernels -- [RUNS] [WORD...]`: only lines that hold every word, for example `int8 AMX`. With
+//! LESS_MEMORY in the environment, no convolution is computed in Winograd's tiles.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -303,6 +304,7 @@ fn measure(line: &str, graph: &Graph, numbers: Numbers, isa: Isa, runs: usize) {
         &Config {
             isa: Some(isa),
             precision,
+            less_memory: std::env::var_os("LESS_MEMORY").is_some(),
         },
     ) {
         Ok(network) => network,

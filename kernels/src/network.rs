@@ -17,6 +17,8 @@ pub struct Config {
     pub isa: Option<Isa>,
     /// In what numbers float32 networks are computed.
     pub precision: ComputeType,
+    /// Computes 3 x 3 convolutions of float32 as direct sums: slower, with a quarter of their weights' memory.
+    pub less_memory: bool,
 }
 
 /// How many convolutions and linear layers a network has.
@@ -96,7 +98,7 @@ impl Network {
             ComputeType::Bf16 if isa.has_bf16() => ComputeType::Bf16,
             _ => ComputeType::Float32,
         };
-        let plan = Plan::new(graph, proof, precision)?;
+        let plan = Plan::new(graph, proof, precision, config.less_memory)?;
         Ok(Self {
             isa,
             precision,

@@ -454,6 +454,7 @@ fn bfloat16_is_close_to_float32() {
             &Config {
                 isa: Some(isa),
                 precision,
+                ..Config::default()
             },
         )
         .unwrap();

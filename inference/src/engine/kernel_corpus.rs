@@ -24,7 +24,15 @@ fn kernels_answer_as_onnx_runtime_or_refuse() {
         };
         let shape = facts.input(&preprocessing);
         let prepared = prepare::prepare(&proto, &facts.output);
-        let loaded = KernelEngine::load(&prepared, &file, &skeleton, &shape, 1, Precision::Float32);
+        let loaded = KernelEngine::load(
+            &prepared,
+            &file,
+            &skeleton,
+            &shape,
+            1,
+            Precision::Float32,
+            false,
+        );
         let Ok(engine) = loaded else {
             refused += 1;
             continue;

@@ -37,6 +37,7 @@ impl KernelEngine {
         input: &InputShape,
         threads: usize,
         precision: Precision,
+        less_memory: bool,
     ) -> Result<Self, String> {
         if suitable().is_none() {
             return Err("this processor has neither AVX2, AVX-512 nor NEON".to_owned());
@@ -44,6 +45,7 @@ impl KernelEngine {
         let config = Config {
             isa: None,
             precision: precision.here()?,
+            less_memory,
         };
         let graph = proto.graph.as_ref().ok_or("no graph")?;
         // Names of a damaged file may hold anything.

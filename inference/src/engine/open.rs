@@ -27,6 +27,8 @@ pub(crate) struct NetworkSource<'a> {
     pub input: &'a InputShape,
     pub threads: usize,
     pub precision: Precision,
+    /// See [`crate::Options::less_memory`].
+    pub less_memory: bool,
 }
 
 /// An engine that has loaded a network.
@@ -163,6 +165,7 @@ fn kernels(source: &NetworkSource<'_>) -> Result<Opened, String> {
         &input,
         source.threads,
         source.precision,
+        source.less_memory,
     )?;
     Ok(Opened {
         kind: EngineKind::Kernels,

@@ -6,7 +6,7 @@
 use std::arch::asm;
 use std::sync::OnceLock;
 
-use super::avx512::{self, BF16, FLOAT, avx512_small};
+use super::avx512::{self, BF16, FLOAT, WINOGRAD, avx512_small};
 use super::avx512_int8::{VNNI, finish_int8};
 use super::{AheadLines, Arithmetic, Isa, Matrix, MatrixTile, Set};
 
@@ -263,5 +263,6 @@ pub(super) static AMX: Set = Set {
         matrix: Some(&INT8),
         ..VNNI
     },
+    winograd: &WINOGRAD,
     small: avx512_small,
 };

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use super::{Arithmetic, Depthwise, Isa, Set};
 use crate::kernel::depthwise::{depthwise_bytes, depthwise_floats};
 use crate::kernel::tile::tiles;
+use crate::kernel::winograd::winograd;
 use crate::kernel::{Dot, Float, Weave};
 use crate::step::small::small_steps;
 
@@ -36,6 +37,10 @@ impl Float for F32 {
     #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_sub_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn mul(a: __m256, b: __m256) -> __m256 {
@@ -282,6 +287,7 @@ tiles!(float_tiles, F32, #[target_feature(enable = "avx2,fma")] near 32 far 64 [
 tiles!(vnni_tiles, Vnni, #[target_feature(enable = "avx2,fma,avxvnni")] near 32 far 64 [6 4 2 1]);
 tiles!(pair_tiles, Pairs, #[target_feature(enable = "avx2,fma")] near 32 far 64 [4 2 1]);
 depthwise_floats!(float_depthwise, F32, #[target_feature(enable = "avx2,fma")]);
+winograd!(float_winograd, F32, float_tiles::finish_sums, #[target_feature(enable = "avx2,fma")] vector 32 [6 5 4 3 2 1]);
 depthwise_bytes!(vnni_depthwise, Vnni, #[target_feature(enable = "avx2,fma,avxvnni")]);
 depthwise_bytes!(pair_depthwise, Pairs, #[target_feature(enable = "avx2,fma")]);
 small_steps!(small, 8, #[target_feature(enable = "avx2,fma")]);
@@ -310,6 +316,7 @@ pub(super) static AVX_VNNI: Set = Set {
         depthwise: Depthwise::Woven(vnni_depthwise::select),
         matrix: None,
     },
+    winograd: &float_winograd::KERNELS,
     small,
 };
 
@@ -326,5 +333,6 @@ pub(super) static AVX2: Set = Set {
         depthwise: Depthwise::Woven(pair_depthwise::select),
         matrix: None,
     },
+    winograd: &float_winograd::KERNELS,
     small,
 };

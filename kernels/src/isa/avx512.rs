@@ -6,6 +6,7 @@ use super::avx512_int8::{PAIRS, VNNI};
 use super::{Arithmetic, Depthwise, Isa, Set};
 use crate::kernel::depthwise::depthwise_floats;
 use crate::kernel::tile::tiles;
+use crate::kernel::winograd::winograd;
 use crate::kernel::{Dot, Float};
 use crate::step::small::small_steps;
 
@@ -37,6 +38,10 @@ impl Float for F32 {
     #[inline(always)]
     unsafe fn add(a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_sub_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn mul(a: __m512, b: __m512) -> __m512 {
@@ -187,6 +192,7 @@ impl Dot for Bf16 {
 tiles!(float_tiles, F32, #[target_feature(enable = "avx512f")] near 64 far 128 [14 12 10 8 7 6 4 3 2 1]);
 tiles!(bf16_tiles, Bf16, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")] near 64 far 128 [14 8 7 4 2 1]);
 depthwise_floats!(float_depthwise, F32, #[target_feature(enable = "avx512f")]);
+winograd!(float_winograd, F32, float_tiles::finish_sums, #[target_feature(enable = "avx512f")] vector 64 [14 12 10 8 7 6 4 3 2 1]);
 small_steps!(small, 16, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]);
 
 pub(super) const FLOAT: Arithmetic = Arithmetic {
@@ -224,6 +230,7 @@ pub(super) static AVX512_BF16: Set = Set {
     float: FLOAT,
     bf16: Some(BF16),
     int8: VNNI,
+    winograd: &float_winograd::KERNELS,
     small,
 };
 
@@ -235,6 +242,7 @@ pub(super) static AVX512_VNNI: Set = Set {
     float: FLOAT,
     bf16: None,
     int8: VNNI,
+    winograd: &float_winograd::KERNELS,
     small,
 };
 
@@ -246,8 +254,10 @@ pub(super) static AVX512: Set = Set {
     float: FLOAT,
     bf16: None,
     int8: PAIRS,
+    winograd: &float_winograd::KERNELS,
     small,
 };
 
 pub(super) use bf16_tiles::finish_sums as finish_bf16;
+pub(super) use float_winograd::KERNELS as WINOGRAD;
 pub(super) use small as avx512_small;

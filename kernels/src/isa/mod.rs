@@ -23,6 +23,7 @@ use std::fmt;
 
 use crate::kernel::depthwise;
 use crate::kernel::tile::{Kernel, Shape, Tile};
+use crate::kernel::winograd::Winograd;
 use crate::memory::Arena;
 use crate::step::small::Small;
 
@@ -65,6 +66,8 @@ pub(crate) struct Set {
     pub float: Arithmetic,
     pub bf16: Option<Arithmetic>,
     pub int8: Arithmetic,
+    /// Winograd's kernels of float32.
+    pub winograd: &'static Winograd,
     /// The small steps, compiled for this set.
     pub small: unsafe fn(&Small, Arena, &[f32], usize),
 }

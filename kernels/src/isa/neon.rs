@@ -9,6 +9,7 @@ use super::portable::INT8;
 use super::{Arithmetic, Depthwise, Isa, Set};
 use crate::kernel::depthwise::depthwise_floats;
 use crate::kernel::tile::tiles;
+use crate::kernel::winograd::winograd;
 use crate::kernel::{Dot, Float};
 use crate::step::small::small_steps;
 
@@ -47,6 +48,10 @@ impl Float for F32 {
     #[inline(always)]
     unsafe fn add(a: Floats, b: Floats) -> Floats {
         unsafe { [vaddq_f32(a[0], b[0]), vaddq_f32(a[1], b[1])] }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Floats, b: Floats) -> Floats {
+        unsafe { [vsubq_f32(a[0], b[0]), vsubq_f32(a[1], b[1])] }
     }
     #[inline(always)]
     unsafe fn mul(a: Floats, b: Floats) -> Floats {
@@ -152,6 +157,7 @@ impl Dot for F32 {
 
 tiles!(float_tiles, F32, #[target_feature(enable = "neon")] near 32 far 64 [6 5 4 3 2 1]);
 depthwise_floats!(float_depthwise, F32, #[target_feature(enable = "neon")]);
+winograd!(float_winograd, F32, float_tiles::finish_sums, #[target_feature(enable = "neon")] vector 32 [6 5 4 3 2 1]);
 small_steps!(small, 8, #[target_feature(enable = "neon")]);
 
 const FLOAT: Arithmetic = Arithmetic {
@@ -171,6 +177,7 @@ const fn set(isa: Isa, name: &'static str, detect: fn() -> bool, int8: Arithmeti
         float: FLOAT,
         bf16: None,
         int8,
+        winograd: &float_winograd::KERNELS,
         small,
     }
 }

@@ -4,6 +4,7 @@ use super::{Arithmetic, Depthwise, Isa, Set};
 use crate::elem::{from_bf16, to_bf16};
 use crate::kernel::depthwise::{depthwise_bytes, depthwise_floats};
 use crate::kernel::tile::tiles;
+use crate::kernel::winograd::winograd;
 use crate::kernel::{Dot, Float, Weave, woven_channel};
 use crate::step::small::small_steps;
 
@@ -47,6 +48,10 @@ impl Float for F32 {
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         each(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        each(|i| a[i] - b[i])
     }
     #[inline(always)]
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
@@ -198,6 +203,7 @@ impl Weave for Bytes {
 tiles!(float_tiles, F32, near 32 far 64 [4 2 1]);
 tiles!(byte_tiles, Bytes, near 32 far 64 [4 2 1]);
 depthwise_floats!(float_depthwise, F32,);
+winograd!(float_winograd, F32, float_tiles::finish_sums, vector 32 [4 2 1]);
 depthwise_bytes!(byte_depthwise, Bytes,);
 small_steps!(small, 8,);
 
@@ -221,5 +227,6 @@ pub(super) static PORTABLE: Set = Set {
     },
     bf16: None,
     int8: INT8,
+    winograd: &float_winograd::KERNELS,
     small,
 };

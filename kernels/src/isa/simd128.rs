@@ -9,6 +9,7 @@ use std::arch::wasm32::*;
 use super::{Arithmetic, Depthwise, Isa, Set};
 use crate::kernel::depthwise::{depthwise_bytes, depthwise_floats};
 use crate::kernel::tile::tiles;
+use crate::kernel::winograd::winograd;
 use crate::kernel::{Dot, Float, Weave};
 use crate::step::small::small_steps;
 
@@ -61,6 +62,10 @@ impl Float for F32 {
     #[inline(always)]
     unsafe fn add(a: Pair, b: Pair) -> Pair {
         [f32x4_add(a[0], b[0]), f32x4_add(a[1], b[1])]
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Pair, b: Pair) -> Pair {
+        unsafe { [f32x4_sub(a[0], b[0]), f32x4_sub(a[1], b[1])] }
     }
     #[inline(always)]
     unsafe fn mul(a: Pair, b: Pair) -> Pair {
@@ -282,6 +287,7 @@ impl Weave for Bytes {
 tiles!(float_tiles, F32, near 32 far 64 [4 3 2 1]);
 tiles!(byte_tiles, Bytes, near 32 far 64 [4 2 1]);
 depthwise_floats!(float_depthwise, F32,);
+winograd!(float_winograd, F32, float_tiles::finish_sums, vector 32 [4 3 2 1]);
 depthwise_bytes!(byte_depthwise, Bytes,);
 small_steps!(small, 8,);
 
@@ -303,5 +309,6 @@ pub(super) static SIMD128: Set = Set {
         depthwise: Depthwise::Woven(byte_depthwise::select),
         matrix: None,
     },
+    winograd: &float_winograd::KERNELS,
     small,
 };

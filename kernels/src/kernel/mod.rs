@@ -5,6 +5,7 @@
 //! | [`tile`] | pixels times output channels, kept in registers while all taps go by |
 //! | [`finish`] | from sums to stored numbers: bias, scale, residual, clamp, rounding |
 //! | [`depthwise`] | every channel by itself |
+//! | [`winograd`] | 3 x 3 convolutions of float32 with fewer products |
 //!
 //! An element type on an instruction set is an implementation of [`Dot`] over one of [`Float`]; both are in `isa`.
 //! Their functions carry no target feature of their own. They are inlined into a kernel that enables the feature, and
@@ -13,6 +14,7 @@
 pub(crate) mod depthwise;
 pub(crate) mod finish;
 pub(crate) mod tile;
+pub(crate) mod winograd;
 
 /// A vector of [`Float::LANES`] float32.
 ///
@@ -31,6 +33,7 @@ pub(crate) trait Float: Copy {
     /// `a * b + c`, rounded once where the processor can.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     /// The larger; a NaN in `b` stays.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
@@ -98,7 +101,7 @@ pub(crate) fn woven_channel(vector: usize, lane: usize) -> usize {
     16 * (lane / 4) + 4 * vector + lane % 4
 }
 
-/// Repeats a statement for `$i` = 0, 1, ... below a constant of at most 2, 4 or 14, as the word after it says. A loop
+/// Repeats a statement for `$i` = 0, 1, ... below a constant of at most 2, 4, 6 or 14, as the word after it says. A loop
 /// would do, but where the compiler does not unroll it the sums leave their registers.
 macro_rules! unroll {
     ($i:ident < $count:expr, two, $body:block) => {
@@ -106,6 +109,9 @@ macro_rules! unroll {
     };
     ($i:ident < $count:expr, four, $body:block) => {
         $crate::kernel::unroll!(@ $i $count, $body, 0 1 2 3)
+    };
+    ($i:ident < $count:expr, six, $body:block) => {
+        $crate::kernel::unroll!(@ $i $count, $body, 0 1 2 3 4 5)
     };
     ($i:ident < $count:expr, fourteen, $body:block) => {
         $crate::kernel::unroll!(@ $i $count, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13)

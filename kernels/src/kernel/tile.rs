@@ -71,6 +71,24 @@ pub(crate) unsafe fn tile<D: Dot, const P: usize, const N: usize, const STEP: us
     finish: unsafe fn(&Tile, *const u8, usize, usize, usize),
 ) {
     let half = half(P);
+    // SAFETY: the caller's.
+    unsafe {
+        let mut stored = Sums::<D::Sum, P, N>([[std::mem::MaybeUninit::uninit(); N]; P]);
+        sums::<D, P, N, STEP>(t, stored.0.as_mut_ptr().cast());
+        finish(t, stored.0.as_ptr().cast(), P, N, half);
+    }
+}
+
+/// The sums of a tile, stored as `[P][N][LANES]`.
+///
+/// # Safety
+/// As for [`tile`]; `to` has room for the sums.
+#[inline(always)]
+pub(crate) unsafe fn sums<D: Dot, const P: usize, const N: usize, const STEP: usize>(
+    t: &Tile,
+    to: *mut u8,
+) {
+    let half = half(P);
     let step = if STEP == 0 { t.step } else { STEP };
     let vector = D::F::LANES * 4;
     // SAFETY: the caller's.
@@ -104,13 +122,11 @@ pub(crate) unsafe fn tile<D: Dot, const P: usize, const N: usize, const STEP: us
                 weights = weights.add(N * vector);
             }
         }
-        let mut stored = Sums::<D::Sum, P, N>([[std::mem::MaybeUninit::uninit(); N]; P]);
         unroll!(p < P, fourteen, {
             unroll!(n < N, two, {
-                D::store_sum(stored.0[p][n].as_mut_ptr().cast(), sums[p][n]);
+                D::store_sum(to.add((p * N + n) * vector), sums[p][n]);
             });
         });
-        finish(t, stored.0.as_ptr().cast(), P, N, half);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Steps with packed weights. Packing is shared out between all cores.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::draft::{Draft, Fused, Residual, Work};
 use super::integers::{Integers, fixed_part, integer_finish, store, stored_bounds, units};
-use super::place::window_of;
+use super::place::{Placed, window_of};
 use crate::buffer::Buffer;
 use crate::elem::Elem;
 use crate::graph::{Error, Graph, Node, ValueId, WeightData};
@@ -13,7 +14,8 @@ use crate::isa::Proof;
 use crate::kernel::finish::{self, Finish};
 use crate::step::small::{LRN_REACH, Op};
 use crate::step::spec::{Numbers, Spec};
-use crate::step::{Conv, Depthwise, Small, Step};
+use crate::step::winograd::Tiling;
+use crate::step::{Conv, Depthwise, Small, Step, WinogradConv};
 
 /// The step of every draft.
 ///
@@ -22,13 +24,13 @@ use crate::step::{Conv, Depthwise, Small, Step};
 pub(super) fn steps(
     graph: &Graph,
     fused: &Fused,
-    buffers: &[Option<Buffer>],
+    placed: &Placed,
     proof: Proof,
 ) -> Result<Vec<Step>, Error> {
     let drafts = &fused.drafts;
     let builder = Builder {
         graph,
-        buffers,
+        buffers: &placed.buffers,
         proof,
     };
     let threads = thread::available_parallelism()
@@ -42,7 +44,7 @@ pub(super) fn steps(
             let Some(draft) = drafts.get(index) else {
                 return made;
             };
-            made.push((index, builder.step(draft)));
+            made.push((index, builder.steps(draft, placed.tilings[index])));
         }
     };
     let mut all = thread::scope(|scope| {
@@ -60,7 +62,8 @@ pub(super) fn steps(
         all
     });
     all.sort_by_key(|(index, _)| *index);
-    all.into_iter().map(|(_, step)| step).collect()
+    let all: Result<Vec<Vec<Step>>, Error> = all.into_iter().map(|(_, steps)| steps).collect();
+    Ok(all?.into_iter().flatten().collect())
 }
 
 struct Builder<'a, 'g> {
@@ -74,7 +77,7 @@ impl Builder<'_, '_> {
         self.buffers[value].ok_or(Error::Output(value))
     }
 
-    fn step(&self, draft: &Draft) -> Result<Step, Error> {
+    fn steps(&self, draft: &Draft, tiling: Option<(Tiling, usize)>) -> Result<Vec<Step>, Error> {
         let dst = self.buffer(draft.gives)?;
         let op = match &draft.work {
             Work::Conv {
@@ -82,7 +85,7 @@ impl Builder<'_, '_> {
                 is_integer,
                 residual,
             } => {
-                return self.conv(draft, dst, *node, *is_integer, *residual);
+                return self.conv(draft, dst, *node, *is_integer, *residual, tiling);
             }
             Work::Read => Op::Read,
             Work::Map { affine, function } => Op::Map {
@@ -94,11 +97,11 @@ impl Builder<'_, '_> {
             },
             Work::Node(node) => self.small(draft, &dst, *node)?,
         };
-        Ok(Step::Small(Box::new(Small {
+        Ok(vec![Step::Small(Box::new(Small {
             op,
             dst,
             proof: self.proof,
-        })))
+        }))])
     }
 
     fn affine(&self, node: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
@@ -226,7 +229,8 @@ impl Builder<'_, '_> {
         index: usize,
         is_integer: bool,
         residual: Option<Residual>,
-    ) -> Result<Step, Error> {
+        tiling: Option<(Tiling, usize)>,
+    ) -> Result<Vec<Step>, Error> {
         let src = self.buffer(draft.reads[0])?;
         let node = &self.graph.nodes[index];
         let (weights, bias, out) = match node {
@@ -255,7 +259,7 @@ impl Builder<'_, '_> {
             window,
             finish,
         };
-        let step = match (weights, src.elem) {
+        let steps = match (weights, src.elem) {
             (WeightData::Bytes(bytes), Elem::U8(from)) if is_integer => {
                 // In the units of what the sums become first.
                 let unit = match residual.and_then(|residual| residual.inner) {
@@ -274,6 +278,7 @@ impl Builder<'_, '_> {
                         },
                         finish,
                     ),
+                    None,
                 )
             }
             _ => {
@@ -296,20 +301,30 @@ impl Builder<'_, '_> {
                     weights: &weights,
                     bias: bias.as_deref(),
                 };
-                packed(self.proof, &spec(numbers, finish))
+                packed(self.proof, &spec(numbers, finish), tiling)
             }
         };
-        step.ok_or_else(|| Error::Unsupported {
+        steps.ok_or_else(|| Error::Unsupported {
             node: index,
             reason: format!("a convolution in {groups} groups with {window:?}"),
         })
     }
 }
 
-/// A depthwise convolution where it is one, else a convolution.
-fn packed(proof: Proof, spec: &Spec) -> Option<Step> {
-    if let Some(depthwise) = Depthwise::new(proof, spec) {
-        return Some(Step::Depthwise(Box::new(depthwise)));
+/// A depthwise convolution where it is one, in Winograd's tiles where they were chosen, else a direct convolution.
+fn packed(proof: Proof, spec: &Spec, tiling: Option<(Tiling, usize)>) -> Option<Vec<Step>> {
+    if let Some((tiling, scratch)) = tiling {
+        let conv = Arc::new(WinogradConv::new(proof, spec, tiling, scratch)?);
+        let steps = (0..conv.bands()).flat_map(|band| {
+            [
+                Step::WinogradInput(Arc::clone(&conv), band),
+                Step::WinogradOutput(Arc::clone(&conv), band),
+            ]
+        });
+        return Some(steps.collect());
     }
-    Some(Step::Conv(Box::new(Conv::new(proof, spec)?)))
+    if let Some(depthwise) = Depthwise::new(proof, spec) {
+        return Some(vec![Step::Depthwise(Box::new(depthwise))]);
+    }
+    Some(vec![Step::Conv(Box::new(Conv::new(proof, spec)?))])
 }

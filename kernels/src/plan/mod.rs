@@ -39,11 +39,16 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub fn new(graph: &Graph, proof: Proof, precision: ComputeType) -> Result<Self, Error> {
+    pub fn new(
+        graph: &Graph,
+        proof: Proof,
+        precision: ComputeType,
+        less_memory: bool,
+    ) -> Result<Self, Error> {
         let shapes = graph.shapes()?;
         let fused = fuse::fuse(graph, &shapes, proof, precision);
-        let placed = place::place(graph, &fused, proof)?;
-        let steps = build::steps(graph, &fused, &placed.buffers, proof)?;
+        let placed = place::place(graph, &fused, proof, less_memory)?;
+        let steps = build::steps(graph, &fused, &placed, proof)?;
         let output = placed.buffers[fused.root(graph.output)];
         Ok(Self {
             arena_bytes: placed.arena_bytes,

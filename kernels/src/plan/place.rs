@@ -6,6 +6,7 @@ use crate::graph::{Error, Graph, MAX_ARENA_BYTES, MAX_WEIGHT_BYTES, Node, Window
 use crate::isa::Proof;
 use crate::memory::LINE;
 use crate::step::spec::{packed_bytes, reads_beyond};
+use crate::step::winograd::Tiling;
 
 /// What the image is read into. Few channels stay apart: in blocks, most of a vector would be zeros.
 const NARROW_CHANNELS: usize = 4;
@@ -17,6 +18,8 @@ const SLACK: usize = 16 * 4 * LINE + 2 * LINE;
 pub(super) struct Placed {
     /// None for values that no step gives.
     pub buffers: Vec<Option<Buffer>>,
+    /// For every draft that is computed in Winograd's tiles, those and where their inputs lie.
+    pub tilings: Vec<Option<(Tiling, usize)>>,
     pub arena_bytes: usize,
 }
 
@@ -35,7 +38,14 @@ pub(super) fn window_of(node: &Node, [_, h, w]: [usize; 3]) -> (Window, usize) {
 }
 
 /// Gives every value that a step reads or writes a place; places of values that are no longer read are used again.
-pub(super) fn place(graph: &Graph, fused: &Fused, proof: Proof) -> Result<Placed, Error> {
+///
+/// With `less_memory`, no convolution is computed in Winograd's tiles.
+pub(super) fn place(
+    graph: &Graph,
+    fused: &Fused,
+    proof: Proof,
+    less_memory: bool,
+) -> Result<Placed, Error> {
     let lanes = proof.set().lanes;
     let count = fused.shapes.len();
     let mut last_read = vec![0; count];
@@ -73,16 +83,25 @@ pub(super) fn place(graph: &Graph, fused: &Fused, proof: Proof) -> Result<Placed
         }
     };
     let mut borders = vec![Border::default(); count];
+    let mut tilings = vec![None; fused.drafts.len()];
     let mut packed = 0usize;
-    for draft in &fused.drafts {
+    for (draft, tiles) in fused.drafts.iter().zip(&mut tilings) {
         let Work::Conv { node, .. } = &draft.work else {
             continue;
         };
         let value = draft.reads[0];
         let (window, groups) = window_of(&graph.nodes[*node], fused.shapes[value]);
         let (src, dst) = (bare(value), bare(draft.gives));
-        borders[value] = borders[value].join(reads_beyond(proof, &src, &dst, groups, &window));
-        let bytes = packed_bytes(proof, &src, &dst, groups, &window);
+        let tiling = Tiling::choose(proof, &src, &dst, groups, &window).filter(|_| !less_memory);
+        let (border, bytes) = match &tiling {
+            Some(tiling) => (tiling.border(&src, &window), Some(tiling.packed_bytes())),
+            None => (
+                reads_beyond(proof, &src, &dst, groups, &window),
+                packed_bytes(proof, &src, &dst, groups, &window),
+            ),
+        };
+        *tiles = tiling.map(|tiling| (tiling, 0));
+        borders[value] = borders[value].join(border);
         packed = bytes
             .and_then(|bytes| packed.checked_add(bytes))
             .unwrap_or(usize::MAX);
@@ -100,6 +119,12 @@ pub(super) fn place(graph: &Graph, fused: &Fused, proof: Proof) -> Result<Placed
         let len = buffer.checked_len().filter(|len| *len <= MAX_ARENA_BYTES);
         let len = len.ok_or(Error::TooLarge(usize::MAX))?;
         buffer.offset = arena.take(len.next_multiple_of(LINE));
+        if let Some((tiling, scratch)) = &mut tilings[at] {
+            // The tiles' inputs are gone when the step ends.
+            let len = tiling.band_bytes().next_multiple_of(LINE);
+            *scratch = arena.take(len);
+            arena.give_back(*scratch, len);
+        }
         if arena.end > MAX_ARENA_BYTES {
             return Err(Error::TooLarge(arena.end));
         }
@@ -116,6 +141,7 @@ pub(super) fn place(graph: &Graph, fused: &Fused, proof: Proof) -> Result<Placed
     }
     Ok(Placed {
         buffers,
+        tilings,
         arena_bytes: arena.end + SLACK,
     })
 }

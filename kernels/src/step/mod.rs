@@ -9,6 +9,9 @@ mod places;
 mod pool;
 pub(crate) mod small;
 pub(crate) mod spec;
+pub(crate) mod winograd;
+
+use std::sync::Arc;
 
 use crate::buffer::{Border, Buffer};
 use crate::elem::Elem;
@@ -17,39 +20,48 @@ use crate::memory::Arena;
 pub(crate) use conv::Conv;
 pub(crate) use depthwise::Depthwise;
 pub(crate) use small::Small;
+pub(crate) use winograd::WinogradConv;
 
 /// One step.
 pub(crate) enum Step {
     Conv(Box<Conv>),
     Depthwise(Box<Depthwise>),
     Small(Box<Small>),
+    /// The inputs of a band, transformed.
+    WinogradInput(Arc<WinogradConv>, usize),
+    /// The outputs of a band.
+    WinogradOutput(Arc<WinogradConv>, usize),
 }
 
 impl Step {
-    fn dst(&self) -> &Buffer {
+    /// The value that is complete after this step.
+    fn completes(&self) -> Option<&Buffer> {
         match self {
-            Self::Conv(conv) => conv.dst(),
-            Self::Depthwise(conv) => conv.dst(),
-            Self::Small(small) => &small.dst,
+            Self::Conv(conv) => Some(conv.dst()),
+            Self::Depthwise(conv) => Some(conv.dst()),
+            Self::Small(small) => Some(&small.dst),
+            Self::WinogradOutput(conv, band) if band + 1 == conv.bands() => Some(conv.dst()),
+            Self::WinogradInput(..) | Self::WinogradOutput(..) => None,
         }
     }
 
-    /// Whether its sums are integers; none where it is no convolution.
+    /// Whether its sums are integers; none where it completes no convolution.
     pub fn is_integer(&self) -> Option<bool> {
-        let src = match self {
-            Self::Conv(conv) => conv.src(),
-            Self::Depthwise(conv) => conv.src(),
-            Self::Small(_) => return None,
-        };
-        Some(matches!(src.elem, Elem::U8(_)))
+        match self {
+            Self::Conv(conv) => Some(matches!(conv.src().elem, Elem::U8(_))),
+            Self::Depthwise(conv) => Some(matches!(conv.src().elem, Elem::U8(_))),
+            Self::WinogradOutput(..) => self.completes().map(|_| false),
+            Self::Small(_) | Self::WinogradInput(..) => None,
+        }
     }
 
-    /// Bytes of packed weights.
+    /// Bytes of packed weights, of which a layer of several steps counts its own once.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Conv(conv) => conv.bytes(),
             Self::Depthwise(conv) => conv.bytes(),
-            Self::Small(_) => 0,
+            Self::WinogradOutput(conv, 0) => conv.bytes(),
+            Self::Small(_) | Self::WinogradInput(..) | Self::WinogradOutput(..) => 0,
         }
     }
 
@@ -58,13 +70,20 @@ impl Step {
             Self::Conv(conv) => conv.tasks(threads),
             Self::Depthwise(conv) => conv.tasks(),
             Self::Small(small) => small.tasks(),
+            Self::WinogradInput(conv, band) => conv.input_tasks(*band, threads),
+            Self::WinogradOutput(conv, band) => conv.output_tasks(*band, threads),
         }
+    }
+
+    /// The value whose border it writes.
+    fn bordered(&self) -> Option<&Buffer> {
+        self.completes()
+            .filter(|value| value.border != Border::default())
     }
 
     /// Tasks of the step: its work, and the border of each block.
     pub fn tasks(&self, threads: usize) -> usize {
-        let has_border = self.dst().border != Border::default();
-        self.work(threads) + if has_border { self.dst().blocks() } else { 0 }
+        self.work(threads) + self.bordered().map_or(0, Buffer::blocks)
     }
 
     /// Runs one task.
@@ -76,9 +95,9 @@ impl Step {
         // SAFETY: the caller's; border runs lie in the buffer and are no pixels, so the tasks of the work do not write
         // there.
         unsafe {
-            if task >= work {
-                let zero = self.dst().elem.zero_byte();
-                for (start, count) in self.dst().border_runs(task - work) {
+            if let Some(value) = self.bordered().filter(|_| task >= work) {
+                let zero = value.elem.zero_byte();
+                for (start, count) in value.border_runs(task - work) {
                     arena.at(start).write_bytes(zero, count);
                 }
                 return;
@@ -87,6 +106,8 @@ impl Step {
                 Self::Conv(conv) => conv.run(arena, threads, task),
                 Self::Depthwise(conv) => conv.run(arena, task),
                 Self::Small(small) => small.run(arena, image, task),
+                Self::WinogradInput(conv, band) => conv.run_input(arena, *band, threads, task),
+                Self::WinogradOutput(conv, band) => conv.run_output(arena, *band, threads, task),
             }
         }
     }

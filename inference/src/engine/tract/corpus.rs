@@ -122,6 +122,7 @@ fn run(case: &Case, bytes: Vec<u8>, expected: &[f32]) -> (BTreeSet<String>, Outc
         input: &shape,
         threads: 1,
         precision: Precision::Float32,
+        less_memory: false,
     };
     let engine = match TractEngine::load_part(&source, None) {
         Ok(engine) => engine,
