@@ -198,6 +198,9 @@ async function main() {
     const complaints = [];
     page.on("console", message => { if (["error", "warning"].includes(message.type())) complaints.push(message.text()); });
     page.on("pageerror", error => complaints.push(error.message));
+    // From the start: playwright asks the browser for it and does not wait, so a chooser that opens soon after would be
+    // the system's, which a headless browser never shows.
+    page.on("filechooser", () => {});
     await page.addInitScript(record);
     await firstVisit(page, host.address);
     await heatMap(page);
