@@ -209,8 +209,9 @@ fn loaded(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder, threads: usize
     let wanted = Duration::from_secs_f64(args.secs.clamp(0.1, 600.0));
     let mut images = 0;
     let mut start: Option<Instant> = None;
-    for epoch in 0.. {
-        let mut batches = loader.epoch(epoch, 0)?;
+    let mut batches = loader.epoch(0, 0)?;
+    for epoch in 1.. {
+        let next = loader.epoch_after(&batches, epoch)?;
         while let Some(batch) = batches.next() {
             let batch = batch?;
             // The first batch fills the pipeline and is not counted.
@@ -226,4 +227,5 @@ fn loaded(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder, threads: usize
         }
     }
     Ok(0.0)
+        batches = next;
 }
