@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use image_data::augment::{EvalTransform, TrainTransform};
 use image_data::dataset::{self, ClassMap, Dataset};
 use image_data::decode::DecodeOptions;
-use image_data::folder::{Folder, same_classes};
+use image_data::folder::{Folder, FolderIndex, same_classes};
 use image_data::loader::{BadImagePolicy as OnBad, Loader, LoaderConfig};
 use image_data::sampler::Sampler;
 use image_data::source::FolderSource;
@@ -54,7 +54,21 @@ impl Images {
     /// A class is missing or empty, training and validation name different classes, or there is nothing to validate on and
     /// the recipe neither splits it off nor goes without.
     pub fn open(recipe: &Recipe, dir: &Path, rank: usize, world_size: usize) -> Result<Self> {
-        let (train, val) = sets(recipe, dir)?;
+        Self::open_indexed(recipe, dir, rank, world_size, None)
+    }
+
+    /// [`Images::open`]; `index` keeps the names in class folders from run to run.
+    ///
+    /// # Errors
+    /// As [`Images::open`].
+    pub fn open_indexed(
+        recipe: &Recipe,
+        dir: &Path,
+        rank: usize,
+        world_size: usize,
+        index: Option<&FolderIndex>,
+    ) -> Result<Self> {
+        let (train, val) = sets(recipe, dir, index)?;
         let mut description = match &val {
             Some(val) => format!(
                 "train: {}; validation: {}",
@@ -65,7 +79,8 @@ impl Images {
         if recipe.balanced_sampling {
             description.push_str("; every class equally often");
         }
-        let hints = hints(recipe, &train, val.as_ref());
+        let mut hints = hints(recipe, &train, val.as_ref());
+        hints.extend(index.map(FolderIndex::remarks).unwrap_or_default());
         let damaged = damage(&[Some(&train), val.as_ref()]);
         let classes = train.classes.clone();
         let fingerprint = DataFingerprint {
@@ -155,8 +170,12 @@ impl Images {
 }
 
 /// The images to train on and those to validate on, as the recipe wants them.
-fn sets(recipe: &Recipe, dir: &Path) -> Result<(Folder, Option<Folder>)> {
-    let Dataset { train, val } = dataset::open(dir)?;
+fn sets(
+    recipe: &Recipe,
+    dir: &Path,
+    index: Option<&FolderIndex>,
+) -> Result<(Folder, Option<Folder>)> {
+    let Dataset { train, val } = dataset::open_indexed(dir, index)?;
     let mut train = train.with_context(|| {
         format!(
             "{}: expected training images (train/CLASS/IMAGE, class tars, shards or a table), got none",
