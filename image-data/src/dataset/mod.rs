@@ -7,6 +7,9 @@ mod discover;
 mod junk;
 mod layout;
 mod parquet_file;
+mod parquet_header;
+mod parquet_packing;
+mod parquet_pages;
 mod part;
 mod table;
 mod tars;
@@ -58,9 +61,6 @@ impl Dataset {
 /// # Errors
 /// [`FolderError`], naming what was expected and what is there.
 pub fn open(path: &Path) -> Result<Dataset, FolderError> {
-    if remote::is_url(path) {
-        let place = url::mirrored(path)?;
-        let mut dataset = open_indexed(&place.path, index)?;
     open_indexed(path, None)
 }
 
@@ -69,6 +69,9 @@ pub fn open(path: &Path) -> Result<Dataset, FolderError> {
 /// # Errors
 /// As [`open`].
 pub fn open_indexed(path: &Path, index: Option<&FolderIndex>) -> Result<Dataset, FolderError> {
+    if remote::is_url(path) {
+        let place = url::mirrored(path)?;
+        let mut dataset = open_indexed(&place.path, index)?;
         for folder in dataset.train.iter_mut().chain(&mut dataset.val) {
             place.note(folder);
         }
@@ -118,13 +121,13 @@ pub fn open_indexed(path: &Path, index: Option<&FolderIndex>) -> Result<Dataset,
 /// # Errors
 /// As [`open`].
 pub fn open_split(path: &Path) -> Result<Folder, FolderError> {
-    if remote::is_url(path) {
-        let place = url::mirrored(path)?;
-        let mut folder = split(&place.path, index)?;
     split(path, None)
 }
 
 fn split(path: &Path, index: Option<&FolderIndex>) -> Result<Folder, FolderError> {
+    if remote::is_url(path) {
+        let place = url::mirrored(path)?;
+        let mut folder = split(&place.path, index)?;
         place.note(&mut folder);
         return Ok(folder);
     }
