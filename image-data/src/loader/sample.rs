@@ -82,7 +82,7 @@ impl SampleMaker {
             };
             let image = self
                 .source
-                .part(item.index, &mut choose)
+                .part(item.index, transform.least_part(), &mut choose)
                 .map_err(|error| error.to_string())?;
             Ok(if cut {
                 transform.apply_to_part(image, &mut random)

@@ -18,28 +18,7 @@ use image_data::sampler::Sampler;
 use image_data::source::FolderSource;
 
 use crate::data::images::train_transform;
-use crate::recipe::{Override, Recipe, catalog, load};
-
-/// A GPU of whose appetite there is a published figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Gpu {
-    /// 1,200 images a second (NVIDIA DeepLearningExamples, ResNet50 v1.5, PyTorch, mixed precision, V100 16 GB)
-    V100,
-    /// 1,218 images a second (timm, benchmark-train-amp-nhwc, ResNet-50, RTX 3090)
-    Rtx3090,
-    /// 2,470 images a second (NVIDIA DeepLearningExamples, ResNet50 v1.5, PyTorch, mixed precision, A100 80 GB)
-    A100,
-}
-
-impl Gpu {
-    fn images_per_sec(self) -> f64 {
-        match self {
-            Self::V100 => 1200.0,
-            Self::Rtx3090 => 1218.0,
-            Self::A100 => 2470.0,
-        }
-    }
-}
+use crate::recipe::{DecodeKind, Override, Recipe, catalog, load};
 
 /// Flags of `train bench data`.
 #[derive(Debug, Args)]
@@ -201,7 +180,7 @@ fn loaded(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder, threads: usize
     let batch = recipe.batch_size.min(folder.len()).min(64);
     let options = DecodeOptions::reading(&recipe.preprocessing.reading);
     let loader = Loader::new(
-        Arc::new(FolderSource::new(folder.clone(), options)),
+        Arc::new(source),
         Arc::new(train_transform(recipe, recipe.augment.image_size)?),
         Sampler::shuffled(folder.len(), batch, 0),
         LoaderConfig::training(threads),
@@ -221,6 +200,8 @@ fn loaded(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder, threads: usize
             }
             batches.recycle(batch.pixels);
             let elapsed = start.map_or(Duration::ZERO, |start| start.elapsed());
+    let source = FolderSource::new(folder.clone(), options)
+        .decode_smaller(recipe.decode == DecodeKind::Fast);
             if elapsed >= wanted && images > 0 {
                 return Ok(images as f64 / elapsed.as_secs_f64());
             }

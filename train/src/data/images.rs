@@ -17,7 +17,7 @@ use model_core::labels::Label;
 use super::fingerprint::{DataFingerprint, ImageListDigest};
 use super::hints::hints;
 use super::{BatchIter, DataSource, TensorBatch};
-use crate::recipe::{BadImages, Recipe};
+use crate::recipe::{BadImages, DecodeKind, Recipe};
 
 /// Training and validation images in files.
 pub struct Images {
@@ -108,8 +108,10 @@ impl Images {
             .iter()
             .map(|sample| sample.class as u32)
             .collect();
+        let source = FolderSource::new(train, decode_options(recipe))
+            .decode_smaller(recipe.decode == DecodeKind::Fast);
         let mut loader = Loader::new(
-            Arc::new(FolderSource::new(train, decode_options(recipe))),
+            Arc::new(source),
             Arc::new(transform),
             sampler,
             config(recipe, true),
