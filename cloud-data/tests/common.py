@@ -38,7 +38,7 @@ def losses(output):
 
 
 def make_data():
-    """A part of the project's sample images, as class folders in `DATA`: these servers answer some tens of requests a second."""
+    """A part of the project's sample images, as class folders in `DATA`: these servers are slow."""
     with tarfile.open(REPOSITORY / "models/samples/cifar10-subset.tar.gz") as archive:
         archive.extractall(WORK / "all", filter="data")
     for split, count in (("train", 16), ("test", 4)):

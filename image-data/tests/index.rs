@@ -186,3 +186,22 @@ fn a_place_that_cannot_be_written_is_said_and_no_error() {
     let said = index.remarks();
     assert!(said.last().unwrap().starts_with("cannot write"), "{said:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_no_unicode_are_listed_and_not_kept() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let (root, kept) = (dir.path().join("train"), dir.path().join("kept"));
+    make(&root, 2, 2);
+    let odd = root
+        .join("n00000001")
+        .join(std::ffi::OsStr::from_bytes(b"\xFF.jpg"));
+    fs::write(&odd, b"").unwrap();
+    for _ in 0..2 {
+        let index = index(&kept);
+        let folder = open(&root, &index);
+        assert!(folder.samples.iter().any(|sample| sample.path == odd));
+        assert_eq!(index.remarks(), ["names that are no Unicode are not kept"]);
+    }
+}

@@ -1,5 +1,5 @@
-//! JPEGs decoded at a half, a quarter or an eighth: the right size, cut where the whole is cut, near the exact pixels, and
-//! never asked for unless somebody wants it.
+//! JPEGs decoded at a half, a quarter or an eighth: the right size, cut where the whole is cut, near what libjpeg
+//! gives, and only where somebody asks for it.
 
 #![allow(clippy::unwrap_used)] // helpers of a test may fail it
 

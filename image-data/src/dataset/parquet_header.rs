@@ -1,5 +1,5 @@
-//! The header of a Parquet page: a struct in Thrift's compact protocol (`parquet.thrift`, `thrift-compact-protocol.md`),
-//! which the crate `parquet` reads but shows to nobody.
+//! The header of a Parquet page: a struct in Thrift's compact protocol (`parquet.thrift`,
+//! `thrift-compact-protocol.md`), which the crate `parquet` reads but shows to nobody.
 
 use std::io::{self, Read};
 

@@ -1,5 +1,5 @@
-//! The pages of a Parquet column whose packing is unpacked here ([`super::parquet_packing`]): their headers are read and
-//! their bytes unpacked, and the crate `parquet` takes the pages from there.
+//! The pages of a Parquet column whose packing is unpacked here ([`super::parquet_packing`]): their headers are read
+//! and their bytes unpacked, and the crate `parquet` takes the pages from there.
 
 use std::io::Read;
 

@@ -3,7 +3,8 @@
 //! is listed anew, and said.
 //!
 //! The file: [`MAGIC`], the SHA-256 of what follows, the data set's path, and for every class folder its directories
-//! with their stamps and the names in them. Numbers are little-endian, texts have their length in front.
+//! with their stamps and the names in them, each with a zero byte behind it. Numbers are little-endian, texts have
+//! their length in front.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use model_core::atomic_file;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::listing::{ClassListing, Directory, Stamp};
+use super::listing::{ClassListing, Directory, Names, Stamp};
 use super::{FolderError, thousands};
 use crate::remote;
 use crate::sync::lock;
@@ -66,8 +67,8 @@ impl FolderIndex {
         }
     }
 
-    /// The same, for a file system whose clock is known: a directory that changed less than `settling` before it was listed
-    /// is listed again next time. 3 seconds by default.
+    /// The same, for a file system whose clock is known: a directory that changed less than `settling` before it was
+    /// listed is listed again next time. 3 seconds by default.
     pub fn settling(self, settling: Duration) -> Self {
         Self { settling, ..self }
     }
@@ -231,9 +232,9 @@ fn written(
             body.extend(stamp.changed.to_le_bytes());
             body.extend(stamp.length.to_le_bytes());
             body.extend(stamp.number.to_le_bytes());
-            number(&mut body, directory.images.len());
-            for name in &directory.images {
-                text(&mut body, name.to_str()?)?;
+            match &directory.images {
+                Names::Text(names) => text(&mut body, names)?,
+                Names::Other(_) => return None,
             }
         }
     }
@@ -270,11 +271,14 @@ fn read(bytes: &[u8], root: &Path, absolute: &Path) -> Option<BTreeMap<String, C
                 length: u64::from_le_bytes(rest.bytes()?),
                 number: u64::from_le_bytes(rest.bytes()?),
             };
-            let images = (0..rest.number()?).map(|_| rest.text().map(Into::into));
+            let names = rest.text()?;
+            if !names.is_empty() && !names.ends_with('\0') {
+                return None;
+            }
             directories.push(Directory {
                 path,
                 stamp: is_settled.then_some(stamp),
-                images: images.collect::<Option<_>>()?,
+                images: Names::Text(names.to_owned()),
             });
         }
         classes.insert(class.to_owned(), ClassListing { directories });

@@ -1,6 +1,6 @@
 //! The images below one class folder, directory by directory, and what tells later whether they are still the same.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,7 +25,49 @@ pub(super) struct Directory {
     /// None where it may change without a trace: it was changed a moment ago.
     pub stamp: Option<Stamp>,
     /// Names of images, sorted.
-    pub images: Vec<OsString>,
+    pub images: Names,
+}
+
+/// Sorted file names. A million of them are kept in few pieces of memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Each with a zero byte behind it, which no name holds.
+    Text(String),
+    /// Where one is no Unicode.
+    Other(Vec<OsString>),
+}
+
+impl Names {
+    fn sorted(mut names: Vec<OsString>) -> Self {
+        if names.iter().any(|name| name.to_str().is_none()) {
+            names.sort_by(|a, b| {
+                let order = a.to_string_lossy().cmp(&b.to_string_lossy());
+                order.then_with(|| a.cmp(b))
+            });
+            return Self::Other(names);
+        }
+        names.sort_unstable();
+        let mut text = String::new();
+        for name in names.iter().filter_map(|name| name.to_str()) {
+            text.push_str(name);
+            text.push('\0');
+        }
+        Self::Text(text)
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => memchr::memchr_iter(0, text.as_bytes()).count(),
+            Self::Other(names) => names.len(),
+        }
+    }
+
+    fn iter(&self) -> Box<dyn Iterator<Item = &OsStr> + '_> {
+        match self {
+            Self::Text(text) => Box::new(text.split_terminator('\0').map(OsStr::new)),
+            Self::Other(names) => Box::new(names.iter().map(OsString::as_os_str)),
+        }
+    }
 }
 
 /// What changes when a name in a directory comes or goes: the times of the last change, the size, and which directory
@@ -86,6 +128,7 @@ impl ClassListing {
     /// A directory cannot be read, or a link leads back to a directory above it.
     pub fn read(dir: &Path, settled: SystemTime) -> Result<Self, FolderError> {
         let mut directories: Vec<Directory> = Vec::new();
+        let mut names: Vec<Vec<OsString>> = Vec::new();
         // The directories from `dir` down to where the walk is.
         let mut above: Vec<usize> = Vec::new();
         for entry in WalkDir::new(dir).follow_links(true) {
@@ -118,8 +161,9 @@ impl ClassListing {
                 directories.push(Directory {
                     path,
                     stamp: stamp.filter(|stamp| stamp.is_older_than(settled)),
-                    images: Vec::new(),
+                    images: Names::Other(Vec::new()),
                 });
+                names.push(Vec::new());
                 continue;
             }
             let name = path.file_name().unwrap_or_default();
@@ -128,11 +172,11 @@ impl ClassListing {
                 && !is_junk_file(&text)
                 && let Some(&parent) = above.last()
             {
-                directories[parent].images.push(name.to_owned());
+                names[parent].push(name.to_owned());
             }
         }
-        for directory in &mut directories {
-            sort(&mut directory.images);
+        for (directory, names) in directories.iter_mut().zip(names) {
+            directory.images = Names::sorted(names);
         }
         directories.sort_by(|a, b| {
             let text = |directory: &Directory| directory.path.to_string_lossy().into_owned();
@@ -162,16 +206,4 @@ impl ClassListing {
             directory.stamp.is_some() && directory.stamp == now
         })
     }
-}
-
-/// By the name as a string; names that are none keep an order among themselves.
-fn sort(names: &mut [OsString]) {
-    if names.iter().all(|name| name.to_str().is_some()) {
-        names.sort_unstable();
-        return;
-    }
-    names.sort_by(|a, b| {
-        let order = a.to_string_lossy().cmp(&b.to_string_lossy());
-        order.then_with(|| a.cmp(b))
-    });
 }

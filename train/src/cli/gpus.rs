@@ -1,5 +1,5 @@
-//! How many images a second GPUs take when they train ResNet-50: what others have published, each with its source. Used to
-//! say whether a machine's loader keeps up with a GPU that is not in it.
+//! How many images a second GPUs take when they train ResNet-50: what others have published, each with its source.
+//! Used to say whether a machine's loader keeps up with a GPU that is not in it.
 
 use clap::ValueEnum;
 

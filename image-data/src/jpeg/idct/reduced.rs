@@ -1,6 +1,6 @@
-//! A block as four by four or two by two samples: the inverse transform of that size over the coefficients of the lowest
-//! frequencies, which is what is left of the block when its higher frequencies are taken away before every second
-//! sample (or three of four). One sample is the first coefficient alone: [`super::flat`].
+//! A block as four by four or two by two samples: the inverse transform of that size over the coefficients of the
+//! lowest frequencies. That is what is left of the block when its higher frequencies are taken away before every
+//! second sample (or three of four). One sample is the first coefficient alone: [`super::flat`].
 //!
 //! With `F` the 8-point coefficients, `N` samples on a side and `c(0) = 1 / sqrt(2)`, else 1:
 //!

@@ -1,4 +1,7 @@
-"""`train` on data sets in an Azure server (Azurite), against the same files on the disk. Called by `cloud-data/test-azure`."""
+"""`train` on data sets in an Azure server (Azurite), against the same files on the disk.
+
+Called by `cloud-data/test-azure`; see there.
+"""
 
 import os
 import socket
@@ -74,7 +77,8 @@ def wait_for(port, server):
 
 if __name__ == "__main__":
     port = free_port()
-    command = [os.environ["AZURITE"], "--blobPort", str(port), "--location", str(WORK / "azurite"), "--skipApiVersionCheck"]
+    command = [os.environ["AZURITE"], "--blobPort", str(port), "--location", str(WORK / "azurite")]
+    command.append("--skipApiVersionCheck")
     server = subprocess.Popen(command, stdout=open(WORK / "server.log", "w"), stderr=subprocess.STDOUT)
     try:
         wait_for(port, server)
