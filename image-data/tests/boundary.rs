@@ -90,17 +90,19 @@ fn loader(source: &Arc<Witness>, workers: usize, prefetch_batches: usize) -> Loa
     Loader::new(source.clone(), transform(), sampler, config)
 }
 
-/// What a batch holds, for comparison.
-fn content(batch: Batch) -> (usize, Vec<u8>, Vec<i64>) {
+/// What a batch holds, for comparison: its number, pixels and labels.
+type Content = (usize, Vec<u8>, Vec<i64>);
+
+fn content(batch: Batch) -> Content {
     (batch.number, batch.pixels, batch.labels)
 }
 
-fn rest(batches: Batches) -> Vec<(usize, Vec<u8>, Vec<i64>)> {
+fn rest(batches: Batches) -> Vec<Content> {
     batches.map(|batch| content(batch.unwrap())).collect()
 }
 
 /// The epochs one after the other, each begun when the one before has ended.
-fn reference(epochs: std::ops::Range<u32>) -> Vec<Vec<(usize, Vec<u8>, Vec<i64>)>> {
+fn reference(epochs: std::ops::Range<u32>) -> Vec<Vec<Content>> {
     let alone = loader(&Witness::of(40), 1, 1);
     epochs
         .map(|epoch| rest(alone.epoch(epoch, 0).unwrap()))

@@ -186,8 +186,11 @@ fn packed(name: &str) -> Vec<u8> {
     fs::read(path.join(format!("{name}.parquet"))).expect(name)
 }
 
-/// The classes, and each image's class and bytes, of a Parquet file.
-fn rows(bytes: &[u8]) -> (Vec<String>, Vec<(usize, Result<Vec<u8>, String>)>) {
+/// An image's class, and its bytes or why there are none.
+type Row = (usize, Result<Vec<u8>, String>);
+
+/// The classes and the images of a Parquet file.
+fn rows(bytes: &[u8]) -> (Vec<String>, Vec<Row>) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("train.parquet");
     fs::write(&path, bytes).unwrap();
