@@ -50,7 +50,7 @@ pub(super) fn connect(url: &str) -> io::Result<Arc<dyn ObjectStore>> {
         "s3" | "s3a" => s3(place, runtime),
         "gs" | "gcs" => GoogleCloudStorageBuilder::from_env()
             .with_bucket_name(place)
-            .with_client_options(options())
+            .with_client_options(options().with_allow_http(is_http("GOOGLE_BASE_URL")))
             .with_retry(retry())
             .build()
             .map(shared),
@@ -79,6 +79,11 @@ pub(super) fn connect(url: &str) -> io::Result<Arc<dyn ObjectStore>> {
             .map_err(|_| invalid("a prefix of plain parts"))?,
         runtime,
     }))
+}
+
+/// Whether the environment names a server that is spoken to without TLS: one on this machine.
+fn is_http(variable: &str) -> bool {
+    std::env::var(variable).is_ok_and(|url| url.starts_with("http://"))
 }
 
 fn shared<T: object_store::ObjectStore>(store: T) -> Arc<dyn object_store::ObjectStore> {

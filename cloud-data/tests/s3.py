@@ -1,32 +1,13 @@
 """`train` on data sets in an S3 server, against the same files on the disk. Called by `cloud-data/test`; see there."""
 
-import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tarfile
 import unittest
 
 import boto3
-
-TRAIN = os.environ["TRAIN"]
-WORK = pathlib.Path(os.environ["WORK"])
-REPOSITORY = pathlib.Path(os.environ["REPOSITORY"])
-DATA = WORK / "set"
-
-
-def run(*args, cache=None, expected=0, **env):
-    """Runs `train`, fails on another exit code, returns what it printed on both streams."""
-    command = [TRAIN, *map(str, args)]
-    if cache is not None:
-        command += ["--data-cache", str(WORK / cache)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, timeout=600)
-    text = done.stdout + done.stderr
-    if done.returncode != expected:
-        raise AssertionError(f"{command}: exit code {done.returncode}, expected {expected}\n{text}")
-    return text
+from common import DATA, WORK, losses, make_data, report, run, train
 
 
 def upload(folder, bucket, prefix):
@@ -38,39 +19,21 @@ def upload(folder, bucket, prefix):
             client.upload_file(str(path), bucket, f"{prefix}/{path.relative_to(folder)}", ExtraArgs=acl)
 
 
-def report(text):
-    """The report of `train check --json`: the outermost braces of what was printed."""
-    value = json.loads(text[text.index("{") : text.rindex("}") + 1])
-    value.pop("seconds", None)
-    return json.dumps(value, sort_keys=True)
-
-
-def losses(output):
-    lines = (WORK / output / "metrics.jsonl").read_text().splitlines()
-    return [(line.get("train_loss"), line.get("val_loss")) for line in map(json.loads, lines)]
-
-
 class Store(unittest.TestCase):
-    def train(self, data, output, *more, **options):
-        return run(
-            "--data", data, "--arch", "cifar_resnet20", "--epochs", 2, "--batch-size", 32, "--precision", "fp32",
-            "--max-steps", 3, "--device", "cpu", "--output", WORK / output, *more, **options,
-        )
-
     def test_1_training_is_the_same_from_a_store_that_fails_and_kept_the_second_time(self):
-        self.train(DATA, "local")
-        text = self.train("s3://flaky/sets/cifar", "remote", cache="kept")
+        train(DATA, "local")
+        text = train("s3://flaky/sets/cifar", "remote", cache="kept")
         self.assertIn("s3://flaky/sets/cifar (", text)
         self.assertEqual(losses("local"), losses("remote"))
         # What is kept needs no cache of any size to be right.
-        self.train("s3://flaky/sets/cifar", "unkept", "--data-cache-size", "0", cache="none")
+        train("s3://flaky/sets/cifar", "unkept", "--data-cache-size", "0", cache="none")
         self.assertEqual(losses("local"), losses("unkept"))
-        self.train("s3://flaky/sets/cifar", "again", cache="kept")
+        train("s3://flaky/sets/cifar", "again", cache="kept")
         self.assertEqual(losses("local"), losses("again"))
 
     def test_2_two_processes_share_what_is_kept(self):
-        self.train(DATA, "local-2", "--num-processes", "2")
-        self.train("s3://flaky/sets/cifar", "remote-2", "--num-processes", "2", cache="two")
+        train(DATA, "local-2", "--num-processes", "2")
+        train("s3://flaky/sets/cifar", "remote-2", "--num-processes", "2", cache="two")
         self.assertEqual(losses("local-2"), losses("remote-2"))
 
     def test_3_check_reads_every_image_and_says_the_same(self):
@@ -83,8 +46,8 @@ class Store(unittest.TestCase):
         run("pack", DATA, "--output", WORK / "packed", "--originals", "--shard-images", "50")
         upload(WORK / "packed", "packs", "cifar")
         shards = sorted(path.name for path in (WORK / "packed").glob("train*.tar"))
-        self.train(WORK / "packed", "from-pack")
-        self.train("s3://packs/cifar", "from-s3-pack", cache="packs")
+        train(WORK / "packed", "from-pack")
+        train("s3://packs/cifar", "from-s3-pack", cache="packs")
         self.assertEqual(losses("from-pack"), losses("from-s3-pack"))
         first, last = shards[0].rsplit("-", 1), shards[-1].rsplit("-", 1)
         pattern = f"{first[0]}-{{{first[1][:-4]}..{last[1][:-4]}}}.tar"
@@ -112,6 +75,14 @@ class Store(unittest.TestCase):
         text = run("check", "ftp://host/data", cache="nowhere", expected=1)
         self.assertIn("expected s3://, gs://, az:// or https://", text)
 
+    def test_7_the_part_of_google_s_protocol_that_is_the_same(self):
+        # Lists and reads of the XML API. It is no server of Google's, and asks for no keys.
+        google = {"GOOGLE_BASE_URL": ENDPOINT, "GOOGLE_SKIP_SIGNATURE": "true"}
+        local = run("check", DATA, "--decode", "--json")
+        remote = run("check", "gs://flaky/sets/cifar", "--decode", "--json", cache="google", **google)
+        (mirror,) = (WORK / "google").glob("*/*/data")
+        self.assertEqual(report(local), report(remote).replace(str(mirror), str(DATA)))
+
 
 if __name__ == "__main__":
     server = subprocess.Popen(
@@ -124,15 +95,7 @@ if __name__ == "__main__":
         AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull,
     )
     client = boto3.client("s3", endpoint_url=ENDPOINT)
-    with tarfile.open(REPOSITORY / "models/samples/cifar10-subset.tar.gz") as archive:
-        archive.extractall(WORK / "all", filter="data")
-    # The server answers some tens of requests a second: a part of the images has to do.
-    for split, count in (("train", 16), ("test", 4)):
-        for folder in sorted((WORK / "all" / "cifar10-subset" / split).iterdir()):
-            place = DATA / split / folder.name
-            place.mkdir(parents=True)
-            for path in sorted(folder.iterdir())[:count]:
-                shutil.copy(path, place)
+    make_data()
     upload(DATA, "flaky", "sets/cifar")
     try:
         unittest.main(verbosity=2)

@@ -2,7 +2,8 @@
 //! never more memory than the limits allow.
 #![no_main]
 
-use image_data::decode::{DecodeLimits, DecodeOptions, decode};
+use image_data::decode::{DecodeLimits, DecodeOptions, decode, decode_smaller_part};
+use model_core::resample::Rect;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,6 +17,18 @@ fuzz_target!(|bytes: &[u8]| {
         match decode(bytes, &options) {
             Ok(image) => assert_eq!(image.data.len(), 3 * (image.width * image.height) as usize),
             Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
+        }
+        // The lower right of it, smaller where it is a JPEG.
+        let mut corner = |width: u32, height: u32| {
+            Some(Rect {
+                x: width / 3,
+                y: height / 3,
+                width: width - width / 3,
+                height: height - height / 3,
+            })
+        };
+        if let Ok(part) = decode_smaller_part(bytes, &options, [5, 5], &mut corner) {
+            assert_eq!(part.data.len(), 3 * (part.width * part.height) as usize);
         }
     }
 });

@@ -1,5 +1,5 @@
 //! Images a second from the files of a folder: the whole picture decoded; cropped, resized and flipped; and all of it, decoding no
-//! more than the crop needs.
+//! more than the crop needs, exactly and smaller.
 //!
 //! cargo bench -p image-data --bench throughput -- FOLDER [SIDE [STAGE [THREADS]]]
 //!
@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use image_data::augment::{AugmentConfig, TrainTransform, Transform};
-use image_data::decode::{DecodeOptions, decode, decode_part};
+use image_data::decode::{DecodeOptions, decode, decode_part, decode_smaller_part};
 use image_data::folder::Folder;
 use image_data::random::{Key, Purpose};
 
@@ -63,7 +63,28 @@ fn main() {
     )
     .expect("a possible transform");
     let random = |index: usize| Key::new(0, 0, index as u64, Purpose::Augment).stream();
-    let stages: [(&str, &dyn Fn()); 3] = [
+    let all = |smaller: bool| {
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let (files, transform, options) = (&files, &transform, &options);
+                scope.spawn(move || {
+                    let own = files.iter().enumerate().skip(thread).step_by(threads);
+                    for (index, bytes) in own {
+                        let mut random = random(index);
+                        let mut choose = |width, height| transform.part(width, height, &mut random);
+                        let part = match smaller {
+                            true => decode_smaller_part(bytes, options, [side; 2], &mut choose),
+                            false => decode_part(bytes, options, &mut choose),
+                        };
+                        if let Ok(part) = part {
+                            black_box(transform.apply_to_part(part, &mut random));
+                        }
+                    }
+                });
+            }
+        });
+    };
+    let stages: [(&str, &dyn Fn()); 4] = [
         ("decode", &|| {
             for bytes in &files {
                 let _ = black_box(decode(bytes, &options));
@@ -74,27 +95,10 @@ fn main() {
                 black_box(transform.apply(image.clone(), &mut random(index)));
             }
         }),
-        ("all", &|| {
-            std::thread::scope(|scope| {
-                for thread in 0..threads {
-                    let (files, transform, options) = (&files, &transform, &options);
-                    scope.spawn(move || {
-                        for (index, bytes) in files.iter().enumerate().skip(thread).step_by(threads)
-                        {
-                            let mut random = random(index);
-                            let part = decode_part(bytes, options, &mut |width, height| {
-                                transform.part(width, height, &mut random)
-                            });
-                            if let Ok(part) = part {
-                                black_box(transform.apply_to_part(part, &mut random));
-                            }
-                        }
-                    });
-                }
-            });
-        }),
+        ("all", &|| all(false)),
+        ("smaller", &|| all(true)),
     ];
-    // One stage alone, for a profiler: `decode`, `crop` or `all`.
+    // One stage alone, for a profiler: `decode`, `crop`, `all` or `smaller`.
     let only = arguments.get(2).cloned().unwrap_or_default();
     let stages: Vec<_> = stages
         .into_iter()

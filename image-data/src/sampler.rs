@@ -87,6 +87,15 @@ impl Sampler {
         (self.samples + world - 1 - self.rank.min(world - 1)) / world
     }
 
+    /// Items of an epoch on this rank: the length of [`Sampler::epoch`].
+    pub fn epoch_len(&self) -> usize {
+        if self.drop_last {
+            self.batches() * self.batch_size.max(1)
+        } else {
+            self.items()
+        }
+    }
+
     /// The whole epoch of this rank, batch after batch: `items[b * batch_size..]` is batch b.
     ///
     /// The global order is dealt like cards (position p goes to rank p mod world), so the union of the ranks' batch b is
@@ -128,12 +137,7 @@ impl Sampler {
     fn deal(&self, order: &[u32]) -> Vec<SampleRef> {
         let world = self.world.max(1);
         let repeats = usize::from(self.repeats.clamp(1, 16));
-        let count = if self.drop_last {
-            self.batches() * self.batch_size.max(1)
-        } else {
-            self.items()
-        };
-        (0..count)
+        (0..self.epoch_len())
             .map(|place| {
                 let position = place * world + self.rank;
                 SampleRef {

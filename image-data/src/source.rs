@@ -7,7 +7,7 @@ use model_core::RgbImage;
 use model_core::resample::Rect;
 
 use crate::dataset::Sample;
-use crate::decode::{DecodeError, DecodeOptions, decode, decode_part};
+use crate::decode::{DecodeError, DecodeOptions, decode, decode_part, decode_smaller_part};
 use crate::folder::Folder;
 use crate::remote::{self, Mirror};
 
@@ -39,14 +39,17 @@ pub trait SampleSource: Send + Sync {
     fn image(&self, index: usize) -> Result<RgbImage, DecodeError>;
 
     /// Decodes the part of a sample that `choose` asks for once its width and height are known, or all of it for `None`.
+    /// A source that was told to may give the part smaller, with no fewer rows and columns than `least`.
     ///
     /// # Errors
     /// As [`SampleSource::image`].
     fn part(
         &self,
         index: usize,
+        least: Option<[u32; 2]>,
         choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
     ) -> Result<RgbImage, DecodeError> {
+        let _ = least;
         let image = self.image(index)?;
         Ok(match choose(image.width, image.height) {
             Some(part) => image.crop(part.x, part.y, part.width, part.height),
@@ -60,6 +63,8 @@ pub trait SampleSource: Send + Sync {
 pub struct FolderSource {
     folder: Folder,
     options: DecodeOptions,
+    /// Parts that will be shrunk may be decoded smaller.
+    decodes_smaller: bool,
     /// Where the folder is the mirror of an object store.
     mirror: Option<Arc<Mirror>>,
 }
@@ -71,6 +76,16 @@ impl FolderSource {
             mirror: remote::mirror_of(&folder.root),
             folder,
             options,
+            decodes_smaller: false,
+        }
+    }
+
+    /// Whether parts that will be shrunk to half or less are decoded at a half, a quarter or an eighth of their size, see
+    /// [`decode_smaller_part`]. Off by default.
+    pub fn decode_smaller(self, yes: bool) -> Self {
+        Self {
+            decodes_smaller: yes,
+            ..self
         }
     }
 
@@ -113,9 +128,13 @@ impl SampleSource for FolderSource {
     fn part(
         &self,
         index: usize,
+        least: Option<[u32; 2]>,
         choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
     ) -> Result<RgbImage, DecodeError> {
         let bytes = self.folder.samples[index].read(&self.options.limits)?;
-        decode_part(&bytes, &self.options, choose)
+        match least.filter(|_| self.decodes_smaller) {
+            Some(least) => decode_smaller_part(&bytes, &self.options, least, choose),
+            None => decode_part(&bytes, &self.options, choose),
+        }
     }
 }

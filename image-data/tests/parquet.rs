@@ -179,3 +179,145 @@ fn the_cache_of_hugging_face_is_found() {
     let found = discover(None, Path::new("/nonexistent"), Some(dir.path())).found;
     assert_eq!(found, Some(snapshot));
 }
+
+/// A file of `tests/data/parquet`, made by pyarrow (`make_parquet.py`).
+fn packed(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/parquet");
+    fs::read(path.join(format!("{name}.parquet"))).expect(name)
+}
+
+/// An image's class, and its bytes or why there are none.
+type Row = (usize, Result<Vec<u8>, String>);
+
+/// The classes and the images of a Parquet file.
+fn rows(bytes: &[u8]) -> (Vec<String>, Vec<Row>) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("train.parquet");
+    fs::write(&path, bytes).unwrap();
+    let set = dataset::open(&path).unwrap().train.unwrap();
+    let read = set.samples.iter().map(|sample| {
+        let bytes = sample.read(&DecodeOptions::torchvision().limits);
+        (sample.class, bytes.map_err(|error| error.to_string()))
+    });
+    (set.classes.clone(), read.collect())
+}
+
+#[test]
+fn every_packing_gives_the_same_images() {
+    let plain = rows(&packed("plain"));
+    assert_eq!(plain.0, ["ant", "bee"]);
+    assert_eq!(plain.1.len(), 8);
+    assert!(plain.1.iter().all(|(_, image)| image.is_ok()));
+    for name in [
+        "snappy",
+        "zstd",
+        "zstd-v2",
+        "gzip",
+        "brotli",
+        "lz4",
+        "dictionary",
+    ] {
+        assert!(rows(&packed(name)) == plain, "{name}");
+    }
+    let (_, nulls) = rows(&packed("nulls"));
+    let without: Vec<&str> = nulls
+        .iter()
+        .filter_map(|(_, image)| image.as_ref().err().map(String::as_str))
+        .collect();
+    assert_eq!(without.len(), 1, "{without:?}");
+    assert!(
+        without[0].contains("the cell holds no image"),
+        "{without:?}"
+    );
+}
+
+#[test]
+fn a_damaged_page_costs_its_rows_and_nothing_else() {
+    for name in [
+        "snappy", "zstd", "zstd-v2", "gzip", "brotli", "lz4", "plain",
+    ] {
+        let sound = packed(name);
+        let (_, expected) = rows(&sound);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("train.parquet");
+        // In the middle of the first row group's images: the labels and the other pages stay.
+        let mut bytes = sound.clone();
+        for byte in &mut bytes[1200..1216] {
+            *byte ^= 0xA5;
+        }
+        fs::write(&path, &bytes).unwrap();
+        let set = dataset::open(&path).unwrap().train.unwrap();
+        assert_eq!(set.len(), 8, "{name}");
+        let options = CheckOptions {
+            min_side: 8,
+            decode: true,
+            ..CheckOptions::default()
+        };
+        let report = check(&[&set], &options, &|_| ()).unwrap();
+        assert!(!report.is_clean(), "{name}");
+        // Counted: what is damaged is an error or other bytes; all other rows are as before.
+        let (_, got) = rows(&bytes);
+        let same = got.iter().zip(&expected).filter(|(a, b)| a == b).count();
+        assert!(
+            (4..8).contains(&same),
+            "{name}: {same} of 8 rows are as before"
+        );
+        // Named by file and row, and left out by the loader, which goes on to the end.
+        let source = FolderSource::new(set, DecodeOptions::torchvision());
+        let transform = image_data::augment::EvalTransform(Preprocessing::cifar10());
+        let loader = Loader::new(
+            Arc::new(source),
+            Arc::new(transform),
+            Sampler::sequential(8, 3),
+            LoaderConfig::evaluation(2),
+        );
+        let seen: usize = loader
+            .epoch(0, 0)
+            .unwrap()
+            .map(|batch| batch.unwrap().len())
+            .sum();
+        let bad = loader.report().images();
+        assert_eq!(seen + bad.len(), 8, "{name}");
+        assert!((1..=4).contains(&bad.len()), "{name}: {bad:?}");
+        assert!(
+            bad.iter()
+                .all(|image| image.name.contains("train.parquet/train-row-00000"))
+        );
+    }
+}
+
+#[test]
+fn mutated_files_are_errors_and_never_hang() {
+    use image_data::random::{Key, Purpose};
+    for (number, name) in [
+        "zstd",
+        "zstd-v2",
+        "gzip",
+        "brotli",
+        "lz4",
+        "dictionary",
+        "nulls",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sound = packed(name);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("train.parquet");
+        for round in 0..150 {
+            let mut random = Key::new(round, number as u32, 0, Purpose::Other).stream();
+            let mut bytes = sound.clone();
+            for _ in 0..=random.below(6) {
+                let at = random.below(bytes.len() as u64) as usize;
+                bytes[at] = random.next_u32() as u8;
+            }
+            fs::write(&path, &bytes).unwrap();
+            let Ok(set) = dataset::open(&path) else {
+                continue;
+            };
+            for sample in set.train.unwrap().samples {
+                let _ = sample.read(&DecodeOptions::torchvision().limits);
+            }
+        }
+    }
+}

@@ -144,6 +144,11 @@ impl RunDir {
         &self.root
     }
 
+    /// Where the names of large data sets are kept: beside the run, for the next one too.
+    pub fn indexes(&self) -> PathBuf {
+        self.root.with_file_name(".data-index")
+    }
+
     /// Where weights and states are.
     pub fn checkpoints(&self) -> PathBuf {
         self.root.join("checkpoints")

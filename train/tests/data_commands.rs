@@ -167,3 +167,59 @@ fn a_pack_killed_ten_times_ends_in_the_same_bytes() {
     );
     assert!(files(&once) == files(&often));
 }
+
+#[test]
+fn bench_data_says_which_gpus_are_fed() {
+    let dir = tempfile::tempdir().unwrap();
+    common::images(dir.path(), 4, 1);
+    let quick = [
+        "bench",
+        "data",
+        "--recipe",
+        "cifar10-resnet20",
+        "--secs",
+        "0.1",
+        "--workers",
+        "2",
+        "--images",
+        "4",
+    ];
+    let (code, out, err) = run(&[quick.as_slice(), &["--json"]].concat(), &[dir.path()]);
+    assert_eq!(code, 0, "{err}");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let rates = report["loader"].as_array().unwrap();
+    assert_eq!(rates.len(), 2, "{out}");
+    assert!(
+        rates
+            .iter()
+            .all(|rate| rate["images_per_sec"].as_f64().unwrap() > 0.0)
+    );
+    let best = rates
+        .iter()
+        .filter_map(|rate| rate["images_per_sec"].as_f64())
+        .fold(0.0, f64::max);
+    let gpus = report["gpus"].as_array().unwrap();
+    let names: Vec<&str> = gpus.iter().filter_map(|gpu| gpu["name"].as_str()).collect();
+    for name in ["t4", "a10g", "a100", "h100"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    for gpu in gpus {
+        let wanted = gpu["images_per_sec"].as_f64().unwrap();
+        assert_eq!(gpu["is_enough"].as_bool(), Some(best >= wanted), "{gpu}");
+        assert!(!gpu["source"].as_str().unwrap().is_empty());
+    }
+    assert!(report["wanted_images_per_sec"].is_null());
+    // As text, and for one of them.
+    let (_, out, _) = run(&quick, &[dir.path()]);
+    assert!(out.contains("h100-pcie") && out.contains("fed"), "{out}");
+    let one = run(
+        &[quick.as_slice(), &["--gpu", "h100", "--set", "decode=fast"]].concat(),
+        &[dir.path()],
+    );
+    assert_eq!(one.0, 0, "{}", one.2);
+    assert!(
+        one.1.contains("2791 images a second are wanted"),
+        "{}",
+        one.1
+    );
+}

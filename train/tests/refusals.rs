@@ -125,3 +125,28 @@ fn unreadable_images_are_named_counted_and_show_in_the_exit_code() {
     let line = error(strict.args(["--epochs", "1", "--bad-images", "fail"]));
     assert!(line.contains("999.jpg"), "{line}");
 }
+
+#[test]
+fn a_damaged_page_of_a_parquet_file_costs_its_images_and_shows_in_the_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, out) = (dir.path().join("data"), dir.path().join("run"));
+    fs::create_dir(&data).unwrap();
+    let sound =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../image-data/tests/data/parquet/zstd.parquet");
+    let mut bytes = fs::read(&sound).unwrap();
+    fs::copy(&sound, data.join("validation-00000-of-00001.parquet")).unwrap();
+    for byte in &mut bytes[1200..1216] {
+        *byte ^= 0xA5;
+    }
+    fs::write(data.join("train-00000-of-00001.parquet"), bytes).unwrap();
+    let output = on(&data, &out).args(["--epochs", "2"]).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("8 images in 1 Parquet file"), "{text}");
+    let named = "unreadable ";
+    assert!((1..=4).contains(&text.matches(named).count()), "{text}");
+    assert!(
+        text.contains("train-00000-of-00001.parquet/train-00000-of-00001-row-00000"),
+        "{text}"
+    );
+}

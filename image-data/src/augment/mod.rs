@@ -37,6 +37,12 @@ pub trait Transform: Send + Sync {
         None
     }
 
+    /// Rows and columns to which the part will be shrunk where it has more: one that has twice as many or more may come
+    /// smaller. `None` where its size matters.
+    fn least_part(&self) -> Option<[u32; 2]> {
+        None
+    }
+
     /// What `apply` does once it has cut out [`Transform::part`]: the same sample.
     fn apply_to_part(&self, part: RgbImage, random: &mut Random) -> RgbImage {
         self.apply(part, random)
@@ -186,6 +192,10 @@ impl Transform for TrainTransform {
             width: area.width,
             height: area.height,
         })
+    }
+
+    fn least_part(&self) -> Option<[u32; 2]> {
+        (self.config.crop == CropKind::RandomResized).then_some([self.side; 2])
     }
 
     fn apply_to_part(&self, part: RgbImage, random: &mut Random) -> RgbImage {

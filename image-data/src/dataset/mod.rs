@@ -7,6 +7,9 @@ mod discover;
 mod junk;
 mod layout;
 mod parquet_file;
+mod parquet_header;
+mod parquet_packing;
+mod parquet_pages;
 mod part;
 mod table;
 mod tars;
@@ -16,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::folder::{Folder, FolderError, thousands};
+use crate::folder::{Folder, FolderError, FolderIndex, thousands};
 use crate::remote;
 
 pub use classes::ClassMap;
@@ -58,9 +61,17 @@ impl Dataset {
 /// # Errors
 /// [`FolderError`], naming what was expected and what is there.
 pub fn open(path: &Path) -> Result<Dataset, FolderError> {
+    open_indexed(path, None)
+}
+
+/// [`open`]; `index` keeps the names in class folders from run to run.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_indexed(path: &Path, index: Option<&FolderIndex>) -> Result<Dataset, FolderError> {
     if remote::is_url(path) {
         let place = url::mirrored(path)?;
-        let mut dataset = open(&place.path)?;
+        let mut dataset = open_indexed(&place.path, index)?;
         for folder in dataset.train.iter_mut().chain(&mut dataset.val) {
             place.note(folder);
         }
@@ -76,13 +87,13 @@ pub fn open(path: &Path) -> Result<Dataset, FolderError> {
     let root = layout::unwrapped(path)?;
     let there = layout::Listing::read(&root)?;
     if let Some(inner) = layout::kaggle(&root) {
-        return open(&inner);
+        return open_indexed(&inner, index);
     }
     if let Some(train) = there.folder(&layout::TRAIN_NAMES) {
         let val = there.folder(&VAL_NAMES);
         return Ok(Dataset {
-            train: Some(open_split(&root.join(train))?),
-            val: val.map(|name| open_split(&root.join(name))).transpose()?,
+            train: Some(split(&root.join(train), index)?),
+            val: val.map(|name| split(&root.join(name), index)).transpose()?,
         });
     }
     if let Some(found) = layout::imagenet_tars(&root, &there) {
@@ -102,7 +113,7 @@ pub fn open(path: &Path) -> Result<Dataset, FolderError> {
     if let Some(table) = layout::table(&root, &there) {
         return open_table(&table);
     }
-    Ok(train_only(open_split(path)?))
+    Ok(train_only(split(path, index)?))
 }
 
 /// Opens the images of one split: a folder of class folders (perhaps one level deeper), of class tars, of shards, a table, or ImageNet's flat `val/`.
@@ -110,9 +121,13 @@ pub fn open(path: &Path) -> Result<Dataset, FolderError> {
 /// # Errors
 /// As [`open`].
 pub fn open_split(path: &Path) -> Result<Folder, FolderError> {
+    split(path, None)
+}
+
+fn split(path: &Path, index: Option<&FolderIndex>) -> Result<Folder, FolderError> {
     if remote::is_url(path) {
         let place = url::mirrored(path)?;
-        let mut folder = open_split(&place.path)?;
+        let mut folder = split(&place.path, index)?;
         place.note(&mut folder);
         return Ok(folder);
     }
@@ -141,7 +156,7 @@ pub fn open_split(path: &Path) -> Result<Folder, FolderError> {
         let dataset = open_table(&table)?;
         return dataset.train.or(dataset.val).ok_or_else(|| nothing(&root));
     }
-    Folder::open(&root)
+    Folder::open_indexed(&root, index)
 }
 
 /// Validation images at `path`: its validation split where it has one, else all it holds.

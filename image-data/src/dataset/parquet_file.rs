@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::basic::Type as PhysicalType;
-use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
+use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 
 use super::any_file::AnyFile;
+use super::parquet_packing::Packing;
+use super::parquet_pages::Pages;
 use super::part::{ContainerPart, Sample};
 use crate::folder::FolderError;
 use crate::sandbox::catch;
@@ -35,7 +37,7 @@ const CHUNK: usize = 8192;
 /// A Parquet file of images.
 pub struct ParquetFile {
     path: PathBuf,
-    reader: SerializedFileReader<Positioned>,
+    table: Table,
     image_column: usize,
     /// First row of each row group, and the number of rows at the end.
     starts: Vec<u64>,
@@ -73,7 +75,9 @@ impl ParquetFile {
     }
 
     fn cell(&self, group: usize, row: usize) -> ParquetResult<Option<Vec<u8>>> {
-        let mut column = column::<ByteArrayType>(&self.reader, group, self.image_column)?;
+        let mut column = self
+            .table
+            .column::<ByteArrayType>(group, self.image_column)?;
         column.skip_records(row)?;
         let (mut values, mut levels) = (Vec::<ByteArray>::new(), Vec::new());
         column.read_records(1, Some(&mut levels), None, &mut values)?;
@@ -81,13 +85,36 @@ impl ParquetFile {
     }
 }
 
-fn column<T: DataType>(
-    reader: &SerializedFileReader<Positioned>,
-    group: usize,
-    index: usize,
-) -> ParquetResult<ColumnReaderImpl<T>> {
-    let reader = reader.get_row_group(group)?.get_column_reader(index)?;
-    Ok(get_typed_column_reader::<T>(reader))
+/// What the library has read of the file, and the file for pages that it does not unpack.
+struct Table {
+    reader: SerializedFileReader<Positioned>,
+    file: Positioned,
+}
+
+impl Table {
+    fn new(file: Positioned) -> ParquetResult<Self> {
+        Ok(Self {
+            reader: SerializedFileReader::new(file.again())?,
+            file,
+        })
+    }
+
+    /// The values of a column in one row group.
+    fn column<T: DataType>(
+        &self,
+        group: usize,
+        index: usize,
+    ) -> ParquetResult<ColumnReaderImpl<T>> {
+        let chunk = self.reader.metadata().row_group(group).column(index);
+        let reader = match Packing::of(chunk)? {
+            Packing::Library => self.reader.get_row_group(group)?.get_column_reader(index)?,
+            _ => {
+                let pages = Pages::new(self.file.again(), chunk)?;
+                get_column_reader(chunk.column_descr_ptr(), Box::new(pages))
+            }
+        };
+        Ok(get_typed_column_reader::<T>(reader))
+    }
 }
 
 /// The images of one file, each with the name of its class; the sample's class is set later.
@@ -111,8 +138,8 @@ fn rows(path: &Path) -> Result<Vec<(String, Sample)>, FolderError> {
         reason,
     };
     let file = Positioned(AnyFile::open(path).map_err(io)?);
-    let reader = SerializedFileReader::new(file).map_err(damaged)?;
-    let metadata = reader.metadata();
+    let table = Table::new(file).map_err(damaged)?;
+    let metadata = table.reader.metadata();
     let schema = metadata.file_metadata().schema_descr();
     let columns: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();
     let find = |wanted: &[&str]| {
@@ -133,12 +160,13 @@ fn rows(path: &Path) -> Result<Vec<(String, Sample)>, FolderError> {
     if schema.column(image_column).physical_type() != PhysicalType::BYTE_ARRAY {
         return Err(missing(&IMAGE_COLUMNS));
     }
-    let names = class_names(&reader, &columns[label_column]);
+    let names = class_names(&table.reader, &columns[label_column]);
     let mut starts = vec![0];
     let mut labels = Vec::new();
     for group in 0..metadata.num_row_groups() {
         let kind = schema.column(label_column).physical_type();
-        let read = read_labels(&reader, group, label_column, kind).map_err(damaged)?;
+        Packing::of(metadata.row_group(group).column(image_column)).map_err(damaged)?;
+        let read = read_labels(&table, group, label_column, kind).map_err(damaged)?;
         labels.extend(read.into_iter().map(|label| {
             match (&label, &names) {
                 (Label::Number(n), Some(names)) => usize::try_from(*n)
@@ -155,7 +183,7 @@ fn rows(path: &Path) -> Result<Vec<(String, Sample)>, FolderError> {
         path: path.to_owned(),
         image_column,
         starts,
-        reader,
+        table,
     });
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let rows = labels.into_iter().enumerate();
@@ -180,25 +208,25 @@ enum Label {
 }
 
 fn read_labels(
-    reader: &SerializedFileReader<Positioned>,
+    table: &Table,
     group: usize,
     index: usize,
     kind: PhysicalType,
 ) -> ParquetResult<Vec<Label>> {
     Ok(match kind {
         PhysicalType::INT64 => {
-            let numbers = read_column::<Int64Type>(reader, group, index)?;
+            let numbers = read_column::<Int64Type>(table, group, index)?;
             numbers.into_iter().map(Label::Number).collect()
         }
         PhysicalType::INT32 => {
-            let numbers = read_column::<Int32Type>(reader, group, index)?;
+            let numbers = read_column::<Int32Type>(table, group, index)?;
             numbers
                 .into_iter()
                 .map(|n| Label::Number(n.into()))
                 .collect()
         }
         PhysicalType::BYTE_ARRAY => {
-            let texts = read_column::<ByteArrayType>(reader, group, index)?;
+            let texts = read_column::<ByteArrayType>(table, group, index)?;
             let text = |t: ByteArray| String::from_utf8_lossy(t.data()).into_owned();
             texts.into_iter().map(|t| Label::Text(text(t))).collect()
         }
@@ -210,13 +238,9 @@ fn read_labels(
 }
 
 /// Every value of a column of one row group.
-fn read_column<T: DataType>(
-    reader: &SerializedFileReader<Positioned>,
-    group: usize,
-    index: usize,
-) -> ParquetResult<Vec<T::T>> {
-    let rows = reader.metadata().row_group(group).num_rows() as usize;
-    let mut column = column::<T>(reader, group, index)?;
+fn read_column<T: DataType>(table: &Table, group: usize, index: usize) -> ParquetResult<Vec<T::T>> {
+    let rows = table.reader.metadata().row_group(group).num_rows() as usize;
+    let mut column = table.column::<T>(group, index)?;
     let (mut values, mut levels) = (Vec::with_capacity(rows), Vec::new());
     loop {
         let (records, ..) = column.read_records(CHUNK, Some(&mut levels), None, &mut values)?;
@@ -248,6 +272,12 @@ fn class_names(reader: &SerializedFileReader<Positioned>, column: &str) -> Optio
 
 /// A file that several threads read at places of their own: the library's `File` shares one place among its clones.
 struct Positioned(AnyFile);
+
+impl Positioned {
+    fn again(&self) -> Self {
+        Self(self.0.again())
+    }
+}
 
 impl Length for Positioned {
     fn len(&self) -> u64 {

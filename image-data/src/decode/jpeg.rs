@@ -79,17 +79,19 @@ pub(super) fn decode_as(
 pub(super) type WithProfile = (RgbImage, Option<Vec<u8>>);
 
 /// The part that `choose` asks for, and the profile to apply. `None`, without having asked, for a picture that must be turned.
+/// The part may come smaller, as long as it keeps `least` rows and columns.
 pub(super) fn decode_part(
     bytes: &[u8],
     options: &DecodeOptions,
+    least: Option<[u32; 2]>,
     choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
 ) -> Result<Option<WithProfile>, DecodeError> {
-    let markers = sound_markers(bytes, &options.limits)?;
+    let mut markers = sound_markers(bytes, &options.limits)?;
     if options.exif == Exif::Apply && orientation(&markers) != Orientation::NoTransforms {
         return Ok(None);
     }
     let (width, height) = (markers.frame.width, markers.frame.height);
-    let part = match choose(width, height) {
+    let mut part = match choose(width, height) {
         None => whole(&markers),
         Some(rect) => {
             // As `RgbImage::crop` cuts what lies outside.
@@ -102,6 +104,12 @@ pub(super) fn decode_part(
             }
         }
     };
+    let smaller = least.and_then(|least| smaller_part(part, least, width, height));
+    if let Some((by, smaller)) = smaller
+        && markers.make_smaller(by)
+    {
+        part = smaller;
+    }
     let mut data = Vec::new();
     with_decoder(|decoder| decoder.decode(bytes, &markers, part, false, &mut data))?;
     let image = RgbImage {
@@ -114,6 +122,35 @@ pub(super) fn decode_part(
         .then(|| markers.icc_profile())
         .flatten();
     Ok(Some((image, profile)))
+}
+
+/// By how much a picture can be decoded smaller so that `part` keeps `least` rows and columns, the most that is possible,
+/// and the part in that picture: its edges move to the nearest pixel there.
+fn smaller_part(part: Part, least: [u32; 2], width: u32, height: u32) -> Option<(u32, Part)> {
+    [8, 4, 2].into_iter().find_map(|by| {
+        let nearest = |edge: u32| (edge + by / 2) / by;
+        let span = |first: u32, length: u32, all: u32| {
+            let start = nearest(first);
+            (
+                start,
+                nearest(first + length)
+                    .min(all.div_ceil(by))
+                    .saturating_sub(start),
+            )
+        };
+        let (x, columns) = span(part.x, part.width, width);
+        let (y, rows) = span(part.y, part.height, height);
+        let is_enough = rows >= least[0].max(1) && columns >= least[1].max(1);
+        is_enough.then_some((
+            by,
+            Part {
+                x,
+                y,
+                width: columns,
+                height: rows,
+            },
+        ))
+    })
 }
 
 /// Buffers that a thread keeps for its next picture are no larger.

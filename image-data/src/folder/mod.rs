@@ -3,18 +3,21 @@
 
 mod error;
 mod imagenet;
+mod index;
+mod listing;
 mod matlab;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use model_core::labels::{ClassMatcher, Label};
-use walkdir::WalkDir;
+use rayon::prelude::*;
 
-use crate::dataset::{Sample, is_junk_file, is_junk_folder};
+use crate::dataset::{Sample, is_junk_folder};
 
 pub use error::FolderError;
 pub(crate) use imagenet::open_flat_members;
+pub use index::FolderIndex;
 
 /// torchvision's `IMG_EXTENSIONS`, compared without case.
 pub const EXTENSIONS: [&str; 9] = [
@@ -43,6 +46,17 @@ impl Folder {
     /// # Errors
     /// [`FolderError`], naming what was expected and what is there.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, FolderError> {
+        Self::open_indexed(dir, None)
+    }
+
+    /// [`Folder::open`]; what `index` knows of the class folders is not listed again, and what it does not is kept there.
+    ///
+    /// # Errors
+    /// As [`Folder::open`].
+    pub fn open_indexed(
+        dir: impl AsRef<Path>,
+        index: Option<&FolderIndex>,
+    ) -> Result<Self, FolderError> {
         let root = dir.as_ref();
         let (mut classes, mut files, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for entry in read_dir(root)? {
@@ -61,19 +75,12 @@ impl Folder {
             return imagenet::open_flat(root, &files);
         }
         refuse_splits(root, &classes)?;
-        let mut samples = Vec::new();
-        let mut empty = Vec::new();
-        for (class, name) in classes.iter().enumerate() {
-            let before = samples.len();
-            samples.extend(
-                class_files(&root.join(name))?
-                    .into_iter()
-                    .map(|path| Sample::file(path, class)),
-            );
-            if samples.len() == before {
-                empty.push(name.as_str());
-            }
-        }
+        let listings = index::list(root, &classes, index)?;
+        let names = classes.iter().zip(&listings);
+        let empty: Vec<&str> = names
+            .filter(|(_, listing)| listing.len() == 0)
+            .map(|(name, _)| name.as_str())
+            .collect();
         if empty.len() == classes.len() {
             // Class folders beside flat images: a devkit folder next to the pictures, say.
             if files
@@ -91,6 +98,14 @@ impl Folder {
                 extensions: EXTENSIONS.join(" "),
             });
         }
+        let samples: Vec<Sample> = listings
+            .par_iter()
+            .enumerate()
+            .flat_map_iter(|(class, listing)| {
+                listing.paths().map(move |path| Sample::file(path, class))
+            })
+            .collect();
+        drop(listings);
         let mut description = format!(
             "{} images in {} class folders",
             thousands(samples.len()),
@@ -215,55 +230,6 @@ pub fn is_image_name(name: &str) -> bool {
     EXTENSIONS
         .iter()
         .any(|extension| lower.ends_with(extension))
-}
-
-/// The images under one class folder, in the order of `sorted(os.walk(dir, followlinks=True))`: by the folder's path as
-/// a string, then by file name.
-fn class_files(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
-    let mut found = Vec::new();
-    for entry in WalkDir::new(dir).follow_links(true).min_depth(1) {
-        let entry = match entry {
-            Ok(entry) => entry,
-            // A dangling link: `os.walk` lists it as a file and opening it fails; we say so when it is opened.
-            Err(error)
-                if error.loop_ancestor().is_none()
-                    && error.path().is_some_and(Path::is_symlink) =>
-            {
-                if let Some(path) = error.path() {
-                    push(&mut found, path);
-                }
-                continue;
-            }
-            Err(error) => {
-                let path = error.path().unwrap_or(dir).to_owned();
-                return Err(FolderError::Io {
-                    path,
-                    reason: error.into(),
-                });
-            }
-        };
-        if !entry.file_type().is_dir() {
-            push(&mut found, entry.path());
-        }
-    }
-    found.sort();
-    Ok(found.into_iter().map(|(_, _, path)| path).collect())
-}
-
-fn push(found: &mut Vec<(String, String, PathBuf)>, path: &Path) {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    if is_image_name(&name) && !is_junk_file(&name) {
-        let folder = path
-            .parent()
-            .unwrap_or(Path::new(""))
-            .to_string_lossy()
-            .into_owned();
-        found.push((folder, name, path.to_owned()));
-    }
 }
 
 fn refuse_splits(root: &Path, classes: &[String]) -> Result<(), FolderError> {

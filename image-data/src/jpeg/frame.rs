@@ -26,6 +26,8 @@ pub(super) struct Component {
     pub v: u32,
     /// Number of its quantization table.
     pub quant: u8,
+    /// Samples on a side of a block: 8, or fewer in a picture that is decoded smaller.
+    pub block: u32,
     /// Samples: the picture's size scaled by the sampling factors, rounded up.
     pub width: u32,
     pub height: u32,
@@ -34,12 +36,12 @@ pub(super) struct Component {
 impl Component {
     /// Blocks that hold samples of the picture, across.
     pub fn blocks_x(&self) -> u32 {
-        self.width.div_ceil(8)
+        self.width.div_ceil(self.block)
     }
 
     /// Blocks that hold samples of the picture, down.
     pub fn blocks_y(&self) -> u32 {
-        self.height.div_ceil(8)
+        self.height.div_ceil(self.block)
     }
 }
 
@@ -50,6 +52,8 @@ pub(crate) struct Frame {
     pub height: u32,
     pub(super) progressive: bool,
     pub(super) components: Vec<Component>,
+    /// Pixels on a side of a block of a component that is not subsampled: 8, or fewer as above.
+    pub(super) block: u32,
     /// Largest sampling factors.
     pub(super) h_max: u32,
     pub(super) v_max: u32,
@@ -92,6 +96,7 @@ impl Frame {
                 h,
                 v,
                 quant,
+                block: 8,
                 width: 0,
                 height: 0,
             });
@@ -102,6 +107,7 @@ impl Frame {
             width: u32::from(u16::from_be_bytes([*w1, *w0])),
             height: 0,
             progressive: marker == 0xC2,
+            block: 8,
             h_max: largest(|c| c.h),
             v_max: largest(|c| c.v),
             components,
@@ -113,21 +119,47 @@ impl Frame {
     /// Sets the height, which DNL may bring only behind the first scan.
     pub(super) fn set_height(&mut self, height: u32) {
         self.height = height;
-        let (width, h_max, v_max) = (self.width, self.h_max, self.v_max);
+        let (across, down) = (self.h_max * self.block, self.v_max * self.block);
+        let width = self.width;
         for component in &mut self.components {
-            component.width = (width * component.h).div_ceil(h_max);
-            component.height = (height * component.v).div_ceil(v_max);
+            component.width = (width * component.h * component.block).div_ceil(across);
+            component.height = (height * component.v * component.block).div_ceil(down);
         }
+    }
+
+    /// The same blocks as a picture of a half, a quarter or an eighth of the sides, rounded up: each block gives fewer
+    /// samples. Of subsampled components it gives more, as far as there is use for them, so that they need not be
+    /// interpolated. None for sampling factors whose blocks would not meet.
+    pub(super) fn smaller(&self, by: u32) -> Option<Self> {
+        let (h_max, v_max) = (self.h_max, self.v_max);
+        let fits = |c: &Component| h_max.is_multiple_of(c.h) && v_max.is_multiple_of(c.v);
+        if !self.components.iter().all(fits) {
+            return None;
+        }
+        let mut frame = self.clone();
+        frame.block = 8 / by;
+        frame.width = self.width.div_ceil(by);
+        for c in &mut frame.components {
+            c.block = frame.block;
+            while c.block < 8
+                && (h_max * frame.block).is_multiple_of(c.h * c.block * 2)
+                && (v_max * frame.block).is_multiple_of(c.v * c.block * 2)
+            {
+                c.block *= 2;
+            }
+        }
+        frame.set_height(self.height.div_ceil(by));
+        Some(frame)
     }
 
     /// MCUs of a scan of several components, across.
     pub(super) fn mcus_x(&self) -> u32 {
-        self.width.div_ceil(8 * self.h_max)
+        self.width.div_ceil(self.block * self.h_max)
     }
 
     /// MCUs of a scan of several components, down.
     pub(super) fn mcus_y(&self) -> u32 {
-        self.height.div_ceil(8 * self.v_max)
+        self.height.div_ceil(self.block * self.v_max)
     }
 
     /// Blocks of all components, padding of the last MCUs included.
@@ -165,7 +197,7 @@ pub(super) struct McuArea {
 impl McuArea {
     /// What the pixels `x..x + width`, `y..y + height` need: chroma interpolation looks one sample further on every side.
     pub fn around(frame: &Frame, x: u32, y: u32, width: u32, height: u32) -> Self {
-        let (mcu_w, mcu_h) = (8 * frame.h_max, 8 * frame.v_max);
+        let (mcu_w, mcu_h) = (frame.block * frame.h_max, frame.block * frame.v_max);
         Self {
             x0: x.saturating_sub(frame.h_max) / mcu_w,
             x1: (x + width + frame.h_max)

@@ -11,6 +11,7 @@
 
 use super::tables::QuantTable;
 
+mod reduced;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86;
 
@@ -23,22 +24,30 @@ impl Block {
     pub const ZERO: Self = Self([0; 64]);
 }
 
-/// Eight rows of eight samples, in a plane whose rows are `stride` bytes apart.
+/// Rows of samples, a square of 8, 4, 2 or 1 on a side, in a plane whose rows are `stride` bytes apart.
 pub(super) struct Target<'a> {
     samples: &'a mut [u8],
     stride: usize,
+    side: usize,
 }
 
 impl<'a> Target<'a> {
     /// `samples` starts at the block's first sample.
-    pub fn new(samples: &'a mut [u8], stride: usize) -> Self {
-        assert!(stride >= 8 && samples.len() >= 7 * stride + 8);
-        Self { samples, stride }
+    #[inline(always)]
+    pub fn new(samples: &'a mut [u8], stride: usize, side: usize) -> Self {
+        assert!(stride >= side && samples.len() >= (side - 1) * stride + side);
+        Self {
+            samples,
+            stride,
+            side,
+        }
     }
 
-    fn row(&mut self, y: usize) -> &mut [u8; 8] {
+    /// The first `N` samples of row `y`.
+    #[inline(always)]
+    fn row<const N: usize>(&mut self, y: usize) -> &mut [u8; N] {
         let row = &mut self.samples[y * self.stride..];
-        let Some(row) = row.first_chunk_mut::<8>() else {
+        let Some(row) = row.first_chunk_mut::<N>() else {
             unreachable!("new() checked the length");
         };
         row
@@ -46,16 +55,37 @@ impl<'a> Target<'a> {
 
     /// All samples alike.
     pub fn fill(&mut self, sample: u8) {
-        for y in 0..8 {
-            *self.row(y) = [sample; 8];
+        for y in 0..self.side {
+            match self.side {
+                8 => *self.row(y) = [sample; 8],
+                4 => *self.row(y) = [sample; 4],
+                2 => *self.row(y) = [sample; 2],
+                _ => *self.row(y) = [sample],
+            }
         }
     }
 }
 
 /// A way to compute the transform: portable or for some instruction set.
 pub(super) trait Idct: Copy {
-    /// Transforms a block of which more than the first coefficient may be set.
+    /// Transforms a block of which more than the first coefficient may be set, into eight rows of eight samples.
     fn full(self, block: &Block, quant: &QuantTable, target: &mut Target<'_>);
+}
+
+/// Transforms a block into as many samples as `target` has room for.
+#[inline(always)]
+pub(super) fn transform(
+    idct: impl Idct,
+    block: &Block,
+    quant: &QuantTable,
+    target: &mut Target<'_>,
+) {
+    match target.side {
+        8 => idct.full(block, quant, target),
+        4 => reduced::four(block, quant, target),
+        2 => reduced::two(block, quant, target),
+        _ => flat(block.0[0], quant, target),
+    }
 }
 
 /// The transform of a block whose only coefficient is the first one.
@@ -155,7 +185,7 @@ mod tests {
 
     fn portable(block: &Block, quant: &QuantTable) -> Vec<u8> {
         let mut samples = vec![0; 64];
-        Portable.full(block, quant, &mut Target::new(&mut samples, 8));
+        Portable.full(block, quant, &mut Target::new(&mut samples, 8, 8));
         samples
     }
 
@@ -202,7 +232,7 @@ mod tests {
                 let mut block = Block::ZERO;
                 block.0[0] = dc;
                 let mut samples = vec![0; 64];
-                flat(dc, &quant, &mut Target::new(&mut samples, 8));
+                flat(dc, &quant, &mut Target::new(&mut samples, 8, 8));
                 assert_eq!(samples, portable(&block, &quant), "{dc} x {step}");
             }
         }
@@ -240,7 +270,7 @@ mod tests {
                 block.0[8..].fill(0);
             }
             let mut samples = vec![0; 8 * 11];
-            vectors.full(&block, &quant, &mut Target::new(&mut samples, 11));
+            vectors.full(&block, &quant, &mut Target::new(&mut samples, 11, 8));
             let rows: Vec<u8> = samples
                 .chunks(11)
                 .flat_map(|row| row[..8].to_vec())

@@ -104,6 +104,19 @@ pub(crate) fn memory_bytes(markers: &Markers<'_>) -> u64 {
     pixels + frame.blocks() * per_block + margins
 }
 
+impl Markers<'_> {
+    /// The same file as a picture of a half, a quarter or an eighth of the sides (`by` is 2, 4 or 8), rounded up: an average
+    /// over the pixels, nearly, for less work. False, and nothing done, where the blocks do not allow it.
+    pub fn make_smaller(&mut self, by: u32) -> bool {
+        let smaller = self.frame.smaller(by);
+        let is_done = smaller.is_some();
+        if let Some(frame) = smaller {
+            self.frame = frame;
+        }
+        is_done
+    }
+}
+
 impl Decoder {
     /// Decodes `part` of the picture in `bytes` to RGB into `out`, three bytes a pixel. `markers` is what [`walk`] found to the end.
     /// Pixels are those of the whole picture. With `everything`, the whole file is read, so that no damage goes unseen; without, reading

@@ -11,7 +11,9 @@ pub(super) const MARGIN: usize = 64;
 pub(super) struct Plane {
     samples: Vec<u8>,
     stride: usize,
-    /// First column and row that are here, multiples of 8.
+    /// Samples on a side of a block.
+    block: u32,
+    /// First column and row that are here, multiples of `block`.
     x0: u32,
     y0: u32,
     /// Blocks that are here.
@@ -25,14 +27,15 @@ pub(super) struct Plane {
 impl Plane {
     /// Makes room for `area`; what the samples are is not said.
     pub fn reset(&mut self, component: &Component, area: McuArea) {
-        self.x0 = area.x0 * component.h * 8;
-        self.y0 = area.y0 * component.v * 8;
+        self.block = component.block;
+        self.x0 = area.x0 * component.h * self.block;
+        self.y0 = area.y0 * component.v * self.block;
         self.blocks_x = (area.x1 - area.x0) * component.h;
         self.blocks_y = (area.y1 - area.y0) * component.v;
         self.last_x = component.width - 1;
         self.last_y = component.height - 1;
-        self.stride = self.blocks_x as usize * 8 + 2 * MARGIN;
-        let bytes = self.stride * self.blocks_y as usize * 8;
+        self.stride = (self.blocks_x * self.block) as usize + 2 * MARGIN;
+        let bytes = self.stride * (self.blocks_y * self.block) as usize;
         if self.samples.len() < bytes {
             self.samples.resize(bytes, 0);
         }
@@ -48,18 +51,26 @@ impl Plane {
         self.samples.fill(128);
     }
 
+    /// Samples on a side of a block.
+    #[inline(always)]
+    pub fn block_side(&self) -> u32 {
+        self.block
+    }
+
     /// Where block (`x`, `y`) of the component goes. It must be here.
     #[inline(always)]
     pub fn block(&mut self, x: u32, y: u32) -> Target<'_> {
-        let column = (x * 8 - self.x0) as usize + MARGIN;
-        let row = (y * 8 - self.y0) as usize;
-        Target::new(&mut self.samples[row * self.stride + column..], self.stride)
+        let column = (x * self.block - self.x0) as usize + MARGIN;
+        let row = (y * self.block - self.y0) as usize;
+        let samples = &mut self.samples[row * self.stride + column..];
+        Target::new(samples, self.stride, self.block as usize)
     }
 
     /// Copies the outermost samples of every row one step outward, where interpolation will look for a neighbor.
     pub fn extend_edges(&mut self) {
-        let rows = self.blocks_y as usize * 8;
-        let right = (self.last_x - self.x0).min(self.blocks_x * 8 - 1) as usize + MARGIN;
+        let rows = (self.blocks_y * self.block) as usize;
+        let here = self.blocks_x * self.block;
+        let right = (self.last_x - self.x0).min(here - 1) as usize + MARGIN;
         for row in self.samples.chunks_exact_mut(self.stride).take(rows) {
             row[MARGIN - 1] = row[MARGIN];
             row[right + 1] = row[right];

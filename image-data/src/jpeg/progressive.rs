@@ -5,7 +5,7 @@ use super::bits::Bits;
 use super::findings::Findings;
 use super::frame::{Frame, McuArea};
 use super::huffman::{AcTable, DcTable, extend};
-use super::idct::{Block, Idct, flat};
+use super::idct::{Block, Idct, flat, transform};
 use super::planes::Plane;
 use super::scan::Scan;
 use super::segments::{Restart, Segments};
@@ -70,7 +70,7 @@ impl Coefficients {
                 if block.0[1..].iter().all(|&c| c == 0) {
                     flat(block.0[0], quant, &mut target);
                 } else {
-                    idct.full(block, quant, &mut target);
+                    transform(idct, block, quant, &mut target);
                 }
             }
         }

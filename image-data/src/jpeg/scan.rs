@@ -97,7 +97,7 @@ impl Scan {
 
     /// Pixel rows that one row of MCUs stands for.
     pub fn rows_per_mcu(&self, frame: &Frame) -> f64 {
-        let rows = f64::from(8 * frame.v_max);
+        let rows = f64::from(frame.block * frame.v_max);
         if self.interleaved() {
             rows
         } else {

@@ -5,7 +5,7 @@ use super::bits::Bits;
 use super::findings::Findings;
 use super::frame::{Frame, McuArea};
 use super::huffman::{AcTable, DcTable, END_OF_BLOCK};
-use super::idct::{Block, Idct, flat};
+use super::idct::{Block, Idct, flat, transform};
 use super::planes::Plane;
 use super::scan::Scan;
 use super::segments::{Restart, Segments};
@@ -123,7 +123,12 @@ impl Decoding<'_> {
                     }
                     let (dc, ac) = (self.dc[place.slot], self.ac[place.slot]);
                     let prediction = &mut predictions[place.slot];
-                    if inside {
+                    if inside && planes[place.plane].block_side() == 1 {
+                        // One sample is the first coefficient alone.
+                        skip_block(&mut bits, dc, ac, prediction, &mut bad);
+                        let mut target = planes[place.plane].block(bx, by);
+                        flat(*prediction as i16, self.quant[place.slot], &mut target);
+                    } else if inside {
                         let end = decode_block(&mut bits, dc, ac, prediction, &mut block, &mut bad);
                         let mut target = planes[place.plane].block(bx, by);
                         let quant = self.quant[place.slot];
@@ -131,7 +136,7 @@ impl Decoding<'_> {
                         if end == 1 + END_OF_BLOCK {
                             flat(block.0[0], quant, &mut target);
                         } else {
-                            idct.full(&block, quant, &mut target);
+                            transform(idct, &block, quant, &mut target);
                             block = Block::ZERO;
                         }
                     } else {

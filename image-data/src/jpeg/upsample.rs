@@ -29,8 +29,8 @@ impl Method {
             _ => 0,
         };
         let (h, v) = (
-            ratio(component.h, frame.h_max),
-            ratio(component.v, frame.v_max),
+            ratio(component.h * component.block, frame.h_max * frame.block),
+            ratio(component.v * component.block, frame.v_max * frame.block),
         );
         // Two columns or fewer have no inner sample: libjpeg repeats them.
         let wide = component.width > 2;
@@ -104,10 +104,12 @@ pub(super) fn row<'a>(
             &buffer[x0 as usize % 2..][..width]
         }
         Method::Repeat => {
-            let (row, zero) = plane.row(i64::from(y * component.v / frame.v_max));
+            let (h, v) = (component.h * component.block, component.v * component.block);
+            let (h_max, v_max) = (frame.h_max * frame.block, frame.v_max * frame.block);
+            let (row, zero) = plane.row(i64::from(y * v / v_max));
             buffer.clear();
             buffer.extend((x0..x1).map(|x| {
-                let sample = x * component.h / frame.h_max;
+                let sample = x * h / h_max;
                 row[(zero + sample as isize) as usize]
             }));
             buffer

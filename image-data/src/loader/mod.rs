@@ -1,10 +1,12 @@
 //! Worker threads that turn a sampler's order into u8 batches. The content and order of the batches depend on the
 //! seed and the epoch alone, never on the number of workers or their speed; memory is bounded by
-//! `prefetch_batches`; dropping the iterator stops and joins the threads.
+//! `prefetch_batches`. The threads stay from epoch to epoch, and an epoch that follows another is begun before the other
+//! has ended. Dropping the iterator ends the work on its epoch; with the loader and its last epoch the threads end.
 //!
 //! Pixels stay u8 in `[N, H, W, 3]`: a quarter of the bytes of f32, and already channels-last; the trainer
 //! normalizes on the device.
 
+mod batches;
 mod pool;
 mod report;
 mod sample;
@@ -15,8 +17,10 @@ use std::time::Duration;
 use crate::augment::Transform;
 use crate::sampler::{SampleRef, Sampler};
 use crate::source::SampleSource;
+use pool::Pool;
+use sample::SampleMaker;
 
-pub use pool::Batches;
+pub use batches::Batches;
 pub use report::{BadImage, BadImageReport};
 
 /// What to do with an image that cannot be decoded.
@@ -35,7 +39,8 @@ pub enum BadImagePolicy {
 pub struct LoaderConfig {
     /// Decoding threads, at least 1.
     pub workers: usize,
-    /// Batches being assembled or waiting, at least 1. Memory is `(prefetch_batches + 1)` batches.
+    /// Batches being assembled or waiting, at least 1, over an epoch and the one that follows it. Memory is
+    /// `(prefetch_batches + 1)` batches.
     pub prefetch_batches: usize,
     /// What to do with unreadable images.
     pub bad_images: BadImagePolicy,
@@ -131,16 +136,15 @@ pub enum LoaderError {
     },
 }
 
-/// A data set with its transform and order, ready to be iterated epoch after epoch.
+/// A data set with its transform and order, ready to be iterated epoch after epoch. Clones share their threads.
 #[derive(Clone)]
 pub struct Loader {
-    source: Arc<dyn SampleSource>,
-    transform: Arc<dyn Transform>,
+    maker: SampleMaker,
     sampler: Sampler,
     config: LoaderConfig,
-    report: BadImageReport,
     /// The samples' classes, where every class is to come equally often.
     balance: Option<Arc<[u32]>>,
+    pool: Arc<Pool>,
 }
 
 impl Loader {
@@ -152,12 +156,18 @@ impl Loader {
         config: LoaderConfig,
     ) -> Self {
         Self {
-            source,
-            transform,
+            maker: SampleMaker {
+                source,
+                transform,
+                seed: sampler.seed,
+                bad_images: config.bad_images,
+                replace_skipped: config.replace_skipped,
+                report: BadImageReport::default(),
+            },
             sampler,
             config,
-            report: BadImageReport::default(),
             balance: None,
+            pool: Arc::default(),
         }
     }
 
@@ -169,20 +179,19 @@ impl Loader {
         }
     }
 
-    /// The items of an epoch in their order.
-    fn order(&self, epoch: u32) -> Vec<SampleRef> {
-        match &self.balance {
-            Some(labels) => self.sampler.balanced_epoch(epoch, labels),
-            None => self.sampler.epoch(epoch),
+    /// The same, on the threads of `other`: of two loaders that take turns, one's threads need not lie idle.
+    pub fn on_threads_of(self, other: &Self) -> Self {
+        Self {
+            pool: other.pool.clone(),
+            ..self
         }
     }
 
     /// The same data and order with another transform: another image size from some epoch on. The report is shared.
     pub fn with_transform(&self, transform: Arc<dyn Transform>) -> Self {
-        Self {
-            transform,
-            ..self.clone()
-        }
+        let mut loader = self.clone();
+        loader.maker.transform = transform;
+        loader
     }
 
     /// Batches in an epoch on this rank.
@@ -195,16 +204,25 @@ impl Loader {
         &self.sampler
     }
 
-    /// Starts the workers on `epoch` (from 0), at batch `start_batch`: a run resumed there sees what it would have seen.
+    /// Lets the threads work on `epoch` (from 0), at batch `start_batch`: a run resumed there sees what it would have seen.
     ///
     /// # Errors
     /// [`LoaderError::Thread`].
     pub fn epoch(&self, epoch: u32, start_batch: usize) -> Result<Batches, LoaderError> {
-        Batches::start(self, epoch, start_batch)
+        Batches::start(self, epoch, start_batch, None)
+    }
+
+    /// `epoch` from its first batch on, begun in advance: as soon as `before` has no sample left to begin, and in the room
+    /// that its batches leave. When the last batch of `before` is taken, the first ones of this epoch are there or in work.
+    ///
+    /// # Errors
+    /// [`LoaderError::Thread`].
+    pub fn epoch_after(&self, before: &Batches, epoch: u32) -> Result<Batches, LoaderError> {
+        Batches::start(self, epoch, 0, Some(before))
     }
 
     /// Unreadable images met so far, in any epoch.
     pub fn report(&self) -> &BadImageReport {
-        &self.report
+        &self.maker.report
     }
 }

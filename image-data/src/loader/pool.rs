@@ -1,337 +1,293 @@
-//! The threads behind an epoch. Workers take one position of the order at a time, so all of them fill the batch that is
-//! needed next; a window of batches in flight bounds memory; finished batches leave in order.
+//! The threads of a loader and what they work on: the epochs in [`super::batches`]. Threads start with the first epoch
+//! and stay until the loader and its last epoch are gone, so that buffers and tables of the decoders stay warm and
+//! no epoch waits for its threads.
+//!
+//! A thread takes one position of an epoch's order at a time, so all of them fill the batch that is needed next. An
+//! epoch that somebody waits for comes first. One that follows another begins when the other has nothing more to begin,
+//! in the room that the other leaves: both together never hold more batches than one.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use super::{Batch, Loader, LoaderError};
-use crate::sampler::SampleRef;
+use super::LoaderError;
+use super::batches::{Assembly, Job};
 use crate::sandbox::catch;
 use crate::sync::lock;
 
-/// Batches whose bytes are asked for before a worker comes to them.
-const AHEAD_BATCHES: usize = 2;
+/// Names an epoch for as long as its pool lives.
+pub(super) type JobId = u64;
 
-/// The batches of one epoch, in order. Dropping it stops the workers.
-pub struct Batches {
+/// Threads. Dropping it ends them.
+#[derive(Default)]
+pub(super) struct Pool {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
-    waited: Duration,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
+#[derive(Default)]
 struct Shared {
-    loader: Loader,
-    epoch: u32,
-    size: [u32; 2],
-    order: Vec<SampleRef>,
-    first_batch: usize,
     state: Mutex<State>,
-    /// A batch left: there is room in the window.
-    room: Condvar,
-    /// A batch is finished.
+    /// There may be work.
+    work: Condvar,
+    /// A batch is finished, or a thread left an epoch.
     ready: Condvar,
 }
 
+#[derive(Default)]
 struct State {
-    /// The next position of `order` to hand to a worker.
+    entries: Vec<Entry>,
+    next_id: JobId,
+    /// Buffers that consumers gave back.
+    spare: Vec<Vec<u8>>,
+    stop: bool,
+}
+
+/// How far an epoch is.
+struct Entry {
+    id: JobId,
+    job: Arc<Job>,
+    /// The epoch whose end it waits for.
+    after: Option<JobId>,
+    /// Somebody takes its batches.
+    is_begun: bool,
+    /// Nobody will take any more.
+    is_dropped: bool,
+    /// Threads that are working on it.
+    busy: usize,
+    /// The next position to hand to a thread.
     next: usize,
     /// Batches handed to the consumer.
     taken: usize,
     /// Batches `taken..`, oldest first.
     flight: VecDeque<Arc<Assembly>>,
-    /// Buffers the consumer gave back.
-    spare: Vec<Vec<u8>>,
-    stop: bool,
 }
 
-/// A batch being filled.
-struct Assembly {
-    remaining: AtomicUsize,
-    body: Mutex<Body>,
-}
-
-struct Body {
-    pixels: Vec<u8>,
-    /// What lies in each place; `None` until filled, and for good when skipped.
-    items: Vec<Option<SampleRef>>,
-    /// The failure nearest the front of the batch: the same one whatever the workers' order.
-    error: Option<(usize, LoaderError)>,
-}
-
-/// A place of a batch that a worker is filling: counted as done when dropped, a panic included.
-struct Done<'a> {
+/// One place of a batch to fill: it counts as done when dropped, a panic included.
+struct Claim<'a> {
     shared: &'a Shared,
-    assembly: &'a Assembly,
+    id: JobId,
+    job: Arc<Job>,
+    position: usize,
+    assembly: Arc<Assembly>,
+    /// This is the batch's first place.
+    opens: bool,
 }
 
-impl Drop for Done<'_> {
+impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        if self.assembly.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // Under the lock, so that the consumer cannot miss it between its check and its wait.
-            let _state = lock(&self.shared.state);
+        // Under the lock, so that the consumer cannot miss it between its check and its wait.
+        let mut state = lock(&self.shared.state);
+        let is_full = self.assembly.remaining.fetch_sub(1, Ordering::AcqRel) == 1;
+        let entry = state.entries.iter_mut().find(|entry| entry.id == self.id);
+        let is_left = entry.is_some_and(|entry| {
+            entry.busy -= 1;
+            entry.is_dropped && entry.busy == 0
+        });
+        if is_full || is_left {
             self.shared.ready.notify_all();
         }
     }
 }
 
-impl Batches {
-    pub(super) fn start(
-        loader: &Loader,
-        epoch: u32,
-        start_batch: usize,
-    ) -> Result<Self, LoaderError> {
-        let batch_size = loader.sampler.batch_size.max(1);
-        let mut order = loader.order(epoch);
-        order.drain(..(start_batch * batch_size).min(order.len()));
-        let shared = Arc::new(Shared {
-            size: loader.transform.size(),
-            loader: loader.clone(),
-            epoch,
-            order,
-            first_batch: start_batch,
-            state: Mutex::new(State {
-                next: 0,
-                taken: 0,
-                flight: VecDeque::new(),
-                spare: Vec::new(),
-                stop: false,
-            }),
-            room: Condvar::new(),
-            ready: Condvar::new(),
-        });
-        for batch in 0..AHEAD_BATCHES {
-            shared.read_ahead(batch);
-        }
-        let mut batches = Self {
-            shared,
-            threads: Vec::new(),
-            waited: Duration::ZERO,
-        };
-        for worker in 0..loader.config.workers.max(1) {
-            let shared = batches.shared.clone();
+impl Entry {
+    fn is_exhausted(&self) -> bool {
+        self.next == self.job.len()
+    }
+}
+
+impl Pool {
+    /// Makes sure that `workers` threads run.
+    ///
+    /// # Errors
+    /// [`LoaderError::Thread`]; those that did start go on.
+    pub fn start(&self, workers: usize) -> Result<(), LoaderError> {
+        let mut threads = lock(&self.threads);
+        while threads.len() < workers.max(1) {
+            let shared = self.shared.clone();
             let thread = std::thread::Builder::new()
-                .name(format!("data-{worker}"))
-                .spawn(move || shared.work());
-            // On an error the workers that did start are stopped by `Drop`.
-            batches.threads.push(thread.map_err(LoaderError::Thread)?);
+                .name(format!("data-{}", threads.len()))
+                .spawn(move || shared.work())
+                .map_err(LoaderError::Thread)?;
+            threads.push(thread);
         }
-        Ok(batches)
+        Ok(())
     }
 
-    /// Batches still to come.
-    pub fn remaining(&self) -> usize {
-        self.shared.batches() - lock(&self.shared.state).taken
-    }
-
-    /// Time spent waiting for data so far: the trainer's data-wait.
-    pub fn waited(&self) -> Duration {
-        self.waited
-    }
-
-    /// Gives a batch's pixel buffer back, so that the next one needs no fresh memory. Optional.
-    pub fn recycle(&self, pixels: Vec<u8>) {
+    /// Lets the threads work on an epoch, when `after` has nothing more to begin.
+    pub fn add(&self, job: Arc<Job>, after: Option<JobId>) -> JobId {
         let mut state = lock(&self.shared.state);
-        if state.spare.len() < self.shared.window() {
+        let id = state.next_id;
+        state.next_id += 1;
+        state.entries.push(Entry {
+            id,
+            job,
+            after,
+            is_begun: false,
+            is_dropped: false,
+            busy: 0,
+            next: 0,
+            taken: 0,
+            flight: VecDeque::new(),
+        });
+        self.shared.work.notify_all();
+        id
+    }
+
+    /// Ends the work on an epoch; returns when no thread is in it.
+    pub fn remove(&self, id: JobId) {
+        let mut state = lock(&self.shared.state);
+        loop {
+            let Some(at) = state.entries.iter().position(|entry| entry.id == id) else {
+                return;
+            };
+            state.entries[at].is_dropped = true;
+            if state.entries[at].busy == 0 {
+                state.entries.remove(at);
+                // What follows it may begin.
+                self.shared.work.notify_all();
+                return;
+            }
+            state = wait(&self.shared.ready, state);
+        }
+    }
+
+    /// Waits for the oldest batch of an epoch: its place among those taken, and the batch. None at the end.
+    pub fn take(&self, id: JobId) -> Option<(usize, Arc<Assembly>)> {
+        let mut state = lock(&self.shared.state);
+        loop {
+            let entry = state.entries.iter_mut().find(|entry| entry.id == id)?;
+            if entry.taken == entry.job.batches() {
+                return None;
+            }
+            if !entry.is_begun {
+                entry.is_begun = true;
+                self.shared.work.notify_all();
+            }
+            let oldest = entry.flight.front();
+            let is_done = oldest.is_some_and(|a| a.remaining.load(Ordering::Acquire) == 0);
+            if is_done && let Some(assembly) = entry.flight.pop_front() {
+                let number = entry.taken;
+                entry.taken += 1;
+                self.shared.work.notify_all();
+                return Some((number, assembly));
+            }
+            state = wait(&self.shared.ready, state);
+        }
+    }
+
+    /// Batches of an epoch that were handed out.
+    pub fn taken(&self, id: JobId) -> usize {
+        let state = lock(&self.shared.state);
+        let entry = state.entries.iter().find(|entry| entry.id == id);
+        entry.map_or(0, |entry| entry.taken)
+    }
+
+    /// Keeps a buffer for a later batch, unless there are `most` already.
+    pub fn recycle(&self, pixels: Vec<u8>, most: usize) {
+        let mut state = lock(&self.shared.state);
+        if state.spare.len() < most {
             state.spare.push(pixels);
         }
     }
 }
 
-impl Iterator for Batches {
-    type Item = Result<Batch, LoaderError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let began = Instant::now();
-        let (number, assembly) = self.shared.take()?;
-        let waited = began.elapsed();
-        self.waited += waited;
-        Some(self.shared.finish(number, &assembly, waited))
-    }
-}
-
-impl Drop for Batches {
+impl Drop for Pool {
     fn drop(&mut self) {
         lock(&self.shared.state).stop = true;
-        self.shared.room.notify_all();
-        for thread in self.threads.drain(..) {
-            // Workers catch panics themselves; nothing to report here.
+        self.shared.work.notify_all();
+        let threads = self.threads.get_mut();
+        for thread in threads.unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // Threads catch panics themselves; nothing to report here.
             let _ = thread.join();
         }
     }
 }
 
 impl Shared {
-    fn batch_size(&self) -> usize {
-        self.loader.sampler.batch_size.max(1)
-    }
-
-    fn batches(&self) -> usize {
-        self.order.len().div_ceil(self.batch_size())
-    }
-
-    fn window(&self) -> usize {
-        self.loader.config.prefetch_batches.max(1)
-    }
-
-    fn image_bytes(&self) -> usize {
-        self.size[0] as usize * self.size[1] as usize * 3
-    }
-
-    /// A worker's life.
+    /// A thread's life.
     fn work(&self) {
-        while let Some((position, place, assembly)) = self.claim() {
-            // Whatever happens to this place, it is done when `_done` goes: the consumer never waits for a dead thread.
-            let _done = Done {
-                shared: self,
-                assembly: &assembly,
-            };
-            let item = self.order[position];
-            // Decoding and augmentation have a net of their own; this one is for everything around them.
-            let result = catch(|| self.loader.load(self.epoch, item)).unwrap_or_else(|reason| {
-                Err(LoaderError::Broken {
-                    name: format!("sample {}", item.index),
-                    reason,
-                })
-            });
-            let mut body = lock(&assembly.body);
-            match result {
-                Ok(Some((item, image))) => {
-                    let bytes = self.image_bytes();
-                    body.pixels[place * bytes..][..bytes].copy_from_slice(&image.data);
-                    body.items[place] = Some(item);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    if body
-                        .error
-                        .as_ref()
-                        .is_none_or(|&(earlier, _)| place < earlier)
-                    {
-                        body.error = Some((place, error));
-                    }
-                }
+        while let Some(claim) = self.claim() {
+            // A net for what breaks outside of the job's own; the claim is settled either way.
+            let filled = catch(|| claim.job.fill(claim.position, &claim.assembly, claim.opens));
+            if let Err(reason) = filled {
+                claim.job.broke(claim.position, &claim.assembly, reason);
             }
         }
     }
 
-    /// The next position to load: its place in the order, in its batch, and the batch. `None` when there is no more work.
-    fn claim(&self) -> Option<(usize, usize, Arc<Assembly>)> {
+    /// The next place to fill. None when the threads are to end.
+    fn claim(&self) -> Option<Claim<'_>> {
         let mut state = lock(&self.state);
         loop {
-            if state.stop || state.next == self.order.len() {
+            if state.stop {
                 return None;
             }
-            let batch = state.next / self.batch_size();
-            if batch < state.taken + self.window() {
-                let (position, slot) = (state.next, batch - state.taken);
-                state.next += 1;
-                if slot == state.flight.len() {
-                    self.read_ahead(batch + AHEAD_BATCHES);
-                    let assembly = self.open_batch(batch, state.spare.pop());
-                    state.flight.push_back(assembly);
-                }
-                return Some((
-                    position,
-                    position % self.batch_size(),
-                    state.flight[slot].clone(),
-                ));
+            if let Some(at) = state.next_entry() {
+                return Some(state.claim(self, at));
             }
-            state = self
-                .room
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.work, state);
         }
     }
+}
 
-    /// Tells the source that a batch comes soon.
-    fn read_ahead(&self, batch: usize) {
-        let size = self.batch_size();
-        let from = (batch * size).min(self.order.len());
-        let items = &self.order[from..(from + size).min(self.order.len())];
-        if !items.is_empty() {
-            let indices: Vec<usize> = items.iter().map(|item| item.index).collect();
-            self.loader.source.read_ahead(&indices);
-        }
-    }
-
-    fn open_batch(&self, batch: usize, spare: Option<Vec<u8>>) -> Arc<Assembly> {
-        let images = self
-            .batch_size()
-            .min(self.order.len() - batch * self.batch_size());
-        let mut pixels = spare.unwrap_or_default();
-        pixels.resize(images * self.image_bytes(), 0);
-        Arc::new(Assembly {
-            remaining: AtomicUsize::new(images),
-            body: Mutex::new(Body {
-                pixels,
-                items: vec![None; images],
-                error: None,
-            }),
-        })
-    }
-
-    /// Waits for the oldest batch.
-    fn take(&self) -> Option<(usize, Arc<Assembly>)> {
-        let mut state = lock(&self.state);
-        loop {
-            if state.taken == self.batches() {
-                return None;
-            }
-            let done = state
-                .flight
-                .front()
-                .is_some_and(|a| a.remaining.load(Ordering::Acquire) == 0);
-            if done && let Some(assembly) = state.flight.pop_front() {
-                let number = state.taken;
-                state.taken += 1;
-                self.room.notify_all();
-                return Some((number, assembly));
-            }
-            state = self
-                .ready
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Closes the gaps of skipped images and adds the labels.
-    fn finish(
-        &self,
-        number: usize,
-        assembly: &Assembly,
-        waited: Duration,
-    ) -> Result<Batch, LoaderError> {
-        let mut body = lock(&assembly.body);
-        if let Some((_, error)) = body.error.take() {
-            return Err(error);
-        }
-        let bytes = self.image_bytes();
-        let places = std::mem::take(&mut body.items);
-        let mut pixels = std::mem::take(&mut body.pixels);
-        let mut items = Vec::with_capacity(places.len());
-        for (place, item) in places.into_iter().enumerate() {
-            if let Some(item) = item {
-                if items.len() != place {
-                    pixels.copy_within(place * bytes..(place + 1) * bytes, items.len() * bytes);
-                }
-                items.push(item);
-            }
-        }
-        pixels.truncate(items.len() * bytes);
-        Ok(Batch {
-            pixels,
-            labels: items
+impl State {
+    /// The epoch to work on: one that somebody waits for before one that is begun in advance.
+    fn next_entry(&self) -> Option<usize> {
+        let has_work = |begun: bool| {
+            self.entries
                 .iter()
-                .map(|item| self.loader.source.label(item.index) as i64)
-                .collect(),
-            items,
-            height: self.size[0],
-            width: self.size[1],
-            number: self.first_batch + number,
-            waited,
-        })
+                .position(|entry| entry.is_begun == begun && self.has_room(entry))
+        };
+        has_work(true).or_else(|| has_work(false))
     }
+
+    fn has_room(&self, entry: &Entry) -> bool {
+        if entry.is_exhausted() || entry.is_dropped {
+            return false;
+        }
+        let before = self
+            .entries
+            .iter()
+            .find(|other| Some(other.id) == entry.after);
+        let room = match before {
+            // Whoever takes batches of this one no longer waits for the other.
+            Some(before) if !entry.is_begun && !before.is_dropped => {
+                if !before.is_exhausted() {
+                    return false;
+                }
+                entry.job.window().saturating_sub(before.flight.len())
+            }
+            _ => entry.job.window(),
+        };
+        entry.next / entry.job.batch_size() < entry.taken + room
+    }
+
+    fn claim<'a>(&mut self, shared: &'a Shared, at: usize) -> Claim<'a> {
+        let (position, batch_size) = (self.entries[at].next, self.entries[at].job.batch_size());
+        let batch = position / batch_size;
+        let opens = batch == self.entries[at].taken + self.entries[at].flight.len();
+        if opens {
+            let spare = self.spare.pop();
+            let entry = &mut self.entries[at];
+            let assembly = entry.job.open_batch(batch, spare);
+            entry.flight.push_back(Arc::new(assembly));
+        }
+        let entry = &mut self.entries[at];
+        entry.next += 1;
+        entry.busy += 1;
+        Claim {
+            shared,
+            id: entry.id,
+            job: entry.job.clone(),
+            position,
+            assembly: entry.flight[batch - entry.taken].clone(),
+            opens,
+        }
+    }
+}
+
+fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }

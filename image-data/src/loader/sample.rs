@@ -1,16 +1,33 @@
 //! One sample of a batch: read, decoded, augmented; what takes its place when it cannot be read.
 
+use std::sync::Arc;
+
 use model_core::RgbImage;
 
-use super::{BadImagePolicy, Loader, LoaderError};
+use super::{BadImagePolicy, BadImageReport, LoaderError};
+use crate::augment::Transform;
 use crate::random::{Key, Purpose};
 use crate::sampler::SampleRef;
 use crate::sandbox::catch;
+use crate::source::SampleSource;
 
 /// Samples drawn in the place of an unreadable one before giving up.
 const REPLACEMENTS: usize = 16;
 
-impl Loader {
+/// What a sample is made with.
+#[derive(Clone)]
+pub(super) struct SampleMaker {
+    pub source: Arc<dyn SampleSource>,
+    pub transform: Arc<dyn Transform>,
+    /// The run's.
+    pub seed: u64,
+    pub bad_images: BadImagePolicy,
+    /// Another sample takes the place of one that is skipped.
+    pub replace_skipped: bool,
+    pub report: BadImageReport,
+}
+
+impl SampleMaker {
     /// Decodes and transforms one sample; `None` when it is to be left out.
     pub(super) fn load(
         &self,
@@ -23,9 +40,9 @@ impl Loader {
         };
         let name = self.source.name(item.index);
         self.report.add(item.index, &name, &reason);
-        match self.config.bad_images {
+        match self.bad_images {
             BadImagePolicy::Fail => return Err(LoaderError::BadImage { name, reason }),
-            BadImagePolicy::Skip if !self.config.replace_skipped => return Ok(None),
+            BadImagePolicy::Skip if !self.replace_skipped => return Ok(None),
             BadImagePolicy::Skip => {}
         }
         let key = Key {
@@ -65,7 +82,7 @@ impl Loader {
             };
             let image = self
                 .source
-                .part(item.index, &mut choose)
+                .part(item.index, transform.least_part(), &mut choose)
                 .map_err(|error| error.to_string())?;
             Ok(if cut {
                 transform.apply_to_part(image, &mut random)
@@ -86,10 +103,9 @@ impl Loader {
     }
 
     fn key(&self, epoch: u32, item: SampleRef, purpose: Purpose) -> Key {
-        let seed = self.sampler.seed;
         Key {
             repeat: item.repeat,
-            ..Key::new(seed, epoch, item.index as u64, purpose)
+            ..Key::new(self.seed, epoch, item.index as u64, purpose)
         }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::distributed::LaunchArgs;
-use crate::recipe::{BadImages, OptimizerKind, Override, TrainPrecision, load};
+use crate::recipe::{BadImages, DecodeKind, OptimizerKind, Override, TrainPrecision, load};
 
 /// Flags of `train`; each overrides a key of the recipe.
 #[derive(Debug, Default, Args)]
@@ -94,6 +94,9 @@ pub struct TrainArgs {
     /// Arithmetic of the forward pass
     #[arg(long, value_name = "KIND")]
     pub precision: Option<TrainPrecision>,
+    /// Decode JPEGs at a half, a quarter or an eighth of their size where the crop is shrunk by as much [default: exact]
+    #[arg(long, value_name = "KIND")]
+    pub decode: Option<DecodeKind>,
     /// Decoding threads [default: one per core]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
@@ -145,6 +148,7 @@ impl TrainArgs {
             self.init => "init",
             self.device => "device",
             self.precision => "precision",
+            self.decode => "decode",
             self.workers => "workers",
             self.threads => "threads",
             self.bad_images => "bad_images",

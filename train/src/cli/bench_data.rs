@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use image_data::augment::Transform;
 use image_data::dataset;
 use image_data::decode::{DecodeOptions, decode};
@@ -17,29 +17,9 @@ use image_data::random::{Key, Purpose};
 use image_data::sampler::Sampler;
 use image_data::source::FolderSource;
 
+use super::gpus::Gpu;
 use crate::data::images::train_transform;
-use crate::recipe::{Override, Recipe, catalog, load};
-
-/// A GPU of whose appetite there is a published figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Gpu {
-    /// 1,200 images a second (NVIDIA DeepLearningExamples, ResNet50 v1.5, PyTorch, mixed precision, V100 16 GB)
-    V100,
-    /// 1,218 images a second (timm, benchmark-train-amp-nhwc, ResNet-50, RTX 3090)
-    Rtx3090,
-    /// 2,470 images a second (NVIDIA DeepLearningExamples, ResNet50 v1.5, PyTorch, mixed precision, A100 80 GB)
-    A100,
-}
-
-impl Gpu {
-    fn images_per_sec(self) -> f64 {
-        match self {
-            Self::V100 => 1200.0,
-            Self::Rtx3090 => 1218.0,
-            Self::A100 => 2470.0,
-        }
-    }
-}
+use crate::recipe::{DecodeKind, Override, Recipe, catalog, load};
 
 /// Flags of `train bench data`.
 #[derive(Debug, Args)]
@@ -62,7 +42,7 @@ pub struct BenchDataArgs {
     /// Most threads [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// Say whether this GPU would be fed with ResNet-50
+    /// Say whether this GPU would be fed with ResNet-50 [default: which of them would be]
     #[arg(long, value_name = "GPU", conflicts_with = "images_per_sec")]
     gpu: Option<Gpu>,
     /// Say whether a step of so many images a second would be fed, as `train bench` prints them
@@ -126,6 +106,12 @@ pub fn bench_data(args: &BenchDataArgs) -> Result<ExitCode> {
             "loader": threads,
             "wanted_images_per_sec": wanted,
             "is_enough": wanted.map(|wanted| best >= wanted),
+            "gpus": Gpu::all().into_iter().map(|gpu| serde_json::json!({
+                "name": gpu.name(),
+                "images_per_sec": gpu.images_per_sec(),
+                "source": gpu.source(),
+                "is_enough": best >= gpu.images_per_sec(),
+            })).collect::<Vec<_>>(),
         });
         crate::answer!("{value}");
         return Ok(ExitCode::SUCCESS);
@@ -145,6 +131,20 @@ pub fn bench_data(args: &BenchDataArgs) -> Result<ExitCode> {
             crate::answer!(
                 "not enough: {wanted:.0} images a second are wanted, {best:.0} are to be had; more cores, or `train pack` once \
                  and train from its shards"
+            );
+        }
+    } else {
+        crate::answer!("ResNet-50 on one GPU, images a second:");
+        for gpu in Gpu::all() {
+            let is_enough = match best >= gpu.images_per_sec() {
+                true => "fed",
+                false => "not fed",
+            };
+            crate::answer!(
+                "  {:<10} {:>6.0}  {is_enough:<8} {}",
+                gpu.name(),
+                gpu.images_per_sec(),
+                gpu.source()
             );
         }
     }
@@ -200,8 +200,10 @@ fn stages(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder) -> Result<Vec<
 fn loaded(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder, threads: usize) -> Result<f64> {
     let batch = recipe.batch_size.min(folder.len()).min(64);
     let options = DecodeOptions::reading(&recipe.preprocessing.reading);
+    let source = FolderSource::new(folder.clone(), options)
+        .decode_smaller(recipe.decode == DecodeKind::Fast);
     let loader = Loader::new(
-        Arc::new(FolderSource::new(folder.clone(), options)),
+        Arc::new(source),
         Arc::new(train_transform(recipe, recipe.augment.image_size)?),
         Sampler::shuffled(folder.len(), batch, 0),
         LoaderConfig::training(threads),
@@ -209,8 +211,9 @@ fn loaded(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder, threads: usize
     let wanted = Duration::from_secs_f64(args.secs.clamp(0.1, 600.0));
     let mut images = 0;
     let mut start: Option<Instant> = None;
-    for epoch in 0.. {
-        let mut batches = loader.epoch(epoch, 0)?;
+    let mut batches = loader.epoch(0, 0)?;
+    for epoch in 1.. {
+        let next = loader.epoch_after(&batches, epoch)?;
         while let Some(batch) = batches.next() {
             let batch = batch?;
             // The first batch fills the pipeline and is not counted.
@@ -224,6 +227,7 @@ fn loaded(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder, threads: usize
                 return Ok(images as f64 / elapsed.as_secs_f64());
             }
         }
+        batches = next;
     }
     Ok(0.0)
 }

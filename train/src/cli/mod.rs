@@ -6,6 +6,7 @@ mod bench_data;
 mod data;
 mod doctor;
 mod evaluate;
+mod gpus;
 mod look;
 mod pack;
 mod plot;

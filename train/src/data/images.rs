@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use image_data::augment::{EvalTransform, TrainTransform};
 use image_data::dataset::{self, ClassMap, Dataset};
 use image_data::decode::DecodeOptions;
-use image_data::folder::{Folder, same_classes};
+use image_data::folder::{Folder, FolderIndex, same_classes};
 use image_data::loader::{BadImagePolicy as OnBad, Loader, LoaderConfig};
 use image_data::sampler::Sampler;
 use image_data::source::FolderSource;
@@ -17,7 +17,7 @@ use model_core::labels::Label;
 use super::fingerprint::{DataFingerprint, ImageListDigest};
 use super::hints::hints;
 use super::{BatchIter, DataSource, TensorBatch};
-use crate::recipe::{BadImages, Recipe};
+use crate::recipe::{BadImages, DecodeKind, Recipe};
 
 /// Training and validation images in files.
 pub struct Images {
@@ -36,7 +36,7 @@ pub struct Images {
     val: Option<Loader>,
     val_images: u64,
     fingerprint: DataFingerprint,
-    /// The next epoch, begun while this one ends: its first batch waits for nothing.
+    /// The next epoch, begun in advance while this one ends: its first batch waits for nothing.
     ahead: RefCell<Option<Ahead>>,
 }
 
@@ -54,7 +54,21 @@ impl Images {
     /// A class is missing or empty, training and validation name different classes, or there is nothing to validate on and
     /// the recipe neither splits it off nor goes without.
     pub fn open(recipe: &Recipe, dir: &Path, rank: usize, world_size: usize) -> Result<Self> {
-        let (train, val) = sets(recipe, dir)?;
+        Self::open_indexed(recipe, dir, rank, world_size, None)
+    }
+
+    /// [`Images::open`]; `index` keeps the names in class folders from run to run.
+    ///
+    /// # Errors
+    /// As [`Images::open`].
+    pub fn open_indexed(
+        recipe: &Recipe,
+        dir: &Path,
+        rank: usize,
+        world_size: usize,
+        index: Option<&FolderIndex>,
+    ) -> Result<Self> {
+        let (train, val) = sets(recipe, dir, index)?;
         let mut description = match &val {
             Some(val) => format!(
                 "train: {}; validation: {}",
@@ -65,7 +79,8 @@ impl Images {
         if recipe.balanced_sampling {
             description.push_str("; every class equally often");
         }
-        let hints = hints(recipe, &train, val.as_ref());
+        let mut hints = hints(recipe, &train, val.as_ref());
+        hints.extend(index.map(FolderIndex::remarks).unwrap_or_default());
         let damaged = damage(&[Some(&train), val.as_ref()]);
         let classes = train.classes.clone();
         let fingerprint = DataFingerprint {
@@ -93,8 +108,10 @@ impl Images {
             .iter()
             .map(|sample| sample.class as u32)
             .collect();
+        let source = FolderSource::new(train, decode_options(recipe))
+            .decode_smaller(recipe.decode == DecodeKind::Fast);
         let mut loader = Loader::new(
-            Arc::new(FolderSource::new(train, decode_options(recipe))),
+            Arc::new(source),
             Arc::new(transform),
             sampler,
             config(recipe, true),
@@ -112,10 +129,10 @@ impl Images {
             hints,
             damaged,
             recipe: recipe.clone(),
-            train: Some(loader),
             fingerprint,
             train_images,
-            val: val.map(|val| val_loader(recipe, val, rank, world_size)),
+            val: val.map(|val| val_loader(recipe, val, rank, world_size).on_threads_of(&loader)),
+            train: Some(loader),
             val_images,
             ahead: RefCell::new(None),
         })
@@ -155,8 +172,12 @@ impl Images {
 }
 
 /// The images to train on and those to validate on, as the recipe wants them.
-fn sets(recipe: &Recipe, dir: &Path) -> Result<(Folder, Option<Folder>)> {
-    let Dataset { train, val } = dataset::open(dir)?;
+fn sets(
+    recipe: &Recipe,
+    dir: &Path,
+    index: Option<&FolderIndex>,
+) -> Result<(Folder, Option<Folder>)> {
+    let Dataset { train, val } = dataset::open_indexed(dir, index)?;
     let mut train = train.with_context(|| {
         format!(
             "{}: expected training images (train/CLASS/IMAGE, class tars, shards or a table), got none",
@@ -233,30 +254,24 @@ impl DataSource for Images {
             .ahead
             .take()
             .filter(|ahead| first == 0 && (ahead.epoch, ahead.side) == (epoch, side));
-        let mut loaded = match begun {
+        let loaded = match begun {
             Some(ahead) => ahead.batches,
-            None => self.start(epoch, first, side)?,
-        };
-        let last = match self.recipe.max_steps {
-            Some(steps) => steps * self.recipe.accumulate_steps as u64,
-            None => u64::MAX,
+            None => {
+                let loader = self.training(side)?;
+                loader.epoch(epoch, first as usize)?
+            }
         };
         let next = epoch + 1;
-        Ok(Box::new(std::iter::from_fn(move || {
-            let batch = next_batch(&mut loaded)?;
-            let is_last = loaded.remaining() == 0 || batch.0 + 1 >= last;
-            if is_last && next < self.recipe.epochs && self.ahead.borrow().is_none() {
-                let side = self.recipe.augment.size_at(next);
-                // Where threads cannot be had now, the epoch itself will say so.
-                let begun = self.start(next, 0, side).ok().map(|batches| Ahead {
-                    epoch: next,
-                    side,
-                    batches,
-                });
-                self.ahead.replace(begun);
-            }
-            Some(batch.1)
-        })))
+        if next < self.recipe.epochs {
+            let side = self.recipe.augment.size_at(next);
+            let batches = self.training(side)?.epoch_after(&loaded, next)?;
+            self.ahead.replace(Some(Ahead {
+                epoch: next,
+                side,
+                batches,
+            }));
+        }
+        Ok(batches(loaded))
     }
 
     fn val(&self) -> Result<BatchIter<'_>> {
@@ -279,15 +294,14 @@ impl DataSource for Images {
 }
 
 impl Images {
-    /// Starts the workers on an epoch, from batch `first` on.
-    fn start(&self, epoch: u32, first: u64, side: u32) -> Result<image_data::loader::Batches> {
+    /// The training images as squares of `side` pixels.
+    fn training(&self, side: u32) -> Result<Loader> {
         let loader = self
             .train
             .as_ref()
             .context("only validation images were opened")?;
         let transform = train_transform(&self.recipe, side)?;
-        let loader = loader.with_transform(Arc::new(transform));
-        Ok(loader.epoch(epoch, first as usize)?)
+        Ok(loader.with_transform(Arc::new(transform)))
     }
 }
 
@@ -300,21 +314,20 @@ fn list(folder: &Folder) -> ImageListDigest {
     }))
 }
 
-fn batches<'a>(loaded: image_data::loader::Batches) -> BatchIter<'a> {
-    let mut loaded = loaded;
-    Box::new(std::iter::from_fn(move || Some(next_batch(&mut loaded)?.1)))
+fn batches<'a>(mut loaded: image_data::loader::Batches) -> BatchIter<'a> {
+    Box::new(std::iter::from_fn(move || next_batch(&mut loaded)))
 }
 
-/// The next batch as tensors, with its number in the epoch.
-fn next_batch(loaded: &mut image_data::loader::Batches) -> Option<(u64, Result<TensorBatch>)> {
+/// The next batch as tensors.
+fn next_batch(loaded: &mut image_data::loader::Batches) -> Option<Result<TensorBatch>> {
     let batch = match loaded.next()? {
         Ok(batch) => batch,
-        Err(error) => return Some((u64::MAX - 1, Err(error.into()))),
+        Err(error) => return Some(Err(error.into())),
     };
     let converted =
         TensorBatch::from_interleaved(&batch.pixels, batch.height, batch.width, &batch.labels);
     loaded.recycle(batch.pixels);
-    Some((batch.number as u64, converted))
+    Some(converted)
 }
 
 fn name_of(dir: &Path) -> String {

@@ -7,9 +7,11 @@ pub mod images;
 pub mod relabeled;
 pub mod synthetic;
 
+use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::{Result, bail};
+use image_data::folder::FolderIndex;
 use tch::Tensor;
 use torch_ext::host_memory;
 
@@ -93,11 +95,17 @@ pub trait DataSource {
 
 pub use discovery::discover;
 
-/// The source a recipe names, as seen by process `rank` of `world_size`.
+/// The source a recipe names, as seen by process `rank` of `world_size`. The names in large class folders are kept in
+/// `index_dir`, which the first process writes.
 ///
 /// # Errors
 /// No data named, or data that cannot be used.
-pub fn open(recipe: &Recipe, rank: usize, world_size: usize) -> Result<Rc<dyn DataSource>> {
+pub fn open(
+    recipe: &Recipe,
+    rank: usize,
+    world_size: usize,
+    index_dir: &Path,
+) -> Result<Rc<dyn DataSource>> {
     match (&recipe.data, recipe.synthetic) {
         (_, Some(count)) => {
             let side = recipe.preprocessing.crop[0];
@@ -111,9 +119,17 @@ pub fn open(recipe: &Recipe, rank: usize, world_size: usize) -> Result<Rc<dyn Da
                     .sharded(rank, world_size),
             ))
         }
-        (Some(dir), None) => Ok(Rc::new(images::Images::open(
-            recipe, dir, rank, world_size,
-        )?)),
+        (Some(dir), None) => {
+            let index = FolderIndex::in_dir(index_dir);
+            let index = if rank == 0 { index } else { index.read_only() };
+            Ok(Rc::new(images::Images::open_indexed(
+                recipe,
+                dir,
+                rank,
+                world_size,
+                Some(&index),
+            )?))
+        }
         (None, None) => bail!("data: expected a directory, or synthetic images, got neither"),
     }
 }

@@ -20,6 +20,7 @@ impl Default for Recipe {
             max_steps: None,
             balanced_sampling: false,
             bad_images: BadImages::Skip,
+            decode: DecodeKind::Exact,
             workers: None,
             threads: None,
             device: "auto".into(),

@@ -50,6 +50,9 @@ pub struct Recipe {
     pub synthetic: Option<u64>,
     /// An unreadable image is reported and counted; then it is skipped, or ends the run.
     pub bad_images: BadImages,
+    /// How training images are decoded: every pixel, or JPEGs at a half, a quarter or an eighth of their size where the crop
+    /// is shrunk by as much.
+    pub decode: DecodeKind,
     /// Decoding threads; none: one per core.
     pub workers: Option<usize>,
     /// libtorch threads on a CPU; none: libtorch's own choice.
@@ -119,6 +122,16 @@ pub enum BadImages {
     Skip,
     /// End the run.
     Fail,
+}
+
+/// How training images are decoded. Validation always decodes every pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum DecodeKind {
+    /// Every pixel of the crop: what published figures rest on.
+    Exact,
+    /// JPEGs smaller where the crop is at least twice the image size; other pixels, for less work.
+    Fast,
 }
 
 /// Arithmetic of the forward pass; weights and optimizer state are always fp32.

@@ -47,7 +47,7 @@ impl Start {
     /// Builds everything and says what it came to.
     ///
     /// # Errors
-    /// A device, data set, checkpoint or value that does not fit, in one line. No file is changed then.
+    /// A device, data set, checkpoint or value that does not fit, in one line. No file of a run is changed then.
     pub fn build(self) -> Result<Trainer> {
         let Start {
             recipe,
@@ -61,7 +61,7 @@ impl Start {
         let mut reporter = Reporter::new(!is_first);
         let choice = crate::device::prepare(&recipe)?;
         let device = choice.device;
-        let mut source = data::open(&recipe, world.rank(), world.size())?;
+        let mut source = data::open(&recipe, world.rank(), world.size(), &run.indexes())?;
         let mut relabeling = None;
         if let Some(resume) = &resume {
             (source, relabeling) = follow_classes(source, resume)?;

@@ -33,6 +33,7 @@ impl Avx2 {
 impl Idct for Avx2 {
     #[inline(always)]
     fn full(self, block: &Block, quant: &QuantTable, target: &mut Target<'_>) {
+        assert_eq!(target.side, 8);
         // SAFETY: a value of this type exists only where the processor has AVX2.
         unsafe { transform(block, quant, target) }
     }
@@ -208,7 +209,7 @@ fn transform(block: &Block, quant: &QuantTable, target: &mut Target<'_>) {
     let (samples, stride) = (target.samples.as_mut_ptr(), target.stride);
     for (i, pair) in pairs.into_iter().enumerate() {
         let upper = _mm_unpackhi_epi64(pair, pair);
-        // SAFETY: `Target::new` checked that eight rows of eight samples lie inside.
+        // SAFETY: `Target::new` checked that the rows lie inside; `full`, that they are eight of eight samples.
         unsafe {
             let row = samples.add(i * 2 * stride);
             row.cast::<i64>().write_unaligned(_mm_cvtsi128_si64(pair));
