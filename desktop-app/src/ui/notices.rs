@@ -237,6 +237,7 @@ fn notice_line(ui: &mut Ui, notice: &Notice, actions: &mut Actions) {
         .corner_radius(radius::M)
         .inner_margin(Margin::symmetric(14, 9))
         .show(ui, |ui| {
+            ui.set_width(ui.available_width());
             ui.horizontal_top(|ui| {
                 let (rect, _) = ui.allocate_exact_size(vec2(18.0, 20.0), Sense::hover());
                 icons::paint(ui.painter(), rect.shrink(1.0), icon, color);

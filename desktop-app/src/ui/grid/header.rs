@@ -159,10 +159,10 @@ fn sort_entries(ui: &mut Ui, ids: &[PhotoId], actions: &mut Actions) {
     if widgets::tip(sort, "One folder for each label (Ctrl+S)").clicked() {
         actions.push(Action::Sort(ids.to_vec()));
     }
-    let keywords = ui.button("Copy labels as keywords");
+    let keywords = ui.button("Copy labels as keywords\u{2026}");
     let tip = "Into a file beside each photo (XMP), which other photo programs read";
     if widgets::tip(keywords, tip).clicked() {
-        actions.push(Action::WriteKeywords(ids.to_vec()));
+        actions.push(Action::PlanKeywords(ids.to_vec()));
     }
 }
 
