@@ -283,7 +283,7 @@ fn teaching(shots: &mut Shots, desktop: &FakeDesktop, dir: &Path) {
     landscape(&folder.join("summer"), "stray.png", RED, 0.72);
     std::fs::write(folder.join("winter/broken.jpg"), "no picture").unwrap();
     press(&mut window, Modifiers::COMMAND, Key::T);
-    drop_files(&mut window, &[folder.clone()]);
+    drop_files(&mut window, std::slice::from_ref(&folder));
     super::teach::learned(&mut window);
     let thumbnails = |w: &Window| w.state().thumbnails_held().1 >= 30;
     until(&mut window, "the pictures are there", thumbnails);
@@ -300,6 +300,7 @@ fn teaching(shots: &mut Shots, desktop: &FakeDesktop, dir: &Path) {
     click(&mut window, "Try a photo\u{2026}");
     until(&mut window, "it was tried", |w| shows(w, "autumn 3.png: "));
     shots.take(&mut window, "41-teach-on");
+    window.run_steps(8);
     window
         .get_by_label_contains("autumn 2.png in autumn")
         .click();
@@ -318,14 +319,14 @@ fn work_under_way(shots: &mut Shots, desktop: &FakeDesktop, dir: &Path) {
     let (mut window, _settings) = open(desktop, None, Duration::from_secs(5));
     let folder = dir.join("slow");
     std::fs::create_dir(&folder).unwrap();
+    desktop.0.lock().unwrap().slow = true;
+    click(&mut window, "Paste");
+    until(&mut window, "it waits", |w| {
+        shows(w, "Waiting for the program")
+    });
     drop_files(&mut window, &photos(&folder, 24));
     until(&mut window, "they are looked at", |w| {
         shows(w, "Looking at 2 of")
-    });
-    desktop.0.lock().unwrap().slow = true;
-    press(&mut window, Modifiers::COMMAND, Key::V);
-    until(&mut window, "it waits", |w| {
-        shows(w, "Waiting for the program")
     });
     shots.take(&mut window, "50-looking-and-waiting");
     let empty = desktop_app::desktop::ClipboardProblem::TooLarge;

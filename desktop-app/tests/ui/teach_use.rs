@@ -53,6 +53,14 @@ fn what_was_learned_is_tried_saved_and_used() {
     );
     let written = std::fs::read_to_string(&model).unwrap();
     assert_eq!(written, "good fruit: apples, leaves, none of these");
+    // The notice keeps within the narrowest window, however wide its button is.
+    window.set_size(egui::vec2(420.0, 700.0));
+    window.run_steps(4);
+    for node in window.get_all_by_label("Dismiss") {
+        assert!(node.rect().right() <= 412.0, "{}", node.rect());
+    }
+    window.set_size(egui::vec2(1000.0, 700.0));
+    window.run_steps(4);
     window
         .get_all_by_role_and_label(Role::Button, "Use it now")
         .last()
