@@ -203,6 +203,36 @@ fn folders_are_named_by_label_and_day_as_the_user_types() {
 }
 
 #[test]
+fn long_labels_keep_within_the_narrowest_window() {
+    let dir = tempdir().unwrap();
+    let into = dir.path().join("sorted");
+    let (mut window, _, _) = window_with_photos(dir.path(), &into);
+    window
+        .get_by_label_contains("4.png: ")
+        .click_modifiers(Modifiers::COMMAND);
+    window.run_steps(3);
+    window.key_press(Key::F2);
+    window.run_steps(3);
+    let label = "our boat on the long lake between the two high mountains";
+    let typed = egui::Event::Text(label.to_owned());
+    window.input_mut().events.push(typed);
+    window.step();
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    window.set_size(egui::vec2(420.0, 420.0));
+    window.key_press_modifiers(Modifiers::COMMAND, Key::S);
+    until(&mut window, "the plan is there", |w| {
+        shows(w, "Copy 1 photo")
+    });
+    window.run_steps(3);
+    for text in ["1 photo", label] {
+        for node in window.get_all_by_label(text) {
+            assert!(node.rect().right() <= 400.0, "{text}: {}", node.rect());
+        }
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_told() {
     let dir = tempdir().unwrap();
     let file = dir.path().join("a file");

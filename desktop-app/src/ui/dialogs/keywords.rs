@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use egui::{CollapsingHeader, Grid, RichText, TextStyle, Ui, vec2};
+use egui::{CollapsingHeader, RichText, TextStyle, Ui};
 use photos::sort::keywords::Tagged;
 
-use super::sort::{LISTED, count};
+use super::sort::{LISTED, table};
 use crate::problem::thousands;
 use crate::sorting::KeywordPreview;
 use crate::theme::{self, space};
@@ -42,23 +42,12 @@ impl KeywordsPreview {
     }
 
     pub(super) fn show(&self, ui: &mut Ui, actions: &mut Actions) {
-        let p = theme::palette(ui);
         widgets::muted(
             ui,
             "Each label goes into a file beside its photo, where other photo programs find it. The photos stay as they are.",
         );
         ui.add_space(space::XS);
-        Grid::new("keywords")
-            .num_columns(2)
-            .min_row_height(0.0)
-            .spacing(vec2(28.0, 6.0))
-            .show(ui, |ui| {
-                for (keyword, photos) in &self.keywords {
-                    ui.label(RichText::new(keyword).text_style(theme::strong()));
-                    ui.label(RichText::new(count(*photos)).color(p.muted));
-                    ui.end_row();
-                }
-            });
+        table(ui, &self.keywords);
         for line in self.notes() {
             widgets::small(ui, &line);
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use egui::{Button, CollapsingHeader, Grid, RichText, TextEdit, TextStyle, Ui, vec2};
+use egui::{Button, CollapsingHeader, Grid, Label, RichText, TextEdit, TextStyle, Ui, vec2};
 use photos::sort::{Plan, Template};
 
 use crate::problem::thousands;
@@ -110,21 +110,10 @@ impl SortPreview {
     }
 
     pub(super) fn show(&mut self, ui: &mut Ui, busy: bool, actions: &mut Actions) {
-        let p = theme::palette(ui);
         widgets::muted(ui, &format!("Into {}", self.plan.into.display()));
         let current = self.template(ui, busy, actions);
         ui.add_space(space::XS);
-        Grid::new("folders")
-            .num_columns(2)
-            .min_row_height(0.0)
-            .spacing(vec2(28.0, 6.0))
-            .show(ui, |ui| {
-                for (folder, photos) in &self.folders {
-                    ui.label(RichText::new(folder).text_style(theme::strong()));
-                    ui.label(RichText::new(count(*photos)).color(p.muted));
-                    ui.end_row();
-                }
-            });
+        table(ui, &self.folders);
         for line in self.notes() {
             widgets::small(ui, &line);
         }
@@ -206,6 +195,46 @@ impl SortPreview {
             }
         });
     }
+}
+
+/// Names and how many photos each has: beside each other, or under each other where a name is too long for that.
+pub(super) fn table(ui: &mut Ui, rows: &[(String, usize)]) {
+    const GAP: f32 = 28.0;
+    const COUNT: f32 = 100.0;
+    let p = theme::palette(ui);
+    let font = theme::strong().resolve(ui.style());
+    let width = |name: &String| {
+        let galley = ui
+            .painter()
+            .layout_no_wrap(name.clone(), font.clone(), p.text);
+        galley.size().x
+    };
+    let widest = rows.iter().map(|(name, _)| width(name)).fold(0.0, f32::max);
+    let row = |ui: &mut Ui, name: &str, photos: usize| {
+        let name = RichText::new(name).text_style(theme::strong());
+        ui.add(Label::new(name).wrap());
+        ui.label(RichText::new(count(photos)).color(p.muted));
+    };
+    if widest + GAP + COUNT > ui.available_width() {
+        for (name, photos) in rows {
+            ui.vertical(|ui| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                row(ui, name, *photos);
+            });
+        }
+        return;
+    }
+    Grid::new("table")
+        .num_columns(2)
+        .min_row_height(0.0)
+        .min_col_width(widest)
+        .spacing(vec2(GAP, 6.0))
+        .show(ui, |ui| {
+            for (name, photos) in rows {
+                row(ui, name, *photos);
+                ui.end_row();
+            }
+        });
 }
 
 pub(super) fn count(photos: usize) -> String {
