@@ -24,7 +24,7 @@ warnings.simplefilter("ignore", DeprecationWarning)
 gi.require_version("Atspi", "2.0")
 from gi.repository import Atspi
 
-SHOWN = {"focusable", "focused", "checked", "selected", "expanded", "collapsed", "modal", "editable", "required"}
+SHOWN = {"focusable", "focused", "checked", "selected", "expanded", "collapsed", "modal", "editable", "required", "pressed"}
 PLAIN = {"filler", "panel", "label", "section", "frame", "window", "application", "unknown", "separator", "scroll pane", "scroll bar"}
 
 
