@@ -210,11 +210,11 @@ pub trait OpenModel: Send + Sync {
     /// A [`Problem`] with a remedy; the model in use stays.
     fn open(&self, choice: &ModelChoice) -> Result<Arc<dyn Classify>, Problem>;
 
-    /// A teacher who sees photos as the built-in model does. Takes a while, too.
+    /// A teacher who sees photos as this model does, and goes on from what it was taught. Takes a while, too.
     ///
     /// # Errors
-    /// A [`Problem`] with a remedy.
-    fn teacher(&self) -> Result<Arc<dyn Teach>, Problem>;
+    /// A [`Problem`] with a remedy: also where nothing can be taught on top of this model.
+    fn teacher(&self, base: &ModelChoice) -> Result<Arc<dyn Teach>, Problem>;
 }
 
 #[cfg(test)]

@@ -29,21 +29,24 @@ impl OpenModel for ModelOpener {
             threads: 1,
             ..Options::default()
         };
-        let opened = match choice {
-            ModelChoice::Embedded => Classifier::embedded(&options),
-            ModelChoice::File(path) => Classifier::open(path, &options),
-        };
-        opened
+        opened(choice, &options)
             .map(|classifier| {
                 Arc::new(NetworkClassifier::new(classifier, choice.clone())) as Arc<dyn Classify>
             })
             .map_err(|error| problem_of(&error))
     }
 
-    fn teacher(&self) -> Result<Arc<dyn Teach>, Problem> {
+    fn teacher(&self, base: &ModelChoice) -> Result<Arc<dyn Teach>, Problem> {
         let options = Options::default();
-        let classifier = Classifier::embedded(&options).map_err(|error| problem_of(&error))?;
+        let classifier = opened(base, &options).map_err(|error| problem_of(&error))?;
         Ok(Arc::new(NetworkTeacher::new(&classifier, &options)?))
+    }
+}
+
+fn opened(choice: &ModelChoice, options: &Options) -> Result<Classifier, inference::Error> {
+    match choice {
+        ModelChoice::Embedded => Classifier::embedded(options),
+        ModelChoice::File(path) => Classifier::open(path, options),
     }
 }
 

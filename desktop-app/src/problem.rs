@@ -46,6 +46,14 @@ impl Problem {
         )
         .brief("Damaged")
     }
+
+    /// An engine that panicked on a model. What it said is for the log, not for a person.
+    pub fn broken_model() -> Self {
+        Self::new(
+            "This model is damaged in a way that the engine cannot handle.",
+            "Choose another model.",
+        )
+    }
 }
 
 const SAVE_AGAIN: &str = "Open it in a photo editor, save it as JPEG or PNG, and try the new file.";

@@ -45,6 +45,8 @@ pub struct Settings {
     pub recent_models: Vec<PathBuf>,
     /// Whether answers are remembered.
     pub keep_history: bool,
+    /// Whether the classes that are taught are remembered.
+    pub keep_classes: bool,
     /// The latest answers, newest first.
     pub history: Vec<HistoryEntry>,
 }
@@ -75,6 +77,7 @@ impl Default for Settings {
             model: None,
             recent_models: Vec::new(),
             keep_history: true,
+            keep_classes: true,
             history: Vec::new(),
         }
     }

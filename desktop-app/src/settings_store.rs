@@ -196,6 +196,13 @@ fn from_values(values: &Map<String, Value>) -> (Settings, Option<SettingsWarning
         &mut settings.keep_history,
         u,
     );
+    read(
+        values,
+        "keep_classes",
+        "whether classes are remembered",
+        &mut settings.keep_classes,
+        u,
+    );
     let mut recent: Vec<PathText> = Vec::new();
     read_list(values, "recent_models", "recent models", &mut recent, u);
     settings.recent_models = recent.into_iter().map(|path| path.0).collect();
@@ -309,6 +316,7 @@ fn scalars(settings: &Settings) -> Map<String, Value> {
         model,
         recent_models: _,
         keep_history,
+        keep_classes,
         history: _,
     } = settings;
     let values = json!({
@@ -318,6 +326,7 @@ fn scalars(settings: &Settings) -> Map<String, Value> {
         "prefer_xwayland": prefer_xwayland,
         "model": model,
         "keep_history": keep_history,
+        "keep_classes": keep_classes,
     });
     match values {
         Value::Object(values) => values,

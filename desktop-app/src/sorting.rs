@@ -1,12 +1,14 @@
 //! Photos into folders, and labels into keywords: what the window plans and carries out with `photos::sort`. It reads
 //! and writes files, so none of it runs in the window's own thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use photos::sort::keywords::{self, KeywordPlan, Tagged};
-use photos::sort::{Item, Plan, SortError, Undone, carry_out_until, folder_name, undo};
+use photos::sort::{
+    Item, Plan, SortError, Template, TemplateError, Undone, carry_out_until, taken_on, undo,
+};
 
 use crate::classify::Cancel;
 use crate::problem::{Problem, reason};
@@ -25,30 +27,40 @@ pub struct Sortable {
     pub label: Option<String>,
 }
 
-/// Where each photo goes. Reads names and contents, changes nothing.
-pub fn plan(photos: &[Sortable], into: &Path) -> Plan {
+/// Where each photo goes, in folders named by a template. Reads names and contents, changes nothing.
+pub fn plan(photos: &[Sortable], into: &Path, template: &Template) -> Plan {
     let items: Vec<Item> = photos
         .iter()
-        .map(|photo| Item {
-            from: photo.path.clone(),
-            folder: folder_name(photo.label.as_deref().unwrap_or(NOT_SURE)).into(),
+        .map(|photo| {
+            let day = template.needs_day().then(|| taken_on(&photo.path));
+            let label = photo.label.as_deref().unwrap_or(NOT_SURE);
+            Item {
+                from: photo.path.clone(),
+                folder: template.folder(label, day.flatten()),
+            }
         })
         .collect();
     Plan::new(&items, into, Mode::Copy)
+}
+
+/// What is wrong with a template, in words for the window.
+pub fn words_for_template(error: &TemplateError) -> String {
+    match error {
+        TemplateError::UnknownName(name) => format!(
+            "{{{name}}} means nothing here. {{label}}, {{date}}, {{year}}, {{month}} and {{day}} do."
+        ),
+        TemplateError::OpenBrace(_) => "A { needs a } after it.".to_owned(),
+        TemplateError::NoFolder(_) => "Each folder between slashes needs a name.".to_owned(),
+    }
 }
 
 /// The folders of a plan and how many photos come into each.
 pub fn folders(plan: &Plan) -> Vec<(String, usize)> {
     let mut folders: BTreeMap<String, usize> = BTreeMap::new();
     for step in &plan.steps {
-        let folder = step
-            .to
-            .parent()
-            .and_then(Path::file_name)
-            .unwrap_or_default();
-        *folders
-            .entry(folder.to_string_lossy().into_owned())
-            .or_default() += 1;
+        let folder = step.to.parent().unwrap_or(&step.to);
+        let folder = folder.strip_prefix(&plan.into).unwrap_or(folder);
+        *folders.entry(folder.display().to_string()).or_default() += 1;
     }
     let mut folders: Vec<(String, usize)> = folders.into_iter().collect();
     folders.sort_by_cached_key(|(name, _)| name.to_lowercase());
@@ -97,15 +109,71 @@ pub struct Keywords {
     pub problem: Option<Problem>,
 }
 
-/// Writes keywords into sidecars beside the photos; each folder keeps a journal of its own.
-pub fn write_keywords(tagged: Vec<Tagged>) -> Keywords {
+/// A keyword that would be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeywordWrite {
+    /// The photo.
+    pub photo: PathBuf,
+    /// The file beside it.
+    pub sidecar: PathBuf,
+    /// The keyword below wider ones, the widest first.
+    pub keyword: Vec<String>,
+    /// Whether the file is there already; it keeps all that it holds.
+    pub merges: bool,
+}
+
+/// What writing keywords would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeywordPreview {
+    /// What would be written.
+    pub writes: Vec<KeywordWrite>,
+    /// Photos that have their keyword already.
+    pub unchanged: usize,
+    /// Sidecars that are not understood and would stay as they are.
+    pub refused: Vec<PathBuf>,
+}
+
+/// Looks what writing these keywords would do; changes nothing.
+pub fn preview_keywords(tagged: &[Tagged]) -> KeywordPreview {
+    let mut preview = KeywordPreview::default();
+    for (folder, tagged) in by_folder(tagged) {
+        let plan = KeywordPlan::new(&tagged, &folder);
+        let keywords: HashMap<&Path, &Tagged> = tagged
+            .iter()
+            .map(|one| (one.photo.as_path(), one))
+            .collect();
+        preview.unchanged += plan.unchanged;
+        preview
+            .refused
+            .extend(plan.refused.iter().map(|(sidecar, _)| sidecar.clone()));
+        preview.writes.extend(plan.edits.iter().map(|edit| {
+            KeywordWrite {
+                photo: edit.photo.clone(),
+                sidecar: edit.sidecar.clone(),
+                keyword: keywords
+                    .get(edit.photo.as_path())
+                    .map(|one| one.keyword.clone())
+                    .unwrap_or_default(),
+                merges: edit.merges(),
+            }
+        }));
+    }
+    preview
+}
+
+fn by_folder(tagged: &[Tagged]) -> BTreeMap<PathBuf, Vec<Tagged>> {
     let mut by_folder: BTreeMap<PathBuf, Vec<Tagged>> = BTreeMap::new();
     for one in tagged {
         let folder = one.photo.parent().unwrap_or(Path::new("")).to_owned();
-        by_folder.entry(folder).or_default().push(one);
+        by_folder.entry(folder).or_default().push(one.clone());
     }
+    by_folder
+}
+
+/// Writes keywords into sidecars beside the photos; each folder keeps a journal of its own.
+pub fn write_keywords(tagged: &[Tagged]) -> Keywords {
     let mut written = Keywords::default();
-    for (folder, tagged) in by_folder {
+    for (folder, tagged) in by_folder(tagged) {
         let plan = KeywordPlan::new(&tagged, &folder);
         written.unchanged += plan.unchanged;
         written
@@ -196,7 +264,12 @@ mod tests {
             photo("3.jpg", None),
             photo("4.jpg", Some("cat")),
         ];
-        let mut plan = plan(&photos, &into);
+        let dated = Template::parse("{year}/{label}").unwrap();
+        assert_eq!(
+            folders(&plan(&photos[..1], &into, &dated)),
+            [(Path::new("no date").join("cat").display().to_string(), 1)]
+        );
+        let mut plan = plan(&photos, &into, &Template::default());
         let named = |name: &str, count| (name.to_owned(), count);
         assert_eq!(
             folders(&plan),

@@ -231,7 +231,8 @@ fn visuals(theme: Theme) -> Visuals {
     let round = CornerRadius::same(radius::M);
     v.panel_fill = p.ground;
     v.window_fill = p.card;
-    v.window_stroke = Stroke::new(1.0, p.line);
+    // On dark ground a shadow is not seen: menus and dialogs need an edge that is.
+    v.window_stroke = Stroke::new(1.0, if v.dark_mode { p.edge } else { p.line });
     v.window_corner_radius = CornerRadius::same(radius::L);
     v.menu_corner_radius = round;
     v.extreme_bg_color = p.card;

@@ -63,6 +63,8 @@ fn lossless_pictures_are_equal() {
         "gray.jp2",
         "glass.jp2",
         "bare.j2k",
+        "inks.jp2",
+        "bits.tga",
     ] {
         assert_eq!(levels_apart(name), 0, "{name}");
     }
@@ -98,6 +100,8 @@ fn headers_say_what_there_is() {
         ("glass.jxl", Format::JpegXl, Color::Alpha),
         ("lossy.jp2", Format::Jpeg2000, Color::Rgb),
         ("glass.jp2", Format::Jpeg2000, Color::Alpha),
+        ("inks.jp2", Format::Jpeg2000, Color::Cmyk),
+        ("bits.tga", Format::Tga, Color::Gray),
         ("bare.j2k", Format::Jpeg2000, Color::Rgb),
     ] {
         let bytes = std::fs::read(data(name)).unwrap();

@@ -5,15 +5,22 @@
 //! | `board` | the classes and their photos, as a person arranges them |
 //! | `gather` | dropped files and folders to photos of classes |
 //! | `school` | a thread that looks at photos, learns, tries and writes |
+//! | `seen` | what was seen in each photo, and which of it a lesson gets |
 //! | `network` | the real teacher, over `photos::teach` |
+//! | `memory` | the classes on disk, from one start of the program to the next |
+//! | `pictures` | a home for pictures that were pasted, and so have no file |
 //!
 //! Not here: how anything of it looks (`ui::teaching`), and how learning works (`photos::teach`).
 
 mod board;
 mod gather;
+mod memory;
 mod network;
+pub mod pictures;
 mod school;
+mod seen;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,8 +29,9 @@ use photos::teach::{Lesson, NONE_ID, NONE_NAME, Photo};
 use crate::classify::{Cancel, Classify};
 use crate::problem::Problem;
 
-pub use board::{ClassBoard, ClassId, PhotoClass};
+pub use board::{Arrangement, ClassBoard, ClassId, KeptClass, PhotoClass};
 pub use gather::{Gathered, gather, nothing_found};
+pub use memory::{ClassMemory, ClassMemoryWarning};
 pub use network::NetworkTeacher;
 pub use school::{LearnOutcome, LearnState, School, SchoolEvent, Tell};
 
@@ -43,6 +51,9 @@ pub trait Teach: Send + Sync {
         each: &mut dyn FnMut(&Path),
     ) -> Result<Option<Vec<Looked>>, Problem>;
 
+    /// The photos that the model was taught from and keeps, as numbers; none for a model that keeps none.
+    fn kept(&self) -> &[Photo];
+
     /// The ONNX file of what was learned.
     ///
     /// # Errors
@@ -61,4 +72,22 @@ pub(crate) fn taught_name(name: &str) -> Option<String> {
     let name = name.trim();
     let plain = name.replace('_', " ").to_lowercase();
     (![NONE_ID, NONE_NAME].contains(&plain.as_str())).then(|| name.to_owned())
+}
+
+/// The classes of these photos, as a taught model keeps them.
+pub(crate) fn kept_classes(photos: &[Photo]) -> Vec<KeptClass> {
+    let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
+    for photo in photos {
+        *classes.entry(kept_name(photo)).or_default() += 1;
+    }
+    let class = |(name, photos): (&str, usize)| KeptClass {
+        name: name.to_owned(),
+        photos,
+    };
+    classes.into_iter().map(class).collect()
+}
+
+/// The class of a photo that a model keeps; photos of nothing that is taught have one, too.
+fn kept_name(photo: &Photo) -> &str {
+    photo.class.as_deref().unwrap_or(NONE_NAME)
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use image_data::decode::DecodeOptions;
 use inference::stream::Failure;
-use inference::{Classifier, Options};
+use inference::{Classifier, ModelSource, Options};
 use model_core::diagnostic::Diagnose as _;
-use photos::teach::{ClassFolder, Lesson, TeachError, Teacher};
+use photos::teach::{ClassFolder, Lesson, Photo, TeachError, Teacher, kept_photos};
 
 use super::{Looked, Teach};
 use crate::classify::{Cancel, Classify, ModelChoice};
@@ -18,18 +18,28 @@ use crate::problem::{self, Problem};
 pub struct NetworkTeacher {
     teacher: Teacher,
     decode: DecodeOptions,
+    kept: Vec<Photo>,
 }
 
 impl NetworkTeacher {
-    /// A teacher who sees photos as `classifier` does.
+    /// A teacher who sees photos as `classifier` does, and knows what that keeps of the photos it was taught from.
     ///
     /// # Errors
-    /// When the model does not end in a linear layer.
+    /// When the model does not end in a linear layer, or what it keeps is damaged.
     pub fn new(classifier: &Classifier, options: &Options) -> Result<Self, Problem> {
         let reading = classifier.model().manifest.preprocessing.reading;
+        let of_teaching = |error| problem_of_teaching(&error);
+        let teacher = Teacher::new(classifier, options).map_err(of_teaching)?;
+        let kept = match &classifier.model().source {
+            ModelSource::File(path) => {
+                let model = std::fs::read(path).map_err(|error| problem::of_reading(&error))?;
+                kept_photos(&model, &teacher).map_err(of_teaching)?
+            }
+            ModelSource::Embedded | ModelSource::Memory => None,
+        };
         Ok(Self {
-            teacher: Teacher::new(classifier, options)
-                .map_err(|error| problem_of_teaching(&error))?,
+            teacher,
+            kept: kept.unwrap_or_default(),
             decode: DecodeOptions::reading(&reading),
         })
     }
@@ -64,6 +74,10 @@ impl Teach for NetworkTeacher {
             Err(TeachError::Model(inference::Error::Cancelled)) => Ok(None),
             Err(error) => Err(problem_of_teaching(&error)),
         }
+    }
+
+    fn kept(&self) -> &[Photo] {
+        &self.kept
     }
 
     fn to_onnx(&self, lesson: &Lesson, name: &str) -> Result<Vec<u8>, Problem> {
@@ -113,6 +127,16 @@ pub(super) fn problem_of_teaching(error: &TeachError) -> Problem {
         TeachError::TooFew { class, photos } => Problem::new(
             format!("\u{201c}{class}\u{201d} has too few different photos: {photos}."),
             "Give it at least two photos that can be read.",
+        ),
+        TeachError::NoLinearEnd { model, reason } => Problem::new(
+            format!("Nothing can be taught on top of \u{201c}{model}\u{201d}: {reason}."),
+            "Its last layer would have to be a linear one. Build on another model.",
+        ),
+        TeachError::NotTaught { model, .. } => Problem::new(
+            format!(
+                "What \u{201c}{model}\u{201d} keeps of the photos that it was taught from cannot be used."
+            ),
+            "It is damaged, or from a newer version of this program. Teach anew from the photos.",
         ),
         TeachError::Model(error) => problem_of(error),
         error => Problem::new(

@@ -1,17 +1,18 @@
 //! Looks at photos, learns, tries and writes, in threads of their own. Each photo is looked at once: a class that
 //! changes costs only its new photos. The newest board wins, and what came of an older one is dropped.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model_core::atomic_file;
-use photos::teach::{Findings, Lesson, Photo, TeachConfig};
+use photos::teach::{Findings, Lesson, TeachConfig};
 
 use super::network::problem_of_teaching;
-use super::{PhotoClass, Teach, taught_name};
-use crate::classify::{Cancel, Classify, OpenModel};
+use super::seen::{SeenPhotos, kept_of_classes, leave_out_thin_classes};
+use super::{Arrangement, KeptClass, PhotoClass, Teach, kept_classes};
+use crate::classify::{Cancel, Classify, ModelChoice, OpenModel};
 use crate::content::FileStamp;
 use crate::photo::{PhotoAnswer, PhotoSource};
 use crate::problem::{Problem, reason};
@@ -60,6 +61,8 @@ pub enum LearnState {
 
 /// What the school sends to the window.
 pub enum SchoolEvent {
+    /// Whether this model can be built on, and what it keeps of the photos that it was taught from.
+    Base(ModelChoice, Result<Vec<KeptClass>, Problem>),
     /// The learning has come this far.
     State(LearnState),
     /// A photo was tried.
@@ -68,15 +71,12 @@ pub enum SchoolEvent {
     Written(PathBuf, Result<(), Problem>),
 }
 
-struct Seen {
-    stamp: Option<FileStamp>,
-    photo: Result<Photo, Problem>,
-}
-
 #[derive(Default)]
 struct Shared {
+    /// The model whose network looks at the photos.
+    base: ModelChoice,
     teacher: Mutex<Option<Arc<dyn Teach>>>,
-    seen: Mutex<HashMap<PathBuf, Seen>>,
+    seen: Mutex<SeenPhotos>,
     /// The newest board.
     newest: AtomicU64,
     /// One board at a time is looked at.
@@ -114,9 +114,28 @@ impl School {
         self.shared.newest.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Looks whether a model can be built on.
+    pub fn consider(&self, base: ModelChoice, tell: &Tell) {
+        let (opener, tell) = (Arc::clone(&self.opener), Arc::clone(tell));
+        crate::desktop::in_thread("consider model", move || {
+            let found = guarded(|| opener.teacher(&base))
+                .unwrap_or_else(|| Err(Problem::broken_model()))
+                .map(|teacher| kept_classes(teacher.kept()));
+            tell(SchoolEvent::Base(base, found));
+        });
+    }
+
     /// Learns these classes, in place of what is being learned.
-    pub fn learn(&mut self, classes: Vec<PhotoClass>, tell: &Tell) {
+    pub fn learn(&mut self, classes: Arrangement, tell: &Tell) {
         self.stop();
+        let Arrangement { base, classes } = classes;
+        if self.shared.base != base {
+            // What another network saw in the photos means nothing to this one.
+            self.shared = Arc::new(Shared {
+                base,
+                ..Shared::default()
+            });
+        }
         let (shared, opener, cancel) = (
             Arc::clone(&self.shared),
             Arc::clone(&self.opener),
@@ -198,7 +217,7 @@ fn teacher(shared: &Shared, opener: &dyn OpenModel) -> Result<Arc<dyn Teach>, Pr
     if let Some(teacher) = &*teacher {
         return Ok(Arc::clone(teacher));
     }
-    let opened = opener.teacher()?;
+    let opened = opener.teacher(&shared.base)?;
     *teacher = Some(Arc::clone(&opened));
     Ok(opened)
 }
@@ -214,26 +233,24 @@ fn learn(
     let all: Vec<&PathBuf> = classes.iter().flat_map(|class| &class.photos).collect();
     let unseen: Vec<PathBuf> = {
         let seen = lock(&shared.seen);
-        let is_seen = |path: &Path| {
-            let known = seen.get(path);
-            known.is_some_and(|known| known.stamp.is_some() && known.stamp == FileStamp::of(path))
-        };
-        all.iter()
-            .filter(|path| !is_seen(path))
-            .map(|path| (*path).clone())
-            .collect()
+        let new = all.iter().filter(|path| !seen.knows(path));
+        new.map(|path| (*path).clone()).collect()
     };
-    if !unseen.is_empty() {
+    let mut kept = Vec::new();
+    if !unseen.is_empty() || classes.iter().any(|class| class.kept.is_some()) {
         let mut done = all.len() - unseen.len();
         tell(LearnState::Looking(done, all.len()));
         let teacher = match teacher(shared, opener) {
             Ok(teacher) => teacher,
             Err(problem) => return Some(LearnState::Failed(problem, Vec::new())),
         };
+        kept = kept_of_classes(teacher.kept(), classes);
         for chunk in unseen.chunks(CHUNK) {
             let stamps: Vec<_> = chunk.iter().map(|path| FileStamp::of(path)).collect();
             let stamps: HashMap<&PathBuf, _> = chunk.iter().zip(stamps).collect();
-            let looked = teacher.look(chunk, cancel, &mut |_| {
+            let there = lock(&shared.seen).note_gone(chunk);
+            done += chunk.len() - there.len();
+            let looked = teacher.look(&there, cancel, &mut |_| {
                 done += 1;
                 tell(LearnState::Looking(done, all.len()));
             });
@@ -242,7 +259,7 @@ fn learn(
                     let mut seen = lock(&shared.seen);
                     for (path, photo) in looked {
                         let stamp = stamps.get(&path).copied().flatten();
-                        seen.insert(path, Seen { stamp, photo });
+                        seen.note(path, stamp, photo);
                     }
                 }
                 Ok(None) => return None,
@@ -254,7 +271,8 @@ fn learn(
         return None;
     }
     tell(LearnState::Learning);
-    let (mut photos, failed) = seen_photos(shared, classes);
+    let (mut photos, failed) = lock(&shared.seen).of_classes(classes);
+    photos.extend(kept);
     let left_out = leave_out_thin_classes(&mut photos);
     let config = TeachConfig::default();
     Some(match Lesson::learn(photos, &config) {
@@ -266,45 +284,6 @@ fn learn(
         })),
         Err(error) => LearnState::Failed(problem_of_teaching(&error), failed),
     })
-}
-
-/// What was seen in the photos of these classes, and which of them could not be used.
-fn seen_photos(shared: &Shared, classes: &[PhotoClass]) -> (Vec<Photo>, Vec<(PathBuf, Problem)>) {
-    let seen = lock(&shared.seen);
-    let (mut photos, mut failed) = (Vec::new(), Vec::new());
-    for class in classes {
-        for path in &class.photos {
-            match seen.get(path).map(|seen| &seen.photo) {
-                Some(Ok(photo)) => photos.push(Photo {
-                    class: taught_name(&class.name),
-                    ..photo.clone()
-                }),
-                Some(Err(problem)) => failed.push((path.clone(), problem.clone())),
-                None => {}
-            }
-        }
-    }
-    (photos, failed)
-}
-
-/// One photo, or copies of it, says nothing of a class: such classes wait for more. Gives their names.
-fn leave_out_thin_classes(photos: &mut Vec<Photo>) -> Vec<String> {
-    let mut contents: BTreeMap<String, HashSet<String>> = BTreeMap::new();
-    for photo in photos.iter() {
-        if let Some(class) = &photo.class {
-            let of_class = contents.entry(class.clone()).or_default();
-            of_class.insert(photo.sha256.clone());
-        }
-    }
-    contents.retain(|_, photos| photos.len() < 2);
-    let thin = |photo: &Photo| {
-        photo
-            .class
-            .as_ref()
-            .is_some_and(|c| contents.contains_key(c))
-    };
-    photos.retain(|photo| !thin(photo));
-    contents.into_keys().collect()
 }
 
 fn broken() -> LearnState {

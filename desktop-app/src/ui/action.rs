@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use photos::sort::Plan;
+use photos::sort::keywords::Tagged;
 
-use super::dialogs::{Dialog, Subject};
+use super::dialogs::{Dialog, SortRequest, Subject};
 use crate::classify::ModelChoice;
 use crate::desktop::FileRequest;
 use crate::photo::PhotoId;
@@ -60,8 +61,12 @@ pub(super) enum Action {
     CarryOut(Box<Plan>),
     /// Stop the sorting.
     StopSorting,
-    /// Write the labels of photos as keywords beside them.
-    WriteKeywords(Vec<PhotoId>),
+    /// Plan the sorting with other folders.
+    PlanAgain(Box<SortRequest>),
+    /// Look which labels of photos would be written as keywords beside them.
+    PlanKeywords(Vec<PhotoId>),
+    /// Write keywords as planned; so many photos are left out.
+    WriteKeywords(Vec<Tagged>, usize),
     /// Take dropped files in, where they belong in this view.
     Dropped(Vec<PathBuf>),
     /// Ask what photos show.
@@ -78,6 +83,10 @@ pub(super) enum Action {
     RenameClass(ClassId, String),
     /// Take a class away.
     RemoveClass(ClassId),
+    /// Take all classes away.
+    RemoveAllClasses,
+    /// Learn the classes on top of this model.
+    BuildOn(ModelChoice),
     /// Put photos into a class.
     PutIntoClass(ClassId, Vec<PathBuf>),
     /// Take photos out of their classes.

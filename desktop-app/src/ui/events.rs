@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::notices::{Kind, Topic, Waiting};
 use super::photo_view::HeatMapState;
-use super::{App, Message};
+use super::teach_base::KeptFor;
+use super::teaching::DropPlace;
+use super::{App, Message, View};
 use crate::desktop::{ClipboardContent, FileResponse};
 use crate::photo::percent;
 use crate::samples;
@@ -13,6 +15,9 @@ use crate::worker::WorkerEvent;
 
 /// Time spent on the workers' events in one frame at most.
 const TIME_PER_FRAME: Duration = Duration::from_millis(4);
+
+/// What a picture from the clipboard is called.
+const PASTED: &str = "Pasted picture";
 
 /// A paste that takes longer than this is said to be waited for.
 const PASTE_NOTICED: Duration = Duration::from_millis(400);
@@ -111,11 +116,7 @@ impl App {
             }
             Message::Clipboard(content) => {
                 self.progress.pasting = None;
-                match content {
-                    ClipboardContent::Files(files) => self.open_paths(files),
-                    ClipboardContent::Picture(bytes) => self.add_picture("Pasted picture", bytes),
-                    ClipboardContent::Nothing(problem) => self.cannot_paste(&problem),
-                }
+                self.take_pasted(content);
             }
             Message::Exported(path, Ok(photos)) => {
                 let photos = match photos {
@@ -148,6 +149,9 @@ impl App {
                     "Check that your home folder can be written and is not full.",
                 );
             }
+            Message::ClassesSaved(saved) => self.classes_saved(saved),
+            Message::PhotosGone(gone) => self.say_photos_gone(&gone),
+            Message::PicturesKept(then, kept) => self.pictures_kept(then, kept),
             Message::SystemDark(dark) => {
                 self.environment.system_theme = Some(if dark {
                     egui::Theme::Dark
@@ -159,6 +163,21 @@ impl App {
             Message::School(event) => self.school_says(event),
             Message::Gathered(place, gathered) => self.gathered(place, gathered),
             Message::Sample(sample, image) => samples::keep(&self.context, sample, &image),
+        }
+    }
+
+    /// Takes in what was pasted. Where classes are shown, it is meant for one of them.
+    pub(super) fn take_pasted(&mut self, content: ClipboardContent) {
+        let teaching = self.view == View::Teach;
+        match content {
+            ClipboardContent::Files(files) if teaching => self.gather(files, DropPlace::Anywhere),
+            ClipboardContent::Picture(bytes) if teaching => {
+                let picture = (PASTED.to_owned(), bytes);
+                self.keep_pictures(vec![picture], KeptFor::Asking);
+            }
+            ClipboardContent::Files(files) => self.open_paths(files),
+            ClipboardContent::Picture(bytes) => self.add_picture(PASTED, bytes),
+            ClipboardContent::Nothing(problem) => self.cannot_paste(&problem),
         }
     }
 
@@ -200,7 +219,7 @@ impl App {
             return;
         }
         let threshold = self.settings.current.sure_from;
-        self.spoken = if self.photos.photos().len() == 1 || self.view == super::View::Photo(id) {
+        self.spoken = if self.photos.photos().len() == 1 || self.view == View::Photo(id) {
             match self.photos.photo(id) {
                 Some(photo) => match photo.answer() {
                     Some(answer) => {

@@ -8,7 +8,7 @@ use super::notices::{Kind, Topic};
 use super::photo_view::Picture;
 use super::{App, View};
 use crate::clipboard;
-use crate::desktop::{ClipboardProblem, FileRequest};
+use crate::desktop::{ClipboardContent, ClipboardProblem, FileRequest};
 use crate::paths::paths_in_text;
 use crate::photo::PhotoId;
 
@@ -112,10 +112,12 @@ impl App {
         }
         for event in ui.input(|input| input.events.clone()) {
             match event {
-                Event::Paste(text) => match paths_in_text(&text) {
-                    paths if paths.is_empty() => self.cannot_paste(&ClipboardProblem::OnlyText),
-                    paths => actions.push(Action::OpenPaths(paths)),
-                },
+                Event::Paste(text) => self.take_pasted(match paths_in_text(&text) {
+                    paths if paths.is_empty() => {
+                        ClipboardContent::Nothing(ClipboardProblem::OnlyText)
+                    }
+                    paths => ClipboardContent::Files(paths),
+                }),
                 Event::PasteImage(image) => {
                     let rgba: Vec<u8> = image
                         .pixels
@@ -123,10 +125,10 @@ impl App {
                         .flat_map(egui::Color32::to_srgba_unmultiplied)
                         .collect();
                     let [width, height] = image.size.map(|side| side as u32);
-                    match clipboard::encode_png(width, height, &rgba) {
-                        Some(bytes) => self.add_picture("Pasted picture", bytes),
-                        None => self.cannot_paste(&ClipboardProblem::Unavailable),
-                    }
+                    self.take_pasted(match clipboard::encode_png(width, height, &rgba) {
+                        Some(bytes) => ClipboardContent::Picture(bytes),
+                        None => ClipboardContent::Nothing(ClipboardProblem::Unavailable),
+                    });
                 }
                 Event::Copy => actions.push(Action::Copy(self.photos_meant())),
                 _ => {}

@@ -12,6 +12,7 @@ mod events;
 mod grid;
 mod icons;
 mod input;
+mod keywords;
 mod model_slot;
 mod models;
 mod naming;
@@ -20,10 +21,12 @@ mod parts;
 mod perform;
 mod photo_view;
 mod photos;
+mod saved_classes;
 mod saved_settings;
 mod sort;
 mod state;
 mod teach;
+mod teach_base;
 mod teaching;
 mod text_order;
 mod top_bar;
@@ -53,6 +56,7 @@ use grid::GridState;
 use model_slot::{LoadReason, ModelSlot};
 use notices::{Kind, Notices, Topic};
 use photo_view::PhotoViewState;
+use saved_classes::SavedClasses;
 use saved_settings::SavedSettings;
 use sort::Sorting;
 use state::{Arrival, Environment, Message, Progress, View};
@@ -103,7 +107,9 @@ impl App {
         theme::install(context);
         let (settings, warning) = SavedSettings::load(parts.store);
         let waker = context.clone();
-        let teaching = Teaching::new(Arc::clone(&parts.opener));
+        let keep_classes = settings.current.keep_classes;
+        let (classes, board, lost) = SavedClasses::load(settings.folder(), keep_classes);
+        let teaching = Teaching::new(Arc::clone(&parts.opener), board, classes);
         let workers = Workers::start(parts.opener, parts.threads, move || waker.request_repaint())?;
         let mut app = Self {
             context: context.clone(),
@@ -140,6 +146,7 @@ impl App {
             let (what, remedy) = warning.sentences();
             app.notices.add(Topic::Settings, Kind::Error, what, remedy);
         }
+        app.welcome_classes(lost);
         let chosen = parts.model.or_else(|| app.settings.current.model.clone());
         let model = chosen.unwrap_or_else(|| app.model.default.clone());
         app.load_model(model, LoadReason::Start);
@@ -270,6 +277,7 @@ impl eframe::App for App {
         self.keep_on_screen(context);
         self.take_events();
         self.save_settings_soon();
+        self.save_classes_soon();
         if let Some(log) = &mut self.frame_log {
             log.pause();
         }
@@ -308,6 +316,7 @@ impl eframe::App for App {
         let content = dialogs::DialogContent {
             model: &self.model,
             environment: &self.environment,
+            sorting: self.is_sorting(),
         };
         self.dialogs
             .show(ui, &content, &mut self.settings.current, &mut actions);
@@ -332,10 +341,12 @@ impl eframe::App for App {
 
     fn save(&mut self, _: &mut dyn eframe::Storage) {
         self.settings.save_now();
+        self.teaching.memory.save_now(&self.teaching.board);
     }
 
     fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
         self.settings.save_now();
+        self.teaching.memory.save_now(&self.teaching.board);
     }
 
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {

@@ -1,12 +1,14 @@
 //! "This is a ...": the user says what photos show. Their label is corrected, and they can be taught with it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::App;
 use super::dialogs::{Dialog, Subject};
 use super::teach::put_words;
+use super::teach_base::{KeptFor, Picture};
 use super::undo::UndoStep;
-use crate::photo::PhotoId;
+use crate::photo::{PhotoId, PhotoSource};
 use crate::problem::thousands;
 
 impl App {
@@ -67,23 +69,23 @@ impl App {
                 self.photos.say(*id, Some(name.to_owned()));
             }
         }
-        let with_file = |id: &PhotoId| {
-            let photo = self.photos.photo(*id)?;
-            photo.source.path().map(PathBuf::from)
-        };
-        let files: Vec<PathBuf> = ids.iter().filter_map(with_file).collect();
-        let without = ids.len() - files.len();
+        let (mut files, mut pictures): (Vec<PathBuf>, Vec<Picture>) = (Vec::new(), Vec::new());
+        for photo in ids.iter().filter_map(|id| self.photos.photo(*id)) {
+            match &photo.source {
+                PhotoSource::File(path) => files.push(path.clone()),
+                PhotoSource::Memory { name, bytes } => {
+                    pictures.push((name.clone(), Arc::clone(bytes)));
+                }
+            }
+        }
         let board = (teach && !files.is_empty()).then(|| self.teaching.board.snapshot());
-        let mut words = match ids.len() {
+        let words = match ids.len() {
             1 => format!("1 photo is called \u{201c}{name}\u{201d} now."),
             n => format!(
                 "{} photos are called \u{201c}{name}\u{201d} now.",
                 thousands(n)
             ),
         };
-        if teach && without > 0 {
-            words += " Pasted pictures have no file, so nothing is learned from them.";
-        }
         let teaches = board.is_some();
         if teaches {
             let class = self.teaching.board.add_class(name);
@@ -91,7 +93,10 @@ impl App {
         }
         self.push_undo(UndoStep::Labels(old, board), words);
         if teaches {
-            self.learn();
+            self.board_changed();
+        }
+        if teach && !pictures.is_empty() {
+            self.keep_pictures(pictures, KeptFor::Class(name.to_owned()));
         }
     }
 

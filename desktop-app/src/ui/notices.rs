@@ -237,12 +237,15 @@ fn notice_line(ui: &mut Ui, notice: &Notice, actions: &mut Actions) {
         .corner_radius(radius::M)
         .inner_margin(Margin::symmetric(14, 9))
         .show(ui, |ui| {
+            ui.set_width(ui.available_width());
             ui.horizontal_top(|ui| {
                 let (rect, _) = ui.allocate_exact_size(vec2(18.0, 20.0), Sense::hover());
                 icons::paint(ui.painter(), rect.shrink(1.0), icon, color);
                 ui.add_space(space::XS);
-                let buttons = if notice.button.is_some() { 112.0 } else { 36.0 };
-                let room = (ui.available_width() - buttons).max(80.0);
+                let button = notice.button.as_ref();
+                let button = button.map_or(0.0, |(words, _)| button_width(ui, words));
+                let dismiss = 24.0 + ui.spacing().item_spacing.x;
+                let room = (ui.available_width() - button - dismiss).max(80.0);
                 ui.allocate_ui_with_layout(vec2(room, 0.0), Layout::top_down(Align::Min), |ui| {
                     ui.set_width(room);
                     ui.spacing_mut().item_spacing.y = 2.0;
@@ -267,6 +270,15 @@ fn notice_line(ui: &mut Ui, notice: &Notice, actions: &mut Actions) {
                 }
             });
         });
+}
+
+/// How wide a button with these words is, with the space before it.
+fn button_width(ui: &Ui, words: &str) -> f32 {
+    let font = TextStyle::Button.resolve(ui.style());
+    let color = theme::palette(ui).text;
+    let galley = ui.painter().layout_no_wrap(words.to_owned(), font, color);
+    let spacing = ui.spacing();
+    galley.size().x + 2.0 * spacing.button_padding.x + spacing.item_spacing.x + 2.0
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! The settings in use, and when they are written: a moment after a change, aside, and at the end. What was not
 //! changed here is not written.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::settings::Settings;
 use crate::settings_store::{SettingsStore, SettingsWarning};
 
 /// Changes within this time are written together.
-const DELAY: Duration = Duration::from_millis(700);
+pub(super) const DELAY: Duration = Duration::from_millis(700);
 
 /// The settings and their store.
 pub(super) struct SavedSettings {
@@ -39,6 +40,11 @@ impl SavedSettings {
             changed: None,
         };
         (settings, warning)
+    }
+
+    /// The folder of the settings, if there is one.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.store.folder()
     }
 
     /// The job that is due, or how long to wait for it.

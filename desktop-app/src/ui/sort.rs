@@ -1,4 +1,4 @@
-//! Sorting photos into folders, and writing their labels as keywords: planned, done and taken back, always aside.
+//! Sorting photos into folders: planned, done and taken back, always aside.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -6,19 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use photos::sort::keywords::Tagged;
-use photos::sort::{Plan, Undone};
-use photos::teach::NONE_ID;
+use photos::sort::{Plan, Template, Undone};
 
 use super::action::Action;
-use super::dialogs::{Dialog, SortPreview};
+use super::dialogs::{Dialog, LABEL, SortPreview, SortRequest};
 use super::notices::{Kind, Topic, Waiting};
 use super::undo::UndoStep;
 use super::{App, Message};
-use crate::classify::{Answers, Cancel};
+use crate::classify::Cancel;
 use crate::desktop::FileRequest;
 use crate::photo::{Confidence, Photo, PhotoId};
 use crate::problem::{Problem, thousands};
-use crate::sorting::{self, Keywords, Mode, Sortable};
+use crate::sorting::{self, KeywordPreview, Keywords, Mode, Sortable};
 
 /// What is being sorted.
 #[derive(Default)]
@@ -28,7 +27,7 @@ pub(super) struct Sorting {
     running: Option<Running>,
 }
 
-struct Running {
+pub(super) struct Running {
     words: &'static str,
     done: Arc<AtomicUsize>,
     all: usize,
@@ -37,9 +36,12 @@ struct Running {
 
 /// What comes back from the threads that sort.
 pub(super) enum SortMessage {
-    Planned(Plan, usize),
+    /// Where photos would go; whether it was planned before, with other folders.
+    Planned(SortPreview, bool),
     Sorted(Plan, usize, Option<Problem>),
     TakenBack(Result<Undone, Problem>, HashMap<PathBuf, PathBuf>),
+    /// Which keywords would be written, and how many photos were left out.
+    KeywordsPlanned(KeywordPreview, Vec<Tagged>, usize),
     Tagged(Keywords, usize),
     KeywordsTakenBack(Result<Undone, Problem>),
 }
@@ -54,7 +56,7 @@ impl App {
         Some(FileRequest::SortInto)
     }
 
-    fn in_sort_thread(
+    pub(super) fn in_sort_thread(
         &mut self,
         running: Running,
         work: impl FnOnce() -> SortMessage + Send + 'static,
@@ -70,7 +72,7 @@ impl App {
     }
 
     /// The label, where it is sure enough.
-    fn sure_label(&self, photo: &Photo) -> Option<String> {
+    pub(super) fn sure_label(&self, photo: &Photo) -> Option<String> {
         let confidence = photo.confidence(self.settings.current.sure_from);
         photo
             .label()
@@ -89,10 +91,28 @@ impl App {
             })
         };
         let photos: Vec<Sortable> = ids.iter().filter_map(sortable).collect();
-        let left_out = ids.len() - photos.len();
+        let request = SortRequest {
+            left_out: ids.len() - photos.len(),
+            photos: Arc::new(photos),
+            into,
+            folders: Template::default(),
+            typed: LABEL.to_owned(),
+        };
+        self.plan_in_thread(request, false);
+    }
+
+    /// Plans the same photos with other folders.
+    pub(super) fn plan_again(&mut self, request: SortRequest) {
+        if self.sorting.running.is_none() {
+            self.plan_in_thread(request, true);
+        }
+    }
+
+    fn plan_in_thread(&mut self, request: SortRequest, again: bool) {
         let running = Running::new("Looking where the photos go\u{2026}", 0);
         self.in_sort_thread(running, move || {
-            SortMessage::Planned(sorting::plan(&photos, &into), left_out)
+            let plan = sorting::plan(&request.photos, &request.into, &request.folders);
+            SortMessage::Planned(SortPreview::new(plan, request), again)
         });
     }
 
@@ -144,15 +164,18 @@ impl App {
     pub(super) fn sort_says(&mut self, message: SortMessage) {
         self.sorting.running = None;
         match message {
-            SortMessage::Planned(plan, left_out) => {
-                let preview = SortPreview::new(plan, left_out);
+            SortMessage::Planned(preview, false) => {
                 self.dialogs
                     .open(&self.context, Dialog::Sort(Box::new(preview)));
             }
+            SortMessage::Planned(preview, true) => self.dialogs.show_other_plan(preview),
             SortMessage::Sorted(plan, steps, problem) => self.sorted(&plan, steps, problem),
             SortMessage::TakenBack(undone, back) => {
                 self.relocate(&back);
                 self.say_taken_back(undone, "photo");
+            }
+            SortMessage::KeywordsPlanned(preview, tagged, left_out) => {
+                self.keywords_planned(preview, tagged, left_out);
             }
             SortMessage::Tagged(keywords, left_out) => self.tagged(keywords, left_out),
             SortMessage::KeywordsTakenBack(undone) => self.say_taken_back(undone, "keyword file"),
@@ -162,6 +185,7 @@ impl App {
     fn relocate(&mut self, moves: &HashMap<PathBuf, PathBuf>) {
         self.photos.relocate(moves);
         self.teaching.board.relocate(moves);
+        self.teaching.memory.changed();
     }
 
     fn sorted(&mut self, plan: &Plan, steps: usize, problem: Option<Problem>) {
@@ -214,13 +238,6 @@ impl App {
         });
     }
 
-    pub(super) fn undo_keywords(&mut self, folders: Vec<PathBuf>) {
-        let running = Running::new("Taking the keywords back\u{2026}", 0);
-        self.in_sort_thread(running, move || {
-            SortMessage::KeywordsTakenBack(sorting::take_keywords_back(&folders))
-        });
-    }
-
     fn say_taken_back(&mut self, undone: Result<Undone, Problem>, what: &str) {
         match undone {
             Ok(undone) => {
@@ -243,87 +260,10 @@ impl App {
             }
         }
     }
-
-    /// Writes the labels of photos as keywords beside them.
-    pub(super) fn write_keywords(&mut self, ids: &[PhotoId]) {
-        if ids.is_empty() || self.sorting.running.is_some() {
-            return;
-        }
-        let tagged: Vec<Tagged> = ids
-            .iter()
-            .filter_map(|id| self.tagged_photo(self.photos.photo(*id)?))
-            .collect();
-        let left_out = ids.len() - tagged.len();
-        let running = Running::new("Writing keywords\u{2026}", 0);
-        self.in_sort_thread(running, move || {
-            SortMessage::Tagged(sorting::write_keywords(tagged), left_out)
-        });
-    }
-
-    /// The keyword of a photo, below the wider words that the model knows. None where there is no single sure label.
-    fn tagged_photo(&self, photo: &Photo) -> Option<Tagged> {
-        let path = photo.source.path()?;
-        let label = self.sure_label(photo)?;
-        let mut keyword = Vec::new();
-        if photo.said.is_none() {
-            let answer = photo.answer()?;
-            let best = answer.best()?;
-            let none = best.id.as_deref() == Some(NONE_ID);
-            if answer.kind != Answers::SingleLabel || none {
-                return None;
-            }
-            let everyday = answer.everyday.as_ref().filter(|word| word.sure);
-            let classes = everyday.map_or_else(|| vec![best.index], |word| word.classes.clone());
-            if let Some(model) = self.model.classifier()
-                && model.card().name == answer.model
-            {
-                keyword = model.above(&classes);
-            }
-        }
-        keyword.retain(|word| *word != label);
-        keyword.push(label);
-        Some(Tagged {
-            photo: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
-            keyword,
-        })
-    }
-
-    fn tagged(&mut self, keywords: Keywords, left_out: usize) {
-        let mut words = match keywords.written {
-            1 => "1 photo got its label as a keyword, in a file beside it.".to_owned(),
-            n => format!(
-                "{} photos got their label as a keyword, in a file beside them.",
-                thousands(n)
-            ),
-        };
-        if keywords.unchanged > 0 {
-            words += &format!(" {} had it already.", thousands(keywords.unchanged));
-        }
-        if left_out > 0 {
-            let n = thousands(left_out);
-            words += &format!(" {n} were left out: no file, or no single sure label.");
-        }
-        if keywords.folders.is_empty() {
-            self.notices.add(Topic::Sorting, Kind::Info, words, "");
-        } else {
-            self.push_undo(UndoStep::Keywords(keywords.folders), words);
-        }
-        if let Some(problem) = keywords.problem {
-            self.notices
-                .add(Topic::Sorting, Kind::Error, problem.what, problem.remedy);
-        } else if let Some(first) = keywords.refused.first() {
-            let what = format!("{} is not understood and stays as it is.", first.display());
-            let more = match keywords.refused.len() {
-                1 => String::new(),
-                n => format!("And {} more.", thousands(n - 1)),
-            };
-            self.notices.add(Topic::Sorting, Kind::Error, what, more);
-        }
-    }
 }
 
 impl Running {
-    fn new(words: &'static str, all: usize) -> Self {
+    pub(super) fn new(words: &'static str, all: usize) -> Self {
         Self {
             words,
             done: Arc::default(),

@@ -6,10 +6,12 @@ use std::time::Instant;
 use model_core::RgbImage;
 
 use super::sort::SortMessage;
+use super::teach_base::KeptFor;
 use super::teaching::DropPlace;
 use crate::desktop::{ClipboardContent, FileRequest, FileResponse};
 use crate::photo::PhotoId;
 use crate::platform::WindowSystem;
+use crate::problem::Problem;
 use crate::samples::SamplePhoto;
 use crate::teach::{Gathered, SchoolEvent};
 
@@ -19,6 +21,11 @@ pub(super) enum Message {
     Clipboard(ClipboardContent),
     Exported(PathBuf, Result<usize, String>),
     SettingsSaved(Result<(), String>),
+    ClassesSaved(Result<(), String>),
+    /// Photos of remembered classes that are not there any more.
+    PhotosGone(Vec<PathBuf>),
+    /// Pictures without a file have one now.
+    PicturesKept(KeptFor, Result<Vec<PathBuf>, Problem>),
     SystemDark(bool),
     Sample(&'static SamplePhoto, RgbImage),
     School(SchoolEvent),

@@ -14,7 +14,7 @@ use crate::desktop::FileRequest;
 use crate::problem::thousands;
 use crate::scan::is_model;
 use crate::teach::{
-    ClassBoard, ClassId, Gathered, LearnState, PhotoClass, SchoolEvent, Tell, gather,
+    Arrangement, ClassBoard, ClassId, Gathered, LearnState, PhotoClass, SchoolEvent, Tell, gather,
     nothing_found, taught_name,
 };
 
@@ -22,9 +22,13 @@ impl App {
     pub(super) fn show_teaching(&mut self) {
         self.show_grid();
         self.view = View::Teach;
+        // Classes of the last time wait until somebody looks at them.
+        if matches!(self.teaching.state, LearnState::TooLittle) {
+            self.learn();
+        }
     }
 
-    fn tell(&self) -> Tell {
+    pub(super) fn tell(&self) -> Tell {
         let (send, waker) = (self.messages.0.clone(), self.context.clone());
         Arc::new(move |event| {
             // The window may be gone; then nobody waits for it.
@@ -41,17 +45,22 @@ impl App {
     ) {
         let before = self.teaching.board.snapshot();
         change(&mut self.teaching.board);
-        if self.teaching.board.classes() == before {
+        if self.teaching.board.is(&before) {
             return;
         }
         let words = words(&self.teaching.board);
         self.push_undo(UndoStep::Board(before), words);
-        self.learn();
+        self.board_changed();
     }
 
-    pub(super) fn restore_board(&mut self, classes: Vec<PhotoClass>) {
+    pub(super) fn restore_board(&mut self, classes: Arrangement) {
         self.teaching.board.restore(classes);
         self.teaching.forget_typed_names();
+        self.board_changed();
+    }
+
+    pub(super) fn board_changed(&mut self) {
+        self.teaching.memory.changed();
         self.learn();
     }
 
@@ -59,10 +68,9 @@ impl App {
     pub(super) fn learn(&mut self) {
         self.teaching.saved = None;
         self.teaching.tried = None;
-        let classes = self.teaching.board.snapshot();
-        let thick =
-            |class: &&PhotoClass| class.photos.len() >= 2 && taught_name(&class.name).is_some();
-        if classes.iter().filter(thick).count() < 2 {
+        let thick = |class: &&PhotoClass| class.count() >= 2 && taught_name(&class.name).is_some();
+        let classes = self.teaching.board.classes().iter();
+        if classes.filter(thick).count() < 2 {
             self.teaching.school.stop();
             self.teaching.state = LearnState::TooLittle;
             self.teaching.outcome = None;
@@ -71,6 +79,7 @@ impl App {
         let photos = self.teaching.board.photos();
         self.teaching.state = LearnState::Looking(0, photos);
         let tell = self.tell();
+        let classes = self.teaching.board.snapshot();
         self.teaching.school.learn(classes, &tell);
     }
 
@@ -86,6 +95,7 @@ impl App {
 
     pub(super) fn school_says(&mut self, event: SchoolEvent) {
         match event {
+            SchoolEvent::Base(base, found) => self.considered(base, found),
             SchoolEvent::State(state) => {
                 match &state {
                     LearnState::Learned(outcome) => {
@@ -309,7 +319,7 @@ impl App {
         let classes = self.teaching.board.classes();
         let names: Vec<String> = classes
             .iter()
-            .filter(|class| !class.photos.is_empty())
+            .filter(|class| class.count() > 0)
             .take(3)
             .map(|class| photos::sort::folder_name(&class.name))
             .collect();

@@ -8,7 +8,7 @@ use super::action::Action;
 use super::notices::Topic;
 use crate::photo::PhotoId;
 use crate::photo_list::RemovedPhotos;
-use crate::teach::PhotoClass;
+use crate::teach::Arrangement;
 
 /// Steps that can be undone.
 const UNDO_STEPS: usize = 20;
@@ -19,9 +19,9 @@ pub(super) enum UndoStep {
     /// Photos were taken out of the list.
     Removed(RemovedPhotos),
     /// The classes were other ones.
-    Board(Vec<PhotoClass>),
+    Board(Arrangement),
     /// Photos had other labels; and the classes as they were, where they changed with them.
-    Labels(Vec<(PhotoId, Option<String>)>, Option<Vec<PhotoClass>>),
+    Labels(Vec<(PhotoId, Option<String>)>, Option<Arrangement>),
     /// Photos were sorted into a folder; and where those are now that were moved.
     Sorted(PathBuf, HashMap<PathBuf, PathBuf>),
     /// Keywords were written beside the photos of these folders.

@@ -32,7 +32,8 @@ impl App {
                     thumbnails: &mut self.thumbnails,
                     workers: &self.workers,
                 };
-                teaching::show(ui, &mut self.teaching, &mut pictures, actions);
+                let in_use = self.model.classifier().map(|model| model.card());
+                teaching::show(ui, &mut self.teaching, &mut pictures, in_use, actions);
             }
             View::Grid if self.photos.photos().is_empty() && self.progress.scans == 0 => {
                 let content = empty_view::EmptyViewContent {

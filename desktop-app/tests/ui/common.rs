@@ -208,8 +208,19 @@ impl OpenModel for Opener {
         }))
     }
 
-    fn teacher(&self) -> Result<Arc<dyn Teach>, Problem> {
-        Ok(Arc::new(ColorTeacher { delay: self.delay }))
+    fn teacher(&self, base: &ModelChoice) -> Result<Arc<dyn Teach>, Problem> {
+        if name_says(base, "round") {
+            return Err(Problem::new(
+                "Nothing can be taught on top of this.",
+                "Build on another model.",
+            ));
+        }
+        let kept = match name_says(base, "taught") {
+            true => ColorTeacher::kept_plums(),
+            false => Vec::new(),
+        };
+        let delay = self.delay;
+        Ok(Arc::new(ColorTeacher { delay, kept }))
     }
 }
 

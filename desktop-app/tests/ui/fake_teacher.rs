@@ -17,6 +17,24 @@ use super::common::Colors;
 pub struct ColorTeacher {
     /// How long it looks at each photo.
     pub delay: Duration,
+    /// What its model was taught from.
+    pub kept: Vec<Photo>,
+}
+
+impl ColorTeacher {
+    /// Six blue photos of plums and four gray ones of nothing that is taught.
+    pub fn kept_plums() -> Vec<Photo> {
+        let photo = |n: u8, class: Option<&str>, color: [f32; 3]| Photo {
+            path: None,
+            class: class.map(str::to_owned),
+            sha256: format!("{n:064}"),
+            print: u64::from(n) * 0x0123_4567_89ab_cdef,
+            features: color.map(|channel| channel + f32::from(n) / 200.0).to_vec(),
+        };
+        let plums = (0..6).map(|n| photo(n, Some("plums"), [0.1, 0.15, 0.8]));
+        let nothing = (6..10).map(|n| photo(n, None, [0.5, 0.5, 0.5]));
+        plums.chain(nothing).collect()
+    }
 }
 
 fn see(path: &Path) -> Result<Photo, Problem> {
@@ -60,6 +78,10 @@ impl Teach for ColorTeacher {
             each(path);
         }
         Ok(Some(looked))
+    }
+
+    fn kept(&self) -> &[Photo] {
+        &self.kept
     }
 
     fn to_onnx(&self, lesson: &Lesson, name: &str) -> Result<Vec<u8>, Problem> {

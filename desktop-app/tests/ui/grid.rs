@@ -311,6 +311,30 @@ fn nothing_overlaps_at_the_least_size() {
 }
 
 #[test]
+fn nothing_overlaps_where_the_work_was_stopped() {
+    let dir = tempdir().unwrap();
+    let mut window = Setup {
+        size: Some([420.0, 420.0]),
+        delay: std::time::Duration::from_millis(300),
+        ..Setup::default()
+    }
+    .open();
+    drop_files(&mut window, &many(dir.path(), 0, 40));
+    until(&mut window, "they are looked at", |w| shows(w, " of 40"));
+    click(&mut window, "Cancel");
+    until(&mut window, "it has stopped", |w| shows(w, "not looked at"));
+    window.run_steps(3);
+    nothing_overlaps(&window, "stopped");
+    for label in ["Go on", "More", "Order: As added"] {
+        let rect = window.get_by_label(label).rect();
+        assert!(rect.right() <= 412.0, "{label}: {rect}");
+    }
+    click(&mut window, "More");
+    click(&mut window, "Remove all");
+    assert!(shows(&window, "40 photos were removed"));
+}
+
+#[test]
 fn the_keyboard_goes_from_left_to_right_and_readers_hear_what_is_chosen() {
     let dir = tempdir().unwrap();
     let mut window = Setup::default().open();

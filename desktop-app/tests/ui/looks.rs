@@ -115,7 +115,7 @@ fn looks_as_before(window: &mut Window, name: &str) {
 }
 
 /// A landscape whose strongest color is known: the sky shades into the ground, with a sun.
-fn landscape(folder: &Path, name: &str, [r, g, b]: [u8; 3], sun: f32) -> PathBuf {
+pub(super) fn landscape(folder: &Path, name: &str, [r, g, b]: [u8; 3], sun: f32) -> PathBuf {
     let path = folder.join(name);
     let picture = RgbImage::from_fn(320, 240, |x, y| {
         let (u, v) = (x as f32 / 320.0, y as f32 / 240.0);
@@ -132,10 +132,10 @@ fn landscape(folder: &Path, name: &str, [r, g, b]: [u8; 3], sun: f32) -> PathBuf
     path
 }
 
-const RED: [u8; 3] = [225, 70, 40];
-const GREEN: [u8; 3] = [60, 170, 80];
-const BLUE: [u8; 3] = [50, 90, 210];
-const GRAY: [u8; 3] = [120, 118, 121];
+pub(super) const RED: [u8; 3] = [225, 70, 40];
+pub(super) const GREEN: [u8; 3] = [60, 170, 80];
+pub(super) const BLUE: [u8; 3] = [50, 90, 210];
+pub(super) const GRAY: [u8; 3] = [120, 118, 121];
 
 fn open() -> Window {
     open_in(Appearance::Light)

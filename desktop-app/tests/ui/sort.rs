@@ -119,6 +119,119 @@ fn selected_photos_are_copied_by_what_the_user_said() {
     assert!(!shows(&window, "as you said"));
 }
 
+/// A red JPEG whose camera noted a day.
+fn dated(folder: &Path, name: &str, day: &str) -> PathBuf {
+    let path = folder.join(name);
+    let picture = image::RgbImage::from_pixel(40, 30, image::Rgb([250, 10, 10]));
+    picture.save(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    // A TIFF directory with nothing but `DateTime` (306), as an APP1 segment after the first marker.
+    let mut tiff = b"II*\0\x08\0\0\0\x01\0\x32\x01\x02\0\x14\0\0\0\x1a\0\0\0\0\0\0\0".to_vec();
+    tiff.extend_from_slice(format!("{day} 10:20:30\0").as_bytes());
+    let length = u16::try_from(tiff.len() + 8).unwrap().to_be_bytes();
+    let app1 = [b"\xff\xe1".as_slice(), &length, b"Exif\0\0", &tiff].concat();
+    std::fs::write(&path, [&bytes[..2], &app1, &bytes[2..]].concat()).unwrap();
+    path
+}
+
+#[test]
+fn folders_are_named_by_label_and_day_as_the_user_types() {
+    let dir = tempdir().unwrap();
+    let into = dir.path().join("sorted");
+    let photos = [
+        dated(dir.path(), "1.jpg", "2026:03:07"),
+        dated(dir.path(), "2.jpg", "2025:12:24"),
+        picture(dir.path(), "3.png", [250, 10, 10]),
+    ];
+    let desktop = FakeDesktop::default();
+    let mut window = Setup {
+        desktop: desktop.clone(),
+        ..Setup::default()
+    }
+    .open();
+    drop_files(&mut window, &photos);
+    until_done(&mut window, photos.len());
+    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![into.clone()]));
+    window.key_press_modifiers(Modifiers::COMMAND, Key::S);
+    until(&mut window, "the plan is there", |w| {
+        shows(w, "Copy 3 photos")
+    });
+    click(&mut window, "Move: the photos leave where they are");
+    click(&mut window, "Folders: Label and day");
+    let day = Path::new("red thing").join("2026-03-07");
+    until(&mut window, "the days are there", |w| {
+        shows(w, &day.display().to_string()) && shows(w, "no date")
+    });
+    // Something that means nothing is said, and nothing can be done with it.
+    window.get_by_label("Folders").focus();
+    window.run_steps(2);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.step();
+    let type_text = |window: &mut Window, text: &str| {
+        let event = egui::Event::Text(text.to_owned());
+        window.input_mut().events.push(event);
+        window.run_steps(2);
+    };
+    type_text(&mut window, "{year}/{kind}");
+    assert!(shows(&window, "{kind} means nothing here."));
+    click(&mut window, "Move 3 photos");
+    assert!(
+        shows(&window, "Nothing is overwritten"),
+        "it cannot be done"
+    );
+    window.get_by_label("Folders").focus();
+    window.run_steps(2);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.step();
+    type_text(&mut window, "{year} {label}");
+    until(&mut window, "the years are there", |w| {
+        shows(w, "2025 red thing")
+    });
+    until(&mut window, "they are moved", |w| {
+        if let Some(button) = w.query_by_label("Move 3 photos") {
+            button.click();
+        }
+        shows(w, "3 photos were moved into")
+    });
+    for name in [
+        "2026 red thing/1.jpg",
+        "2025 red thing/2.jpg",
+        "no date red thing/3.png",
+    ] {
+        assert!(into.join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn long_labels_keep_within_the_narrowest_window() {
+    let dir = tempdir().unwrap();
+    let into = dir.path().join("sorted");
+    let (mut window, _, _) = window_with_photos(dir.path(), &into);
+    window
+        .get_by_label_contains("4.png: ")
+        .click_modifiers(Modifiers::COMMAND);
+    window.run_steps(3);
+    window.key_press(Key::F2);
+    window.run_steps(3);
+    let label = "our boat on the long lake between the two high mountains";
+    let typed = egui::Event::Text(label.to_owned());
+    window.input_mut().events.push(typed);
+    window.step();
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    window.set_size(egui::vec2(420.0, 420.0));
+    window.key_press_modifiers(Modifiers::COMMAND, Key::S);
+    until(&mut window, "the plan is there", |w| {
+        shows(w, "Copy 1 photo")
+    });
+    window.run_steps(3);
+    for text in ["1 photo", label] {
+        for node in window.get_all_by_label(text) {
+            assert!(node.rect().right() <= 400.0, "{text}: {}", node.rect());
+        }
+    }
+}
+
 #[test]
 fn a_folder_that_cannot_be_written_is_told() {
     let dir = tempdir().unwrap();
@@ -151,7 +264,21 @@ fn labels_become_keywords_with_the_words_above_and_are_taken_back() {
     drop_files(&mut window, &[red, gray]);
     until_done(&mut window, 2);
     click(&mut window, "More");
-    click(&mut window, "Copy labels as keywords");
+    click(&mut window, "Copy labels as keywords\u{2026}");
+    until(&mut window, "they are shown first", |w| {
+        shows(w, "Write 1 keyword")
+    });
+    assert!(shows(&window, "autumn thing \u{203a} red thing"));
+    assert!(shows(
+        &window,
+        "1 photo has no file, or no single sure label"
+    ));
+    assert!(!kept.exists(), "nothing is written yet");
+    click(&mut window, "Each photo\u{2019}s keyword");
+    until(&mut window, "each is shown", |w| {
+        shows(w, "\u{2192} red.png.xmp")
+    });
+    click(&mut window, "Write 1 keyword");
     until(&mut window, "they are written", |w| {
         shows(w, "as a keyword, in a file beside")
     });

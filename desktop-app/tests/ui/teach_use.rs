@@ -5,7 +5,7 @@ use egui_kittest::kittest::Queryable as _;
 use tempfile::tempdir;
 
 use super::common::{FakeDesktop, Setup, drop_files, picture, until, until_done};
-use super::teach::{BLUE, drop_on, learned, open_teaching, two_folders};
+use super::teach::{BLUE, drop_on, learned, open_teaching, shades, two_folders};
 use super::{click, shows};
 use desktop_app::desktop::{FileRequest, FileResponse};
 
@@ -53,6 +53,14 @@ fn what_was_learned_is_tried_saved_and_used() {
     );
     let written = std::fs::read_to_string(&model).unwrap();
     assert_eq!(written, "good fruit: apples, leaves, none of these");
+    // The notice keeps within the narrowest window, however wide its button is.
+    window.set_size(egui::vec2(420.0, 700.0));
+    window.run_steps(4);
+    for node in window.get_all_by_label("Dismiss") {
+        assert!(node.rect().right() <= 412.0, "{}", node.rect());
+    }
+    window.set_size(egui::vec2(1000.0, 700.0));
+    window.run_steps(4);
     window
         .get_all_by_role_and_label(Role::Button, "Use it now")
         .last()
@@ -144,4 +152,30 @@ fn the_real_network_learns_and_its_file_is_used() {
     until_done(&mut window, 1);
     let photos = window.state().photos().photos();
     assert_eq!(photos[0].label().as_deref(), Some("apples"));
+    // It keeps what it was taught from: a third class joins the two without their photos.
+    for folder in &folders {
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+    shades(&dir.path().join("plums"), "plum", BLUE, 8);
+    click(&mut window, "Teach");
+    click(&mut window, "Remove all classes");
+    click(&mut window, "Go on from \u{201c}fruit\u{201d}");
+    until(&mut window, "its classes are there", |w| {
+        shows(w, "keeps what it saw in 16 photos of 2 classes")
+    });
+    drop_files(&mut window, &[dir.path().join("plums")]);
+    until(&mut window, "the third class is there", |w| {
+        shows(w, "Name of the class plums")
+    });
+    learned(&mut window);
+    assert!(shows(&window, "8 photos in the model"));
+    let more = dir.path().join("more fruit.onnx");
+    desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![more.clone()]));
+    click(&mut window, "Save as a model\u{2026}");
+    until(&mut window, "it is saved", |w| shows(w, "more fruit.onnx."));
+    let options = inference::Options::default();
+    let classifier = inference::Classifier::open(&more, &options).unwrap();
+    let labels = &classifier.model().manifest.labels;
+    let names: Vec<_> = labels.iter().map(|label| label.name.as_str()).collect();
+    assert_eq!(names, ["apples", "leaves", "plums", "none of these"]);
 }

@@ -184,13 +184,17 @@ fn is_old_tga(bytes: &[u8]) -> bool {
     let consistent = match kind {
         1 | 9 => map == 1 && depth == 8 && number(5) > 0 && matches!(header[7], 15 | 16 | 24 | 32),
         2 | 10 => map == 0 && map_bytes == 0 && matches!(depth, 15 | 16 | 24 | 32),
+        3 if depth == 1 => map == 0 && map_bytes == 0 && descriptor & 0xF == 0,
         3 | 11 => map == 0 && map_bytes == 0 && depth == 8,
         _ => false,
     };
     let data = bytes
         .len()
         .saturating_sub(18 + usize::from(header[0]) + map_bytes);
-    let enough = if kind < 9 {
+    let enough = if depth == 1 {
+        // So few bits say so little that the length must fit to the byte.
+        data == number(12).div_ceil(8) * number(14)
+    } else if kind < 9 {
         data >= pixels * usize::from(depth).div_ceil(8)
     } else {
         // The best a run can do is 128 pixels in one packet of a pixel and a byte.

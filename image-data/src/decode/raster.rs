@@ -8,7 +8,7 @@ use model_core::RgbImage;
 use super::error;
 use super::{
     Alpha, Color, Damage, DamageKind, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format,
-    Header, Icc, Notes, ico, metadata, over_white, png,
+    Header, Icc, Notes, ico, metadata, over_white, png, tga,
 };
 
 pub(super) fn probe(
@@ -32,7 +32,11 @@ pub(super) fn probe(
 }
 
 fn header(bytes: &[u8], format: Format, limits: &DecodeLimits) -> Result<Header, DecodeError> {
-    let decoder = open(bytes, format, limits)?;
+    let wide = match format {
+        Format::Tga => tga::widened(bytes, limits)?,
+        _ => None,
+    };
+    let decoder = open(wide.as_deref().unwrap_or(bytes), format, limits)?;
     let (width, height) = decoder.dimensions();
     limits.check(width, height, memory_bytes(&decoder))?;
     Ok(Header {
@@ -57,6 +61,10 @@ pub(super) fn decode(
                 Ok((decoded, notes))
             }
             Some(ico::Entry::Bitmap(alone)) => decode_with(&alone, format, options),
+            None => decode_with(bytes, format, options),
+        },
+        Format::Tga => match tga::widened(bytes, &options.limits)? {
+            Some(wide) => decode_with(&wide, format, options),
             None => decode_with(bytes, format, options),
         },
         _ => decode_with(bytes, format, options),

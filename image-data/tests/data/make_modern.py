@@ -57,6 +57,34 @@ keep("lossy.jp2", cat, irreversible=True, quality_mode="dB", quality_layers=[40]
 keep("gray.jp2", gray)
 keep("glass.jp2", glass)
 keep("bare.j2k", cat)
+# Four inks: Pillow writes them as the channels of a picture with transparency, and the boxes are made to say CMYK (12).
+inks = io.BytesIO()
+Image.merge("RGBA", cat.convert("CMYK").split()).save(inks, "JPEG2000", irreversible=False)
+
+
+def boxes(data, at, end):
+    while at < end:
+        length = int.from_bytes(data[at : at + 4], "big") or end - at
+        yield data[at + 4 : at + 8], data[at : at + length], at
+        at += length
+
+
+said = b""
+for kind, box, at in boxes(inks.getvalue(), 0, len(inks.getvalue())):
+    if kind == b"jp2h":
+        inside = b"".join(
+            one[:11] + (12).to_bytes(4, "big") if name == b"colr" else one
+            for name, one, _ in boxes(box, 8, len(box))
+            if name != b"cdef"
+        )
+        box = (8 + len(inside)).to_bytes(4, "big") + kind + inside
+    said += box
+(out / "inks.jp2").write_bytes(said)
+with Image.open(out / "inks.jp2") as read:
+    assert read.mode == "CMYK"
+    read.convert("RGB").save(out / "inks.jp2.png", optimize=True)
+# One bit a pixel, which the other pictures' decoders do not read.
+keep("bits.tga", cat.convert("1"))
 keep("picture.heic", cat, quality=90)
 # Without subsampling: decoders agree about everything but how coarse colors are spread over pixels.
 keep("picture.avif", cat, quality=90, subsampling="4:4:4")

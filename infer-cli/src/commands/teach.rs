@@ -9,8 +9,8 @@ use anyhow::Result;
 use inference::{Cancel, Classifier, ModelSource};
 use model_core::atomic_file;
 use photos::teach::{
-    ClassFolder, FEW_PHOTOS, Findings, Lesson, Photo, TeachConfig, Teacher, find_classes,
-    kept_photos,
+    ClassFolder, FEW_PHOTOS, Findings, Lesson, Photo, TeachConfig, TeachError, Teacher,
+    find_classes, kept_photos,
 };
 use serde::Serialize;
 
@@ -61,7 +61,11 @@ pub fn run(args: &TeachArgs, cancel: &Cancel) -> Result<Exit> {
             }
             _ => inference::embedded::MODEL.to_vec(),
         };
-        photos.extend(kept_photos(&bytes, &teacher)?);
+        let kept = kept_photos(&bytes, &teacher)?;
+        photos.extend(kept.ok_or_else(|| TeachError::NotTaught {
+            model: classifier.model().name.clone(),
+            reason: "it keeps no photos' features".to_owned(),
+        })?);
     }
     let config = TeachConfig {
         name: name(args),

@@ -55,6 +55,14 @@ async function main() {
     console.log("first answer: " + first);
     await page.screenshot({ path: path.join(shots, "answer.png") });
 
+    // A phone: the bars of the one answer are as wide as its card.
+    await page.setViewportSize({ width: 390, height: 844 });
+    const [card, bar] = await page.evaluate(() => ["#answers.one article", "#answers.one .track"].map(
+      part => document.querySelector(part).clientWidth));
+    expect("wide bars on a phone: " + bar + " of " + card, bar > 0.8 * card);
+    await page.screenshot({ path: path.join(shots, "phone.png") });
+    await page.setViewportSize({ width: 1000, height: 900 });
+
     // Dropping: the browser's own event with files in it.
     const dropped = await page.evaluateHandle(([name, bytes]) => {
       const data = new DataTransfer();
@@ -66,7 +74,8 @@ async function main() {
     await page.dispatchEvent("#drop", "drop", { dataTransfer: dropped });
     await page.waitForSelector("article .error");
     expect("three cards", (await page.locator("article").count()) === 3);
-    expect("two answers beside the error", (await page.locator("article ol").count()) === 2);
+    await page.waitForFunction(() => document.querySelectorAll("article ol").length === 2);
+    console.log("ok: two answers beside the error");
     const line = await page.locator("article .error").textContent();
     expect("an error that says what is wrong: " + line, line.includes("not a picture"));
     await page.screenshot({ path: path.join(shots, "three.png") });

@@ -71,11 +71,14 @@ pub(super) fn write(
 /// The photos that a taught model keeps.
 ///
 /// # Errors
-/// Why it keeps none that can be used.
-pub(super) fn read(model: &ModelProto, backbone_sha256: &str) -> Result<Vec<Photo>, String> {
-    let text = model
-        .metadata(KEPT_KEY)
-        .ok_or("it keeps no photos' features")?;
+/// Why what it keeps cannot be used.
+pub(super) fn read(
+    model: &ModelProto,
+    backbone_sha256: &str,
+) -> Result<Option<Vec<Photo>>, String> {
+    let Some(text) = model.metadata(KEPT_KEY) else {
+        return Ok(None);
+    };
     let kept: Kept =
         serde_json::from_str(text).map_err(|error| format!("what it keeps is damaged: {error}"))?;
     if kept.version != VERSION {
@@ -97,7 +100,8 @@ pub(super) fn read(model: &ModelProto, backbone_sha256: &str) -> Result<Vec<Phot
     if kept.photos.len().checked_mul(row) != Some(bytes.len()) {
         return Err(damaged());
     }
-    kept.photos
+    let photos = kept
+        .photos
         .into_iter()
         .zip(bytes.chunks_exact(row))
         .map(|(photo, row)| {
@@ -118,11 +122,12 @@ pub(super) fn read(model: &ModelProto, backbone_sha256: &str) -> Result<Vec<Phot
                     .collect(),
             })
         })
-        .collect()
+        .collect::<Result<Vec<Photo>, String>>()?;
+    Ok(Some(photos))
 }
 
 /// The photos that the model in `bytes` keeps.
-pub(super) fn of_file(bytes: &[u8], backbone_sha256: &str) -> Result<Vec<Photo>, String> {
+pub(super) fn of_file(bytes: &[u8], backbone_sha256: &str) -> Result<Option<Vec<Photo>>, String> {
     let model = onnx::parse(bytes).map_err(|error| error.to_string())?;
     read(&model, backbone_sha256)
 }
@@ -144,9 +149,9 @@ mod tests {
         let classes = ["cat".to_owned(), "dog".to_owned()];
         let text = write(&photos, &classes, "backbone", 2).unwrap();
         let mut model = ModelProto::default();
-        assert!(read(&model, "backbone").is_err());
+        assert_eq!(read(&model, "backbone"), Ok(None));
         model.set_metadata(KEPT_KEY, text.clone());
-        assert_eq!(read(&model, "backbone").unwrap(), photos);
+        assert_eq!(read(&model, "backbone"), Ok(Some(photos.to_vec())));
         assert!(
             read(&model, "other")
                 .unwrap_err()

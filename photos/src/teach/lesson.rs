@@ -218,11 +218,11 @@ impl Lesson {
     }
 }
 
-/// The photos that a taught model keeps, to be taught together with others.
+/// The photos that a taught model keeps, to be taught together with others; none where it keeps none.
 ///
 /// # Errors
-/// [`TeachError::NotTaught`] when it keeps none that fit its backbone.
-pub fn kept_photos(model: &[u8], teacher: &Teacher) -> Result<Vec<Photo>, TeachError> {
+/// [`TeachError::NotTaught`] when what it keeps is damaged or does not fit its backbone.
+pub fn kept_photos(model: &[u8], teacher: &Teacher) -> Result<Option<Vec<Photo>>, TeachError> {
     let backbone = teacher.backbone();
     kept::of_file(model, &backbone.sha256).map_err(|reason| TeachError::NotTaught {
         model: backbone.manifest.name.clone(),

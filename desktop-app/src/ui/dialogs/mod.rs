@@ -2,6 +2,7 @@
 //! it opens and gives it back when it closes; what lies behind it is out of reach meanwhile.
 
 mod input_methods;
+mod keywords;
 mod models;
 mod path;
 mod say_what;
@@ -20,8 +21,9 @@ use crate::desktop::FileRequest;
 use crate::settings::Settings;
 use crate::theme::{self, space};
 
+pub(super) use keywords::KeywordsPreview;
 pub(super) use say_what::Subject;
-pub(super) use sort::SortPreview;
+pub(super) use sort::{LABEL, SortPreview, SortRequest};
 
 /// A dialog.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +36,8 @@ pub(super) enum Dialog {
     TypePath(path::TypePath),
     /// Where photos will go.
     Sort(Box<SortPreview>),
+    /// Which keywords will be written.
+    Keywords(Box<KeywordsPreview>),
     /// What photos show.
     SayWhat(say_what::SayWhat),
 }
@@ -57,6 +61,7 @@ impl Dialog {
     fn title(&self) -> &'static str {
         match self {
             Self::Sort(_) => "Sort into folders",
+            Self::Keywords(_) => "Labels as keywords",
             Self::SayWhat(_) => "This is\u{2026}",
             Self::Models => "Models",
             Self::Settings => "Settings",
@@ -71,6 +76,8 @@ impl Dialog {
 pub(super) struct DialogContent<'a> {
     pub(super) model: &'a ModelSlot,
     pub(super) environment: &'a Environment,
+    /// Photos are being sorted, or it is being looked where they go.
+    pub(super) sorting: bool,
 }
 
 /// The dialog that is open.
@@ -99,6 +106,13 @@ impl Dialogs {
         self.open = Some(dialog);
         self.gives_back = None;
         self.fresh = true;
+    }
+
+    /// The same photos, planned with other folders, in the dialog that asked for it; nothing where it was closed.
+    pub(super) fn show_other_plan(&mut self, preview: SortPreview) {
+        if let Some(Dialog::Sort(open)) = &mut self.open {
+            open.take_plan(preview);
+        }
     }
 
     /// Closes the dialog; the keyboard goes back to where it was.
@@ -187,7 +201,8 @@ impl Dialogs {
                             input_methods::show(ui, content, settings);
                         }
                         Dialog::TypePath(typing) => typing.show(ui, fresh, actions),
-                        Dialog::Sort(preview) => preview.show(ui, actions),
+                        Dialog::Sort(preview) => preview.show(ui, content.sorting, actions),
+                        Dialog::Keywords(preview) => preview.show(ui, actions),
                         Dialog::SayWhat(saying) => saying.show(ui, fresh, actions),
                     });
                 mark_modal(ui, margin);

@@ -50,6 +50,11 @@ pub(super) fn show(ui: &mut Ui, settings: &mut Settings, actions: &mut Actions) 
     if ui.add_enabled(entries > 0, Button::new(words)).clicked() {
         settings.history.clear();
     }
+    ui.checkbox(&mut settings.keep_classes, "Remember the classes you teach");
+    widgets::small(
+        ui,
+        "Their names, and where their photos are. The photos themselves stay where they are.",
+    );
     if cfg!(target_os = "linux") {
         heading(ui, "Window");
         ui.checkbox(

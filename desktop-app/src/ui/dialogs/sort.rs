@@ -1,50 +1,119 @@
 //! Photos into folders: where each will go, before anything is done.
 
-use egui::{CollapsingHeader, Grid, RichText, TextStyle, Ui, vec2};
-use photos::sort::Plan;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use egui::{Button, CollapsingHeader, Grid, Label, RichText, TextEdit, TextStyle, Ui, vec2};
+use photos::sort::{Plan, Template};
 
 use crate::problem::thousands;
-use crate::sorting::{self, Mode};
+use crate::sorting::{self, Mode, Sortable};
 use crate::theme::{self, space};
 use crate::ui::action::{Action, Actions};
-use crate::ui::widgets::{self, Segment};
+use crate::ui::widgets::{self, Live, Segment};
 
-/// Ways of single photos that are listed.
-const LISTED: usize = 200;
+/// Single photos that are listed.
+pub(super) const LISTED: usize = 200;
 
-/// What is planned, and what is left out of it.
+/// The folders of the first plan.
+pub(in crate::ui) const LABEL: &str = "{label}";
+
+/// Folders that people like, in words.
+const TEMPLATES: [(&str, &str); 3] = [
+    ("Label", LABEL),
+    ("Label and day", "{label}/{date}"),
+    ("Year and label", "{year}/{label}"),
+];
+
+/// What is to be planned.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::ui) struct SortRequest {
+    pub(in crate::ui) photos: Arc<Vec<Sortable>>,
+    pub(in crate::ui) into: PathBuf,
+    pub(in crate::ui) folders: Template,
+    /// The folders as they were typed.
+    pub(in crate::ui) typed: String,
+    /// Photos without a file, or without an answer.
+    pub(in crate::ui) left_out: usize,
+}
+
+/// What is planned, and for what.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::ui) struct SortPreview {
     plan: Plan,
+    request: SortRequest,
     folders: Vec<(String, usize)>,
-    /// Photos without a file, or without an answer.
-    left_out: usize,
+    /// The folders as they are being typed.
+    typed: String,
 }
 
 impl SortPreview {
-    pub(in crate::ui) fn new(plan: Plan, left_out: usize) -> Self {
+    pub(in crate::ui) fn new(plan: Plan, request: SortRequest) -> Self {
         Self {
             folders: sorting::folders(&plan),
+            typed: request.typed.clone(),
             plan,
-            left_out,
+            request,
         }
     }
 
-    pub(super) fn show(&mut self, ui: &mut Ui, actions: &mut Actions) {
-        let p = theme::palette(ui);
-        widgets::muted(ui, &format!("Into {}", self.plan.into.display()));
-        ui.add_space(space::XS);
-        Grid::new("folders")
-            .num_columns(2)
-            .min_row_height(0.0)
-            .spacing(vec2(28.0, 6.0))
-            .show(ui, |ui| {
-                for (folder, photos) in &self.folders {
-                    ui.label(RichText::new(folder).text_style(theme::strong()));
-                    ui.label(RichText::new(count(*photos)).color(p.muted));
-                    ui.end_row();
+    /// Takes the plan of another preview; what is being typed and chosen stays.
+    pub(super) fn take_plan(&mut self, other: Self) {
+        self.plan = Plan {
+            mode: self.plan.mode,
+            ..other.plan
+        };
+        self.folders = other.folders;
+        self.request = other.request;
+    }
+
+    /// The folders are typed, or chosen; whether the plan is of these.
+    fn template(&mut self, ui: &mut Ui, busy: bool, actions: &mut Actions) -> bool {
+        let label = widgets::muted(ui, "Folders");
+        let edit = TextEdit::singleline(&mut self.typed)
+            .desired_width(f32::INFINITY)
+            .margin(egui::Margin::symmetric(10, 7));
+        ui.add(edit).labelled_by(label.id);
+        ui.horizontal_wrapped(|ui| {
+            for (words, template) in TEMPLATES {
+                let on = self.typed.trim() == template;
+                let button = ui.add(Button::new(words).selected(on));
+                if button
+                    .accessible_name(format!("Folders: {words}"))
+                    .clicked()
+                {
+                    template.clone_into(&mut self.typed);
                 }
-            });
+            }
+        });
+        if self.typed == self.request.typed {
+            return !busy;
+        }
+        match Template::parse(&self.typed) {
+            Ok(folders) => {
+                if !busy {
+                    actions.push(Action::PlanAgain(Box::new(SortRequest {
+                        folders,
+                        typed: self.typed.clone(),
+                        ..self.request.clone()
+                    })));
+                }
+            }
+            Err(error) => {
+                let p = theme::palette(ui);
+                let words = sorting::words_for_template(&error);
+                let response = widgets::text(ui, &words, TextStyle::Small, p.error);
+                widgets::announce(ui, &response, &words, Live::Polite);
+            }
+        }
+        false
+    }
+
+    pub(super) fn show(&mut self, ui: &mut Ui, busy: bool, actions: &mut Actions) {
+        widgets::muted(ui, &format!("Into {}", self.plan.into.display()));
+        let current = self.template(ui, busy, actions);
+        ui.add_space(space::XS);
+        table(ui, &self.folders);
         for line in self.notes() {
             widgets::small(ui, &line);
         }
@@ -73,7 +142,8 @@ impl SortPreview {
             Mode::Copy | Mode::Link => "Copy",
         };
         let words = format!("{verb} {}", count(self.plan.steps.len()));
-        if widgets::primary_button(ui, &words).clicked() {
+        let carry_out = ui.add_enabled_ui(current, |ui| widgets::primary_button(ui, &words));
+        if carry_out.inner.clicked() {
             actions.push(Action::CarryOut(Box::new(self.plan.clone())));
         }
     }
@@ -95,8 +165,8 @@ impl SortPreview {
                 n => format!("{} photos are there already.", thousands(n)),
             });
         }
-        if self.left_out > 0 {
-            notes.push(match self.left_out {
+        if self.request.left_out > 0 {
+            notes.push(match self.request.left_out {
                 1 => "1 photo has no answer or no file, and stays.".to_owned(),
                 n => format!(
                     "{} photos have no answer or no file, and stay.",
@@ -127,7 +197,47 @@ impl SortPreview {
     }
 }
 
-fn count(photos: usize) -> String {
+/// Names and how many photos each has: beside each other, or under each other where a name is too long for that.
+pub(super) fn table(ui: &mut Ui, rows: &[(String, usize)]) {
+    const GAP: f32 = 28.0;
+    const COUNT: f32 = 100.0;
+    let p = theme::palette(ui);
+    let font = theme::strong().resolve(ui.style());
+    let width = |name: &String| {
+        let galley = ui
+            .painter()
+            .layout_no_wrap(name.clone(), font.clone(), p.text);
+        galley.size().x
+    };
+    let widest = rows.iter().map(|(name, _)| width(name)).fold(0.0, f32::max);
+    let row = |ui: &mut Ui, name: &str, photos: usize| {
+        let name = RichText::new(name).text_style(theme::strong());
+        ui.add(Label::new(name).wrap());
+        ui.label(RichText::new(count(photos)).color(p.muted));
+    };
+    if widest + GAP + COUNT > ui.available_width() {
+        for (name, photos) in rows {
+            ui.vertical(|ui| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                row(ui, name, *photos);
+            });
+        }
+        return;
+    }
+    Grid::new("table")
+        .num_columns(2)
+        .min_row_height(0.0)
+        .min_col_width(widest)
+        .spacing(vec2(GAP, 6.0))
+        .show(ui, |ui| {
+            for (name, photos) in rows {
+                row(ui, name, *photos);
+                ui.end_row();
+            }
+        });
+}
+
+pub(super) fn count(photos: usize) -> String {
     match photos {
         1 => "1 photo".to_owned(),
         n => format!("{} photos", thousands(n)),

@@ -16,6 +16,8 @@ use crate::view::{PhotoGroup, SortOrder};
 
 /// In narrower windows filter and choices stand under each other.
 const NARROW: f32 = 640.0;
+/// In still narrower ones, what is done less often is in the menu.
+const TIGHT: f32 = 560.0;
 
 pub(super) fn show(
     ui: &mut Ui,
@@ -30,8 +32,11 @@ pub(super) fn show(
             ui.spacing_mut().button_padding.x = 9.0;
         }
         if state.selection.ids().is_empty() {
-            counts(ui, photos);
-            widgets::at_the_end(ui, "for all", |ui| for_all(ui, photos, shown, actions));
+            let tight = ui.available_width() < TIGHT;
+            counts(ui, photos, tight);
+            widgets::at_the_end(ui, "for all", |ui| {
+                for_all(ui, photos, shown, tight, actions);
+            });
         } else {
             let words = format!("{} selected", thousands(state.selection.ids().len()));
             let style = if narrow {
@@ -61,7 +66,7 @@ pub(super) fn show(
     }
 }
 
-fn counts(ui: &mut Ui, photos: &PhotoList) {
+fn counts(ui: &mut Ui, photos: &PhotoList, tight: bool) {
     let counts = photos.counts();
     let words = match photos.photos().len() {
         1 => "1 photo".to_owned(),
@@ -77,22 +82,47 @@ fn counts(ui: &mut Ui, photos: &PhotoList) {
         if counts.stopped > 0 {
             parts.push(format!("{} not looked at", thousands(counts.stopped)));
         }
-        if !parts.is_empty() {
+        if tight {
+            for part in &parts {
+                widgets::small(ui, part);
+            }
+        } else if !parts.is_empty() {
             widgets::small(ui, &parts.join(", "));
         }
     });
 }
 
-fn for_all(ui: &mut Ui, photos: &PhotoList, shown: &[PhotoId], actions: &mut Actions) {
+fn for_all(ui: &mut Ui, photos: &PhotoList, shown: &[PhotoId], tight: bool, actions: &mut Actions) {
     let counts = photos.counts();
-    if counts.stopped > 0 && counts.pending == 0 {
+    let stopped = counts.stopped > 0 && counts.pending == 0;
+    let answered = counts.done + counts.failed > 0;
+    if stopped {
         let response = widgets::primary_button(ui, "Go on");
         if widgets::tip(response, "Look at the rest (Ctrl+G)").clicked() {
             actions.push(Action::Resume);
         }
     }
-    export_button(ui, counts.done + counts.failed > 0, actions);
-    more(ui, |ui| sort_entries(ui, shown, actions));
+    // "Go on" takes the room of two others, and so do long numbers.
+    let long = photos.photos().len() >= 1_000 || counts.failed >= 100;
+    let in_menu = tight && (stopped || long);
+    if !in_menu {
+        export_button(ui, answered, actions);
+    }
+    more(ui, |ui| {
+        if in_menu {
+            export_button(ui, answered, actions);
+        }
+        sort_entries(ui, shown, actions);
+        if in_menu {
+            remove_all_button(ui, actions);
+        }
+    });
+    if !in_menu {
+        remove_all_button(ui, actions);
+    }
+}
+
+fn remove_all_button(ui: &mut Ui, actions: &mut Actions) {
     if ui
         .button("Remove all")
         .on_hover_text("From this list; the files stay where they are")
@@ -159,10 +189,10 @@ fn sort_entries(ui: &mut Ui, ids: &[PhotoId], actions: &mut Actions) {
     if widgets::tip(sort, "One folder for each label (Ctrl+S)").clicked() {
         actions.push(Action::Sort(ids.to_vec()));
     }
-    let keywords = ui.button("Copy labels as keywords");
+    let keywords = ui.button("Copy labels as keywords\u{2026}");
     let tip = "Into a file beside each photo (XMP), which other photo programs read";
     if widgets::tip(keywords, tip).clicked() {
-        actions.push(Action::WriteKeywords(ids.to_vec()));
+        actions.push(Action::PlanKeywords(ids.to_vec()));
     }
 }
 

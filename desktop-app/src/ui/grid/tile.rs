@@ -193,8 +193,8 @@ fn context_menu(
         entry(ui, "Sort into folders\u{2026}", Action::Sort(ids.clone()));
         entry(
             ui,
-            "Copy labels as keywords",
-            Action::WriteKeywords(ids.clone()),
+            "Copy labels as keywords\u{2026}",
+            Action::PlanKeywords(ids.clone()),
         );
         entry(ui, "Look again", Action::Retry(ids.clone()));
         let selected = state.selection.contains(photo.id);

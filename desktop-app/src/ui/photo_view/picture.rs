@@ -69,7 +69,12 @@ pub(super) fn show(
             ui.painter().rect_filled(rect, radius::M, p.ground);
             let words = paint(ui, card.photo, rect, state, thumbnails);
             response.widget_info(|| {
-                let name = format!("{}: {words}", card.photo.source.name());
+                // Some captions begin with it.
+                let name = card.photo.source.name();
+                let name = match words.starts_with(&name) {
+                    true => words.clone(),
+                    false => format!("{name}: {words}"),
+                };
                 WidgetInfo::labeled(egui::Role::Image, true, name)
             });
             take_zoom(ui, &response, rect, card.wheel_zooms, state);

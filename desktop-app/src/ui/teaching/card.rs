@@ -90,12 +90,18 @@ fn name(ui: &mut Ui, class: &PhotoClass, state: &mut Teaching, actions: &mut Act
 }
 
 fn counts(class: &PhotoClass, state: &Teaching) -> String {
+    let kept = class.kept.as_ref().map_or(0, |kept| kept.photos);
     let photos = class.photos.len();
-    let mut words = match photos {
-        0 => "No photos yet".to_owned(),
-        1 => "1 photo".to_owned(),
-        n => format!("{} photos", thousands(n)),
+    let mut words = match (photos, kept) {
+        (0, 0) => "No photos yet".to_owned(),
+        (0, 1) => "1 photo in the model".to_owned(),
+        (0, n) => format!("{} photos in the model", thousands(n)),
+        (1, _) => "1 photo".to_owned(),
+        (n, _) => format!("{} photos", thousands(n)),
     };
+    if photos > 0 && kept > 0 {
+        words += &format!(" and {} in the model", thousands(kept));
+    }
     let of_class = |outcome: &LearnOutcome| {
         let classes = &outcome.findings().classes;
         let found = classes.iter().find(|found| found.class == class.name)?;
@@ -104,7 +110,7 @@ fn counts(class: &PhotoClass, state: &Teaching) -> String {
     if let Some(right) = state.outcome.as_deref().and_then(of_class) {
         words += &format!(", {} of them recognized", whole_percent(right));
     }
-    if (1..FEW_PHOTOS).contains(&photos) {
+    if (1..FEW_PHOTOS).contains(&class.count()) {
         words += &format!(" \u{2013} {FEW_PHOTOS} or more would be better");
     }
     words

@@ -1,5 +1,6 @@
 //! The place where the window learns: classes with their photos, and beside them how well they are told apart.
 
+mod base;
 mod card;
 mod report;
 mod thumb;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 use egui::{Align, Layout, Pos2, Rect, ScrollArea, Stroke, TextStyle, Ui, vec2};
 
 use super::action::{Action, Actions};
+use super::saved_classes::SavedClasses;
 use super::{drop_target, widgets};
-use crate::classify::{Cancel, OpenModel};
+use crate::classify::{Cancel, ModelCard, ModelChoice, OpenModel};
 use crate::photo::PhotoAnswer;
 use crate::problem::Problem;
 use crate::teach::{ClassBoard, ClassId, LearnOutcome, LearnState, School};
@@ -44,7 +46,11 @@ pub(super) struct Tried {
 /// What is taught, how far the learning is, and how the view is used.
 pub(super) struct Teaching {
     pub(super) board: ClassBoard,
+    /// The classes on the disk.
+    pub(super) memory: SavedClasses,
     pub(super) school: School,
+    /// The model of which it is being looked at whether it can be built on.
+    pub(super) considering: Option<ModelChoice>,
     pub(super) state: LearnState,
     /// The latest that was learned; while more is learned it is what held before.
     pub(super) outcome: Option<Arc<LearnOutcome>>,
@@ -65,10 +71,12 @@ pub(super) struct Teaching {
 }
 
 impl Teaching {
-    pub(super) fn new(opener: Arc<dyn OpenModel>) -> Self {
+    pub(super) fn new(opener: Arc<dyn OpenModel>, board: ClassBoard, memory: SavedClasses) -> Self {
         Self {
-            board: ClassBoard::default(),
+            board,
+            memory,
             school: School::new(opener),
+            considering: None,
             state: LearnState::default(),
             outcome: None,
             tried: None,
@@ -92,7 +100,8 @@ impl Teaching {
             .tried
             .as_ref()
             .is_some_and(|tried| tried.answer.is_none());
-        self.is_learning() || self.saving || trying || self.gathering.is_some()
+        let looking = self.considering.is_some() || self.gathering.is_some();
+        self.is_learning() || self.saving || trying || looking || self.memory.is_waiting()
     }
 
     /// What was learned, if it is what the board says.
@@ -146,6 +155,7 @@ pub(super) fn show(
     ui: &mut Ui,
     state: &mut Teaching,
     pictures: &mut Pictures<'_>,
+    in_use: Option<&ModelCard>,
     actions: &mut Actions,
 ) {
     state.places.clear();
@@ -159,6 +169,7 @@ pub(super) fn show(
         scroll.show(ui, |ui| {
             let width = ui.available_width() - space::M;
             ui.set_width(width);
+            base::show(ui, state, in_use, actions);
             if width < TWO_COLUMNS {
                 classes(ui, state, pictures, actions);
                 ui.add_space(space::M);
@@ -191,7 +202,7 @@ fn header(ui: &mut Ui, state: &Teaching, actions: &mut Actions) {
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             widgets::heading(ui, "Teach", TextStyle::Heading);
-            let photos = state.board.photos();
+            let photos = state.board.count();
             if photos > 0 {
                 let mut words = match photos {
                     1 => "1 photo".to_owned(),
@@ -219,10 +230,16 @@ fn classes(ui: &mut Ui, state: &mut Teaching, pictures: &mut Pictures<'_>, actio
     let ids: Vec<ClassId> = state.board.classes().iter().map(|class| class.id).collect();
     if ids.is_empty() {
         empty(ui, actions);
+        return;
     }
     for id in ids {
         card::show(ui, id, state, pictures, actions);
         ui.add_space(space::S);
+    }
+    let remove = ui.button("Remove all classes");
+    let tip = "The photos stay where they are, and it can be undone";
+    if widgets::tip(remove, tip).clicked() {
+        actions.push(Action::RemoveAllClasses);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A TIFF's 8-bit samples to RGB, transparency as asked.
 
-use super::super::{Alpha, DecodeError, Format, over_white};
+use super::super::{Alpha, DecodeError, Format, inks_to_rgb, over_white};
 use super::directory::{Directory, tag};
 use super::layout::{Extra, Layout, Photometric};
 
@@ -53,23 +53,13 @@ fn color(layout: &Layout, directory: &Directory<'_>) -> Result<Color, DecodeErro
             let palette = palette(layout, directory)?;
             Box::new(move |p| palette[usize::from(p[0])])
         }
-        // Black over the inks, as Pillow's `cmyk2rgb`.
-        Photometric::Cmyk => Box::new(|p| {
-            let light = 255 - p[3];
-            [p[0], p[1], p[2]].map(|ink| light - mul_div_255(ink, light))
-        }),
+        Photometric::Cmyk => Box::new(|p| inks_to_rgb([p[0], p[1], p[2], p[3]])),
         Photometric::YCbCr => ycbcr(directory),
         Photometric::Lab { signed } => {
             let shift = if signed { 128 } else { 0 };
             Box::new(move |p| lab_to_rgb(p[0], p[1].wrapping_add(shift), p[2].wrapping_add(shift)))
         }
     })
-}
-
-/// `a * b / 255`, rounded, as Pillow's `MULDIV255`.
-fn mul_div_255(a: u8, b: u8) -> u8 {
-    let t = u32::from(a) * u32::from(b) + 128;
-    (((t >> 8) + t) >> 8) as u8
 }
 
 /// All reds, all greens, all blues, 16 bits each; the high bytes count. Old writers fill only the low bytes.

@@ -8,7 +8,7 @@ use super::super::{
 use super::compression::Compression;
 use super::directory::{Directory, tag};
 use super::layout::Layout;
-use super::refused;
+use super::{jpeg_alpha, refused};
 use crate::jpeg::JpegColor;
 
 const START: [u8; 2] = [0xFF, 0xD8];
@@ -26,8 +26,15 @@ pub(super) fn chunk(
     if layout.bits != 8 {
         return Err(refused(&format!("JPEG of {} bits", layout.bits)));
     }
-    if (samples == 2 || samples > 3) && !layout.inks_in_jpeg {
+    let beside_colors = matches!(samples, 2 | 4) && !layout.inks_in_jpeg;
+    if samples > 4 || (beside_colors && layout.compression == Compression::WebP) {
         return Err(refused(&format!("JPEG of {samples} channels")));
+    }
+    if beside_colors {
+        let tables = directory.raw(tag::JPEG_TABLES).unwrap_or_default();
+        let stream = assemble(tables, packed, layout.ycbcr_in_jpeg);
+        let options = plain(options);
+        return jpeg_alpha::samples(&stream, layout.ycbcr_in_jpeg, samples, size, &options);
     }
     let decoded = if layout.compression == Compression::WebP {
         raster::decode(packed, Format::WebP, &plain(options))?.0
@@ -202,7 +209,7 @@ fn plain(options: &DecodeOptions) -> DecodeOptions {
 }
 
 /// RGB pixels of exactly `width` by `rows`: the last strip's JPEG may be taller or shorter than what is needed.
-fn fit(decoded: &Decoded, [width, rows]: [usize; 2]) -> Result<Vec<u8>, DecodeError> {
+pub(super) fn fit(decoded: &Decoded, [width, rows]: [usize; 2]) -> Result<Vec<u8>, DecodeError> {
     let image = &decoded.image;
     if (image.width as usize) < width {
         return Err(DecodeError::Malformed {

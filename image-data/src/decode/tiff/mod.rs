@@ -15,6 +15,7 @@ mod compression;
 pub(super) mod directory;
 mod fax;
 mod jpeg;
+mod jpeg_alpha;
 mod layout;
 mod samples;
 
