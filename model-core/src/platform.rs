@@ -55,6 +55,22 @@ pub fn of_any_length(folder: &Path) -> Cow<'_, Path> {
     }
 }
 
+/// When a file or directory last changed in any way, which nobody can set, in nanoseconds since 1970; and its number on its
+/// disk. Both are 0 where the system has no such thing; none where the time is out of reach of such a number.
+pub fn change_and_number(file: &std::fs::Metadata) -> Option<(i64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let nanoseconds = file.ctime().checked_mul(1_000_000_000)?;
+        Some((nanoseconds.checked_add(file.ctime_nsec())?, file.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        Some((0, 0))
+    }
+}
+
 /// Reads at an offset, which does not move the file's own place: several threads read one file at once. 0 at its end.
 ///
 /// # Errors

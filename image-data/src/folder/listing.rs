@@ -5,6 +5,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use model_core::platform::change_and_number;
 use walkdir::WalkDir;
 
 use super::{FolderError, is_image_name};
@@ -88,17 +89,7 @@ impl Stamp {
     /// None where the system says no time.
     pub fn of(directory: &Metadata) -> Option<Self> {
         let modified = nanoseconds(directory.modified().ok()?);
-        #[cfg(unix)]
-        let (changed, number) = {
-            use std::os::unix::fs::MetadataExt;
-            let nanoseconds = directory.ctime().checked_mul(1_000_000_000);
-            (
-                nanoseconds?.checked_add(directory.ctime_nsec())?,
-                directory.ino(),
-            )
-        };
-        #[cfg(not(unix))]
-        let (changed, number) = (0, 0);
+        let (changed, number) = change_and_number(directory)?;
         Some(Self {
             modified,
             changed,
