@@ -90,7 +90,7 @@ impl Tiling {
         let bands = rows.div_ceil((band / row_bytes).max(1));
         let band_rows = rows.div_ceil(bands);
         // An odd number of vectors, so that the positions of a tile do not share a set of the cache.
-        let position = (src.blocks() * band_rows * columns | 1) * vector;
+        let position = ((src.blocks() * band_rows * columns) | 1) * vector;
         Some(Self {
             outputs,
             rows,
