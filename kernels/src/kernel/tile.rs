@@ -40,6 +40,31 @@ pub(crate) struct Tile<'a> {
     pub finish: &'a Finish,
 }
 
+impl<'a> Tile<'a> {
+    /// Reads and writes nothing: for those who need a part of it.
+    pub fn nowhere(finish: &'a Finish) -> Self {
+        Self {
+            input: std::ptr::null(),
+            second: 0,
+            step: 0,
+            runs: std::ptr::null(),
+            run_count: 0,
+            words: 0,
+            weights: std::ptr::null(),
+            live: 0,
+            output: std::ptr::null_mut(),
+            output_next: 0,
+            output_second: 0,
+            residual: std::ptr::null(),
+            residual_next: 0,
+            residual_second: 0,
+            bias: std::ptr::null(),
+            scale: std::ptr::null(),
+            finish,
+        }
+    }
+}
+
 /// Computes one tile.
 pub(crate) type Kernel = unsafe fn(&Tile);
 

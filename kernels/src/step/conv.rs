@@ -257,35 +257,19 @@ impl Conv {
     /// # Safety
     /// As for [`Conv::run`].
     unsafe fn at(&self, arena: Arena, panel: &Panel, y: usize, x: usize) -> Tile<'_> {
-        let Self { dst, lanes, .. } = self;
-        let number = panel.group * lanes;
+        let number = panel.group * self.lanes;
+        let residual = self.residual.as_ref();
         // SAFETY: panels and places lie inside the output, and biases and scales cover its vectors.
         unsafe {
-            let (residual, residual_next) = match &self.residual {
-                None => (std::ptr::null(), 0),
-                Some(from) => (
-                    arena.at(from.group_at(panel.group, y, x)).cast_const(),
-                    from.next_group(panel.group),
-                ),
-            };
             Tile {
-                input: std::ptr::null(),
-                second: 0,
                 step: self.window.stride[1] * self.src.pixel(),
                 runs: self.runs.as_ptr(),
                 run_count: self.runs.len(),
                 words: self.words,
                 weights: self.weights.as_ptr().add(panel.weights),
-                live: panel.vectors,
-                output: arena.at(dst.group_at(panel.group, y, x)),
-                output_next: dst.next_group(panel.group),
-                output_second: 0,
-                residual,
-                residual_next,
-                residual_second: 0,
                 bias: self.bias.as_ptr().add(number * 4),
                 scale: self.scale.as_ptr().cast::<f32>().wrapping_add(number),
-                finish: &self.finish,
+                ..panel.target(arena, &self.dst, residual, [y, x], &self.finish)
             }
         }
     }

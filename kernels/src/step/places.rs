@@ -6,7 +6,9 @@ use super::spec::{Spec, channels_read, vectors};
 use crate::buffer::Buffer;
 use crate::graph::Window;
 use crate::isa::{Arithmetic, Matrix};
-use crate::kernel::tile::{Kernel, Shape, half};
+use crate::kernel::finish::Finish;
+use crate::kernel::tile::{Kernel, Shape, Tile, half};
+use crate::memory::Arena;
 
 /// Output channels computed together.
 pub(super) struct Panel {
@@ -17,6 +19,32 @@ pub(super) struct Panel {
     pub weights: usize,
     /// The first block of input channels it reads.
     pub input_block: usize,
+}
+
+impl Panel {
+    /// The part of a tile that says where its results go: to an output pixel and those that follow it.
+    ///
+    /// # Safety
+    /// The pixel lies in `dst` and `residual`, which lie in the arena.
+    pub unsafe fn target<'a>(
+        &self,
+        arena: Arena,
+        dst: &Buffer,
+        residual: Option<&Buffer>,
+        [y, x]: [usize; 2],
+        finish: &'a Finish,
+    ) -> Tile<'a> {
+        // SAFETY: the caller's.
+        let at = |value: &Buffer| unsafe { arena.at(value.group_at(self.group, y, x)) };
+        Tile {
+            live: self.vectors,
+            output: at(dst),
+            output_next: dst.next_group(self.group),
+            residual: residual.map_or(std::ptr::null(), |from| at(from).cast_const()),
+            residual_next: residual.map_or(0, |from| from.next_group(self.group)),
+            ..Tile::nowhere(finish)
+        }
+    }
 }
 
 /// Output pixels computed together.

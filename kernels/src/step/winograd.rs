@@ -369,16 +369,8 @@ impl WinogradConv {
                         run_count: self.runs.len(),
                         words: self.vector / 4,
                         weights: weights.add(at * panel_position),
-                        live: panel.vectors,
                         output: products.add((at * group.count + call.first) * wide),
-                        output_next: 0,
-                        output_second: 0,
-                        residual: std::ptr::null(),
-                        residual_next: 0,
-                        residual_second: 0,
-                        bias: std::ptr::null(),
-                        scale: std::ptr::null(),
-                        finish: &self.finish,
+                        ..Tile::nowhere(&self.finish)
                     });
                 }
             }
@@ -402,33 +394,12 @@ impl WinogradConv {
         let live = wide.min(dst.width - segment.x);
         for row in 0..outputs.min(dst.height - segment.y) {
             let (y, x) = (segment.y + row, segment.x);
+            let residual = self.residual.as_ref();
             // SAFETY: the pixels lie inside the output, and biases cover its vectors.
             unsafe {
-                let (residual, residual_next) = match &self.residual {
-                    None => (std::ptr::null(), 0),
-                    Some(from) => (
-                        arena.at(from.group_at(panel.group, y, x)).cast_const(),
-                        from.next_group(panel.group),
-                    ),
-                };
                 let tile = Tile {
-                    input: std::ptr::null(),
-                    second: 0,
-                    step: 0,
-                    runs: std::ptr::null(),
-                    run_count: 0,
-                    words: 0,
-                    weights: std::ptr::null(),
-                    live: panel.vectors,
-                    output: arena.at(dst.group_at(panel.group, y, x)),
-                    output_next: dst.next_group(panel.group),
-                    output_second: 0,
-                    residual,
-                    residual_next,
-                    residual_second: 0,
                     bias: self.bias.as_ptr().add(panel.group * self.vector),
-                    scale: std::ptr::null(),
-                    finish: &self.finish,
+                    ..panel.target(arena, dst, residual, [y, x], &self.finish)
                 };
                 let from = pixels.add(row * wide * panel.vectors * self.vector);
                 (self.kernels.finish)(&tile, from, live, panel.vectors, live);
