@@ -364,14 +364,9 @@ fn orient(image: RgbImage, orientation: Orientation) -> Result<RgbImage, DecodeE
     RgbImage::new(width, height, turned.into_bytes()).map_err(|_| inconsistent())
 }
 
-/// Four inks to RGB, black over the others, as Pillow's `cmyk2rgb`; 255 is all of an ink.
+/// Four inks to RGB; 255 is all of an ink.
 fn inks_to_rgb([c, m, y, k]: [u8; 4]) -> [u8; 3] {
-    let light = 255 - k;
-    [c, m, y].map(|ink| {
-        // `ink * light / 255`, rounded, as Pillow's `MULDIV255`.
-        let t = u32::from(ink) * u32::from(light) + 128;
-        light - (((t >> 8) + t) >> 8) as u8
-    })
+    crate::jpeg::over_black([c, m, y], 255 - k)
 }
 
 /// One pixel on white paper.

@@ -47,7 +47,7 @@ pub(super) fn row(convert: impl Convert, color: JpegColor, rows: [&[u8]; 4], out
 
 /// Amounts of cyan, magenta and yellow under black as PIL converts them (`cmyk2rgb` in Pillow's `Convert.c`), Adobe's polarity
 /// (255 is no black). For YCCK, libjpeg stores `255 - R` as cyan and PIL inverts it again, so R is the amount.
-fn over_black(amounts: [u8; 3], k: u8) -> [u8; 3] {
+pub(crate) fn over_black(amounts: [u8; 3], k: u8) -> [u8; 3] {
     amounts.map(|ink| k - mul_div_255(ink, k))
 }
 

@@ -42,6 +42,7 @@ use segments::Segments;
 use tables::{QuantTable, Tables};
 use vectors::Vectors;
 
+pub(crate) use color::over_black;
 pub(crate) use frame::JpegColor;
 pub(crate) use markers::{Markers, walk};
 
