@@ -1,15 +1,13 @@
 //! The new last layer: a regularized least-squares classifier whose strength is chosen by exact leave-one-out.
 //!
 //! Ridge regression onto one column a class, classes weighted alike however many photos they have. One factorization
-//! gives, for every strength, the scores that each photo would get from the others alone: with the hat matrix `H` of the
-//! weighted and centered features, the residual of a left-out photo is its residual divided by `1 - H[i, i]`, and that of
-//! left-out photos `G` is `(1 - H[G, G])^-1` times theirs (Hastie, Tibshirani and Friedman 2009, "The Elements of
-//! Statistical Learning", 7.10). Photos that look alike are left out together, or the copy would answer for the original.
+//! gives, for every strength, the scores that each photo would get from the others alone (`left_out.rs`).
 //!
 //! Features are divided by the square root of their spread first, halfway between as they are and standardized. No photo
 //! is read here and nothing is printed.
 
-use super::matrix::{Matrix, eigen, solve};
+use super::left_out::LeftOut;
+use super::matrix::{Matrix, eigen};
 
 /// Strengths tried, relative to the mean eigenvalue: from 0.001 to 30.
 const STRENGTHS: usize = 16;
@@ -18,6 +16,10 @@ const STRONGEST: f64 = 30.0;
 
 /// Least spread of a feature, so that one that never changes is not blown up.
 const LEAST_SPREAD: f64 = 1e-3;
+
+/// Losses within this part of the least count as equal, and the weakest of their strengths is taken: with few photos the
+/// loss is flat over a wide range, at whose strong end classes are told apart by their mean photos alone.
+const EQUAL_LOSS: f64 = 0.01;
 
 /// Temperatures tried while a strength is judged.
 const TEMPERATURE_STEPS: usize = 24;
@@ -79,7 +81,10 @@ pub fn fit(samples: &Samples<'_>) -> Option<Head> {
     let projected = basis.left.times(&b);
     let unit = basis.values.iter().sum::<f64>() / n as f64;
 
-    let mut best: Option<(f64, f64, Vec<f64>)> = None;
+    let directions = basis.left.transposed();
+    let left_out = LeftOut::new(samples);
+
+    let mut tried: Vec<(f64, f64, Vec<f64>)> = Vec::with_capacity(STRENGTHS);
     for step in 0..STRENGTHS {
         let part = step as f64 / (STRENGTHS - 1) as f64;
         let strength = WEAKEST * (STRONGEST / WEAKEST).powf(part);
@@ -88,16 +93,22 @@ pub fn fit(samples: &Samples<'_>) -> Option<Head> {
             .iter()
             .map(|value| value / (value + strength * unit).max(f64::MIN_POSITIVE))
             .collect();
-        let residuals = left_out_residuals(&basis, &shrink, &projected, &b, &root, total, samples);
+        let residuals = residuals(&directions, &shrink, &projected, &b);
+        let residuals = left_out.residuals(&directions, &shrink, &residuals, &root);
         let scores: Vec<f64> = (0..n * count)
-            .map(|at| target(at / count, at % count) - residuals[at] / root[at / count])
+            .map(|at| {
+                let (i, k) = (at / count, at % count);
+                target(i, k) - residuals.at(i, k) / root[i]
+            })
             .collect();
         let (_, loss) = temperature(&scores, count, samples.classes, &weights);
-        if loss.is_finite() && best.as_ref().is_none_or(|(least, ..)| loss < *least) {
-            best = Some((loss, strength, scores));
-        }
+        tried.push((loss, strength, scores));
     }
-    let (_, strength, left_out) = best?;
+    let losses = tried.iter().map(|(loss, ..)| *loss);
+    let least = losses.filter(|loss| loss.is_finite()).reduce(f64::min)?;
+    let (_, strength, left_out) = tried
+        .into_iter()
+        .find(|(loss, ..)| *loss <= least * (1.0 + EQUAL_LOSS))?;
     let solved = Matrix::new(count, basis.values.len(), |k, r| {
         let value = basis.values[r];
         projected.at(r, k) * value.sqrt() / (value + strength * unit).max(f64::MIN_POSITIVE)
@@ -161,59 +172,13 @@ fn basis(a: &Matrix) -> Option<Basis> {
     })
 }
 
-/// `[N, classes]`: what the others' layer would be wrong by, times the root of the photo's weight.
-fn left_out_residuals(
-    basis: &Basis,
-    shrink: &[f64],
-    projected: &Matrix,
-    b: &Matrix,
-    root: &[f64],
-    total: f64,
-    samples: &Samples<'_>,
-) -> Vec<f64> {
-    let (n, count) = (b.rows, samples.count);
-    // What remains of the targets, and the diagonal of the hat matrix; the intercept, which is not shrunk, comes last.
-    let mut residuals: Vec<f64> = (0..n).flat_map(|i| b.row(i).iter().copied()).collect();
-    let mut own = vec![0.0; n];
-    for (r, shrink) in shrink.iter().enumerate() {
-        let row = basis.left.row(r);
-        for (i, direction) in row.iter().enumerate() {
-            own[i] += direction * direction * shrink;
-            let part = direction * shrink;
-            let to = &mut residuals[i * count..][..count];
-            for (to, projected) in to.iter_mut().zip(projected.row(r)) {
-                *to -= part * projected;
-            }
-        }
-    }
-    let hat = |i: usize, j: usize| {
-        let directions = shrink.iter().enumerate();
-        let inner: f64 = directions
-            .map(|(r, shrink)| basis.left.at(r, i) * basis.left.at(r, j) * shrink)
-            .sum();
-        inner + root[i] * root[j] / total
-    };
-    let mut together: Vec<(&[usize], Matrix)> = Vec::new();
-    for group in samples.alike {
-        let inside = Matrix::new(group.len(), group.len(), |i, j| {
-            f64::from(u8::from(i == j)) - hat(group[i], group[j])
-        });
-        let mut out = Matrix::new(group.len(), count, |i, k| residuals[group[i] * count + k]);
-        // Without an inverse the group decides all by itself; then each is judged as if it stood alone.
-        if solve(inside, &mut out) {
-            together.push((group, out));
-        }
-    }
-    for (i, row) in residuals.chunks_exact_mut(count).enumerate() {
-        let rest = (1.0 - own[i] - root[i] * root[i] / total).max(1e-9);
-        row.iter_mut().for_each(|value| *value /= rest);
-    }
-    for (group, out) in together {
-        for (i, photo) in group.iter().enumerate() {
-            residuals[photo * count..][..count].copy_from_slice(out.row(i));
-        }
-    }
-    residuals
+/// `[N, classes]`: what the layer is wrong by, times the root of the photo's weight.
+fn residuals(directions: &Matrix, shrink: &[f64], projected: &Matrix, b: &Matrix) -> Matrix {
+    let shrunk = Matrix::new(projected.rows, projected.columns, |r, k| {
+        shrink[r] * projected.at(r, k)
+    });
+    let told = directions.times(&shrunk);
+    Matrix::new(b.rows, b.columns, |i, k| b.at(i, k) - told.at(i, k))
 }
 
 /// The temperature under which the scores are likeliest, and their mean loss with it (negative log likelihood in nats,

@@ -11,6 +11,7 @@ mod backbone;
 mod findings;
 mod head;
 mod kept;
+mod left_out;
 mod lesson;
 mod look;
 mod matrix;
