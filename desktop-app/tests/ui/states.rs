@@ -58,6 +58,7 @@ impl Shots {
             Role::TextInput,
             Role::ComboBox,
             Role::CheckBox,
+            Role::Dialog,
         ];
         for role in controls {
             for node in window.query_all_by_role(role) {

@@ -41,7 +41,12 @@ impl KeywordsPreview {
         }
     }
 
-    pub(super) fn show(&self, ui: &mut Ui, actions: &mut Actions) {
+    /// Whether there is something to do, which a row below this carries out.
+    pub(super) fn has_work(&self) -> bool {
+        !self.preview.writes.is_empty()
+    }
+
+    pub(super) fn show(&self, ui: &mut Ui) {
         widgets::muted(
             ui,
             "Each label goes into a file beside its photo, where other photo programs find it. The photos stay as they are.",
@@ -52,12 +57,15 @@ impl KeywordsPreview {
             widgets::small(ui, &line);
         }
         self.each(ui);
-        ui.add_space(space::S);
+        if !self.has_work() {
+            ui.add_space(space::S);
+            widgets::muted(ui, "There is nothing to do.");
+        }
+    }
+
+    /// The row that writes them.
+    pub(super) fn show_action(&self, ui: &mut Ui, actions: &mut Actions) {
         let files = match self.preview.writes.len() {
-            0 => {
-                widgets::muted(ui, "There is nothing to do.");
-                return;
-            }
             1 => "Write 1 keyword".to_owned(),
             n => format!("Write {} keywords", thousands(n)),
         };

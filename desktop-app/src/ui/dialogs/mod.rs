@@ -58,6 +58,15 @@ impl Dialog {
         matches!(self, Self::TypePath(_) | Self::SayWhat(_))
     }
 
+    /// Whether it ends with a row that carries it out, which stays in sight while the rest is scrolled.
+    fn has_action(&self) -> bool {
+        match self {
+            Self::Sort(preview) => preview.has_work(),
+            Self::Keywords(preview) => preview.has_work(),
+            _ => false,
+        }
+    }
+
     fn title(&self) -> &'static str {
         match self {
             Self::Sort(_) => "Sort into folders",
@@ -71,6 +80,9 @@ impl Dialog {
         }
     }
 }
+
+/// Height of the row that carries a dialog out, with the space above it, in points.
+const ACTION_ROW: f32 = 70.0;
 
 /// What the dialogs show.
 pub(super) struct DialogContent<'a> {
@@ -159,6 +171,7 @@ impl Dialogs {
         let margin = if screen.x < 520.0 { 16.0 } else { 24.0 };
         let width = (screen.x - 2.0 * margin - 32.0).clamp(240.0, 520.0);
         let height = (screen.y - 2.0 * margin - 96.0).max(160.0);
+        let action = if dialog.has_action() { ACTION_ROW } else { 0.0 };
         let fresh = std::mem::take(&mut self.fresh);
         let area = Modal::default_area(id)
             .role(Role::Dialog)
@@ -189,9 +202,10 @@ impl Dialogs {
                     |ui| widgets::icon_button(ui, Icon::Close, "Close"),
                 );
                 ui.add_space(space::S);
+                let mut current = true;
                 ScrollArea::vertical()
                     .id_salt(title)
-                    .max_height(height)
+                    .max_height(height - action)
                     .auto_shrink([false, true])
                     .show(ui, |ui| match dialog {
                         Dialog::Models => models::show(ui, content.model, settings, actions),
@@ -201,10 +215,20 @@ impl Dialogs {
                             input_methods::show(ui, content, settings);
                         }
                         Dialog::TypePath(typing) => typing.show(ui, fresh, actions),
-                        Dialog::Sort(preview) => preview.show(ui, content.sorting, actions),
-                        Dialog::Keywords(preview) => preview.show(ui, actions),
+                        Dialog::Sort(preview) => {
+                            current = preview.show(ui, content.sorting, actions);
+                        }
+                        Dialog::Keywords(preview) => preview.show(ui),
                         Dialog::SayWhat(saying) => saying.show(ui, fresh, actions),
                     });
+                if dialog.has_action() {
+                    ui.add_space(space::S);
+                    match dialog {
+                        Dialog::Sort(preview) => preview.show_action(ui, current, actions),
+                        Dialog::Keywords(preview) => preview.show_action(ui, actions),
+                        _ => {}
+                    }
+                }
                 mark_modal(ui, margin);
                 close.clicked()
             });

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use egui::{Button, CollapsingHeader, Grid, Label, RichText, TextEdit, TextStyle, Ui, vec2};
+use egui::{
+    Button, CollapsingHeader, Grid, Label, RichText, TextEdit, TextStyle, TextWrapMode, Ui, vec2,
+};
 use photos::sort::{Plan, Template};
 
 use crate::problem::thousands;
@@ -109,7 +111,13 @@ impl SortPreview {
         false
     }
 
-    pub(super) fn show(&mut self, ui: &mut Ui, busy: bool, actions: &mut Actions) {
+    /// Whether there is something to do, which a row below this carries out.
+    pub(super) fn has_work(&self) -> bool {
+        !self.plan.steps.is_empty()
+    }
+
+    /// Folders and photos; whether the plan is of the folders that are typed.
+    pub(super) fn show(&mut self, ui: &mut Ui, busy: bool, actions: &mut Actions) -> bool {
         widgets::muted(ui, &format!("Into {}", self.plan.into.display()));
         let current = self.template(ui, busy, actions);
         ui.add_space(space::XS);
@@ -119,9 +127,9 @@ impl SortPreview {
         }
         self.ways(ui);
         ui.add_space(space::S);
-        if self.plan.steps.is_empty() {
+        if !self.has_work() {
             widgets::muted(ui, "There is nothing to do.");
-            return;
+            return current;
         }
         let choices = [
             (Mode::Copy, "Copy", "Copy: the photos stay where they are"),
@@ -135,6 +143,11 @@ impl SortPreview {
         if let Some(mode) = widgets::segments(ui, self.plan.mode, &choices) {
             self.plan.mode = mode;
         }
+        current
+    }
+
+    /// The row that carries the plan out, if it is `current`.
+    pub(super) fn show_action(&self, ui: &mut Ui, current: bool, actions: &mut Actions) {
         widgets::small(ui, "Nothing is overwritten, and it can be undone.");
         ui.add_space(space::XS);
         let verb = match self.plan.mode {
@@ -210,16 +223,16 @@ pub(super) fn table(ui: &mut Ui, rows: &[(String, usize)]) {
         galley.size().x
     };
     let widest = rows.iter().map(|(name, _)| width(name)).fold(0.0, f32::max);
-    let row = |ui: &mut Ui, name: &str, photos: usize| {
+    let row = |ui: &mut Ui, name: &str, photos: usize, wrap: TextWrapMode| {
         let name = RichText::new(name).text_style(theme::strong());
-        ui.add(Label::new(name).wrap());
+        ui.add(Label::new(name).wrap_mode(wrap));
         ui.label(RichText::new(count(photos)).color(p.muted));
     };
     if widest + GAP + COUNT > ui.available_width() {
         for (name, photos) in rows {
             ui.vertical(|ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
-                row(ui, name, *photos);
+                row(ui, name, *photos, TextWrapMode::Wrap);
             });
         }
         return;
@@ -227,11 +240,10 @@ pub(super) fn table(ui: &mut Ui, rows: &[(String, usize)]) {
     Grid::new("table")
         .num_columns(2)
         .min_row_height(0.0)
-        .min_col_width(widest)
         .spacing(vec2(GAP, 6.0))
         .show(ui, |ui| {
             for (name, photos) in rows {
-                row(ui, name, *photos);
+                row(ui, name, *photos, TextWrapMode::Extend);
                 ui.end_row();
             }
         });
