@@ -59,6 +59,11 @@ pub(crate) fn problem_of(error: &inference::Error) -> Problem {
             "The model\u{2019}s answer to this photo is no number.",
             "Choose another model.",
         ),
+        // The window names the model beside these words.
+        inference::Error::Model { reason, .. } => Problem::new(
+            problem::sentence(reason),
+            problem::remedy_for_model(error.remedy().as_ref()),
+        ),
         error => Problem::new(
             problem::sentence(&error.to_string()),
             problem::remedy_for_model(error.remedy().as_ref()),
@@ -182,5 +187,30 @@ impl Classify for NetworkClassifier {
             Err(inference::Error::Cancelled) => Ok(None),
             Err(error) => Err(problem_of(&error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inference::ModelProblem;
+
+    #[test]
+    fn a_model_is_not_named_twice() {
+        let error = inference::Error::Model {
+            model: "/models/foreign.onnx".to_owned(),
+            problem: ModelProblem::NoPreprocessing,
+            reason: "the file does not say how images are prepared for it".to_owned(),
+        };
+        let problem = problem_of(&error);
+        assert_eq!(
+            problem.what,
+            "The file does not say how images are prepared for it."
+        );
+        assert!(
+            problem.remedy.contains("Export it again"),
+            "{}",
+            problem.remedy
+        );
     }
 }
