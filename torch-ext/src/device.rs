@@ -82,8 +82,8 @@ pub fn memory_stats(index: usize) -> Result<MemoryStats, Error> {
     })
 }
 
-/// Gives what the caching allocator holds and no tensor uses back to the accelerator (`torch.cuda.empty_cache`); nothing to
-/// do without one. After memory ran out: what is asked for next finds whole blocks.
+/// Gives what the caching allocator holds and no tensor uses back to the accelerator (`torch.cuda.empty_cache`);
+/// nothing to do without one. After memory ran out: what is asked for next finds whole blocks.
 ///
 /// # Errors
 /// An error of earlier asynchronous work, which surfaces here.

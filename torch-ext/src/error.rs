@@ -40,8 +40,8 @@ impl Error {
     }
 }
 
-/// Whether an error text (of this crate or of tch) is libtorch running out of device or host memory. cuDNN and cuBLAS say it
-/// by their status, C++ by the name of its exception.
+/// Whether an error text (of this crate or of tch) is libtorch running out of device or host memory. cuDNN and cuBLAS
+/// say it by their status, C++ by the name of its exception.
 pub fn is_out_of_memory(message: &str) -> bool {
     let marks = [
         "out of memory",

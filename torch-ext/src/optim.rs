@@ -269,7 +269,8 @@ pub fn foreach_lerp<T: Borrow<Tensor>, E: Borrow<Tensor>>(
     })
 }
 
-/// Overwrites each tensor of `this` with the one of `source` in its place: a few calls for all of them, not one a tensor.
+/// Overwrites each tensor of `this` with the one of `source` in its place: a few calls for all of them, not one a
+/// tensor.
 ///
 /// # Errors
 /// Lists of different lengths, mismatched shapes.

@@ -51,8 +51,8 @@ pub struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// From bytes by `normalizer`, in `arithmetic`; `flip` averages each image's logits with its mirror image's. Batches that
-    /// memory does not hold are computed in parts.
+    /// From bytes by `normalizer`, in `arithmetic`; `flip` averages each image's logits with its mirror image's.
+    /// Batches that memory does not hold are computed in parts.
     pub fn new(normalizer: &'a Normalizer, arithmetic: Arithmetic, flip: bool) -> Self {
         Self {
             normalizer,
@@ -78,9 +78,9 @@ impl<'a> Evaluator<'a> {
         self.at_once.get()
     }
 
-    /// Logits `[N, C]` in f32 for bytes `[N, 3, H, W]`. When memory runs out, half as many images are computed at a time from
-    /// then on: an image's logits do not depend on its neighbors, but libtorch may choose other kernels for other sizes, so
-    /// they are equal up to rounding.
+    /// Logits `[N, C]` in f32 for bytes `[N, 3, H, W]`. When memory runs out, half as many images are computed at a
+    /// time from then on: an image's logits do not depend on its neighbors, but libtorch may choose other kernels for
+    /// other sizes, so they are equal up to rounding.
     ///
     /// # Errors
     /// Memory does not hold a single image; reading the device fails.

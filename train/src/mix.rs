@@ -1,5 +1,5 @@
-//! Mixup and cutmix: a batch blended with itself, rolled by one, as torchvision's `v2.MixUp` and `v2.CutMix`. What is drawn
-//! is drawn for the whole batch, whether it is computed at once or in parts.
+//! Mixup and cutmix: a batch blended with itself, rolled by one, as torchvision's `v2.MixUp` and `v2.CutMix`. What is
+//! drawn is drawn for the whole batch, whether it is computed at once or in parts.
 
 use anyhow::Result;
 use image_data::augment::mix::{cutmix_area, mixup_lambda};
@@ -54,8 +54,8 @@ impl Blend {
     /// Draws for a batch of images of `width` x `height`; none: they stay as they are.
     ///
     /// Mixup: `lambda ~ Beta(a, a)`. Cutmix: a box of area `1 - lambda` around a uniform center, clipped at the border;
-    /// lambda is then the share that stayed. With both on, each batch takes one of them. Whether a batch is mixed at all
-    /// follows `mix_probability` and `mix_off_epoch`.
+    /// lambda is then the share that stayed. With both on, each batch takes one of them. Whether a batch is mixed at
+    /// all follows `mix_probability` and `mix_off_epoch`.
     pub fn draw(augment: &AugmentConfig, key: MixKey, width: u32, height: u32) -> Option<Self> {
         let (mixup, cutmix) = (augment.mixup_alpha, augment.cutmix_alpha);
         if !augment.is_mixing_at(key.epoch) {

@@ -134,8 +134,8 @@ impl TorchNetwork {
         tensors.any(|named| named.kind == TensorKind::RunningVar && !named.frozen)
     }
 
-    /// The first BatchNorm that takes statistics over one value an image, where images have `side` pixels a side: it cannot
-    /// learn from one image, because its variance divides by the number of values less one.
+    /// The first BatchNorm that takes statistics over one value an image, where images have `side` pixels a side: it
+    /// cannot learn from one image, because its variance divides by the number of values less one.
     pub fn lonely_norm(&self, side: usize) -> Option<&str> {
         let shapes = self.graph.shapes([side, side]);
         let mut nodes = self.graph.nodes.iter().zip(&self.layers).zip(shapes);

@@ -1,5 +1,5 @@
-//! A run whose memory runs out goes on by itself, alone and with others, as if it had been told so from the beginning; and
-//! says when nothing helps.
+//! A run whose memory runs out goes on by itself, alone and with others, as if it had been told so from the beginning;
+//! and says when nothing helps.
 
 #![allow(clippy::unwrap_used)] // helpers of a test may fail it
 

@@ -1,5 +1,5 @@
-//! A batch computed in parts: its gradients are the whole batch's, a part that fails leaves nothing behind, and validation
-//! has the same results.
+//! A batch computed in parts: its gradients are the whole batch's, a part that fails leaves nothing behind, and
+//! validation has the same results.
 
 #![allow(clippy::unwrap_used)] // helpers of a test may fail it
 
@@ -81,7 +81,8 @@ fn the_gradients_of_parts_add_up_to_the_whole_batchs() {
         let keys: Vec<&str> = network.iter().chain(keys).copied().collect();
         let recipe = recipe(&keys);
         let is_weighted = recipe.loss.class_weights.is_some();
-        // libtorch weighs classes in the kind of the logits, and our weights are of 32 bits, as are the binary loss's targets.
+        // libtorch weighs classes in the kind of the logits, and our weights are of 32 bits, as are the binary loss's
+        // targets.
         let is_float = is_weighted || recipe.loss.kind == LossKind::BinaryCrossEntropy;
         let (kind, allowed) = match is_float {
             true => (Kind::Float, 1e-5),

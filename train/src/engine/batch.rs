@@ -1,5 +1,5 @@
-//! Forward and backward of a batch: at once, or in parts whose gradients add up to the whole batch's where memory does not
-//! hold it; and the way back when it fails half-way.
+//! Forward and backward of a batch: at once, or in parts whose gradients add up to the whole batch's where memory does
+//! not hold it; and the way back when it fails half-way.
 
 use std::ops::Range;
 
@@ -56,8 +56,8 @@ impl Whole<'_> {
 }
 
 impl TrainEngine {
-    /// Forward and backward of one of the step's batches (`is_last`: gradients are exchanged after it). Loss sum, top-1 and
-    /// top-5 hits, and images, `[4]` on the device.
+    /// Forward and backward of one of the step's batches (`is_last`: gradients are exchanged after it). Loss sum, top-1
+    /// and top-5 hits, and images, `[4]` on the device.
     ///
     /// # Errors
     /// Memory runs out ([`TrainEngine::go_back`] leads back to where it began); no image of the batch could be read.
@@ -71,9 +71,10 @@ impl TrainEngine {
         self.accumulate_in(1, world, batch, key, is_last)
     }
 
-    /// [`TrainEngine::accumulate`] in `parts` of equal size, one after the other. Each part's loss is weighted by its share of
-    /// the batch, so that the gradients add up to those of the whole batch's loss; partners of mixup and cutmix are those of
-    /// the whole batch. BatchNorm takes its statistics over each part, and dropout draws for each part.
+    /// [`TrainEngine::accumulate`] in `parts` of equal size, one after the other. Each part's loss is weighted by its
+    /// share of the batch, so that the gradients add up to those of the whole batch's loss; partners of mixup and
+    /// cutmix are those of the whole batch. BatchNorm takes its statistics over each part, and dropout draws for each
+    /// part.
     ///
     /// # Errors
     /// As [`TrainEngine::accumulate`].
@@ -87,8 +88,8 @@ impl TrainEngine {
     ) -> Result<Tensor> {
         self.arithmetic.set_kernels(true)?;
         let device = self.network.device();
-        // Asynchronous from page-locked memory, as the pixels' copy in `Normalizer`: nothing in a step waits for the device,
-        // so the host is a batch ahead of it and the copies run while it computes.
+        // Asynchronous from page-locked memory, as the pixels' copy in `Normalizer`: nothing in a step waits for the
+        // device, so the host is a batch ahead of it and the copies run while it computes.
         let labels = batch
             .labels
             .f_to_device_(device, Kind::Int64, true, false)?;
@@ -207,8 +208,8 @@ impl TrainEngine {
         Ok((mixed, targets))
     }
 
-    /// What the mean `loss` of `rows` adds to the mean of the whole batch. That mean is over images, but where classes are
-    /// weighed: PyTorch's softmax loss of labels then divides by the sum of the labels' weights.
+    /// What the mean `loss` of `rows` adds to the mean of the whole batch. That mean is over images, but where classes
+    /// are weighed: PyTorch's softmax loss of labels then divides by the sum of the labels' weights.
     fn share_of_loss(
         &self,
         loss: &Tensor,
@@ -233,8 +234,9 @@ impl TrainEngine {
         }
     }
 
-    /// Tries a batch in this process alone, without the others: only [`TrainEngine::go_back`] may follow. Whether memory
-    /// suffices is known then, before an exchange in which a process without memory would leave the others waiting.
+    /// Tries a batch in this process alone, without the others: only [`TrainEngine::go_back`] may follow. Whether
+    /// memory suffices is known then, before an exchange in which a process without memory would leave the others
+    /// waiting.
     ///
     /// # Errors
     /// As [`TrainEngine::accumulate`].
@@ -274,8 +276,8 @@ impl TrainEngine {
         Ok(())
     }
 
-    /// Back to the last [`TrainEngine::remember`], after a batch that failed half-way: its gradients are forgotten, BatchNorm's
-    /// statistics are those of then, and the memory it took is given back.
+    /// Back to the last [`TrainEngine::remember`], after a batch that failed half-way: its gradients are forgotten,
+    /// BatchNorm's statistics are those of then, and the memory it took is given back.
     ///
     /// # Errors
     /// Only what libtorch itself reports.

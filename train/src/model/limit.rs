@@ -1,5 +1,5 @@
-//! A bound on memory for tests of what happens when there is none left. It is no setting of a run: devices and allocators
-//! have bounds of their own, and their error is the one that comes here, too.
+//! A bound on memory for tests of what happens when there is none left. It is no setting of a run: devices and
+//! allocators have bounds of their own, and their error is the one that comes here, too.
 
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};

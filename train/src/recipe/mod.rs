@@ -84,9 +84,9 @@ pub struct Recipe {
     pub batch_size: usize,
     /// Batches whose gradients are averaged before a step.
     pub accumulate_steps: usize,
-    /// Images that one forward and backward pass takes: `auto` (the batch; once memory runs out, half as many from then on),
-    /// `off` (the batch, always) or a number. The gradients of the passes add up to the batch's; BatchNorm takes its
-    /// statistics over the images of a pass.
+    /// Images that one forward and backward pass takes: `auto` (the batch; once memory runs out, half as many from then
+    /// on), `off` (the batch, always) or a number. The gradients of the passes add up to the batch's; BatchNorm takes
+    /// its statistics over the images of a pass.
     pub micro_batch_size: MicroBatchSize,
     /// Keep few activations and compute the others anew in backward: less memory, one more forward pass, the same numbers.
     pub gradient_checkpointing: bool,

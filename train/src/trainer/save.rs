@@ -195,8 +195,8 @@ impl Trainer {
         Ok(manifest)
     }
 
-    /// The recipe without what belongs to this machine only; the size of micro-batches that its memory asked for shaped the
-    /// weights, by BatchNorm's statistics, and stays.
+    /// The recipe without what belongs to this machine only; the size of micro-batches that its memory asked for shaped
+    /// the weights, by BatchNorm's statistics, and stays.
     fn portable_recipe(&self) -> Recipe {
         let mut recipe = Recipe {
             data: None,

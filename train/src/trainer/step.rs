@@ -1,5 +1,5 @@
-//! One optimizer step: batches forward and backward, then the update. Where memory does not hold a batch, the step is taken
-//! again in smaller parts, as if it had not been tried.
+//! One optimizer step: batches forward and backward, then the update. Where memory does not hold a batch, the step is
+//! taken again in smaller parts, as if it had not been tried.
 
 use std::time::Instant;
 
@@ -96,8 +96,8 @@ impl Trainer {
         sums.context("a step has at least one batch")
     }
 
-    /// Makes sure that every process has the memory for its part of the step, before the first exchange: one that ran out
-    /// within would leave the others waiting. Asked once for each size of images; all decide alike.
+    /// Makes sure that every process has the memory for its part of the step, before the first exchange: one that ran
+    /// out within would leave the others waiting. Asked once for each size of images; all decide alike.
     fn rehearse(&mut self, batches: &mut Batches<'_, '_>, key: mix::MixKey) -> Result<()> {
         let side = self.side();
         while !self.micro.is_held(side) {

@@ -71,7 +71,8 @@ pub fn hears_hangup(command: &std::process::Command) -> std::process::Command {
     wrapped
 }
 
-/// The tests of a file that compute in this process take turns: libtorch draws all its random numbers from one generator.
+/// The tests of a file that compute in this process take turns: libtorch draws all its random numbers from one
+/// generator.
 pub fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     // A test that failed has given its turn back.
