@@ -37,6 +37,15 @@ TX_API int tx_memory_stats(int index, int64_t out[6]) noexcept {
   });
 }
 
+// A CPU's allocator keeps nothing that could be given back.
+TX_API int tx_empty_cache() noexcept {
+  return tx::guarded([&] {
+    if (at::accelerator::getAccelerator(/*checked=*/false).has_value()) {
+      at::accelerator::emptyCache();
+    }
+  });
+}
+
 // *out[i] is a new tensor on the CPU. One wait for all: a copy from pageable memory would wait for each.
 TX_API int tx_to_host(at::Tensor* const* tensors, size_t count, at::Tensor** out) noexcept {
   return tx::guarded([&] {

@@ -105,6 +105,14 @@ TX_API int tx_foreach_lerp(at::Tensor* const* self, at::Tensor* const* end, size
   });
 }
 
+// Overwrites each of `self` with the tensor of `source` in its place.
+TX_API int tx_foreach_copy(at::Tensor* const* self, at::Tensor* const* source, size_t count) noexcept {
+  return tx::guarded([&] {
+    c10::NoGradGuard no_grad;
+    at::_foreach_copy_(tx::list(self, count), tx::list(source, count));
+  });
+}
+
 // torch.nn.utils.clip_grad_norm_ over the gradients themselves; returns the total norm before clipping (0-d, f32).
 TX_API int tx_clip_grad_norm(at::Tensor* const* grads, size_t count, double max_norm, at::Tensor** total) noexcept {
   return tx::guarded([&] {

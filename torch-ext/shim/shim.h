@@ -92,6 +92,7 @@ TX_API int tx_device_count(int* out) noexcept;
 TX_API int tx_set_device(int index) noexcept;
 TX_API int tx_synchronize(int index) noexcept;
 TX_API int tx_memory_stats(int index, int64_t out[6]) noexcept;
+TX_API int tx_empty_cache() noexcept;
 TX_API int tx_to_host(at::Tensor* const* tensors, size_t count, at::Tensor** out) noexcept;
 TX_API int tx_cpu_has(const char* capability, int* out) noexcept;
 
@@ -116,6 +117,7 @@ TX_API int tx_fused_adamw(at::Tensor* const* params, at::Tensor* const* grads, a
     at::Tensor* const* exp_avg_sqs, at::Tensor* const* steps, size_t count, double lr, double beta1, double beta2,
     double weight_decay, double eps, at::Tensor* grad_scale, at::Tensor* found_inf) noexcept;
 TX_API int tx_foreach_lerp(at::Tensor* const* self, at::Tensor* const* end, size_t count, double weight) noexcept;
+TX_API int tx_foreach_copy(at::Tensor* const* self, at::Tensor* const* source, size_t count) noexcept;
 TX_API int tx_clip_grad_norm(at::Tensor* const* grads, size_t count, double max_norm, at::Tensor** total) noexcept;
 TX_API int tx_foreach_lamb(at::Tensor* const* params, at::Tensor* const* grads, at::Tensor* const* exp_avgs,
     at::Tensor* const* exp_avg_sqs, size_t count, int64_t step, double lr, double beta1, double beta2, double eps,

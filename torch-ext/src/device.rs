@@ -82,6 +82,18 @@ pub fn memory_stats(index: usize) -> Result<MemoryStats, Error> {
     })
 }
 
+/// Gives what the caching allocator holds and no tensor uses back to the accelerator (`torch.cuda.empty_cache`);
+/// nothing to do without one. After memory ran out: what is asked for next finds whole blocks.
+///
+/// # Errors
+/// An error of earlier asynchronous work, which surfaces here.
+pub fn empty_cache() -> Result<(), Error> {
+    // SAFETY: no arguments.
+    check("emptying the device's cache", unsafe {
+        ffi::tx_empty_cache()
+    })
+}
+
 /// Tensors on the host, contiguous: those of a GPU are copied through page-locked memory in one go, with one wait for all
 /// of them.
 ///

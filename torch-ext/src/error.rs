@@ -40,9 +40,32 @@ impl Error {
     }
 }
 
-/// Whether an error text (of this crate or of tch) is libtorch running out of device or host memory.
+/// Whether an error text (of this crate or of tch) is libtorch running out of device or host memory. cuDNN and cuBLAS
+/// say it by their status, C++ by the name of its exception.
 pub fn is_out_of_memory(message: &str) -> bool {
-    message.contains("out of memory") || message.contains("can't allocate memory")
+    let marks = [
+        "out of memory",
+        "can't allocate memory",
+        "STATUS_ALLOC_FAILED",
+        "std::bad_alloc",
+    ];
+    marks.iter().any(|mark| message.contains(mark))
+}
+
+/// How much was asked for when memory ran out, as far as libtorch's text tells: `2.00 GiB`.
+pub fn wanted_memory(message: &str) -> Option<String> {
+    // "you tried to allocate 4096 bytes" on a CPU, "Tried to allocate 2.00 GiB" on a GPU.
+    let (_, rest) = message.split_once("ried to allocate ")?;
+    let mut words = rest.split_whitespace();
+    let (number, unit) = (words.next()?, words.next()?.trim_end_matches(['.', ',']));
+    let number: f64 = number.parse().ok()?;
+    Some(match unit {
+        "bytes" if number >= f64::from(1 << 30) => {
+            format!("{:.2} GiB", number / f64::from(1 << 30))
+        }
+        "bytes" => format!("{:.2} MiB", number / f64::from(1 << 20)),
+        unit => format!("{number:.2} {unit}"),
+    })
 }
 
 /// An error text of libtorch without the C++ frames and the lines about where it was raised, in one line.
@@ -86,5 +109,27 @@ pub(crate) unsafe fn take_string(text: *mut c_char) -> String {
         let out = CStr::from_ptr(text).to_string_lossy().into_owned();
         ffi::tx_free_string(text);
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The texts of libtorch 2.13's allocators, shortened behind what is read.
+    const CPU: &str = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried \
+                       to allocate 411041792 bytes. Error code 12 (Cannot allocate memory)";
+    const CUDA: &str =
+        "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 14.56 GiB";
+
+    #[test]
+    fn what_was_asked_for_is_read_from_either_allocators_text() {
+        assert_eq!(wanted_memory(CPU).as_deref(), Some("392.00 MiB"));
+        assert_eq!(wanted_memory(CUDA).as_deref(), Some("20.00 GiB"));
+        for text in [CPU, CUDA, "cuDNN error: CUDNN_STATUS_ALLOC_FAILED"] {
+            assert!(is_out_of_memory(text), "{text}");
+        }
+        assert_eq!(wanted_memory("shape mismatch"), None);
+        assert!(!is_out_of_memory("shape mismatch"));
     }
 }

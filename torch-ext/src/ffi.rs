@@ -115,6 +115,7 @@ unsafe extern "C" {
         count: usize,
         weight: f64,
     ) -> c_int;
+    pub(crate) fn tx_foreach_copy(this: *const Raw, source: *const Raw, count: usize) -> c_int;
     pub(crate) fn tx_clip_grad_norm(
         grads: *const Raw,
         count: usize,
@@ -157,6 +158,7 @@ unsafe extern "C" {
     ) -> c_int;
     pub(crate) fn tx_all_finite(tensors: *const Raw, count: usize, out: *mut c_int) -> c_int;
     pub(crate) fn tx_memory_stats(index: c_int, out: *mut i64) -> c_int;
+    pub(crate) fn tx_empty_cache() -> c_int;
     pub(crate) fn tx_cpu_has(capability: *const c_char, out: *mut c_int) -> c_int;
 
     pub(crate) fn tx_set_deterministic(enabled: c_int, warn_only: c_int) -> c_int;

@@ -269,6 +269,21 @@ pub fn foreach_lerp<T: Borrow<Tensor>, E: Borrow<Tensor>>(
     })
 }
 
+/// Overwrites each tensor of `this` with the one of `source` in its place: a few calls for all of them, not one a
+/// tensor.
+///
+/// # Errors
+/// Lists of different lengths, mismatched shapes.
+pub fn foreach_copy<T: Borrow<Tensor>, S: Borrow<Tensor>>(
+    this: &[T],
+    source: &[S],
+) -> Result<(), Error> {
+    pairwise("foreach copy", this, source, |a, b, count| {
+        // SAFETY: both lists hold `count` live tensors.
+        unsafe { ffi::tx_foreach_copy(a, b, count) }
+    })
+}
+
 /// Whether every number of every tensor is finite: one question to the device for all of them.
 ///
 /// # Errors

@@ -321,3 +321,12 @@ fn reset_drops_gradients() {
             .contains("no gradient")
     );
 }
+
+#[test]
+fn copies_are_whole_whatever_was_there() {
+    let kept = tensors(1);
+    let _ = kept[0].shallow_clone().fill_(f64::NAN);
+    optim::foreach_copy(&kept, &tensors(2)).unwrap();
+    assert_eq!(distance(&kept, &tensors(2)), 0.0);
+    assert!(optim::foreach_copy(&kept, &tensors(2)[1..]).is_err());
+}

@@ -1,23 +1,21 @@
 //! What one optimizer step computes: network, loss, backward, update. The trainer runs it in epochs, `bench` in front of
-//! a clock; it knows no files and no epochs.
+//! a clock; it knows no files and no epochs. Forward and backward of a batch, at once or in parts, are in `batch`.
 
-use anyhow::{Result, bail};
+mod batch;
+
+use anyhow::Result;
 use tch::{Device, Kind, Tensor};
-use torch_ext::autocast::autocast;
 use torch_ext::optim::clip_grad_norm;
 
 use crate::collective::Collective;
-use crate::data::TensorBatch;
 use crate::ema::Ema;
-use crate::evaluate::sum_kind;
 use crate::input::Normalizer;
-use crate::loss::{correct, loss};
 use crate::mix;
 use crate::model::{Dropout, TorchNetwork};
 use crate::optim::Optimizer;
 use crate::precision::{Arithmetic, Scaler};
 use crate::recipe::Recipe;
-use crate::recompute::{self, Cuts};
+use crate::recompute::Cuts;
 
 /// A network, what moves it, and the constants of both.
 pub struct TrainEngine {
@@ -43,6 +41,10 @@ pub struct TrainEngine {
     skips: Option<Tensor>,
     /// Where it looks at once: whether the last update was taken.
     was_finite: bool,
+    /// BatchNorm cannot learn from fewer images at a time.
+    least_images: usize,
+    /// What a batch that fails half-way has changed, as it was before; none until somebody asks for it.
+    before: Option<batch::Before>,
 }
 
 /// How an update went.
@@ -87,6 +89,8 @@ impl TrainEngine {
             network.synchronize_norms(world.norm_group());
         }
         let side = recipe.augment.image_size as usize;
+        let smallest = recipe.smallest_side() as usize;
+        let is_lonely = network.lonely_norm(smallest).is_some();
         let cuts = recipe.gradient_checkpointing.then(|| {
             let graph = network.graph();
             Cuts::of(graph, side, |node| network.keeps_value(node))
@@ -109,6 +113,8 @@ impl TrainEngine {
             recipe: recipe.clone(),
             skips: None,
             was_finite: true,
+            least_images: if is_lonely { 2 } else { 1 },
+            before: None,
         };
         if matches!(device, Device::Cuda(_)) {
             engine.look_late()?;
@@ -195,64 +201,6 @@ impl TrainEngine {
             tch::manual_seed((key.seed ^ epoch ^ step ^ rank) as i64);
         }
         self.optimizer.zero_grad()
-    }
-
-    /// Forward and backward of one of the step's batches (`is_last`: gradients are exchanged after it). Loss sum, top-1 and
-    /// top-5 hits, and images, `[4]` on the device.
-    pub fn accumulate(
-        &mut self,
-        world: &mut dyn Collective,
-        batch: &TensorBatch,
-        key: mix::MixKey,
-        is_last: bool,
-    ) -> Result<Tensor> {
-        self.arithmetic.set_kernels(true)?;
-        let device = self.network.device();
-        // Asynchronous from page-locked memory, as the pixels' copy in `Normalizer`: nothing in a step waits for the device,
-        // so the host is a batch ahead of it and the copies run while it computes.
-        let labels = batch
-            .labels
-            .f_to_device_(device, Kind::Int64, true, false)?;
-        let count = labels.size1()?;
-        if count == 0 {
-            bail!("none of the images of a batch could be read; train.log names them");
-        }
-        let images = self.normalizer.apply(&batch.pixels)?;
-        let images = images.f_to_kind(self.network.kind())?;
-        let augment = &self.recipe.augment;
-        let (images, targets) = mix::mix(augment, key, &images, &labels, self.classes)?;
-        let network = &mut self.network;
-        let dtype = self.arithmetic.autocast;
-        let (logits, tape) = match &self.cuts {
-            Some(cuts) => {
-                let (logits, tape) = recompute::forward(network, cuts, &images, dtype)?;
-                (logits, Some(tape))
-            }
-            None => {
-                let logits = autocast(device, dtype, || network.forward_train(&images))??;
-                (logits, None)
-            }
-        };
-        let weights = self.class_weights.as_ref();
-        let loss = loss(&logits, &targets, &self.recipe.loss, weights)?;
-        let share = loss.f_div_scalar(self.recipe.accumulate_steps as f64)?;
-        let scaled = self.scaler.scale(&share)?;
-        let network = &self.network;
-        let mut tape = tape;
-        world.backward(&scaled, is_last, &mut || match tape.take() {
-            Some(tape) => tape.backward(network),
-            None => Ok(()),
-        })?;
-
-        tch::no_grad(|| {
-            let (top1, top5) = correct(&logits.f_detach()?, &labels)?;
-            let kind = sum_kind(&self.network);
-            let loss = loss.f_detach()?.f_to_kind(kind)?;
-            let loss = loss.f_mul_scalar(count as f64)?;
-            let images = Tensor::f_full([] as [i64; 0], count as f64, (kind, device))?;
-            let parts = [loss, top1.f_to_kind(kind)?, top5.f_to_kind(kind)?, images];
-            Ok(Tensor::f_stack(&parts, 0)?)
-        })
     }
 
     /// Moves the weights at learning rate `rate` where all gradients are finite, and the loss scale in any case.

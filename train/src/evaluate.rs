@@ -1,11 +1,14 @@
 //! Validation: every image once, exact counts.
 
+use std::cell::Cell;
+
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
 use torch_ext::autocast::autocast;
 
 use crate::collective::Collective;
 use crate::data::{DataSource, TensorBatch};
+use crate::failure::is_out_of_memory;
 use crate::input::Normalizer;
 use crate::loss::hits;
 use crate::model::TorchNetwork;
@@ -36,16 +39,88 @@ const TOTALS: usize = 4;
 #[derive(Debug)]
 pub struct Evaluator<'a> {
     /// Bytes to input.
-    pub normalizer: &'a Normalizer,
+    normalizer: &'a Normalizer,
     /// dtype and layout.
-    pub arithmetic: Arithmetic,
+    arithmetic: Arithmetic,
     /// Average each image's logits with its mirror image's.
-    pub flip: bool,
+    flip: bool,
+    /// Images that memory holds at a time, as far as it was asked.
+    at_once: Cell<usize>,
+    /// A batch may be computed in parts.
+    may_split: bool,
 }
 
-impl Evaluator<'_> {
-    /// Logits `[N, C]` in f32 for bytes `[N, 3, H, W]`.
+impl<'a> Evaluator<'a> {
+    /// From bytes by `normalizer`, in `arithmetic`; `flip` averages each image's logits with its mirror image's.
+    /// Batches that memory does not hold are computed in parts.
+    pub fn new(normalizer: &'a Normalizer, arithmetic: Arithmetic, flip: bool) -> Self {
+        Self {
+            normalizer,
+            arithmetic,
+            flip,
+            at_once: Cell::new(usize::MAX),
+            may_split: true,
+        }
+    }
+
+    /// Begins with so many `images` at a time; fewer when memory runs out only where it `may_split`.
+    #[must_use]
+    pub fn at_once(self, images: usize, may_split: bool) -> Self {
+        Self {
+            at_once: Cell::new(images.max(1)),
+            may_split,
+            ..self
+        }
+    }
+
+    /// How many images memory holds at a time, as far as it was asked.
+    pub fn images_at_once(&self) -> usize {
+        self.at_once.get()
+    }
+
+    /// Logits `[N, C]` in f32 for bytes `[N, 3, H, W]`. When memory runs out, half as many images are computed at a
+    /// time from then on: an image's logits do not depend on its neighbors, but libtorch may choose other kernels for
+    /// other sizes, so they are equal up to rounding.
+    ///
+    /// # Errors
+    /// Memory does not hold a single image; reading the device fails.
     pub fn logits(&self, network: &TorchNetwork, pixels: &Tensor) -> Result<Tensor> {
+        let count = pixels.size4()?.0;
+        loop {
+            let most = i64::try_from(self.at_once.get())
+                .unwrap_or(i64::MAX)
+                .min(count);
+            let tried = self.logits_in_parts(network, pixels, most);
+            match tried {
+                Err(error) if self.may_split && most > 1 && is_out_of_memory(&error) => {
+                    self.at_once.set((most as usize).div_ceil(2));
+                    torch_ext::device::empty_cache()?;
+                }
+                tried => return tried,
+            }
+        }
+    }
+
+    /// The logits, `most` images at a time.
+    fn logits_in_parts(
+        &self,
+        network: &TorchNetwork,
+        pixels: &Tensor,
+        most: i64,
+    ) -> Result<Tensor> {
+        let count = pixels.size4()?.0;
+        if most >= count {
+            return self.logits_of_all(network, pixels);
+        }
+        let parts = (0..count).step_by(most as usize).map(|start| {
+            let part = pixels.f_narrow(0, start, most.min(count - start))?;
+            self.logits_of_all(network, &part)
+        });
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        Ok(Tensor::f_cat(&parts, 0)?)
+    }
+
+    fn logits_of_all(&self, network: &TorchNetwork, pixels: &Tensor) -> Result<Tensor> {
         let forward = |images: &Tensor| -> Result<Tensor> {
             let logits = autocast(network.device(), self.arithmetic.autocast, || {
                 network.forward_eval(images)
@@ -103,6 +178,7 @@ impl Evaluator<'_> {
         let mut sums = vec![0.0; TOTALS + 2 * classes];
         let mut on_device: Option<Tensor> = None;
         let mut all = source.val()?;
+        let mut at_once = self.at_once.get();
         for _ in 0..batches {
             let wants_stop = is_stopped();
             // Answered while the batch computes.
@@ -115,6 +191,12 @@ impl Evaluator<'_> {
                     None => parts,
                     Some(sum) => sum.f_add(&parts)?,
                 });
+            }
+            if self.at_once.get() < at_once {
+                at_once = self.at_once.get();
+                reporter.line(format!(
+                    "validation: out of memory; from here on {at_once} images at a time, with the same results up to rounding"
+                ));
             }
             reporter.advance();
             let stop = world.finish_any()?.map_or(wants_stop, |[stop, _]| stop);

@@ -22,6 +22,7 @@ pub mod init;
 pub mod input;
 pub mod loss;
 pub mod metrics;
+pub mod micro_batch;
 pub mod mix;
 pub mod model;
 pub mod optim;

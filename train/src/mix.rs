@@ -1,8 +1,9 @@
-//! Mixup and cutmix: a batch blended with itself, rolled by one, as torchvision's `v2.MixUp` and `v2.CutMix`.
+//! Mixup and cutmix: a batch blended with itself, rolled by one, as torchvision's `v2.MixUp` and `v2.CutMix`. What is
+//! drawn is drawn for the whole batch, whether it is computed at once or in parts.
 
 use anyhow::Result;
-use image_data::augment::AugmentConfig;
 use image_data::augment::mix::{cutmix_area, mixup_lambda};
+use image_data::augment::{Area, AugmentConfig};
 use image_data::random::{self, Purpose, Random};
 use tch::Tensor;
 
@@ -32,49 +33,77 @@ impl MixKey {
     }
 }
 
-/// Blends `images` `[N, 3, H, W]` as the recipe says, and `labels` `[N]` with them; both unchanged where mixing is off.
-///
-/// Mixup: `lambda ~ Beta(a, a)`, `lambda * x + (1 - lambda) * roll(x, 1)`. Cutmix: a box of area `1 - lambda` around a
-/// uniform center, clipped at the border, comes from `roll(x, 1)`; lambda is then the share that stayed. With both on,
-/// each batch takes one of them. Whether a batch is mixed at all follows `mix_probability` and `mix_off_epoch`.
-pub fn mix(
-    augment: &AugmentConfig,
-    key: MixKey,
-    images: &Tensor,
-    labels: &Tensor,
-    classes: i64,
-) -> Result<(Tensor, Targets)> {
-    let (mixup, cutmix) = (augment.mixup_alpha, augment.cutmix_alpha);
-    let as_they_are = || {
-        let targets = Targets::Classes(labels.shallow_clone());
-        (images.shallow_clone(), targets)
-    };
-    if !augment.is_mixing_at(key.epoch) {
-        return Ok(as_they_are());
-    }
-    let mut random = key.stream();
-    let takes_mixup = cutmix == 0.0 || (mixup > 0.0 && random.chance(1.0 - augment.cutmix_share));
-    if augment.mix_probability < 1.0 && !random.chance(augment.mix_probability) {
-        return Ok(as_they_are());
-    }
-    let rolled = images.f_roll([1], [0])?;
-    let (mixed, lambda) = if takes_mixup {
-        let lambda = mixup_lambda(mixup, &mut random);
-        (images.f_lerp(&rolled, 1.0 - lambda)?, lambda)
-    } else {
-        let (_, _, height, width) = images.size4()?;
-        let (area, lambda) = cutmix_area(cutmix, width as u32, height as u32, &mut random);
-        let mixed = copy_of(images)?;
-        if area.width > 0 && area.height > 0 {
-            let [x, y, w, h] = [area.x, area.y, area.width, area.height].map(i64::from);
-            let part = |t: &Tensor| t.f_narrow(2, y, h)?.f_narrow(3, x, w);
-            part(&mixed)?.f_copy_(&part(&rolled)?)?;
+/// How the images of a batch are blended with their neighbors, each with the one before it and the first with the last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Blend {
+    /// `lambda * x + (1 - lambda) * neighbor`.
+    Mixup {
+        /// The share that stays.
+        lambda: f64,
+    },
+    /// A box of the neighbor's lies over `x`.
+    Cutmix {
+        /// The box.
+        area: Area,
+        /// The share of the area that stays.
+        lambda: f64,
+    },
+}
+
+impl Blend {
+    /// Draws for a batch of images of `width` x `height`; none: they stay as they are.
+    ///
+    /// Mixup: `lambda ~ Beta(a, a)`. Cutmix: a box of area `1 - lambda` around a uniform center, clipped at the border;
+    /// lambda is then the share that stayed. With both on, each batch takes one of them. Whether a batch is mixed at
+    /// all follows `mix_probability` and `mix_off_epoch`.
+    pub fn draw(augment: &AugmentConfig, key: MixKey, width: u32, height: u32) -> Option<Self> {
+        let (mixup, cutmix) = (augment.mixup_alpha, augment.cutmix_alpha);
+        if !augment.is_mixing_at(key.epoch) {
+            return None;
         }
-        (mixed, lambda)
-    };
-    let hot = one_hot(labels, classes)?;
-    let targets = hot.f_lerp(&hot.f_roll([1], [0])?, 1.0 - lambda)?;
-    Ok((mixed, Targets::Mixed(targets)))
+        let mut random = key.stream();
+        let takes_mixup =
+            cutmix == 0.0 || (mixup > 0.0 && random.chance(1.0 - augment.cutmix_share));
+        if augment.mix_probability < 1.0 && !random.chance(augment.mix_probability) {
+            return None;
+        }
+        Some(if takes_mixup {
+            let lambda = mixup_lambda(mixup, &mut random);
+            Self::Mixup { lambda }
+        } else {
+            let (area, lambda) = cutmix_area(cutmix, width, height, &mut random);
+            Self::Cutmix { area, lambda }
+        })
+    }
+
+    /// Images `[N, 3, H, W]` blended with their `neighbors` of the same shape.
+    ///
+    /// # Errors
+    /// Only what libtorch itself reports.
+    pub fn images(self, images: &Tensor, neighbors: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Mixup { lambda } => Ok(images.f_lerp(neighbors, 1.0 - lambda)?),
+            Self::Cutmix { area, .. } => {
+                let mixed = copy_of(images)?;
+                if area.width > 0 && area.height > 0 {
+                    let [x, y, w, h] = [area.x, area.y, area.width, area.height].map(i64::from);
+                    let part = |t: &Tensor| t.f_narrow(2, y, h)?.f_narrow(3, x, w);
+                    part(&mixed)?.f_copy_(&part(neighbors)?)?;
+                }
+                Ok(mixed)
+            }
+        }
+    }
+
+    /// Labels `[N]` blended with those of the `neighbors`, `[N, classes]`.
+    ///
+    /// # Errors
+    /// Only what libtorch itself reports.
+    pub fn targets(self, labels: &Tensor, neighbors: &Tensor, classes: i64) -> Result<Targets> {
+        let (Self::Mixup { lambda } | Self::Cutmix { lambda, .. }) = self;
+        let (own, other) = (one_hot(labels, classes)?, one_hot(neighbors, classes)?);
+        Ok(Targets::Mixed(own.f_lerp(&other, 1.0 - lambda)?))
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +119,24 @@ mod tests {
             micro: 0,
             rank: 0,
         }
+    }
+
+    /// A whole batch, blended as the recipe says.
+    fn mix(
+        augment: &AugmentConfig,
+        key: MixKey,
+        images: &Tensor,
+        labels: &Tensor,
+        classes: i64,
+    ) -> Result<(Tensor, Targets)> {
+        let (_, _, height, width) = images.size4()?;
+        let Some(blend) = Blend::draw(augment, key, width as u32, height as u32) else {
+            let targets = Targets::Classes(labels.shallow_clone());
+            return Ok((images.shallow_clone(), targets));
+        };
+        let mixed = blend.images(images, &images.f_roll([1], [0])?)?;
+        let targets = blend.targets(labels, &labels.f_roll([1], [0])?, classes)?;
+        Ok((mixed, targets))
     }
 
     fn batch() -> (Tensor, Tensor) {

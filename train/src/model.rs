@@ -5,15 +5,17 @@
 
 mod forward;
 mod layers;
+mod limit;
 
 use std::rc::Rc;
 
 use anyhow::{Result, bail};
-use model_core::arch::{ArchGraph, ArchNode, Architecture, BLUR, Op, TensorKind};
+use model_core::arch::{ArchGraph, ArchNode, Architecture, BLUR, Op, Shape, TensorKind};
 use tch::{Device, Kind, Tensor};
 use torch_ext::c10d::ProcessGroup;
 
 use layers::{Layer, layers};
+pub use limit::MemoryLimit;
 
 /// A named tensor of the state dict.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ pub struct TorchNetwork {
     dropout: Dropout,
     /// The processes over whose batches BatchNorm takes its statistics; none: this one's batch.
     norm_group: Option<Rc<ProcessGroup>>,
+    memory_limit: Option<MemoryLimit>,
 }
 
 /// What is left out at random while training; nothing by default.
@@ -106,12 +109,44 @@ impl TorchNetwork {
             blur: Tensor::f_from_slice(&BLUR)?.f_view([1, 1, 3, 3])?,
             dropout: Dropout::default(),
             norm_group: None,
+            memory_limit: None,
         })
+    }
+
+    /// From now on the values of a pass may take so much memory; none: as much as there is.
+    pub fn limit_memory(&mut self, limit: Option<MemoryLimit>) {
+        self.memory_limit = limit;
     }
 
     /// From now on BatchNorm in training takes its statistics over the batches of all processes of `group`.
     pub fn synchronize_norms(&mut self, group: Option<Rc<ProcessGroup>>) {
         self.norm_group = group;
+    }
+
+    /// The processes over whose batches BatchNorm takes its statistics; none: this one's batch.
+    pub fn norm_group(&self) -> Option<Rc<ProcessGroup>> {
+        self.norm_group.clone()
+    }
+
+    /// Whether a BatchNorm takes statistics in training: then it matters how many images are computed at a time.
+    pub fn learns_statistics(&self) -> bool {
+        let mut tensors = self.tensors.iter();
+        tensors.any(|named| named.kind == TensorKind::RunningVar && !named.frozen)
+    }
+
+    /// The first BatchNorm that takes statistics over one value an image, where images have `side` pixels a side: it
+    /// cannot learn from one image, because its variance divides by the number of values less one.
+    pub fn lonely_norm(&self, side: usize) -> Option<&str> {
+        let shapes = self.graph.shapes([side, side]);
+        let mut nodes = self.graph.nodes.iter().zip(&self.layers).zip(shapes);
+        nodes.find_map(|((node, layer), shape)| match (&node.op, layer, shape) {
+            (Op::BatchNorm(norm), Layer::Norm { mean, .. }, Shape::Map { height, width, .. })
+                if height * width <= 1 && !self.tensors[*mean].frozen =>
+            {
+                Some(norm.name.as_str())
+            }
+            _ => None,
+        })
     }
 
     /// What is left out at random in training from now on.

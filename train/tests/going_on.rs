@@ -363,6 +363,11 @@ fn a_lost_reader_of_stderr_does_not_end_a_run() {
     assert_eq!(history(&out).len(), 4);
     let log = fs::read_to_string(out.join("train.log")).unwrap();
     assert!(log.contains("finished after"), "{log}");
+    let next = format!(
+        "next: export-onnx --checkpoint {}",
+        out.join("checkpoints/best.safetensors").display()
+    );
+    assert!(log.contains(&next), "{log}");
 }
 
 #[test]

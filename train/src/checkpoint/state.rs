@@ -32,6 +32,9 @@ pub struct Progress {
     /// Images of a step, over all processes, when this was saved; 0 in states of older versions.
     #[serde(default)]
     pub global_batch: u64,
+    /// Images computed at a time, where memory did not hold a batch; 0 where it did, and in states of older versions.
+    #[serde(default)]
+    pub micro_batch_size: usize,
     /// Optimizer steps attempted in the run.
     pub step: u64,
     /// Optimizer steps taken: attempts less the skipped ones.

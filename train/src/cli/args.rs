@@ -7,7 +7,9 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::distributed::LaunchArgs;
-use crate::recipe::{BadImages, DecodeKind, OptimizerKind, Override, TrainPrecision, load};
+use crate::recipe::{
+    BadImages, DecodeKind, MicroBatchSize, OptimizerKind, Override, TrainPrecision, load,
+};
 
 /// Flags of `train`; each overrides a key of the recipe.
 #[derive(Debug, Default, Args)]
@@ -60,6 +62,9 @@ pub struct TrainArgs {
     /// Batches whose gradients are averaged before a step
     #[arg(long, value_name = "N")]
     pub accumulate: Option<usize>,
+    /// Images that one pass takes of a batch: auto (half as many whenever memory runs out), off (all of it), or so many
+    #[arg(long, value_name = "auto|off|N")]
+    pub micro_batch_size: Option<MicroBatchSize>,
     /// Peak learning rate
     #[arg(long, value_name = "RATE")]
     pub lr: Option<f64>,
@@ -138,6 +143,7 @@ impl TrainArgs {
             self.epochs => "epochs",
             self.batch_size => "batch_size",
             self.accumulate => "accumulate_steps",
+            self.micro_batch_size => "micro_batch_size",
             self.lr => "optimizer.learning_rate",
             self.optimizer => "optimizer.kind",
             self.weight_decay => "optimizer.weight_decay",

@@ -194,12 +194,8 @@ impl Stepper {
         let images = self.batch.labels.size1()? as usize;
         let explain = |error| {
             let side = self.batch.pixels.size().last().copied().unwrap_or(0) as u32;
-            let batch = failure::BatchShape {
-                images,
-                accumulate: 1,
-                side,
-            };
-            failure::explain_memory(error, batch)
+            let remedy = failure::MemoryRemedy::SmallerBatch((images / 2).max(1));
+            failure::explain_memory(error, images, side, remedy)
         };
         let sums = self
             .engine

@@ -16,6 +16,7 @@ use crate::confusion::ConfusionMatrix;
 use crate::data::DataSource;
 use crate::data::images::Images;
 use crate::evaluate::{Evaluation, Evaluator};
+use crate::failure::{MemoryRemedy, explain_memory};
 use crate::input::Normalizer;
 use crate::model::TorchNetwork;
 use crate::precision::Arithmetic;
@@ -90,11 +91,8 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let arithmetic = Arithmetic::choose(&recipe, device)?;
     network.place(device, arithmetic.channels_last)?;
     let normalizer = Normalizer::new(&recipe.preprocessing, device)?;
-    let evaluator = Evaluator {
-        normalizer: &normalizer,
-        arithmetic,
-        flip: recipe.evaluation.flip,
-    };
+    let flip = recipe.evaluation.flip;
+    let evaluator = Evaluator::new(&normalizer, arithmetic, flip);
     let mut reporter = Reporter::new(false);
     let batches = source.val_images().div_ceil(u64::from(args.batch_size));
     reporter.begin("validation".into(), batches, 0);
@@ -109,7 +107,13 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
         &mut |logits, truth| confusion.add(logits, truth),
     );
     reporter.end();
-    let result = result?.context("validation was stopped")?;
+    let explain = |error| {
+        let images = evaluator.images_at_once().min(args.batch_size.into());
+        let side = recipe.preprocessing.crop[0];
+        explain_memory(error, images, side, MemoryRemedy::LessPerImage)
+    };
+    let result = result.map_err(explain)?;
+    let result = result.context("validation was stopped")?;
     let unreadable = source.unreadable();
     for line in &unreadable {
         crate::say!("unreadable {line}");
@@ -134,7 +138,7 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
             unreadable.len(),
             result.secs,
             arithmetic.describe(),
-            if evaluator.flip {
+            if flip {
                 ", averaged with mirror images"
             } else {
                 ""

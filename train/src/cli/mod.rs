@@ -19,6 +19,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use args::TrainArgs;
 
+use crate::failure::{MemoryRemedy, OutOfMemory};
+
 /// Trains image classifiers on ImageNet-style data; the best checkpoint goes on to `export-onnx`.
 #[derive(Debug, Parser)]
 #[command(
@@ -98,8 +100,26 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            crate::say!("error: {}", crate::failure::describe(&error));
+            let remedy = remedy(&error).map_or(String::new(), |remedy| format!(": {remedy}"));
+            crate::say!("error: {}{remedy}", crate::failure::describe(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// What helps against an error, in flags.
+fn remedy(error: &anyhow::Error) -> Option<String> {
+    let memory = error.downcast_ref::<OutOfMemory>()?;
+    Some(match memory.remedy {
+        MemoryRemedy::FindMicroBatch => {
+            "try --micro-batch-size auto, which finds how many images fit at a time".to_owned()
+        }
+        MemoryRemedy::SmallerMicroBatch(images) => format!("try --micro-batch-size {images}"),
+        MemoryRemedy::LessPerImage => {
+            "fewer at a time cannot be computed; try smaller images, --precision bf16 or a smaller network, end what else \
+             uses the memory, or in training keep less of each image: --set gradient_checkpointing=true"
+                .to_owned()
+        }
+        MemoryRemedy::SmallerBatch(images) => format!("try --batch-size {images}"),
+    })
 }

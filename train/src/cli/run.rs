@@ -186,7 +186,14 @@ fn resumed(
             world: collective(session)?,
         });
     }
-    let (progress, file) = state::read_progress(&path)?;
+    let (mut progress, file) = state::read_progress(&path)?;
+    if overrides
+        .iter()
+        .any(|given| given.path == "micro_batch_size")
+    {
+        // What is given now counts, not what was found then.
+        progress.micro_batch_size = 0;
+    }
     let mut recipe = recipe_of(&progress.recipe, args, overrides)
         .with_context(|| format!("recipe saved in {}", path.display()))?;
     tell_run_dir(session, &run)?;

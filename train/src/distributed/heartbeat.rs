@@ -11,6 +11,7 @@ use anyhow::Result;
 use torch_ext::c10d::Store;
 
 use super::status::{RankFailure, Status, behind, key, missing, statuses};
+use crate::failure::is_out_of_memory;
 use crate::say;
 
 /// Time between heartbeats.
@@ -97,8 +98,13 @@ impl Heartbeat {
     /// Runs an exchange with the others; a failure says who is to blame.
     pub fn exchange<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         self.shared.is_exchanging.store(true, Ordering::Relaxed);
-        let result = self
-            .watched(|| body().map_err(|error| error.context(PeerFailure(blame(&self.shared)))));
+        let result = self.watched(|| {
+            body().map_err(|error| match is_out_of_memory(&error) {
+                // Nobody else's fault.
+                true => error,
+                false => error.context(PeerFailure(blame(&self.shared))),
+            })
+        });
         self.shared.is_exchanging.store(false, Ordering::Relaxed);
         result
     }

@@ -62,6 +62,9 @@ pub struct EpochRecord {
     pub peak_memory_bytes: Option<u64>,
     /// Images of a step, over all processes; 0 in records of older versions.
     pub global_batch: u64,
+    /// Images that a process computed at a time at the end of the epoch, which BatchNorm took its statistics over; 0 in
+    /// records of older versions.
+    pub micro_batch: u64,
     /// When the epoch ended, in seconds since 1970; 0 in records of older versions.
     pub unix_secs: f64,
 }

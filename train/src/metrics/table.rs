@@ -243,6 +243,15 @@ pub const METRICS: &[Metric] = &[
         value: |r| Some(r.skipped_steps as f64),
     },
     Metric {
+        key: "micro_batch",
+        tag: Some("micro_batch"),
+        title: "micro-batch",
+        unit: "images",
+        column: None,
+        curve: None,
+        value: |r| (r.micro_batch > 0).then_some(r.micro_batch as f64),
+    },
+    Metric {
         key: "peak_memory_bytes",
         tag: Some("memory/peak_bytes"),
         title: "peak MiB",

@@ -49,6 +49,7 @@ impl TorchNetwork {
         let last_residual = residuals.count().saturating_sub(1).max(1);
         let before = self.graph.nodes.iter().take(start + 1);
         let mut residual = before.filter(is_residual).count();
+        let mut used = 0;
         for index in start + 1..=end {
             let (node, layer) = (&self.graph.nodes[index], &self.layers[index]);
             let mut keep = 1.0;
@@ -58,6 +59,12 @@ impl TorchNetwork {
             }
             let value = self
                 .apply(&node.op, layer, &node.inputs, &values, pass, keep)
+                .and_then(|value| {
+                    if let Some(limit) = self.memory_limit {
+                        limit.take(&mut used, &value)?;
+                    }
+                    Ok(value)
+                })
                 .with_context(|| format!("node {index} ({})", describe(&node.op)))?;
             values[index] = Some(value);
             for &input in &node.inputs {

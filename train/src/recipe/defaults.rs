@@ -35,6 +35,7 @@ impl Default for Recipe {
             epochs: 90,
             batch_size: 256,
             accumulate_steps: 1,
+            micro_batch_size: MicroBatchSize::Rule(MicroBatchRule::Auto),
             gradient_checkpointing: false,
             sync_batch_norm: false,
             precision: TrainPrecision::Auto,

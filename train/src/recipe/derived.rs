@@ -1,7 +1,24 @@
 //! What follows from a recipe: batch sizes over all processes, the scaled learning rate, which epoch is the best.
 
-use super::{BestMetric, Recipe};
+use std::str::FromStr;
+
+use super::{BestMetric, MicroBatchRule, MicroBatchSize, Recipe};
 use crate::evaluate::Evaluation;
+
+impl FromStr for MicroBatchSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Rule(MicroBatchRule::Auto)),
+            "off" => Ok(Self::Rule(MicroBatchRule::Off)),
+            number => number
+                .parse()
+                .map(Self::Images)
+                .map_err(|_| "expected auto, off or a number of images".to_owned()),
+        }
+    }
+}
 
 impl Recipe {
     /// Images behind one optimizer step, over all devices.
@@ -12,6 +29,14 @@ impl Recipe {
     /// Images behind one set of BatchNorm statistics: a device's batch, or with `sync_batch_norm` that of all devices.
     pub fn norm_batch(&self, world_size: usize) -> usize {
         self.batch_size * if self.sync_batch_norm { world_size } else { 1 }
+    }
+
+    /// Side of the smallest training images of the run, in pixels.
+    pub fn smallest_side(&self) -> u32 {
+        match self.augment.progressive {
+            Some(sizing) => sizing.start_size.min(sizing.end_size),
+            None => self.augment.image_size,
+        }
     }
 
     /// Deals the same global batch to `now` processes instead of `was`: the batch of a device stays as large as it may be

@@ -84,6 +84,10 @@ pub struct Recipe {
     pub batch_size: usize,
     /// Batches whose gradients are averaged before a step.
     pub accumulate_steps: usize,
+    /// Images that one forward and backward pass takes: `auto` (the batch; once memory runs out, half as many from then
+    /// on), `off` (the batch, always) or a number. The gradients of the passes add up to the batch's; BatchNorm takes
+    /// its statistics over the images of a pass.
+    pub micro_batch_size: MicroBatchSize,
     /// Keep few activations and compute the others anew in backward: less memory, one more forward pass, the same numbers.
     pub gradient_checkpointing: bool,
     /// Arithmetic of the forward pass.
@@ -148,6 +152,26 @@ pub enum TrainPrecision {
     Bf16,
     /// Autocast to half precision with dynamic loss scaling.
     Fp16,
+}
+
+/// Images that one forward and backward pass takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected auto, off or a number of images")]
+pub enum MicroBatchSize {
+    /// By rule.
+    Rule(MicroBatchRule),
+    /// So many.
+    Images(usize),
+}
+
+/// Rules for [`MicroBatchSize`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MicroBatchRule {
+    /// The batch; once memory runs out, half as many from then on.
+    Auto,
+    /// The batch, always: the run ends when memory runs out.
+    Off,
 }
 
 /// The loss, averaged over the batch.

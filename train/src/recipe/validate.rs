@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use model_core::arch::{Op, Shape};
 use model_core::preprocessing::Layout;
 
-use super::{ClassWeights, OptimizerKind, Recipe, ScheduleKind};
+use super::{ClassWeights, MicroBatchSize, OptimizerKind, Recipe, ScheduleKind};
 
 /// More threads than this are a slip of the keyboard: no machine has so many cores.
 const MOST_THREADS: usize = 1024;
@@ -18,6 +18,9 @@ impl Recipe {
         count("epochs", u64::from(self.epochs), 1_000_000)?;
         count("batch_size", self.batch_size as u64, 1 << 20)?;
         count("accumulate_steps", self.accumulate_steps as u64, 1 << 20)?;
+        if let MicroBatchSize::Images(images) = self.micro_batch_size {
+            count("micro_batch_size", images as u64, 1 << 20)?;
+        }
         for (key, threads) in [("workers", self.workers), ("threads", self.threads)] {
             if let Some(threads) = threads {
                 count(key, threads as u64, MOST_THREADS as u64)?;
@@ -277,6 +280,14 @@ mod tests {
             (
                 "augment: {policy_ops: 1000}",
                 "augment.policy_ops: expected 1 to 64, got 1000",
+            ),
+            (
+                "micro_batch_size: 0",
+                "micro_batch_size: expected 1 to 1048576, got 0",
+            ),
+            (
+                "micro_batch_size: half",
+                "micro_batch_size: expected auto, off or a number of images",
             ),
             ("workers: 100000", "workers: expected 1 to 1024, got 100000"),
             (

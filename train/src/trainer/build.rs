@@ -1,12 +1,12 @@
 //! From a recipe to a trainer: device, data, network, optimizer, and a saved state where the run goes on. Nothing is
 //! written before all of it stands.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use model_core::arch::{Op, Shape};
 use model_core::atomic_file;
 use tch::Tensor;
 
@@ -20,6 +20,7 @@ use crate::data::{self, DataSource};
 use crate::engine::TrainEngine;
 use crate::evaluate::sum_kind;
 use crate::loss::class_weights;
+use crate::micro_batch::MicroBatches;
 use crate::model::TorchNetwork;
 use crate::progress::Reporter;
 use crate::recipe::{Recipe, load};
@@ -102,6 +103,10 @@ impl Start {
             recipe.global_batch(world.size()),
             recipe.epochs
         ));
+        let micro = MicroBatches::new(&recipe, engine.least_images());
+        if micro.is_split() {
+            reporter.line(format!("memory     {}", in_parts(&micro, &engine.network)));
+        }
         let mut trainer = Trainer {
             // What another directory holds is saved here first.
             is_new: resume.as_ref().is_none_or(|resume| resume.is_copy),
@@ -121,6 +126,8 @@ impl Start {
             recipe,
             sums,
             steps_per_epoch,
+            micro,
+            evaluated_at_once: Cell::new(usize::MAX),
             reporter,
             reports: Reports::default(),
             stop: StopRequest::listen()?,
@@ -229,6 +236,18 @@ fn say_what_it_is(
     }
 }
 
+/// What it means that batches are computed in parts.
+pub(super) fn in_parts(micro: &MicroBatches, network: &TorchNetwork) -> String {
+    let statistics = match network.learns_statistics() {
+        true => "; BatchNorm takes its statistics over these",
+        false => "",
+    };
+    format!(
+        "batches are computed {} images at a time, with the gradients of the whole batch{statistics}",
+        micro.size()
+    )
+}
+
 /// Full global batches only, so that every step weighs the same; a data set smaller than one is one step.
 fn steps_per_epoch(recipe: &Recipe, images: u64, world_size: usize) -> Result<u64> {
     let per_pass = recipe.batch_size as u64 * world_size as u64;
@@ -247,29 +266,15 @@ fn steps_per_epoch(recipe: &Recipe, images: u64, world_size: usize) -> Result<u6
 
 /// BatchNorm cannot learn from one value a channel: its variance divides by the number of values less one.
 fn check_norm_batch(recipe: &Recipe, network: &TorchNetwork, world_size: usize) -> Result<()> {
-    let smallest = match recipe.augment.progressive {
-        Some(sizing) => sizing.start_size.min(sizing.end_size),
-        None => recipe.augment.image_size,
-    };
-    let side = smallest as usize;
+    let side = recipe.smallest_side();
     let images = recipe.norm_batch(world_size);
-    let graph = network.graph();
-    let frozen = |name: &str| {
-        let mean = format!("{name}.running_mean");
-        let mut tensors = network.tensors().iter();
-        tensors.any(|named| named.name == mean && named.frozen)
-    };
-    for (node, shape) in graph.nodes.iter().zip(graph.shapes([side, side])) {
-        if let (Op::BatchNorm(norm), Shape::Map { height, width, .. }) = (&node.op, shape)
-            && height * width * images <= 1
-            && !frozen(&norm.name)
-        {
-            bail!(
-                "batch_size {images}: {} sees a map of {height} x {width} of images of {side} pixels, one value a \
-                 channel, and BatchNorm needs at least two: use --batch-size 2 or larger images",
-                norm.name
-            );
-        }
+    if images <= 1
+        && let Some(name) = network.lonely_norm(side as usize)
+    {
+        bail!(
+            "batch_size {images}: {name} sees a map of one pixel of images of {side} pixels, one value a channel, and \
+             BatchNorm needs at least two: use --batch-size 2 or larger images"
+        );
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::Trainer;
 use crate::data::DataSource;
 use crate::engine::buffers;
 use crate::evaluate::{Evaluation, Evaluator};
+use crate::failure::{MemoryRemedy, explain_memory};
 use crate::metrics::{EpochRecord, Running, unix_secs};
 use crate::progress::Moment;
 
@@ -267,11 +268,9 @@ impl Trainer {
             .val_images()
             .div_ceil(batch * self.world.size() as u64);
         self.reporter.begin(label.to_owned(), batches, 0);
-        let evaluator = Evaluator {
-            normalizer: &self.engine.normalizer,
-            arithmetic: self.engine.arithmetic,
-            flip: self.recipe.evaluation.flip,
-        };
+        let flip = self.recipe.evaluation.flip;
+        let evaluator = Evaluator::new(&self.engine.normalizer, self.engine.arithmetic, flip)
+            .at_once(self.evaluated_at_once.get(), self.micro.may_split());
         let stop = &self.stop;
         let result = evaluator.run(
             &self.engine.network,
@@ -282,7 +281,15 @@ impl Trainer {
             &|| stop.received().is_some(),
         );
         self.reporter.end();
-        result.map_err(|error| self.explain(error))
+        self.evaluated_at_once.set(evaluator.images_at_once());
+        result.map_err(|error| {
+            let images = self.evaluated_at_once.get().min(batch as usize);
+            let remedy = match self.micro.may_split() {
+                true => MemoryRemedy::LessPerImage,
+                false => MemoryRemedy::FindMicroBatch,
+            };
+            explain_memory(error, images, self.recipe.preprocessing.crop[0], remedy)
+        })
     }
 
     fn record(
@@ -330,6 +337,7 @@ impl Trainer {
             peak_memory_bytes: crate::device::memory(self.engine.network.device())
                 .map(|memory| memory.peak_bytes),
             global_batch: self.recipe.global_batch(self.world.size()),
+            micro_batch: self.micro.size() as u64,
             unix_secs: unix_secs(),
         })
     }

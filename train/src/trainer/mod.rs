@@ -10,6 +10,7 @@ mod resume;
 mod save;
 mod step;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Instant;
@@ -21,6 +22,8 @@ use crate::checkpoint::state::Progress;
 use crate::collective::Collective;
 use crate::data::DataSource;
 use crate::engine::TrainEngine;
+use crate::micro_batch::MicroBatches;
+use crate::model::MemoryLimit;
 use crate::progress::Reporter;
 use crate::recipe::Recipe;
 use crate::run_dir::{RunDir, RunLock};
@@ -55,6 +58,9 @@ pub struct Trainer {
     /// Loss times images, top-1 and top-5 hits and images of the epoch so far, on the device: `[4]`.
     sums: Tensor,
     steps_per_epoch: u64,
+    micro: MicroBatches,
+    /// Images that validation takes at a time, in this process.
+    evaluated_at_once: Cell<usize>,
     reporter: Reporter,
     reports: Reports,
     stop: StopRequest,
@@ -127,7 +133,19 @@ impl Trainer {
             humantime::format_duration(std::time::Duration::from_secs(secs as u64)),
             self.run.root().display()
         ));
+        let best = self.run.weights("best");
+        if best.is_file() {
+            self.reporter.line(format!(
+                "next: export-onnx --checkpoint {} --install  (a model for infer-cli and the window, proven on the way)",
+                best.display()
+            ));
+        }
         Ok(RunOutcome::Finished)
+    }
+
+    /// From now on the passes of this process have no more memory than this: for tests of what happens without.
+    pub fn limit_memory(&mut self, limit: MemoryLimit) {
+        self.engine.network.limit_memory(Some(limit));
     }
 
     fn is_first(&self) -> bool {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use tch::{Tensor, no_grad};
 
 use super::Trainer;
+use super::build::in_parts;
 use crate::checkpoint::file::TensorFile;
 use crate::checkpoint::state::{self, Parts, Progress};
 use crate::data::DataSource;
@@ -142,6 +143,12 @@ impl Trainer {
         self.progress = progress;
         self.progress.step_in_epoch = step;
         self.take_running_sums()?;
+        if self.micro.take_up(self.progress.micro_batch_size) {
+            let words = in_parts(&self.micro, &self.engine.network);
+            lines.push(format!("{words}, as the saved run found"));
+        } else {
+            self.progress.micro_batch_size = 0;
+        }
         if let Some(line) = self.rescale_averages() {
             lines.push(line);
         }
@@ -150,7 +157,7 @@ impl Trainer {
             dealt_from.unwrap_or_else(|| (recipe_text.to_owned(), self.world.size()));
         if recipe_was.is_empty() {
             lines.push("from a PyTorch script's checkpoint: the order of its classes is taken to be that of the folders".into());
-        } else if recipe_was != recipe_text {
+        } else if recipe_was != recipe_text && !is_same_recipe(&recipe_was, &recipe_text) {
             lines.push(
                 "with a changed recipe: the result is not that of an uninterrupted run".into(),
             );
@@ -243,6 +250,12 @@ impl Trainer {
              have had {before:.3e}"
         )))
     }
+}
+
+/// Whether a saved recipe says the same although its text lacks keys that came later.
+fn is_same_recipe(was: &str, now: &str) -> bool {
+    let again = load::from_text(was, &[]).and_then(|recipe| load::to_yaml(&recipe));
+    again.is_ok_and(|again| again == now)
 }
 
 /// The schedule of a recipe for steps of `global_batch` images; 0: of as many as one process takes.

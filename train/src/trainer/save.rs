@@ -13,7 +13,7 @@ use crate::checkpoint::file::TensorFile;
 use crate::checkpoint::state::{self, Parts};
 use crate::checkpoint::weights;
 use crate::evaluate::{Evaluation, Evaluator};
-use crate::recipe::{Recipe, load};
+use crate::recipe::{MicroBatchSize, Recipe, load};
 
 /// Images whose logits are stored beside the best checkpoint.
 const SAMPLE_IMAGES: i64 = 4;
@@ -189,10 +189,27 @@ impl Trainer {
             source: format!("trained on {}", self.source.name()),
             source_sha256: None,
             tool: concat!("resnet50-toolkit train ", env!("CARGO_PKG_VERSION")).to_owned(),
-            recipe: Some(load::to_yaml(&portable(&self.recipe))?),
+            recipe: Some(load::to_yaml(&self.portable_recipe())?),
             epoch: Some(epoch),
         });
         Ok(manifest)
+    }
+
+    /// The recipe without what belongs to this machine only; the size of micro-batches that its memory asked for shaped
+    /// the weights, by BatchNorm's statistics, and stays.
+    fn portable_recipe(&self) -> Recipe {
+        let mut recipe = Recipe {
+            data: None,
+            init: None,
+            workers: None,
+            threads: None,
+            device: "auto".into(),
+            ..self.recipe.clone()
+        };
+        if self.micro.is_split() {
+            recipe.micro_batch_size = MicroBatchSize::Images(self.micro.size());
+        }
+        recipe
     }
 
     /// A few validation inputs and the checkpoint's own logits in fp32, for whoever converts it.
@@ -206,14 +223,11 @@ impl Trainer {
             return Ok(());
         }
         let pixels = batch.pixels.f_narrow(0, 0, count)?;
-        let evaluator = Evaluator {
-            normalizer: &self.engine.normalizer,
-            arithmetic: crate::precision::Arithmetic {
-                autocast: None,
-                ..self.engine.arithmetic
-            },
-            flip: false,
+        let arithmetic = crate::precision::Arithmetic {
+            autocast: None,
+            ..self.engine.arithmetic
         };
+        let evaluator = Evaluator::new(&self.engine.normalizer, arithmetic, false);
         let mut file = TensorFile::default();
         file.insert("input", &self.engine.normalizer.apply(&pixels)?);
         file.insert("logits", &evaluator.logits(&self.engine.network, &pixels)?);
@@ -246,18 +260,6 @@ fn share_file(from: &Path, to: &Path) -> Result<()> {
         Ok(())
     };
     link().with_context(context)
-}
-
-/// The recipe without what belongs to this machine only.
-fn portable(recipe: &Recipe) -> Recipe {
-    Recipe {
-        data: None,
-        init: None,
-        workers: None,
-        threads: None,
-        device: "auto".into(),
-        ..recipe.clone()
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 #![allow(dead_code)] // each test binary takes what it needs
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use assert_cmd::Command;
+use train::model::MemoryLimit;
+use train::recipe::{Override, Recipe, load};
 
 /// Three classes told apart by color, as PNG and JPEG files.
 pub fn images(dir: &Path, train_per_class: u32, val_per_class: u32) {
@@ -66,4 +69,39 @@ pub fn hears_hangup(command: &std::process::Command) -> std::process::Command {
         wrapped.current_dir(dir);
     }
     wrapped
+}
+
+/// The tests of a file that compute in this process take turns: libtorch draws all its random numbers from one
+/// generator.
+pub fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    // A test that failed has given its turn back.
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A small recipe on made-up images, with these keys.
+pub fn recipe(keys: &[&str]) -> Recipe {
+    let base = [
+        "arch=resnet_tiny",
+        "device=cpu",
+        "precision=fp32",
+        "threads=1",
+        "optimizer.reference_batch=null",
+        "optimizer.learning_rate=0.02",
+        "loss.label_smoothing=0.1",
+        "synthetic=48",
+        "epochs=2",
+        "batch_size=12",
+    ];
+    let all = base.iter().chain(keys).map(|key| Override::parse(key));
+    let all: Vec<Override> = all.collect::<anyhow::Result<_>>().unwrap();
+    load::resolve("cifar10-resnet20", &all).unwrap()
+}
+
+/// Room for the values of four images of 32 pixels in a pass, which three of them or two leave.
+pub fn room(arch: &str, classes: usize) -> MemoryLimit {
+    let graph = model_core::arch::by_name(arch, classes).unwrap().graph();
+    let values = graph.shapes([32, 32]).into_iter().skip(1);
+    let values: usize = values.map(model_core::arch::Shape::numel).sum();
+    MemoryLimit(4 * 4 * values as u64)
 }
