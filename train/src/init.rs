@@ -126,6 +126,12 @@ impl Rules {
                 linear: Spread::Normal(0.01),
                 zero_bias: true,
             },
+            // timm's resnetv2.py, which leaves the last norm of a block at 1.
+            Family::ResNetV2(_) => Self {
+                conv: fan_out,
+                linear: Spread::Normal(0.01),
+                zero_bias: true,
+            },
             // torchvision's densenet.py.
             Family::DenseNet(_) => Self {
                 conv: Spread::FanIn,
