@@ -3,6 +3,7 @@
 
     python -m venv v && v/bin/pip install torch torchvision timm onnx onnxscript onnxruntime onnxconverter-common
     v/bin/python third_party_zoo.py make ZOO                    # writes ZOO/*.onnx, random weights, a fixed seed
+    v/bin/python third_party_zoo.py vary ZOO                    # five other forms of four of them
     v/bin/python third_party_zoo.py compare ZOO INFER_CLI PHOTO # one line a model, and a summary
 
 Weights are random with BatchNorm statistics of noise, so answers mean nothing; they only have to be the same. `compare`
@@ -29,6 +30,8 @@ TIMM = ["resnet18d", "resnet50d", "resnetv2_50x1_bit", "seresnet50", "ecaresnet2
         "cait_xxs24_224", "crossvit_tiny_240", "pit_ti_224", "coat_lite_tiny", "tnt_s_legacy_patch16_224", "edgenext_xx_small", "efficientformer_l1",
         "mobilevit_xxs", "nest_tiny", "inception_v3", "xception41", "vovnet39a", "selecsls42b", "cspresnet50", "darknet53", "skresnet18", "res2net50_26w_4s",
         "tinynet_e", "lcnet_050", "hardcorenas_a", "spnasnet_100", "fbnetc_100", "semnasnet_075", "visformer_tiny", "sequencer2d_s", "volo_d1_224"]
+
+VARIED = ["tv_resnet18", "tv_mobilenet_v2", "tv_efficientnet_b0", "tm_deit_tiny_patch16_224"]
 
 
 def make(folder):
@@ -84,6 +87,47 @@ def make(folder):
         export(net, f"{source}_{name}_l", size, opset, False)
         if place % 3 == 0:
             export(net, f"{source}_{name}_d", size, None, True)
+
+
+def vary(folder):
+    """What other tools make of such a file: ONNX Runtime's optimizer, float16 inside and throughout, both int8 forms."""
+    import onnx
+    import onnxruntime as ort
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    class Noise(CalibrationDataReader):
+        def __init__(self):
+            self.rest = iter([{"input": np.random.default_rng(seed).normal(size=(1, 3, 224, 224)).astype(np.float32)} for seed in range(3)])
+
+        def get_next(self):
+            return next(self.rest, None)
+
+    def optimized(source, target):
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.optimized_model_filepath = target
+        ort.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+
+    kinds = {
+        "optimized": optimized,
+        "half_inside": lambda source, target: onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), target),
+        "half": lambda source, target: onnx.save(convert_float_to_float16(onnx.load(source)), target),
+        "qdq": lambda source, target: quantize_static(source, target, Noise(), quant_format=QuantFormat.QDQ, per_channel=True),
+        "qoperator": lambda source, target: quantize_static(source, target, Noise(), quant_format=QuantFormat.QOperator),
+    }
+    for name in VARIED:
+        for kind, make_one in kinds.items():
+            target = folder / f"{name}_{kind}.onnx"
+            if target.exists():
+                continue
+            try:
+                make_one(folder / f"{name}_l.onnx", str(target))
+                print("made", target.stem, flush=True)
+            except Exception as error:
+                target.unlink(missing_ok=True)
+                print("not made", target.stem, str(error).splitlines()[0][:120], flush=True)
 
 
 def size_of(path):
@@ -151,5 +195,7 @@ def compare(folder, program, photo, engine="auto"):
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         make(pathlib.Path(sys.argv[2]))
+    elif sys.argv[1] == "vary":
+        vary(pathlib.Path(sys.argv[2]))
     else:
         compare(pathlib.Path(sys.argv[2]), sys.argv[3], sys.argv[4], *sys.argv[5:])

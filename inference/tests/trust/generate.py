@@ -5,7 +5,7 @@
     v/bin/python inference/tests/trust/generate.py
 
 The seed is fixed, so the same versions write the same networks. Every network takes `x` [1, 3, H, W] of float32 and
-gives `y` [1, K]. The input is not stored: `inputs()` below and `input()` in src/engine/tract/corpus.rs compute the same numbers.
+gives `y` [1, K]. The input is not stored: `inputs()` below and `input()` in src/engine/corpus.rs compute the same numbers.
 ONNX Runtime runs with its graph optimizations off: each operator computes what the specification says of it.
 """
 
