@@ -117,17 +117,13 @@ impl Rules {
                 linear: Spread::UniformOut,
                 zero_bias: true,
             },
-            // torchvision's vgg.py, mobilenetv2.py, mobilenetv3.py, regnet.py.
+            // torchvision's vgg.py, mobilenetv2.py, mobilenetv3.py, regnet.py; timm's resnetv2.py, whose blocks end in a
+            // convolution: there is no norm that could start at 0.
             Family::Vgg(_)
+            | Family::ResNetV2(_)
             | Family::MobileNetV2(_)
             | Family::MobileNetV3(_)
             | Family::RegNet(_) => Self {
-                conv: fan_out,
-                linear: Spread::Normal(0.01),
-                zero_bias: true,
-            },
-            // timm's resnetv2.py, which leaves the last norm of a block at 1.
-            Family::ResNetV2(_) => Self {
                 conv: fan_out,
                 linear: Spread::Normal(0.01),
                 zero_bias: true,

@@ -171,8 +171,10 @@ fn optimize(model: TypedModel) -> TractResult<TypedModel> {
     model.into_optimized().or_else(|error| {
         let mut chosen = plain.clone();
         without_last_step(plain)
-            .or_else(|_| {
-                rewrite::choose_by_index(&mut chosen)?;
+            .or_else(|again| {
+                if !rewrite::choose_by_index(&mut chosen)? {
+                    return Err(again);
+                }
                 let plain = chosen.clone();
                 chosen
                     .into_optimized()

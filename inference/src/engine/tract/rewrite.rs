@@ -235,8 +235,10 @@ pub(super) fn resolve_same(model: &mut TypedModel) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes steps through axes as lists of the places they meet: every shape is known once the graph is typed.
-pub(super) fn choose_by_index(model: &mut TypedModel) -> TractResult<()> {
+/// Writes steps through axes as lists of the places they meet: every shape is known once the graph is typed. Says whether
+/// there were any.
+pub(super) fn choose_by_index(model: &mut TypedModel) -> TractResult<bool> {
+    let mut any = false;
     for place in 0..model.nodes.len() {
         let Some(lists) = places_met(model, &model.nodes[place])? else {
             continue;
@@ -255,8 +257,9 @@ pub(super) fn choose_by_index(model: &mut TypedModel) -> TractResult<()> {
         }
         patch.shunt_outside(model, node.id.into(), wire)?;
         patch.apply(model)?;
+        any = true;
     }
-    Ok(())
+    Ok(any)
 }
 
 /// Axes and indices of a Slice with a step of more than one; none of other nodes, and where they are not constant.
