@@ -117,8 +117,8 @@ impl Rules {
                 linear: Spread::UniformOut,
                 zero_bias: true,
             },
-            // torchvision's vgg.py, mobilenetv2.py, mobilenetv3.py, regnet.py; timm's resnetv2.py, whose blocks end in a
-            // convolution: there is no norm that could start at 0.
+            // torchvision's vgg.py, mobilenetv2.py, mobilenetv3.py, regnet.py; timm's resnetv2.py, whose blocks end
+            // in a convolution: there is no norm that could start at 0.
             Family::Vgg(_)
             | Family::ResNetV2(_)
             | Family::MobileNetV2(_)

@@ -1,9 +1,9 @@
 //! PhotoPrism's models of one's own: `NAME.onnx` and `labels.txt` in a folder NAME below its models path, and the entry
 //! of its `vision.yml`. The same description travels in the file, under `photoprism.*`.
 //!
-//! <https://github.com/photoprism/photoprism/blob/develop/internal/ai/onnx/README.md>, read in October 2026; in November
-//! 2026 its sources: `internal/ai/onnx` (`info.go`, `metadata_info.go`, `verify.go`), `internal/ai/classify` (`model.go`,
-//! `models.go`), `internal/ai/vision/model.go`, `pkg/clean/type.go`.
+//! <https://github.com/photoprism/photoprism/blob/develop/internal/ai/onnx/README.md>, read in October 2026; in
+//! November its sources: `internal/ai/onnx` (`info.go`, `metadata_info.go`, `verify.go`), `internal/ai/classify`
+//! (`model.go`, `models.go`), `internal/ai/vision/model.go`, `pkg/clean/type.go`.
 
 use std::path::Path;
 

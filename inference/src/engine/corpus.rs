@@ -16,7 +16,11 @@ pub(super) struct Case {
     pub name: String,
     pub height: usize,
     pub width: usize,
+    /// Of max(1, the number).
     pub tolerance: f32,
+    /// What is allowed whatever the number: steps of quantized values.
+    #[serde(default)]
+    pub step: f32,
 }
 
 impl Case {
@@ -28,7 +32,7 @@ impl Case {
         let each = got.iter().zip(expected).map(|(got, want)| {
             let off = (got - want).abs();
             // NaN is as far as can be.
-            if off <= self.tolerance * want.abs().max(1.0) {
+            if off <= self.step.max(self.tolerance * want.abs().max(1.0)) {
                 0.0
             } else if off.is_nan() {
                 f32::INFINITY
@@ -93,11 +97,12 @@ fn read(archive: &mut zip::ZipArchive<std::fs::File>, name: &str) -> Vec<u8> {
 
 #[test]
 fn a_wrong_answer_is_as_far_as_it_is() {
-    let case = Case {
+    let mut case = Case {
         name: String::new(),
         height: 1,
         width: 1,
         tolerance: 1e-3,
+        step: 0.0,
     };
     let expected = [0.5, -20.0];
     assert_eq!(case.distance(&[0.5005, -20.01], &expected), 0.0);
@@ -105,4 +110,7 @@ fn a_wrong_answer_is_as_far_as_it_is() {
     assert!(case.distance(&[0.5, -20.03], &expected) > 1e-3);
     assert_eq!(case.distance(&[0.5, f32::NAN], &expected), f32::INFINITY);
     assert_eq!(case.distance(&[0.5], &expected), f32::INFINITY);
+    case.step = 0.05;
+    assert_eq!(case.distance(&[0.54, -20.0], &expected), 0.0);
+    assert!(case.distance(&[0.56, -20.0], &expected) > 0.05);
 }

@@ -168,13 +168,13 @@ def write(target, count, seed, spoil):
     index, doubtful, int8 = [], 0, 0
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive, tempfile.TemporaryDirectory() as scratch:
 
-        def put(name, size, model, y, tolerance):
+        def put(name, size, model, y, tolerance, step):
             if spoil and len(index) % spoil == 0:
                 name += "_spoiled"
-                y[0, 0] += 5 * tolerance * max(1.0, abs(y[0, 0]))
+                y[0, 0] += 5 * max(step, tolerance * max(1.0, abs(y[0, 0])))
             archive.writestr(f"{name}.onnx", model.SerializeToString())
             archive.writestr(f"{name}.f32", y.astype("<f4").tobytes())
-            index.append({"name": name, "height": size[0], "width": size[1], "tolerance": float(tolerance)})
+            index.append({"name": name, "height": size[0], "width": size[1], "tolerance": tolerance, "step": float(step)})
 
         for place, size, model, _ in networks(seed):
             if len(index) - int8 >= count and int8 >= count:
@@ -187,13 +187,12 @@ def write(target, count, seed, spoil):
                 if (np.abs(fused - plain_answer) > 1e-4 * np.maximum(1, np.abs(plain_answer))).any():
                     doubtful += 1
                     continue
-                put(f"random_{place}", size, model, plain_answer, 2e-4)
+                put(f"random_{place}", size, model, plain_answer, 2e-4, 0)
             if place % 2 and int8 < count:
                 model = quantized(place, seed, size, model, pathlib.Path(scratch))
                 fused, plain_answer = answers(model, x)
-                largest = np.abs(fused).max()
-                bound = max(largest / 64, 2 * np.abs(fused - plain_answer).max())
-                put(f"int8_{place}", size, model, fused, bound / max(1, largest))
+                bound = max(np.abs(fused).max() / 64, 2 * np.abs(fused - plain_answer).max())
+                put(f"int8_{place}", size, model, fused, 2e-4, bound)
                 int8 += 1
         archive.writestr("index.json", json.dumps({"onnxruntime": ort.__version__, "seed": seed, "cases": index}))
     print(f"{len(index)} networks, {int8} in int8, {doubtful} drawn again, seed {seed}, onnxruntime {ort.__version__}")

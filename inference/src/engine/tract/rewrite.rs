@@ -235,8 +235,8 @@ pub(super) fn resolve_same(model: &mut TypedModel) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes steps through axes as lists of the places they meet: every shape is known once the graph is typed. Says whether
-/// there were any.
+/// Writes steps through axes as lists of the places they meet: every shape is known once the graph is typed. Says
+/// whether there were any.
 pub(super) fn choose_by_index(model: &mut TypedModel) -> TractResult<bool> {
     let mut any = false;
     for place in 0..model.nodes.len() {

@@ -32,8 +32,8 @@ pub(super) fn stored(graph: &GraphProto) -> HashSet<String> {
 }
 
 impl Writer<'_> {
-    /// Batch norm in training form, over the values at hand, or with statistics that the graph computes: both are weight
-    /// standardization (timm's `StdConv2d` and `ScaledStdConv2d`, in BiT's ResNetV2 and NFNets).
+    /// Batch norm in training form, over the values at hand, or with statistics that the graph computes: both are
+    /// weight standardization (timm's `StdConv2d` and `ScaledStdConv2d`, in BiT's ResNetV2 and NFNets).
     pub(super) fn batch_norm(&mut self, read: &HashSet<String>, output: &str) -> Option<()> {
         let node = self.node;
         if node.input.len() < 5 || node.output[1..].iter().any(|name| read.contains(name)) {
