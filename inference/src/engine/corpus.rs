@@ -1,6 +1,8 @@
 //! Small networks with ONNX Runtime's answers, as `tests/trust/generate.py` and `tests/by-hand/random_graphs.py` write
 //! them: an archive of models, of answers in float32, and of an index.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are not seen as tests
+
 use std::io::Read;
 use std::path::Path;
 

@@ -6,6 +6,8 @@
 //! `RANDOM_GRAPHS=graphs.zip cargo test -p inference --lib every_path -- --nocapture`. ONNX Runtime takes part where
 //! `ORT_DYLIB_PATH` names its library.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are not seen as tests
+
 use std::collections::BTreeMap;
 
 use kernels::{ComputeType, Config, Isa};

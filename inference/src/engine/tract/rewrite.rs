@@ -262,8 +262,11 @@ pub(super) fn choose_by_index(model: &mut TypedModel) -> TractResult<bool> {
     Ok(any)
 }
 
+/// An axis, and the places along it.
+type Choice = (usize, Vec<i64>);
+
 /// Axes and indices of a Slice with a step of more than one; none of other nodes, and where they are not constant.
-fn places_met(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<(usize, Vec<i64>)>>> {
+fn places_met(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<Choice>>> {
     let Some(op) = node.op_as::<StridedSlice>() else {
         return Ok(None);
     };
