@@ -14,6 +14,7 @@ use inference::{Classifier, EngineKind, Options};
 use model_core::arch;
 use model_core::manifest::{Accuracy, MANIFEST_KEY, Manifest};
 use model_core::onnx;
+use model_core::preprocessing::{ChannelOrder, Preprocessing, Resize};
 use model_core::weights;
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -276,15 +277,68 @@ fn photoprism_is_told_what_it_cannot_read_from_the_graph() {
     ] {
         assert!(entry.contains(line), "{line}: {entry}");
     }
-    export(
-        &checkpoint,
-        &[
-            "--to",
-            &format!("photoprism={}", dir.path().join("Ten Things").display()),
-        ],
-    )
-    .failure()
-    .stderr(contains("lower-case"));
+    let refused = |name: &str, more: &[&str], says: &str| {
+        let to = format!("photoprism={}", dir.path().join(name).display());
+        export(&checkpoint, &[&["--to", &to], more].concat())
+            .failure()
+            .code(1)
+            .stderr(contains(says));
+        assert!(!dir.path().join(name).exists(), "{name}");
+    };
+    refused("Ten Things", &[], "lower-case");
+    refused(&"long_".repeat(13), &[], "at most 64");
+    // Its own models are known to it by their checksums: it would not take ours.
+    refused("efficientnet_b0", &[], "a model of its own");
+}
+
+#[test]
+fn photoprism_gets_no_description_that_it_reads_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = format!("photoprism={}", dir.path().join("ten_things").display());
+    let described = |changed: fn(&mut Preprocessing)| {
+        let mut manifest = common::manifest("resnet_tiny", 10, 32);
+        changed(&mut manifest.preprocessing);
+        let weights = procedural_weights(&arch::by_name("resnet_tiny", 10).unwrap());
+        let checkpoint = dir.path().join("described.safetensors");
+        write_checkpoint(&checkpoint, &weights, Some(&manifest));
+        let output = dir.path().join("model.onnx");
+        export(
+            &checkpoint,
+            &["--to", &to, "--output", output.to_str().unwrap()],
+        )
+    };
+    let refused = |changed, says: &str| {
+        described(changed).failure().code(1).stderr(contains(says));
+        assert!(!dir.path().join("ten_things").exists(), "{says}");
+    };
+    refused(
+        |p| {
+            p.resize = Resize::Exact {
+                height: 40,
+                width: 32,
+            }
+        },
+        "cannot stretch a picture to 40 x 32",
+    );
+    refused(|p| p.resize = Resize::None, "not resized");
+    refused(|p| p.channels = ChannelOrder::Bgr, "BGR");
+    described(|p| {
+        p.resize = Resize::Exact {
+            height: 32,
+            width: 32,
+        };
+        p.channels = ChannelOrder::Bgr;
+        (p.mean, p.std, p.pixel_max) = ([127.5; 3], [127.5; 3], 1.0);
+    })
+    .success();
+    let entry = fs::read_to_string(dir.path().join("ten_things/vision.yml")).unwrap();
+    for line in [
+        "Mode: stretch",
+        "ColorOrder: BGR",
+        "Mean: [127.5, 127.5, 127.5]",
+    ] {
+        assert!(entry.contains(line), "{line}: {entry}");
+    }
 }
 
 #[test]

@@ -46,31 +46,26 @@ impl Features {
             },
             ..input.clone()
         };
-        let (engine, shape): (Arc<dyn Engine>, Vec<usize>) = match KernelEngine::load(
-            proto,
+        let source = NetworkSource {
+            model: "the model",
             file,
             skeleton,
-            &part,
+            proto,
+            prepared: proto,
+            input: &part,
             threads,
-            Precision::Float32,
-            true,
-        ) {
+            precision: Precision::Float32,
+            less_memory: true,
+        };
+        let ours = KernelEngine::config(source.precision, source.less_memory)
+            .and_then(|config| KernelEngine::load(&source, &config));
+        let (engine, shape): (Arc<dyn Engine>, Vec<usize>) = match ours {
             Ok(engine) => {
                 let shape = engine.output_shape().to_vec();
                 (in_color(Arc::new(engine), input), shape)
             }
             Err(_) => {
-                let source = NetworkSource {
-                    model: "the model",
-                    file,
-                    skeleton,
-                    proto,
-                    prepared: proto,
-                    input,
-                    threads,
-                    precision: Precision::Float32,
-                    less_memory: true,
-                };
+                let source = NetworkSource { input, ..source };
                 let engine = TractEngine::load_part(&source, Some(end.features))
                     .map_err(|error| error.to_string())?;
                 let shape = engine.output_shape().to_vec();

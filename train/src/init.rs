@@ -117,8 +117,10 @@ impl Rules {
                 linear: Spread::UniformOut,
                 zero_bias: true,
             },
-            // torchvision's vgg.py, mobilenetv2.py, mobilenetv3.py, regnet.py.
+            // torchvision's vgg.py, mobilenetv2.py, mobilenetv3.py, regnet.py; timm's resnetv2.py, whose blocks end
+            // in a convolution: there is no norm that could start at 0.
             Family::Vgg(_)
+            | Family::ResNetV2(_)
             | Family::MobileNetV2(_)
             | Family::MobileNetV3(_)
             | Family::RegNet(_) => Self {

@@ -79,5 +79,5 @@ fn families_answer_as_in_pytorch_and_can_be_trained() {
             count += 1;
         }
     }
-    assert_eq!(count, 16);
+    assert_eq!(count, 17);
 }

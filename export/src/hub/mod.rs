@@ -155,7 +155,7 @@ pub fn check(args: &ExportArgs, source: &ExportSource) -> Result<()> {
         match to.tool {
             Tool::Timm => timm::check(source)?,
             Tool::TransformersJs => {}
-            Tool::PhotoPrism => photoprism::check(&to.folder)?,
+            Tool::PhotoPrism => photoprism::check(&to.folder, &source.manifest)?,
             Tool::Ort => ort::check(args)?,
         }
     }

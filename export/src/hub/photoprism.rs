@@ -1,7 +1,9 @@
 //! PhotoPrism's models of one's own: `NAME.onnx` and `labels.txt` in a folder NAME below its models path, and the entry
 //! of its `vision.yml`. The same description travels in the file, under `photoprism.*`.
 //!
-//! <https://github.com/photoprism/photoprism/blob/develop/internal/ai/onnx/README.md>, read in October 2026.
+//! <https://github.com/photoprism/photoprism/blob/develop/internal/ai/onnx/README.md>, read in October 2026; in
+//! November its sources: `internal/ai/onnx` (`info.go`, `metadata_info.go`, `verify.go`), `internal/ai/classify`
+//! (`model.go`, `models.go`), `internal/ai/vision/model.go`, `pkg/clean/type.go`.
 
 use std::path::Path;
 
@@ -15,6 +17,18 @@ use sha2::{Digest, Sha256};
 use super::{Made, Shipped};
 use crate::proof::FilePrecision;
 
+/// Names of PhotoPrism's own models, whose files it knows by their checksums.
+const ITS_OWN: [&str; 5] = [
+    "efficientformerv2_s1",
+    "efficientformerv2_s2",
+    "efficientnet_b0",
+    "nasnet",
+    "repvit_m1_0",
+];
+
+/// Letters after which it cuts a name off.
+const LONGEST_NAME: usize = 64;
+
 /// The model's name: that of its folder, by which PhotoPrism finds it.
 fn name(folder: &Path) -> Result<&str> {
     let name = folder
@@ -22,22 +36,57 @@ fn name(folder: &Path) -> Result<&str> {
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if name.is_empty() || !name.chars().all(plain) {
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) {
         bail!(
-            "--to photoprism={}: PhotoPrism finds a model by its folder's name; expected lower-case letters, digits and \
-             underscores",
+            "--to photoprism={}: PhotoPrism finds a model by its folder's name; expected at most {LONGEST_NAME} lower-case \
+             letters, digits and underscores",
+            folder.display()
+        );
+    }
+    if ITS_OWN.contains(&name) {
+        bail!(
+            "--to photoprism={}: PhotoPrism has a model of its own of that name, and takes no other file for it; expected \
+             another name",
             folder.display()
         );
     }
     Ok(name)
 }
 
-/// Refuses folders that PhotoPrism would not find.
+/// Refuses folders that PhotoPrism would not find, and preprocessing that it has no words for.
 ///
 /// # Errors
-/// Such a folder.
-pub fn check(folder: &Path) -> Result<()> {
-    name(folder).map(drop)
+/// Such a folder, such preprocessing.
+pub fn check(folder: &Path, manifest: &Manifest) -> Result<()> {
+    name(folder)?;
+    let p = &manifest.preprocessing;
+    let [height, width] = p.crop;
+    match p.resize {
+        Resize::ShortSide(_) => {}
+        Resize::Exact {
+            height: rows,
+            width: columns,
+        } if [rows, columns] == p.crop => {}
+        Resize::Exact {
+            height: rows,
+            width: columns,
+        } => bail!(
+            "--to photoprism: PhotoPrism cannot stretch a picture to {rows} x {columns} and then crop {height} x {width}"
+        ),
+        Resize::None => bail!(
+            "--to photoprism: PhotoPrism cannot crop {height} x {width} from a picture that was not resized"
+        ),
+    }
+    let alike = |values: [f32; 3]| values == [values[0]; 3];
+    if p.channels == ChannelOrder::Bgr && !(alike(p.mean) && alike(p.std)) {
+        bail!(
+            "--to photoprism: PhotoPrism does not say for certain in which order it reads means and deviations of a BGR \
+             input; expected the same for every channel, got {:?} and {:?}",
+            p.mean,
+            p.std
+        );
+    }
+    Ok(())
 }
 
 /// `NAME.onnx`, `labels.txt`, `vision.yml`.
@@ -112,6 +161,7 @@ fn interpolation(manifest: &Manifest) -> &'static str {
 /// The short side before the crop, and the crop's share of it; none where the picture is stretched to the input.
 fn crop(manifest: &Manifest) -> Option<(u32, f64)> {
     let [height, width] = manifest.preprocessing.crop;
+    // What else there is has been refused or is a plain stretch: see `check`.
     match manifest.preprocessing.resize {
         Resize::ShortSide(short) => Some((short, f64::from(height.min(width)) / f64::from(short))),
         Resize::Exact { .. } | Resize::None => None,

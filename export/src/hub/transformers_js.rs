@@ -100,7 +100,11 @@ fn config(shipped: &Shipped<'_>) -> Value {
         Family::MobileNetV2(_) => "mobilenet_v2",
         Family::MobileNetV3(_) => "mobilenet_v3",
         Family::ConvNext(_) => "convnext",
-        Family::ResNet(_) | Family::RegNet(_) | Family::DenseNet(_) | Family::Vgg(_) => "resnet",
+        Family::ResNet(_)
+        | Family::ResNetV2(_)
+        | Family::RegNet(_)
+        | Family::DenseNet(_)
+        | Family::Vgg(_) => "resnet",
     };
     let mut config = metadata::labels_config(&shipped.source.manifest);
     config["model_type"] = json!(family);

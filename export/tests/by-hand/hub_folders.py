@@ -28,7 +28,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "data"))
 import generate  # noqa: E402
 
 NAMES = [
-    "resnet18", "resnet50", "wide_resnet50_2", "resnext50_32x4d", "resnet18d", "resnet50d",
+    "resnet18", "resnet50", "wide_resnet50_2", "resnext50_32x4d", "resnet18d", "resnet50d", "resnetv2_50",
     "efficientnet_lite0", "tf_efficientnet_lite1", "efficientnet_b0", "efficientnet_b1", "tf_efficientnet_b0",
     "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small",
     *(f"regnet_{kind}_{size}" for kind in "xy" for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf")),

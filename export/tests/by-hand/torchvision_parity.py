@@ -1,10 +1,12 @@
-"""Exports every network of torchvision and timm we know, with random weights and non-trivial statistics, and compares.
+"""Exports every network we know, with random weights and non-trivial statistics, and compares.
 
 Needs torch, torchvision, timm, onnx, onnxruntime; OpenCV (cv2) and OpenVINO are compared where they are installed.
 
   python torchvision_parity.py path/to/export-onnx [ARCH ... | all]
 
-Without a name the ResNets are compared; `all` adds the other families, up to those that take minutes each.
+Without a name the ResNets are compared; `all` adds the other families, to the largest: two hours on two cores, and
+2 GB of memory. The ResNets for CIFAR are put together from torchvision's blocks; those with blur are torchvision's with the
+filter before each convolution that has a step, as FFCV's `apply_blurpool` wraps them.
 
 The ResNets' statistics are those that a few batches of noise give in training mode, then disturbed: they belong to the
 weights, so activations keep a normal scale, and they are nowhere 0 and 1. The other families get the numbers of
@@ -43,18 +45,59 @@ except ImportError:
 
 NAMES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "resnext50_32x4d"]
 FAMILIES = [
-    "resnet18d", "resnet26d", "resnet34d", "resnet50d", "resnet101d",
+    "resnet18d", "resnet26d", "resnet34d", "resnet50d", "resnet101d", "resnet152d",
+    "resnetv2_50", "resnetv2_101", "resnetv2_152",
+    *(f"cifar_resnet{depth}" for depth in (20, 32, 44, 56)), "resnet18_blurpool", "resnet50_blurpool",
     *(f"efficientnet_lite{size}" for size in range(5)), *(f"tf_efficientnet_lite{size}" for size in range(5)),
     *(f"efficientnet_b{size}" for size in range(5)), *(f"tf_efficientnet_b{size}" for size in range(5)),
     "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small",
-    *(f"regnet_{kind}_{size}" for kind in "xy" for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf")),
+    *(f"regnet_{kind}_{size}" for kind in "xy" for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")),
     "densenet121", "densenet161", "densenet169", "densenet201",
     "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
-    "convnext_tiny", "convnext_small", "convnext_base",
+    "convnext_tiny", "convnext_small", "convnext_base", "convnext_large",
 ]  # fmt: skip
 
 
+class CifarResNet(torchvision.models.ResNet):
+    """He et al. 2015, section 4.2, with projection shortcuts."""
+
+    def __init__(self, depth):
+        block, count = torchvision.models.resnet.BasicBlock, (depth - 2) // 6
+        super().__init__(block, [count] * 4, num_classes=10)
+        self.inplanes = 16
+        self.conv1 = torch.nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = torch.nn.BatchNorm2d(16)
+        self.maxpool = torch.nn.Identity()
+        self.layer1 = self._make_layer(block, 16, count)
+        self.layer2 = self._make_layer(block, 32, count, stride=2)
+        self.layer3 = self._make_layer(block, 64, count, stride=2)
+        del self.layer4
+        self.fc = torch.nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+class BlurredConv(torch.nn.Conv2d):
+    """A convolution that reads the low-pass of its input; it owns no other tensors than the plain one."""
+
+    def forward(self, x):
+        side = torch.tensor([1.0, 2.0, 1.0], dtype=x.dtype)
+        kernel = (side[:, None] * side / 16).expand(x.shape[1], 1, 3, 3)
+        return super().forward(torch.nn.functional.conv2d(x, kernel, padding=1, groups=x.shape[1]))
+
+
 def build(name):
+    if name.startswith("cifar_resnet"):
+        return CifarResNet(int(name.removeprefix("cifar_resnet")))
+    if name.endswith("_blurpool"):
+        model = torchvision.models.get_model(name.removesuffix("_blurpool"), weights=None)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Conv2d) and module.stride != (1, 1) and module.in_channels >= 16:
+                module.__class__ = BlurredConv
+        return model
     if name in torchvision.models.list_models():
         return torchvision.models.get_model(name, weights=None)
     return timm.create_model(name)
@@ -101,6 +144,9 @@ def main():
             checkpoint, path = f"{folder}/{name}.pth", f"{folder}/{name}.onnx"
             torch.save(model.state_dict(), checkpoint)
             command = [tool, "--checkpoint", checkpoint, "--arch", name, "--output", path, "--engines", "tract"]
+            if name.startswith("cifar"):
+                pathlib.Path(f"{folder}/labels.txt").write_text("".join(f"thing {place}\n" for place in range(10)))
+                command += ["--labels", f"{folder}/labels.txt"]
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 print(name, done.stdout, done.stderr)

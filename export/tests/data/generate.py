@@ -3,7 +3,7 @@
 Needs torch, torchvision, timm. Run in this folder: python generate.py > golden.json
 The numbers of a tensor depend only on its place in the state dict and the element's index, see `numbers`;
 `tests/common/checkpoints.rs` makes the same ones. A layer_scale of ConvNeXt takes the place after its block, where our graph
-has it; torchvision's state dict has it before.
+has it; torchvision's state dict has it before. The shortcut's convolution of ResNetV2 takes the place after the first norm.
 """
 
 import json
@@ -50,7 +50,7 @@ NETWORKS = {
     72: [
         "resnet18d", "resnet50d", "efficientnet_lite1", "tf_efficientnet_lite2", "efficientnet_b0", "tf_efficientnet_b1",
         "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "regnet_x_400mf", "regnet_y_400mf", "densenet121",
-        "convnext_tiny",
+        "convnext_tiny", "resnetv2_50",
     ],
     224: ["vgg11_bn"],
 }  # fmt: skip
@@ -68,6 +68,10 @@ def logits(name, size):
             keys.remove(key)
             last = max(place for place, other in enumerate(keys) if other.startswith(key.removesuffix("layer_scale")))
             keys.insert(last + 1, key)
+    if name.startswith("resnetv2"):
+        for key in [key for key in keys if key.endswith("downsample.conv.weight")]:
+            keys.remove(key)
+            keys.insert(keys.index(key.replace("downsample.conv.weight", "norm1.num_batches_tracked")) + 1, key)
     model.load_state_dict({key: numbers(place, key, state[key]) for place, key in enumerate(keys)})
     count = 3 * size * size
     noise = (splitmix64(np.arange(count, dtype=np.uint64)) >> np.uint64(40)).astype(np.float32) / np.float32(1 << 22)

@@ -3,14 +3,11 @@
 
 use image_data::sandbox::catch;
 use kernels::{Config, Isa, Network};
-use model_core::onnx::ModelProto;
 use model_core::scores;
 use model_core::text::short_line;
 
 use super::kernel_graph::{constants, translate};
-use super::{Engine, EngineError, EngineKind, Precision};
-use crate::graph::InputShape;
-use crate::onnx_file::{OnnxFile, Skeleton};
+use super::{Engine, EngineError, EngineKind, NetworkSource, Precision};
 
 /// What this processor has for them. Where there is tract, the plain loops are for tests and for measuring: tract is
 /// faster than they are.
@@ -26,39 +23,38 @@ pub(crate) struct KernelEngine {
 }
 
 impl KernelEngine {
+    /// What the kernels are to do on this processor.
+    ///
+    /// # Errors
+    /// In words, where nothing of theirs suits it, or it has no instructions for that precision.
+    pub fn config(precision: Precision, less_memory: bool) -> Result<Config, String> {
+        if suitable().is_none() {
+            return Err("this processor has neither AVX2, AVX-512 nor NEON".to_owned());
+        }
+        Ok(Config {
+            isa: None,
+            precision: precision.here()?,
+            less_memory,
+        })
+    }
+
     /// Translates and packs the network.
     ///
     /// # Errors
     /// What the kernels do not compute, in words.
-    pub fn load(
-        proto: &ModelProto,
-        file: &OnnxFile,
-        skeleton: &Skeleton,
-        input: &InputShape,
-        threads: usize,
-        precision: Precision,
-        less_memory: bool,
-    ) -> Result<Self, String> {
-        if suitable().is_none() {
-            return Err("this processor has neither AVX2, AVX-512 nor NEON".to_owned());
-        }
-        let config = Config {
-            isa: None,
-            precision: precision.here()?,
-            less_memory,
-        };
-        let graph = proto.graph.as_ref().ok_or("no graph")?;
+    pub fn load(source: &NetworkSource<'_>, config: &Config) -> Result<Self, String> {
+        let graph = source.prepared.graph.as_ref().ok_or("no graph")?;
         // Names of a damaged file may hold anything.
         let plain = |reason: String| short_line(reason, 600);
         catch(|| {
-            let constants = constants(graph, &skeleton.blobs, file);
-            let translated = translate(graph, &constants, input)?;
-            let network = Network::with_config(&translated.graph, &config);
+            let constants = constants(graph, &source.skeleton.blobs, source.file);
+            let translated = translate(graph, &constants, source.input)?;
+            let network = Network::with_config(&translated.graph, config);
             let network = network.map_err(|error| error.to_string())?;
             Ok(Self {
                 network,
                 softmax: translated.softmax,
-                threads: threads.max(1),
+                threads: source.threads.max(1),
             })
         })
         .map_err(plain)?

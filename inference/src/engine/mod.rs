@@ -1,15 +1,17 @@
 //! What runs a network. The trait is small so that a fake can stand behind it in tests, and so that nothing of an
 //! engine's own types leaks out.
 
+#[cfg(all(test, feature = "tract"))]
+mod corpus;
 mod fake;
 mod gray;
-#[cfg(all(test, feature = "tract"))]
-mod kernel_corpus;
 mod kernel_graph;
 mod kernels;
 #[cfg_attr(not(feature = "onnxruntime"), path = "without_onnxruntime.rs")]
 mod onnxruntime;
 mod open;
+#[cfg(all(test, feature = "tract"))]
+mod paths;
 mod precision;
 #[cfg_attr(not(feature = "tract"), path = "without_tract.rs")]
 mod tract;

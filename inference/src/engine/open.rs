@@ -158,15 +158,12 @@ fn kernels(source: &NetworkSource<'_>) -> Result<Opened, String> {
         element,
         ..source.input.clone()
     };
-    let engine = KernelEngine::load(
-        source.prepared,
-        source.file,
-        source.skeleton,
-        &input,
-        source.threads,
-        source.precision,
-        source.less_memory,
-    )?;
+    let config = KernelEngine::config(source.precision, source.less_memory)?;
+    let widened = NetworkSource {
+        input: &input,
+        ..*source
+    };
+    let engine = KernelEngine::load(&widened, &config)?;
     Ok(Opened {
         kind: EngineKind::Kernels,
         precision: engine.precision(),

@@ -1,13 +1,15 @@
 //! Operators of other domains in the words of the ONNX standard: what ONNX Runtime's optimizer and its QOperator
-//! quantization write, what the first converters wrote, and batch norms in training form.
+//! quantization write, what the first converters wrote, and batch norms in training form or with computed statistics.
 //!
 //! A node that is not known here stays as it is.
+
+mod norm;
 
 use std::collections::HashSet;
 
 use model_core::onnx::{AttributeProto, DataType, GraphProto, NodeProto, TensorProto};
 
-/// Writes fused and quantized operators of other domains, and norms in training form, with standard operators.
+/// Writes fused and quantized operators of other domains, and norms that are no plain scaling, with standard operators.
 pub(super) fn expand(graph: &mut GraphProto, opset: i64) {
     let read: HashSet<String> = graph
         .node
@@ -16,12 +18,14 @@ pub(super) fn expand(graph: &mut GraphProto, opset: i64) {
         .chain(graph.output.iter().map(|output| &output.name))
         .cloned()
         .collect();
+    let fixed = norm::stored(graph);
     let mut constants = Vec::new();
     let mut nodes = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node) {
         let mut writer = Writer {
             node: &node,
             opset,
+            fixed: &fixed,
             nodes: Vec::new(),
             constants: &mut constants,
         };
@@ -39,6 +43,8 @@ pub(super) fn expand(graph: &mut GraphProto, opset: i64) {
 struct Writer<'a> {
     node: &'a NodeProto,
     opset: i64,
+    /// See [`norm::stored`].
+    fixed: &'a HashSet<String>,
     nodes: Vec<NodeProto>,
     constants: &'a mut Vec<TensorProto>,
 }
@@ -53,19 +59,7 @@ impl Writer<'_> {
             "FusedGemm" => self.fused("Gemm", &output),
             "FusedMatMul" => self.fused_mat_mul(&output),
             "ImageScaler" => self.image_scaler(&output),
-            "BatchNormalization" if node.output.len() > 1 => {
-                let others = node.output[1..].iter().any(|name| read.contains(name));
-                if others {
-                    return None;
-                }
-                if node.int("training_mode", 0) == 0 {
-                    let mut one = node.clone();
-                    one.output.truncate(1);
-                    self.nodes.push(one);
-                    return Some(());
-                }
-                self.batch_norm_of_the_batch(&output)
-            }
+            "BatchNormalization" => self.batch_norm(read, &output),
             "QLinearAdd" => self.quantized_pair("Add", &output),
             "QLinearMul" => self.quantized_pair("Mul", &output),
             "QLinearSigmoid" => self.quantized_one("Sigmoid", &[], &output),
@@ -237,50 +231,6 @@ impl Writer<'_> {
         let scaled = self.push("Mul", &[self.node.input.first()?, &scale], "scaled", vec![]);
         self.last("Add", &[&scaled, &bias], output, vec![]);
         Some(())
-    }
-
-    /// Batch norm in training form, over the values at hand: weight standardization (timm's `StdConv2d`, NFNets).
-    fn batch_norm_of_the_batch(&mut self, output: &str) -> Option<()> {
-        let node = self.node;
-        let (x, scale, shift) = (
-            self.input(0)?.to_owned(),
-            self.input(1)?.to_owned(),
-            self.input(2)?.to_owned(),
-        );
-        let epsilon = node.attribute("epsilon").and_then(|a| a.f).unwrap_or(1e-5);
-        let shape = self.push("Shape", &[&x], "shape", vec![]);
-        // [N, C, all positions]: whatever the rank, the mean is over axes 0 and 2.
-        let rows = self.integers("rows", &[0, 0, -1]);
-        let flat = self.push("Reshape", &[&x, &rows], "flat", vec![]);
-        let mean = self.mean(&flat, "mean");
-        let centered = self.push("Sub", &[&flat, &mean], "centered", vec![]);
-        let squares = self.push("Mul", &[&centered, &centered], "squares", vec![]);
-        let variance = self.mean(&squares, "variance");
-        let epsilon = self.float("epsilon", &[], &[epsilon]);
-        let safe = self.push("Add", &[&variance, &epsilon], "safe", vec![]);
-        let deviation = self.push("Sqrt", &[&safe], "deviation", vec![]);
-        let normal = self.push("Div", &[&centered, &deviation], "normal", vec![]);
-        let column = self.integers("column", &[-1, 1]);
-        let scale = self.push("Reshape", &[&scale, &column], "scale", vec![]);
-        let shift = self.push("Reshape", &[&shift, &column], "shift", vec![]);
-        let scaled = self.push("Mul", &[&normal, &scale], "scaled", vec![]);
-        let shifted = self.push("Add", &[&scaled, &shift], "shifted", vec![]);
-        self.last("Reshape", &[&shifted, &shape], output, vec![]);
-        Some(())
-    }
-
-    fn mean(&mut self, value: &str, part: &str) -> String {
-        if self.opset >= 18 {
-            let axes = self.integers(&format!("{part}.axes"), &[0, 2]);
-            self.push("ReduceMean", &[value, &axes], part, vec![])
-        } else {
-            self.push(
-                "ReduceMean",
-                &[value],
-                part,
-                vec![AttributeProto::ints("axes", &[0, 2])],
-            )
-        }
     }
 
     /// Inputs `place`, `place + 1`, `place + 2` are a quantized value, its scale and its zero point.

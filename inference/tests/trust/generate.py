@@ -5,7 +5,7 @@
     v/bin/python inference/tests/trust/generate.py
 
 The seed is fixed, so the same versions write the same networks. Every network takes `x` [1, 3, H, W] of float32 and
-gives `y` [1, K]. The input is not stored: `inputs()` below and `input()` in src/engine/tract/corpus.rs compute the same numbers.
+gives `y` [1, K]. The input is not stored: `inputs()` below and `input()` in src/engine/corpus.rs compute the same numbers.
 ONNX Runtime runs with its graph optimizations off: each operator computes what the specification says of it.
 """
 
@@ -623,6 +623,26 @@ def defaults_written_out():
     case("written_batch_norm")(lambda n, x: batch_norm(n, x, 3, training_mode=0, momentum=0.9, epsilon=1e-5))
 
 
+def stumbled_over():
+    """Sound networks that tract once gave up on; last, so that no other network gets other numbers."""
+
+    @case("weight_standardization_by_statistics")
+    def _(n, x):
+        w = n.op("Reshape", n.random(4, 3, 3, 3), n.const([1, 4, -1], np.int64))
+        mean = n.op("ReduceMean", w, axes=[0, 2], keepdims=0)
+        centered = n.op("Sub", w, n.op("Reshape", mean, n.const([1, 4, 1], np.int64)))
+        variance = n.op("ReduceMean", n.op("Mul", centered, centered), axes=[0, 2], keepdims=0)
+        y = n.op("BatchNormalization", w, n.const(np.ones(4)), n.const(np.zeros(4)), mean, variance, epsilon=1e-8)
+        return n.op("Conv", x, n.op("Reshape", y, n.const([4, 3, 3, 3], np.int64)))
+
+    @case("slice_steps_of_tokens")
+    def _(n, x):
+        tokens = n.op("Transpose", n.op("Reshape", n.conv(x, 3, 8, 1), n.const([1, 8, 81], np.int64)), perm=[0, 2, 1])
+        places = n.op("Reshape", tokens, n.const([1, 9, 9, 8], np.int64))
+        kept = n.op("Slice", places, *[n.const(v, np.int64) for v in ([0, 0], [999, 999], [1, 2], [2, 2])])
+        return n.op("MatMul", n.op("Reshape", kept, n.const([1, -1, 8], np.int64)), n.random(8, 4))
+
+
 def main():
     for group in (convolutions, pools, norms, activations, arithmetic, products, shapes, reductions, resizes, quantized):
         group()
@@ -630,6 +650,7 @@ def main():
         side = [(16, 16), (15, 13), (9, 9), (12, 7)][index % 4]
         case(f"random_{index:03}", tolerance=2e-4, height=side[0], width=side[1])(random_graph)
     defaults_written_out()
+    stumbled_over()
     names = [name for name, *_ in CASES]
     assert len(set(names)) == len(names), [n for n in names if names.count(n) > 1]
     options = ort.SessionOptions()

@@ -12,6 +12,7 @@ mod mobilenet;
 mod op;
 mod regnet;
 mod resnet;
+mod resnetv2;
 mod table;
 mod tensors;
 mod vgg;
@@ -24,6 +25,7 @@ pub use mobilenet::{MobileNetV2, MobileNetV3};
 pub use op::{BLUR, BatchNorm, ChannelScale, Conv, LayerNorm, Linear, Op, Padding};
 pub use regnet::RegNet;
 pub use resnet::{Block, ResNet, Stage, Stem};
+pub use resnetv2::ResNetV2;
 pub use tensors::{TensorKind, TensorSpec};
 pub use vgg::Vgg;
 
@@ -43,6 +45,8 @@ pub struct Architecture {
 pub enum Family {
     /// Residual networks.
     ResNet(ResNet),
+    /// Residual networks with norms before the convolutions.
+    ResNetV2(ResNetV2),
     /// EfficientNets, Lite ones included.
     EfficientNet(EfficientNet),
     /// VGG.
@@ -163,6 +167,7 @@ impl Architecture {
     pub fn graph(&self) -> ArchGraph {
         match &self.family {
             Family::ResNet(resnet) => resnet.graph(self.num_classes),
+            Family::ResNetV2(net) => net.graph(self.num_classes),
             Family::EfficientNet(net) => net.graph(self.num_classes),
             Family::Vgg(net) => net.graph(self.num_classes),
             Family::MobileNetV2(net) => net.graph(self.num_classes),

@@ -2,7 +2,8 @@
 
 use super::resnet::{Block, ResNet, Stage, Stem};
 use super::{
-    ConvNext, DenseNet, EfficientNet, Family, MobileNetV2, MobileNetV3, Origin, RegNet, Vgg,
+    ConvNext, DenseNet, EfficientNet, Family, MobileNetV2, MobileNetV3, Origin, RegNet, ResNetV2,
+    Vgg,
 };
 
 pub(super) type Entry = (&'static str, u32, fn() -> Family);
@@ -70,6 +71,21 @@ pub(super) const ENTRIES: &[Entry] = &[
     }),
     ("resnet152d", 224, || {
         Family::ResNet(ResNet::deep(BOTTLENECK, [3, 8, 36, 3]))
+    }),
+    ("resnetv2_50", 224, || {
+        Family::ResNetV2(ResNetV2 {
+            depths: [3, 4, 6, 3],
+        })
+    }),
+    ("resnetv2_101", 224, || {
+        Family::ResNetV2(ResNetV2 {
+            depths: [3, 4, 23, 3],
+        })
+    }),
+    ("resnetv2_152", 224, || {
+        Family::ResNetV2(ResNetV2 {
+            depths: [3, 8, 36, 3],
+        })
     }),
     ("tf_efficientnet_lite0", 224, || {
         Family::EfficientNet(EfficientNet::lite(0, Origin::TensorFlow))

@@ -118,6 +118,7 @@ fn timm_shape(architecture: &Architecture, name: &str, shape: &[usize]) -> Vec<u
     match (architecture.family(), name, shape) {
         (Family::Vgg(_), "classifier.0.weight", [out, inputs]) => vec![*out, inputs / 49, 7, 7],
         (Family::Vgg(_), "classifier.3.weight", [out, inputs])
+        | (Family::ResNetV2(_), "head.fc.weight", [out, inputs])
         | (Family::MobileNetV3(_), "classifier.0.weight", [out, inputs]) => {
             vec![*out, *inputs, 1, 1]
         }
@@ -133,7 +134,7 @@ fn timm_names(architecture: &Architecture) -> Option<Vec<String>> {
     let renamed =
         |rename: fn(&str) -> Option<String>| ours.iter().map(|name| rename(name)).collect();
     match architecture.family() {
-        Family::ResNet(_) | Family::DenseNet(_) => Some(ours),
+        Family::ResNet(_) | Family::ResNetV2(_) | Family::DenseNet(_) => Some(ours),
         Family::EfficientNet(net) if net.names == Names::Timm => Some(ours),
         Family::EfficientNet(_) => mobile(&ours, &[]),
         Family::MobileNetV2(_) => mobile(&ours, &MOBILENET_V2),

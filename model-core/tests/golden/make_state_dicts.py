@@ -41,6 +41,7 @@ def emit(name, model):
 TIMM = [f"resnet{depth}d" for depth in (18, 26, 34, 50, 101, 152)]
 TIMM += [f"{origin}efficientnet_lite{size}" for origin in ("tf_", "") for size in range(1, 5)]
 TIMM += [f"tf_efficientnet_b{size}" for size in range(5)]
+TIMM += [f"resnetv2_{depth}" for depth in (50, 101, 152)]
 TORCHVISION = [f"efficientnet_b{size}" for size in range(5)]
 TORCHVISION += [f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")]
 TORCHVISION += ["mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"]
@@ -56,6 +57,9 @@ def digests():
         # RegNet computes its widths with tensors, which the meta device does not.
         with torch.device("cpu" if name.startswith("regnet") else "meta"):
             state = build(name).state_dict()
+        if name.startswith("resnetv2"):
+            # A convolution of one pixel in timm, a linear layer here.
+            state["head.fc.weight"] = state["head.fc.weight"].flatten(1)
         lines = sorted(f"{key}\t{'x'.join(map(str, tensor.shape))}\n" for key, tensor in state.items())
         print(name, len(lines), hashlib.sha256("".join(lines).encode()).hexdigest(), sep="\t")
 

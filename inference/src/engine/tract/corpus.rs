@@ -5,86 +5,15 @@
 //! is rewritten. Read the difference before you commit it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 
 use model_core::onnx::DataType;
-use serde::Deserialize;
 
 use super::TractEngine;
 use super::trust::{self, features_of};
+use crate::engine::corpus::{Case, Corpus, input};
 use crate::engine::{Engine, EngineError, NetworkSource, Precision};
 use crate::graph::{GraphFacts, Wanted, prepare};
 use crate::onnx_file::OnnxFile;
-
-#[derive(Deserialize)]
-pub(in crate::engine) struct Index {
-    pub cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-pub(in crate::engine) struct Case {
-    pub name: String,
-    pub height: usize,
-    pub width: usize,
-    pub tolerance: f32,
-}
-
-impl Case {
-    /// How far an answer is from ONNX Runtime's, 0 where it is within the tolerance.
-    pub fn distance(&self, got: &[f32], expected: &[f32]) -> f32 {
-        if got.len() != expected.len() {
-            return f32::INFINITY;
-        }
-        let each = got.iter().zip(expected).map(|(got, want)| {
-            let off = (got - want).abs();
-            // NaN is as far as can be.
-            if off <= self.tolerance * want.abs().max(1.0) {
-                0.0
-            } else if off.is_nan() {
-                f32::INFINITY
-            } else {
-                off
-            }
-        });
-        each.fold(0.0, f32::max)
-    }
-}
-
-/// The corpus, with the model and ONNX Runtime's answer of a case.
-pub(in crate::engine) struct Corpus {
-    pub index: Index,
-    archive: zip::ZipArchive<std::fs::File>,
-}
-
-impl Corpus {
-    pub fn open() -> Self {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/trust/corpus.zip");
-        let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
-        let index: Index = serde_json::from_slice(&read(&mut archive, "index.json")).unwrap();
-        assert!(index.cases.len() > 800);
-        Self { index, archive }
-    }
-
-    pub fn case(&mut self, name: &str) -> (Vec<u8>, Vec<f32>) {
-        let model = read(&mut self.archive, &format!("{name}.onnx"));
-        let answer = read(&mut self.archive, &format!("{name}.f32"));
-        let fours = answer.as_chunks::<4>().0;
-        (
-            model,
-            fours.iter().map(|four| f32::from_le_bytes(*four)).collect(),
-        )
-    }
-}
-
-/// The numbers that `inputs()` in generate.py makes.
-pub(in crate::engine) fn input(count: usize) -> Vec<f32> {
-    let mut state = 12345u64;
-    let next = || {
-        state = (state * 1_103_515_245 + 12345) % (1 << 31);
-        (state as f64 / f64::from(1u32 << 30) - 1.0) as f32
-    };
-    std::iter::repeat_with(next).take(count).collect()
-}
 
 #[derive(Debug)]
 enum Outcome {
@@ -93,13 +22,6 @@ enum Outcome {
     Wrong(f32),
     /// tract does not load or run it.
     Refused(String),
-}
-
-fn read(archive: &mut zip::ZipArchive<std::fs::File>, name: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut entry = archive.by_name(name).unwrap();
-    entry.read_to_end(&mut bytes).unwrap();
-    bytes
 }
 
 fn run(case: &Case, bytes: Vec<u8>, expected: &[f32]) -> (BTreeSet<String>, Outcome) {
@@ -148,7 +70,7 @@ fn reason(error: &EngineError) -> String {
 
 #[test]
 fn tract_answers_as_onnx_runtime_or_is_refused() {
-    let mut corpus = Corpus::open();
+    let mut corpus = Corpus::stored();
     let cases = std::mem::take(&mut corpus.index.cases);
     let mut verdicts: BTreeMap<String, bool> = BTreeMap::new();
     let (mut wrong, mut refused, mut right) = (Vec::new(), Vec::new(), 0);

@@ -5,7 +5,7 @@
 //! said or refused ([`trust`]).
 
 #[cfg(test)]
-pub(super) mod corpus;
+mod corpus;
 mod culprit;
 mod plan;
 mod rewrite;

@@ -27,6 +27,7 @@ pub(super) fn rewritten(prepared: &ModelProto) -> ModelProto {
     let mut proto = prepared.clone();
     if let Some(graph) = &mut proto.graph {
         rewrite::isolate_dequantized(graph);
+        rewrite::say_zero(graph);
     }
     proto
 }
@@ -163,21 +164,36 @@ pub(super) fn optimized(
     Ok(optimize(model)?)
 }
 
-/// tract's own optimization. Where it fails, the same without its last step, which moves axes through the graph and
-/// stumbles over sound networks; the plan is then slower, not another.
+/// tract's own optimization. Where it fails, the same without its last step, then with steps through an axis written as
+/// choices: tract stumbles over sound networks there. Such a plan is slower, not another.
 fn optimize(model: TypedModel) -> TractResult<TypedModel> {
+    let plain = model.clone();
+    model.into_optimized().or_else(|error| {
+        let mut chosen = plain.clone();
+        without_last_step(plain)
+            .or_else(|again| {
+                if !rewrite::choose_by_index(&mut chosen)? {
+                    return Err(again);
+                }
+                let plain = chosen.clone();
+                chosen
+                    .into_optimized()
+                    .or_else(|_| without_last_step(plain))
+            })
+            .map_err(|_| error)
+    })
+}
+
+/// tract's optimization but for its last step, which moves axes through the graph.
+fn without_last_step(mut model: TypedModel) -> TractResult<TypedModel> {
     // Each step changes something; on damaged networks tract goes round in circles once its last step is missing.
     let limit = 10 * model.nodes.len() + 100;
-    let mut plain = model.clone();
-    model.into_optimized().or_else(|error| {
-        let mut passes = Optimizer::declutter().stopping_at(limit);
-        passes.passes.pop();
-        let codegen = Optimizer::codegen().stopping_at(limit);
-        let done = passes
-            .optimize(&mut plain)
-            .and_then(|()| plain.optimize_with_session(&mut codegen.session()));
-        done.map(|()| plain).map_err(|_| error)
-    })
+    let mut passes = Optimizer::declutter().stopping_at(limit);
+    passes.passes.pop();
+    let codegen = Optimizer::codegen().stopping_at(limit);
+    passes.optimize(&mut model)?;
+    model.optimize_with_session(&mut codegen.session())?;
+    Ok(model)
 }
 
 /// A large tensor that is still in the file.

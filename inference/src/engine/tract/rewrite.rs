@@ -5,12 +5,16 @@
 //!   product wherever such a table is not certain to be right.
 //! - A convolution with SAME borders and a strided 1 x 1 convolution after it become one convolution whose border no
 //!   longer fits: [`resolve_same`] turns SAME into numbers before tract optimizes.
+//! - A ConstantOfShape that does not say its value holds float64 zeros instead of float32: [`say_zero`].
+//! - A Slice with steps is moved in front of the operator before it, and lost at some reshapes: [`choose_by_index`]
+//!   writes it as a choice of indices, where there is no plan otherwise.
 
 use std::collections::HashMap;
 
-use model_core::onnx::{AttributeProto, DataType, GraphProto, NodeProto};
+use model_core::onnx::{AttributeProto, DataType, GraphProto, NodeProto, TensorProto};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::{ShapeFact, TypedOp};
+use tract_onnx::tract_core::internal::{ShapeFact, TypedModelPatch, TypedOp};
+use tract_onnx::tract_core::ops::array::{Gather, StridedSlice};
 use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, PaddingSpec, PoolSpec, SumPool};
 
 use super::plan::Refusal;
@@ -77,6 +81,23 @@ pub(super) fn isolate_dequantized(graph: &mut GraphProto) {
         }
     }
     graph.node = nodes;
+}
+
+/// `AttributeProto.AttributeType`.
+const TENSOR: i32 = 4;
+
+/// Writes the zero that a `ConstantOfShape` without a value means.
+pub(super) fn say_zero(graph: &mut GraphProto) {
+    for node in &mut graph.node {
+        if node.op_type == "ConstantOfShape" && node.attribute("value").is_none() {
+            node.attribute.push(AttributeProto {
+                name: "value".to_owned(),
+                r#type: Some(TENSOR),
+                t: Some(TensorProto::floats("", &[1], &[0.0])),
+                ..AttributeProto::default()
+            });
+        }
+    }
 }
 
 /// Element types of the zero points that quantized values carry, by the value's name.
@@ -212,6 +233,85 @@ pub(super) fn resolve_same(model: &mut TypedModel) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Writes steps through axes as lists of the places they meet: every shape is known once the graph is typed. Says
+/// whether there were any.
+pub(super) fn choose_by_index(model: &mut TypedModel) -> TractResult<bool> {
+    let mut any = false;
+    for place in 0..model.nodes.len() {
+        let Some(lists) = places_met(model, &model.nodes[place])? else {
+            continue;
+        };
+        let node = &model.nodes[place];
+        let mut patch = TypedModelPatch::default();
+        let mut wire = patch.tap_model(model, node.inputs[0])?;
+        for (axis, list) in lists {
+            let name = format!("{}.axis-{axis}", node.name);
+            let list = patch.add_const(format!("{name}.indices"), tensor1(&list))?;
+            let choice = Gather {
+                axis,
+                output_type: None,
+            };
+            wire = patch.wire_node(name, choice, &[wire, list])?[0];
+        }
+        patch.shunt_outside(model, node.id.into(), wire)?;
+        patch.apply(model)?;
+        any = true;
+    }
+    Ok(any)
+}
+
+/// An axis, and the places along it.
+type Choice = (usize, Vec<i64>);
+
+/// Axes and indices of a Slice with a step of more than one; none of other nodes, and where they are not constant.
+fn places_met(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<Choice>>> {
+    let Some(op) = node.op_as::<StridedSlice>() else {
+        return Ok(None);
+    };
+    let masked = op.begin_mask != 0 || op.end_mask != 0 || op.shrink_axis_mask != 0;
+    let (Some(axes), Some(steps), false) =
+        (op.optional_axes_input, op.optional_steps_input, masked)
+    else {
+        return Ok(None);
+    };
+    let mut given = Vec::with_capacity(4);
+    for input in [1, 2, axes, steps] {
+        let fact = model.outlet_fact(node.inputs[input])?;
+        let Some(values) = &fact.konst else {
+            return Ok(None);
+        };
+        let values = values.cast_to::<i64>()?;
+        given.push(
+            values
+                .to_plain_array_view::<i64>()?
+                .iter()
+                .copied()
+                .collect::<Vec<_>>(),
+        );
+    }
+    let shape = &model.outlet_fact(node.inputs[0])?.shape;
+    let rank = shape.rank() as i64;
+    let mut lists = Vec::new();
+    for (index, (&axis, &step)) in given[2].iter().zip(&given[3]).enumerate() {
+        let axis = (axis + if axis < 0 { rank } else { 0 }) as usize;
+        let (Some(&begin), Some(&end), Some(dim), 1..) = (
+            given[0].get(index),
+            given[1].get(index),
+            shape.get(axis),
+            step,
+        ) else {
+            return Ok(None);
+        };
+        let Ok(len) = dim.to_i64() else {
+            return Ok(None);
+        };
+        let inside = |at: i64| (at + if at < 0 { len } else { 0 }).clamp(0, len);
+        let met = (inside(begin)..inside(end)).step_by(step as usize);
+        lists.push((axis, met.collect()));
+    }
+    Ok(given[3].iter().any(|step| *step > 1).then_some(lists))
 }
 
 fn numbers(spec: &PoolSpec, input: &ShapeFact) -> Result<Option<PoolSpec>, Refusal> {

@@ -30,6 +30,7 @@ fn what_is_written_for_timm_is_read_back_as_it_was() {
     let small = [
         "resnet18",
         "resnet50d",
+        "resnetv2_50",
         "efficientnet_b0",
         "efficientnet_b1",
         "tf_efficientnet_lite0",
