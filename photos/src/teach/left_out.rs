@@ -11,7 +11,7 @@
 //! original.
 
 use super::head::Samples;
-use super::matrix::{Matrix, dot, solve};
+use super::matrix::{Matrix, dot, inverse_root, solve};
 use std::collections::BTreeMap;
 
 /// Photos of a class from which on its other photos keep their weights: they would change by less than 0.4 percent, and
@@ -20,16 +20,21 @@ pub const LARGE_CLASS: usize = 256;
 
 /// Which photos are left out together, sorted by what they share.
 pub struct LeftOut {
-    /// Sets whose photos are of the same classes in the same numbers: they share the system that is solved.
     shared: Vec<Shared>,
 }
 
+/// Sets of photos that share a part of the hat matrix.
 struct Shared {
     /// Photos whose weights change, those that are left out among them.
     photos: Vec<usize>,
-    /// By how much the weight of each grows, less 1, as long as it is not left out; none when weights are kept.
+    ways: Vec<Way>,
+}
+
+/// Sets that change the weights in one way.
+struct Way {
+    /// By how much the weight of each photo grows, less 1, as long as it is not left out; none when weights are kept.
     growth: Option<Vec<f64>>,
-    /// The sets, as places in `photos`.
+    /// The sets, as places in the photos.
     sets: Vec<Vec<usize>>,
 }
 
@@ -53,49 +58,62 @@ impl LeftOut {
                 .map(|photo| vec![photo]),
         );
 
-        let mut kinds: BTreeMap<Vec<(usize, usize)>, Vec<Vec<usize>>> = BTreeMap::new();
+        // By classes, then by how many photos of each are left out.
+        let mut kinds: BTreeMap<Vec<usize>, BTreeMap<Vec<usize>, Vec<Vec<usize>>>> =
+            BTreeMap::new();
         for set in sets {
             let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
             set.iter()
                 .for_each(|photo| *numbers.entry(class(*photo)).or_default() += 1);
+            let (classes, out) = numbers.into_iter().unzip();
             kinds
-                .entry(numbers.into_iter().collect())
+                .entry(classes)
+                .or_default()
+                .entry(out)
                 .or_default()
                 .push(set);
         }
         let mut shared = Vec::new();
-        for (numbers, sets) in kinds {
-            let photos = numbers.iter().flat_map(|(class, _)| &of_class[*class]);
-            let photos: Vec<usize> = photos.copied().collect();
+        for (classes, ways) in kinds {
+            let photos: Vec<usize> = classes
+                .iter()
+                .flat_map(|class| &of_class[*class])
+                .copied()
+                .collect();
             if photos.len() > LARGE_CLASS {
-                shared.extend(sets.into_iter().map(|set| Shared {
-                    sets: vec![(0..set.len()).collect()],
+                shared.extend(ways.into_values().flatten().map(|set| Shared {
+                    ways: vec![Way {
+                        growth: None,
+                        sets: vec![(0..set.len()).collect()],
+                    }],
                     photos: set,
-                    growth: None,
                 }));
                 continue;
             }
-            let growth = |(class, out): &(usize, usize)| {
-                let all = of_class[*class].len();
-                // Of a class that is left out whole no photo is left to grow; any number but 0 does.
-                let grown = if *out == all {
-                    1.0
-                } else {
-                    *out as f64 / (all - out) as f64
-                };
-                vec![grown; all]
-            };
             let place: BTreeMap<usize, usize> = photos
                 .iter()
                 .enumerate()
                 .map(|(place, photo)| (*photo, place))
                 .collect();
+            let ways = ways.into_iter().map(|(out, sets)| {
+                let growth = classes.iter().zip(out).flat_map(|(class, out)| {
+                    let all = of_class[*class].len();
+                    // Of a class that is left out whole no photo is left to grow; any number but 0 does.
+                    let grown = if out == all {
+                        1.0
+                    } else {
+                        out as f64 / (all - out) as f64
+                    };
+                    std::iter::repeat_n(grown, all)
+                });
+                let places = |set: Vec<usize>| set.iter().map(|photo| place[photo]).collect();
+                Way {
+                    growth: Some(growth.collect()),
+                    sets: sets.into_iter().map(places).collect(),
+                }
+            });
             shared.push(Shared {
-                growth: Some(numbers.iter().flat_map(growth).collect()),
-                sets: sets
-                    .iter()
-                    .map(|set| set.iter().map(|photo| place[photo]).collect())
-                    .collect(),
+                ways: ways.collect(),
                 photos,
             });
         }
@@ -114,8 +132,7 @@ impl LeftOut {
     ) -> Matrix {
         let total = dot(root, root);
         let mut without = residuals.clone();
-        for shared in &self.shared {
-            let photos = &shared.photos;
+        for Shared { photos, ways } in &self.shared {
             let scaled = Matrix::new(photos.len(), shrink.len(), |i, r| {
                 directions.at(photos[i], r) * shrink[r].sqrt()
             });
@@ -127,16 +144,8 @@ impl LeftOut {
             let known = Matrix::new(photos.len(), residuals.columns, |i, k| {
                 residuals.at(photos[i], k)
             });
-            let Some((own, known)) = grown(hat, known, shared.growth.as_deref()) else {
-                continue;
-            };
-            for set in &shared.sets {
-                let inside = Matrix::new(set.len(), set.len(), |i, j| {
-                    f64::from(u8::from(i == j)) - own.at(set[i], set[j])
-                });
-                let mut out = Matrix::new(set.len(), known.columns, |i, k| known.at(set[i], k));
-                // Photos that decide all by themselves leave nothing to compare with; what is known stays.
-                if solve(inside, &mut out) {
+            for way in ways {
+                for (set, out) in way.solved(&hat, &known) {
                     for (i, place) in set.iter().enumerate() {
                         without.row_mut(photos[*place]).copy_from_slice(out.row(i));
                     }
@@ -147,21 +156,45 @@ impl LeftOut {
     }
 }
 
-/// The hat matrix and the residuals after the weights of all have grown, the first times the weights' growth: with
-/// `B = (I + H G)^-1` for growths `G` they are `B H (I + G) = (I - B) G^-1 (I + G)` and `B r`.
-fn grown(hat: Matrix, known: Matrix, growth: Option<&[f64]>) -> Option<(Matrix, Matrix)> {
-    let Some(growth) = growth else {
-        return Some((hat, known));
-    };
-    let one = |i: usize, j: usize| f64::from(u8::from(i == j));
-    let n = hat.rows;
-    let mut inverse = Matrix::new(n, n, one);
-    let system = Matrix::new(n, n, |i, j| one(i, j) + hat.at(i, j) * growth[j]);
-    if !solve(system, &mut inverse) {
-        return None;
+impl Way {
+    /// The residuals of each set. With `B = (I + H G)^-1` for the growths `G`, the layer of all grown photos has the
+    /// residuals `B r` and the hat matrix `B H (I + G) = (I - B) G^-1 (I + G)`, and a set is left out of that one. `B` is
+    /// `G^-1/2 S G^1/2` with the symmetric `S = (I + G^1/2 H G^1/2)^-1`, here the product of a matrix and its transpose.
+    fn solved(&self, hat: &Matrix, known: &Matrix) -> Vec<(&[usize], Matrix)> {
+        let one = |i: usize, j: usize| f64::from(u8::from(i == j));
+        let mut solved = Vec::with_capacity(self.sets.len());
+        let leave_out = |set: &[usize], own: &dyn Fn(usize, usize) -> f64, out: Matrix| {
+            let inside = Matrix::new(set.len(), set.len(), |i, j| one(i, j) - own(set[i], set[j]));
+            let mut out = out;
+            // Photos that decide all by themselves leave nothing to compare with; what is known stays.
+            solve(inside, &mut out).then_some(out)
+        };
+        let Some(growth) = &self.growth else {
+            for set in &self.sets {
+                let out = Matrix::new(set.len(), known.columns, |i, k| known.at(set[i], k));
+                let own = |i: usize, j: usize| hat.at(i, j);
+                solved.extend(leave_out(set, &own, out).map(|out| (set.as_slice(), out)));
+            }
+            return solved;
+        };
+        let n = hat.rows;
+        let part: Vec<f64> = growth.iter().map(|growth| growth.sqrt()).collect();
+        let system = Matrix::new(n, n, |i, j| one(i, j) + part[i] * hat.at(i, j) * part[j]);
+        // Row i is column i of the inverse of the lower triangle.
+        let Some(columns) = inverse_root(system) else {
+            return solved;
+        };
+        let weighted = Matrix::new(n, known.columns, |i, k| part[i] * known.at(i, k));
+        let halfway = columns.transposed().times(&weighted);
+        for set in &self.sets {
+            let rows = Matrix::new(set.len(), n, |i, j| columns.at(set[i], j) / part[set[i]]);
+            let own = |i: usize, j: usize| {
+                let b = dot(columns.row(i), columns.row(j)) * part[j] / part[i];
+                (one(i, j) - b) * (1.0 + growth[j]) / growth[j]
+            };
+            let out = leave_out(set, &own, rows.times(&halfway));
+            solved.extend(out.map(|out| (set.as_slice(), out)));
+        }
+        solved
     }
-    let own = Matrix::new(n, n, |i, j| {
-        (one(i, j) - inverse.at(i, j)) * (1.0 + growth[j]) / growth[j]
-    });
-    Some((own, inverse.times(&known)))
 }

@@ -206,6 +206,31 @@ fn reduce(a: &mut Matrix) -> (Vec<f64>, Vec<f64>, Matrix) {
     (diagonal, beside, vectors)
 }
 
+/// The inverse of the lower triangle `L` of Cholesky's `a = L L'`, transposed: row `i` is column `i` of `L^-1`, so that
+/// the inverse of `a` is the product of this matrix and its transpose. None for a matrix that is not positive definite.
+pub fn inverse_root(mut a: Matrix) -> Option<Matrix> {
+    let n = a.rows;
+    for i in 0..n {
+        for j in 0..=i {
+            let rest = a.at(i, j) - dot(&a.row(i)[..j], &a.row(j)[..j]);
+            a.row_mut(i)[j] = match i == j {
+                true if rest > 0.0 => rest.sqrt(),
+                true => return None,
+                false => rest / a.at(j, j),
+            };
+        }
+    }
+    let mut columns = Matrix::new(n, n, |i, j| f64::from(u8::from(i == j)));
+    for j in 0..n {
+        let column = columns.row_mut(j);
+        column[j] = 1.0 / a.at(j, j);
+        for i in j + 1..n {
+            column[i] = -dot(&a.row(i)[j..i], &column[j..i]) / a.at(i, i);
+        }
+    }
+    Some(columns)
+}
+
 /// Solves `a x = b` in place of `b`, by elimination with the largest pivot; false for a matrix without an inverse.
 pub fn solve(mut a: Matrix, b: &mut Matrix) -> bool {
     let n = a.rows;
@@ -281,6 +306,22 @@ mod tests {
             }
         }
         assert!(eigen(Matrix::new(2, 2, |_, _| f64::NAN)).is_none());
+    }
+
+    #[test]
+    fn the_inverse_of_a_triangle_gives_that_of_the_matrix() {
+        let gram = made(30, 40).gram();
+        let a = Matrix::new(30, 30, |i, j| gram.at(i, j) + f64::from(u8::from(i == j)));
+        let root = inverse_root(a.clone()).unwrap();
+        let one = a.times(&root.gram());
+        for i in 0..30 {
+            assert!(root.row(i)[..i].iter().all(|value| *value == 0.0));
+            for j in 0..30 {
+                let expected = f64::from(u8::from(i == j));
+                assert!((one.at(i, j) - expected).abs() < 1e-8, "{i} {j}");
+            }
+        }
+        assert!(inverse_root(Matrix::new(2, 2, |i, j| (i + j) as f64 - 1.0)).is_none());
     }
 
     #[test]
