@@ -18,6 +18,9 @@ use std::collections::BTreeMap;
 /// the work grows with the cube of the class.
 pub const LARGE_CLASS: usize = 256;
 
+/// Sets of photos that are left out together.
+type Sets = Vec<Vec<usize>>;
+
 /// Which photos are left out together, sorted by what they share.
 pub struct LeftOut {
     shared: Vec<Shared>,
@@ -35,7 +38,7 @@ struct Way {
     /// By how much the weight of each photo grows, less 1, as long as it is not left out; none when weights are kept.
     growth: Option<Vec<f64>>,
     /// The sets, as places in the photos.
-    sets: Vec<Vec<usize>>,
+    sets: Sets,
 }
 
 impl LeftOut {
@@ -48,7 +51,7 @@ impl LeftOut {
             of_class[class(photo)].push(photo);
         }
         let groups = samples.alike.iter().filter(|group| !group.is_empty());
-        let mut sets: Vec<Vec<usize>> = groups.cloned().collect();
+        let mut sets: Sets = groups.cloned().collect();
         sets.iter()
             .flatten()
             .for_each(|photo| alone[*photo] = false);
@@ -59,8 +62,7 @@ impl LeftOut {
         );
 
         // By classes, then by how many photos of each are left out.
-        let mut kinds: BTreeMap<Vec<usize>, BTreeMap<Vec<usize>, Vec<Vec<usize>>>> =
-            BTreeMap::new();
+        let mut kinds: BTreeMap<Vec<usize>, BTreeMap<Vec<usize>, Sets>> = BTreeMap::new();
         for set in sets {
             let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
             set.iter()
