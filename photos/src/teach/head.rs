@@ -6,8 +6,9 @@
 //! Features are divided by the square root of their spread first, halfway between as they are and standardized. No photo
 //! is read here and nothing is printed.
 
+use nalgebra::{DMatrix, SymmetricEigen};
+
 use super::left_out::LeftOut;
-use super::matrix::{Matrix, eigen};
 
 /// Strengths tried, relative to the mean eigenvalue: from 0.001 to 30.
 const STRENGTHS: usize = 16;
@@ -51,12 +52,15 @@ pub struct Head {
     pub left_out: Vec<f64>,
 }
 
-/// Weighted and centered features in their eigenbasis: `A = U diag(sqrt(values)) V'`.
+/// Steps for each eigenvalue after which the factorization is given up; it takes two or three.
+const STEPS: usize = 100;
+
+/// Weighted and centered features in their eigenbasis: `A = left diag(sqrt(values)) right'`.
 struct Basis {
-    /// `[rank, N]`: `U'`.
-    left: Matrix,
-    /// `[rank, width]`: `V'`.
-    right: Matrix,
+    /// `[N, rank]`.
+    left: DMatrix<f64>,
+    /// `[width, rank]`.
+    right: DMatrix<f64>,
     values: Vec<f64>,
 }
 
@@ -75,13 +79,12 @@ pub fn fit(samples: &Samples<'_>) -> Option<Head> {
         .collect();
     let target = |i: usize, k: usize| f64::from(u8::from(samples.classes[i] == Some(k)));
     let prior: Vec<f64> = (0..count).map(|k| mean(&|i| target(i, k))).collect();
-    let a = Matrix::new(n, width, |i, j| root[i] * (at(i, j) - center[j]) * scale[j]);
-    let b = Matrix::new(n, count, |i, k| root[i] * (target(i, k) - prior[k]));
+    let a = DMatrix::from_fn(n, width, |i, j| root[i] * (at(i, j) - center[j]) * scale[j]);
+    let b = DMatrix::from_fn(n, count, |i, k| root[i] * (target(i, k) - prior[k]));
     let basis = basis(&a)?;
-    let projected = basis.left.times(&b);
+    let projected = basis.left.tr_mul(&b);
     let unit = basis.values.iter().sum::<f64>() / n as f64;
 
-    let directions = basis.left.transposed();
     let left_out = LeftOut::new(samples);
 
     let mut tried: Vec<(f64, f64, Vec<f64>)> = Vec::with_capacity(STRENGTHS);
@@ -93,12 +96,13 @@ pub fn fit(samples: &Samples<'_>) -> Option<Head> {
             .iter()
             .map(|value| value / (value + strength * unit).max(f64::MIN_POSITIVE))
             .collect();
-        let residuals = residuals(&directions, &shrink, &projected, &b);
-        let residuals = left_out.residuals(&directions, &shrink, &residuals, &root);
+        let shrunk = scaled_rows(&projected, &shrink);
+        let residuals = &b - &basis.left * shrunk;
+        let residuals = left_out.residuals(&basis.left, &shrink, &residuals, &root);
         let scores: Vec<f64> = (0..n * count)
             .map(|at| {
                 let (i, k) = (at / count, at % count);
-                target(i, k) - residuals.at(i, k) / root[i]
+                target(i, k) - residuals[(i, k)] / root[i]
             })
             .collect();
         let (_, loss) = temperature(&scores, count, samples.classes, &weights);
@@ -109,11 +113,12 @@ pub fn fit(samples: &Samples<'_>) -> Option<Head> {
     let (_, strength, left_out) = tried
         .into_iter()
         .find(|(loss, ..)| *loss <= least * (1.0 + EQUAL_LOSS))?;
-    let solved = Matrix::new(count, basis.values.len(), |k, r| {
-        let value = basis.values[r];
-        projected.at(r, k) * value.sqrt() / (value + strength * unit).max(f64::MIN_POSITIVE)
-    });
-    let solution = solved.times(&basis.right);
+    let factors: Vec<f64> = basis
+        .values
+        .iter()
+        .map(|value| value.sqrt() / (value + strength * unit).max(f64::MIN_POSITIVE))
+        .collect();
+    let solution = &basis.right * scaled_rows(&projected, &factors);
     let mut head = Head {
         weights: Vec::with_capacity(count * width),
         bias: prior,
@@ -122,7 +127,7 @@ pub fn fit(samples: &Samples<'_>) -> Option<Head> {
     };
     for k in 0..count {
         for j in 0..width {
-            let weight = solution.at(k, j) * scale[j];
+            let weight = solution[(j, k)] * scale[j];
             head.bias[k] -= weight * center[j];
             head.weights.push(weight);
         }
@@ -144,21 +149,28 @@ pub fn balanced(classes: &[Option<usize>], count: usize) -> Vec<f64> {
 }
 
 /// The eigenbasis, through whichever of `A A'` and `A' A` is smaller.
-fn basis(a: &Matrix) -> Option<Basis> {
-    let across = a.transposed();
-    let wide = a.rows <= a.columns;
-    let (values, vectors) = eigen(if wide { a.gram() } else { across.gram() })?;
-    let largest = values.iter().copied().fold(0.0, f64::max);
+fn basis(a: &DMatrix<f64>) -> Option<Basis> {
+    let wide = a.nrows() <= a.ncols();
+    let gram = if wide { a * a.transpose() } else { a.tr_mul(a) };
+    if gram.iter().any(|value| !value.is_finite()) {
+        return None;
+    }
+    let steps = STEPS * gram.nrows();
+    let eigen = SymmetricEigen::try_new(gram, f64::EPSILON, steps)?;
+    let largest = eigen.eigenvalues.max();
     // Below this an eigenvalue is rounding; its direction holds nothing.
-    let kept: Vec<usize> = (0..values.len())
-        .filter(|r| values[*r] > largest * 1e-12)
+    let kept: Vec<usize> = (0..eigen.eigenvalues.len())
+        .filter(|r| eigen.eigenvalues[*r] > largest * 1e-12)
         .collect();
-    let values: Vec<f64> = kept.iter().map(|r| values[*r]).collect();
-    let vectors = Matrix::new(kept.len(), vectors.columns, |r, i| vectors.at(kept[r], i));
-    let mut other = vectors.times(if wide { a } else { &across });
-    for (r, value) in values.iter().enumerate() {
-        let length = value.sqrt();
-        other.row_mut(r).iter_mut().for_each(|one| *one /= length);
+    let values: Vec<f64> = kept.iter().map(|r| eigen.eigenvalues[*r]).collect();
+    let vectors = eigen.eigenvectors.select_columns(&kept);
+    let mut other = if wide {
+        a.tr_mul(&vectors)
+    } else {
+        a * &vectors
+    };
+    for (mut column, value) in other.column_iter_mut().zip(&values) {
+        column /= value.sqrt();
     }
     let (left, right) = if wide {
         (vectors, other)
@@ -172,13 +184,13 @@ fn basis(a: &Matrix) -> Option<Basis> {
     })
 }
 
-/// `[N, classes]`: what the layer is wrong by, times the root of the photo's weight.
-fn residuals(directions: &Matrix, shrink: &[f64], projected: &Matrix, b: &Matrix) -> Matrix {
-    let shrunk = Matrix::new(projected.rows, projected.columns, |r, k| {
-        shrink[r] * projected.at(r, k)
-    });
-    let told = directions.times(&shrunk);
-    Matrix::new(b.rows, b.columns, |i, k| b.at(i, k) - told.at(i, k))
+/// Each row times its factor.
+fn scaled_rows(matrix: &DMatrix<f64>, factors: &[f64]) -> DMatrix<f64> {
+    let mut scaled = matrix.clone();
+    for (mut row, factor) in scaled.row_iter_mut().zip(factors) {
+        row *= *factor;
+    }
+    scaled
 }
 
 /// The temperature under which the scores are likeliest, and their mean loss with it (negative log likelihood in nats,

@@ -1,5 +1,4 @@
 use super::super::left_out::LARGE_CLASS;
-use super::super::matrix::solve;
 use super::*;
 
 /// Numbers that look drawn, the same everywhere.
@@ -68,7 +67,7 @@ fn scores_without(samples: &Samples<'_>, out: &[usize], strength: f64) -> Vec<Ve
         true => 1.0,
         false => (at(i, j) - center[j]) * scale[j],
     };
-    let left = Matrix::new(width + 1, width + 1, |p, q| {
+    let left = DMatrix::from_fn(width + 1, width + 1, |p, q| {
         let shrink = if p == q && p < width {
             strength * unit
         } else {
@@ -79,17 +78,17 @@ fn scores_without(samples: &Samples<'_>, out: &[usize], strength: f64) -> Vec<Ve
             .sum::<f64>()
             + shrink
     });
-    let mut right = Matrix::new(width + 1, count, |p, k| {
+    let right = DMatrix::from_fn(width + 1, count, |p, k| {
         let target = |i: usize| f64::from(u8::from(samples.classes[i] == Some(k)));
         kept.iter()
             .map(|i| weights[*i] * x(*i, p) * target(*i))
             .sum::<f64>()
     });
-    assert!(solve(left, &mut right));
+    let right = left.lu().solve(&right).unwrap();
     out.iter()
         .map(|i| {
             (0..count)
-                .map(|k| (0..=width).map(|j| x(*i, j) * right.at(j, k)).sum())
+                .map(|k| (0..=width).map(|j| x(*i, j) * right[(j, k)]).sum())
                 .collect()
         })
         .collect()

@@ -10,9 +10,11 @@
 //! classes whole points of accuracy. Photos that look alike are left out together, or the copy would answer for the
 //! original.
 
-use super::head::Samples;
-use super::matrix::{Matrix, dot, inverse_root, solve};
 use std::collections::BTreeMap;
+
+use nalgebra::{Cholesky, DMatrix};
+
+use super::head::Samples;
 
 /// Photos of a class from which on its other photos keep their weights: they would change by less than 0.4 percent, and
 /// the work grows with the cube of the class.
@@ -127,29 +129,29 @@ impl LeftOut {
     /// of all; all of them times `root`, the root of the photo's weight. The intercept is not shrunk.
     pub fn residuals(
         &self,
-        directions: &Matrix,
+        directions: &DMatrix<f64>,
         shrink: &[f64],
-        residuals: &Matrix,
+        residuals: &DMatrix<f64>,
         root: &[f64],
-    ) -> Matrix {
-        let total = dot(root, root);
+    ) -> DMatrix<f64> {
+        let total: f64 = root.iter().map(|root| root * root).sum();
         let mut without = residuals.clone();
         for Shared { photos, ways } in &self.shared {
-            let scaled = Matrix::new(photos.len(), shrink.len(), |i, r| {
-                directions.at(photos[i], r) * shrink[r].sqrt()
-            });
-            let mut hat = scaled.gram();
-            for (i, photo) in photos.iter().enumerate() {
-                let others = hat.row_mut(i).iter_mut().zip(photos);
-                others.for_each(|(value, other)| *value += root[*photo] * root[*other] / total);
+            let mut scaled = directions.select_rows(photos);
+            for (mut column, shrink) in scaled.column_iter_mut().zip(shrink) {
+                column *= shrink.sqrt();
             }
-            let known = Matrix::new(photos.len(), residuals.columns, |i, k| {
-                residuals.at(photos[i], k)
-            });
+            let mut hat = &scaled * scaled.transpose();
+            for (i, photo) in photos.iter().enumerate() {
+                for (j, other) in photos.iter().enumerate() {
+                    hat[(i, j)] += root[*photo] * root[*other] / total;
+                }
+            }
+            let known = residuals.select_rows(photos);
             for way in ways {
                 for (set, out) in way.solved(&hat, &known) {
                     for (i, place) in set.iter().enumerate() {
-                        without.row_mut(photos[*place]).copy_from_slice(out.row(i));
+                        without.row_mut(photos[*place]).copy_from(&out.row(i));
                     }
                 }
             }
@@ -161,40 +163,45 @@ impl LeftOut {
 impl Way {
     /// The residuals of each set. With `B = (I + H G)^-1` for the growths `G`, the layer of all grown photos has the
     /// residuals `B r` and the hat matrix `B H (I + G) = (I - B) G^-1 (I + G)`, and a set is left out of that one. `B` is
-    /// `G^-1/2 S G^1/2` with the symmetric `S = (I + G^1/2 H G^1/2)^-1`, here the product of a matrix and its transpose.
-    fn solved(&self, hat: &Matrix, known: &Matrix) -> Vec<(&[usize], Matrix)> {
+    /// `G^-1/2 S G^1/2` with the symmetric `S = (I + G^1/2 H G^1/2)^-1`.
+    fn solved(&self, hat: &DMatrix<f64>, known: &DMatrix<f64>) -> Vec<(&[usize], DMatrix<f64>)> {
         let one = |i: usize, j: usize| f64::from(u8::from(i == j));
         let mut solved = Vec::with_capacity(self.sets.len());
-        let leave_out = |set: &[usize], own: &dyn Fn(usize, usize) -> f64, out: Matrix| {
-            let inside = Matrix::new(set.len(), set.len(), |i, j| one(i, j) - own(set[i], set[j]));
-            let mut out = out;
-            // Photos that decide all by themselves leave nothing to compare with; what is known stays.
-            solve(inside, &mut out).then_some(out)
-        };
+        // Photos that decide all by themselves leave nothing to compare with; what is known of them stays.
+        let leave_out = |inside: DMatrix<f64>, known: DMatrix<f64>| inside.lu().solve(&known);
         let Some(growth) = &self.growth else {
             for set in &self.sets {
-                let out = Matrix::new(set.len(), known.columns, |i, k| known.at(set[i], k));
-                let own = |i: usize, j: usize| hat.at(i, j);
-                solved.extend(leave_out(set, &own, out).map(|out| (set.as_slice(), out)));
+                let inside = DMatrix::from_fn(set.len(), set.len(), |i, j| {
+                    one(i, j) - hat[(set[i], set[j])]
+                });
+                let out = leave_out(inside, known.select_rows(set));
+                solved.extend(out.map(|out| (set.as_slice(), out)));
             }
             return solved;
         };
-        let n = hat.rows;
+        let n = hat.nrows();
         let part: Vec<f64> = growth.iter().map(|growth| growth.sqrt()).collect();
-        let system = Matrix::new(n, n, |i, j| one(i, j) + part[i] * hat.at(i, j) * part[j]);
-        // Row i is column i of the inverse of the lower triangle.
-        let Some(columns) = inverse_root(system) else {
+        let system = DMatrix::from_fn(n, n, |i, j| one(i, j) + part[i] * hat[(i, j)] * part[j]);
+        let Some(system) = Cholesky::new(system) else {
             return solved;
         };
-        let weighted = Matrix::new(n, known.columns, |i, k| part[i] * known.at(i, k));
-        let halfway = columns.transposed().times(&weighted);
+        let weighted = DMatrix::from_fn(n, known.ncols(), |i, k| part[i] * known[(i, k)]);
+        let known = system.solve(&weighted);
+        // The columns of S that the sets ask for.
+        let asked: Vec<usize> = self.sets.iter().flatten().copied().collect();
+        let columns = system.solve(&DMatrix::from_fn(n, asked.len(), |i, j| one(i, asked[j])));
+        let mut first = 0;
         for set in &self.sets {
-            let rows = Matrix::new(set.len(), n, |i, j| columns.at(set[i], j) / part[set[i]]);
-            let own = |i: usize, j: usize| {
-                let b = dot(columns.row(i), columns.row(j)) * part[j] / part[i];
-                (one(i, j) - b) * (1.0 + growth[j]) / growth[j]
-            };
-            let out = leave_out(set, &own, rows.times(&halfway));
+            let inside = DMatrix::from_fn(set.len(), set.len(), |i, j| {
+                let (i, j, s) = (set[i], set[j], columns[(set[i], first + j)]);
+                let b = s * part[j] / part[i];
+                one(i, j) - (one(i, j) - b) * (1.0 + growth[j]) / growth[j]
+            });
+            first += set.len();
+            let known = DMatrix::from_fn(set.len(), known.ncols(), |i, k| {
+                known[(set[i], k)] / part[set[i]]
+            });
+            let out = leave_out(inside, known);
             solved.extend(out.map(|out| (set.as_slice(), out)));
         }
         solved

@@ -14,7 +14,6 @@ mod kept;
 mod left_out;
 mod lesson;
 mod look;
-mod matrix;
 mod none;
 
 use std::path::PathBuf;
