@@ -125,7 +125,7 @@ def main():
                     their_seconds.append(took)
             gaps = [estimate - accuracy for estimate, accuracy in zip(estimates, ours)]
             show = lambda values: ", ".join(f"{value:.1f}" for value in values)
-            print(f"{count} photos a class, {arguments.draws} draws, {10 * arguments.test} unseen")
+            print(f"{count} photos a class, {arguments.draws} draws, {len(classes) * arguments.test} unseen")
             print(f"  ours          {statistics.mean(ours):.1f} % ({show(ours)}); whole call {statistics.median(seconds):.2f} s")
             if theirs:
                 print(f"  scikit-learn  {statistics.mean(theirs):.1f} % ({show(theirs)}); fit alone {statistics.median(their_seconds):.2f} s")
