@@ -8,6 +8,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::{NetworkSource, Precision};
+use crate::graph::{GraphFacts, Wanted, prepare};
+use crate::onnx_file::OnnxFile;
+
 #[derive(Deserialize)]
 pub(super) struct Index {
     pub cases: Vec<Case>,
@@ -46,6 +50,37 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Hands over the network of `model`, as an engine takes it, and the image that it answered.
+    pub fn with_source<T>(
+        &self,
+        model: Vec<u8>,
+        body: impl FnOnce(&NetworkSource<'_>, &[f32]) -> T,
+    ) -> T {
+        let mut file = OnnxFile::Bytes(model.into());
+        let (skeleton, proto) = file.read(&self.name).unwrap();
+        let facts = GraphFacts::read(&proto, &self.name, Wanted::default()).unwrap();
+        let preprocessing = model_core::Preprocessing {
+            crop: [self.height as u32, self.width as u32],
+            ..model_core::Preprocessing::imagenet()
+        };
+        let shape = facts.input(&preprocessing);
+        let prepared = prepare::prepare(&proto, &facts.output);
+        let source = NetworkSource {
+            model: &self.name,
+            file: &file,
+            skeleton: &skeleton,
+            proto: &proto,
+            prepared: &prepared,
+            input: &shape,
+            threads: 1,
+            precision: Precision::Float32,
+            less_memory: false,
+        };
+        body(&source, &input(3 * self.height * self.width))
+    }
+}
+
 /// The corpus, with the model and ONNX Runtime's answer of a case.
 pub(super) struct Corpus {
     pub index: Index,
@@ -81,7 +116,7 @@ impl Corpus {
 }
 
 /// The numbers that `inputs()` in generate.py makes.
-pub(super) fn input(count: usize) -> Vec<f32> {
+fn input(count: usize) -> Vec<f32> {
     let mut state = 12345u64;
     let next = || {
         state = (state * 1_103_515_245 + 12345) % (1 << 31);

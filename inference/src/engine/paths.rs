@@ -12,10 +12,8 @@ use std::collections::BTreeMap;
 
 use kernels::{ComputeType, Config, Isa};
 
-use super::corpus::{Case, Corpus, input};
-use super::{Engine, EngineKind, KernelEngine, NetworkSource, Precision, open};
-use crate::graph::{GraphFacts, Wanted, prepare};
-use crate::onnx_file::OnnxFile;
+use super::corpus::{Case, Corpus};
+use super::{Engine, EngineKind, KernelEngine, NetworkSource, open};
 
 /// One way through.
 enum Path {
@@ -70,37 +68,18 @@ struct Count {
 }
 
 fn run(case: &Case, model: Vec<u8>, expected: &[f32], counts: &mut BTreeMap<String, Count>) {
-    let mut file = OnnxFile::Bytes(model.into());
-    let (skeleton, proto) = file.read(&case.name).unwrap();
-    let facts = GraphFacts::read(&proto, &case.name, Wanted::default()).unwrap();
-    let preprocessing = model_core::Preprocessing {
-        crop: [case.height as u32, case.width as u32],
-        ..model_core::Preprocessing::imagenet()
-    };
-    let shape = facts.input(&preprocessing);
-    let prepared = prepare::prepare(&proto, &facts.output);
-    let source = NetworkSource {
-        model: &case.name,
-        file: &file,
-        skeleton: &skeleton,
-        proto: &proto,
-        prepared: &prepared,
-        input: &shape,
-        threads: 1,
-        precision: Precision::Float32,
-        less_memory: false,
-    };
-    let image = input(3 * case.height * case.width);
-    for (name, path) in Path::all() {
-        let count = counts.entry(name).or_default();
-        match path.answer(&source, &image) {
-            None => count.refused += 1,
-            Some(got) => match case.distance(&got, expected) {
-                0.0 => count.right += 1,
-                far => count.wrong.push((case.name.clone(), far)),
-            },
+    case.with_source(model, |source, image| {
+        for (name, path) in Path::all() {
+            let count = counts.entry(name).or_default();
+            match path.answer(source, image) {
+                None => count.refused += 1,
+                Some(got) => match case.distance(&got, expected) {
+                    0.0 => count.right += 1,
+                    far => count.wrong.push((case.name.clone(), far)),
+                },
+            }
         }
-    }
+    });
 }
 
 #[test]

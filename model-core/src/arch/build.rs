@@ -2,7 +2,7 @@
 //!
 //! Not here: what a family consists of.
 
-use super::{ArchGraph, ArchNode, BatchNorm, Conv, Op, Padding};
+use super::{ArchGraph, ArchNode, BatchNorm, Conv, Linear, Op, Padding};
 
 /// What all convolutions of a family share.
 pub(super) struct Style {
@@ -167,6 +167,27 @@ impl Builder {
             last_in_residual: false,
         };
         self.push(Op::BatchNorm(norm), &[input])
+    }
+
+    /// The mean of each channel, as one vector.
+    pub(super) fn pooled(&mut self, input: usize) -> usize {
+        let x = self.push(Op::GlobalAvgPool, &[input]);
+        self.push(Op::Flatten, &[x])
+    }
+
+    /// A linear layer.
+    pub(super) fn linear(
+        &mut self,
+        input: usize,
+        name: &str,
+        [in_features, out_features]: [usize; 2],
+    ) -> usize {
+        let linear = Linear {
+            name: name.to_owned(),
+            in_features,
+            out_features,
+        };
+        self.push(Op::Linear(linear), &[input])
     }
 
     /// Squeeze-and-excitation (Hu et al. 2017): a gate a channel from the means of all channels, `names` being the modules

@@ -2,7 +2,7 @@
 //! blocks, evaluation is the same.
 
 use super::build::{Builder, Style};
-use super::{ArchGraph, ChannelScale, Conv, LayerNorm, Linear, Op, Padding};
+use super::{ArchGraph, ChannelScale, Conv, LayerNorm, Op, Padding};
 
 /// A ConvNeXt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +43,7 @@ impl ConvNext {
         x = b.push(Op::GlobalAvgPool, &[x]);
         x = b.push(norm("classifier.0".into(), channels), &[x]);
         x = b.push(Op::Flatten, &[x]);
-        let classifier = Linear {
-            name: "classifier.2".into(),
-            in_features: channels,
-            out_features: num_classes,
-        };
-        b.push(Op::Linear(classifier), &[x]);
+        b.linear(x, "classifier.2", [channels, num_classes]);
         b.finish()
     }
 }

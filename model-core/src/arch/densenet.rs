@@ -1,7 +1,7 @@
 //! DenseNet-BC as data (Huang et al. 2017), with torchvision's module names.
 
 use super::build::{Builder, ConvBn, Style};
-use super::{ArchGraph, Conv, Linear, Op, Padding};
+use super::{ArchGraph, Conv, Op, Padding};
 
 /// A DenseNet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,14 +69,8 @@ impl DenseNet {
         }
         x = b.batch_norm(x, "features.norm5".into(), channels);
         x = b.push(Op::Relu, &[x]);
-        x = b.push(Op::GlobalAvgPool, &[x]);
-        x = b.push(Op::Flatten, &[x]);
-        let classifier = Linear {
-            name: "classifier".into(),
-            in_features: channels,
-            out_features: num_classes,
-        };
-        b.push(Op::Linear(classifier), &[x]);
+        x = b.pooled(x);
+        b.linear(x, "classifier", [channels, num_classes]);
         b.finish()
     }
 }

@@ -6,7 +6,7 @@
 //! `efficientnet_b*` under torchvision's. Where names and shapes are the same, weights of one give nonsense in the other.
 
 use super::build::{Builder, ConvBn, Style, multiple_of_8};
-use super::{ArchGraph, Linear, Op, Padding};
+use super::{ArchGraph, Op, Padding};
 
 /// An EfficientNet.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,18 +183,13 @@ impl EfficientNet {
             ConvBn::new(conv, norm, [channels, self.head_channels], 1),
         );
         x = b.push(self.activation(), &[x]);
-        x = b.push(Op::GlobalAvgPool, &[x]);
-        x = b.push(Op::Flatten, &[x]);
+        x = b.pooled(x);
         x = b.push(Op::Dropout { p: self.dropout }, &[x]);
-        let classifier = Linear {
-            name: match self.names {
-                Names::Timm => "classifier".into(),
-                Names::Torchvision => "classifier.1".into(),
-            },
-            in_features: self.head_channels,
-            out_features: num_classes,
+        let name = match self.names {
+            Names::Timm => "classifier",
+            Names::Torchvision => "classifier.1",
         };
-        b.push(Op::Linear(classifier), &[x]);
+        b.linear(x, name, [self.head_channels, num_classes]);
         b.finish()
     }
 

@@ -1,7 +1,7 @@
 //! MobileNetV2 and V3 as data (Sandler et al. 2018; Howard et al. 2019), with torchvision's module names.
 
 use super::build::{Builder, ConvBn, Style, multiple_of_8};
-use super::{ArchGraph, Linear, Op, Padding};
+use super::{ArchGraph, Op, Padding};
 
 /// MobileNetV2 at width 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,15 +75,9 @@ impl MobileNetV2 {
         );
         x = b.conv_bn(x, last);
         x = b.push(Op::Relu6, &[x]);
-        x = b.push(Op::GlobalAvgPool, &[x]);
-        x = b.push(Op::Flatten, &[x]);
+        x = b.pooled(x);
         x = b.push(Op::Dropout { p: 0.2 }, &[x]);
-        let classifier = Linear {
-            name: "classifier.1".into(),
-            in_features: 1280,
-            out_features: num_classes,
-        };
-        b.push(Op::Linear(classifier), &[x]);
+        b.linear(x, "classifier.1", [1280, num_classes]);
         b.finish()
     }
 }
@@ -196,22 +190,11 @@ impl MobileNetV3 {
         );
         x = b.conv_bn(x, last);
         x = b.push(Op::HardSwish, &[x]);
-        x = b.push(Op::GlobalAvgPool, &[x]);
-        x = b.push(Op::Flatten, &[x]);
-        let first = Linear {
-            name: "classifier.0".into(),
-            in_features: wide,
-            out_features: hidden,
-        };
-        x = b.push(Op::Linear(first), &[x]);
+        x = b.pooled(x);
+        x = b.linear(x, "classifier.0", [wide, hidden]);
         x = b.push(Op::HardSwish, &[x]);
         x = b.push(Op::Dropout { p: 0.2 }, &[x]);
-        let second = Linear {
-            name: "classifier.3".into(),
-            in_features: hidden,
-            out_features: num_classes,
-        };
-        b.push(Op::Linear(second), &[x]);
+        b.linear(x, "classifier.3", [hidden, num_classes]);
         b.finish()
     }
 }

@@ -1,7 +1,7 @@
 //! RegNetX and RegNetY as data (Radosavovic et al. 2020), with torchvision's module names.
 
 use super::build::{Builder, ConvBn, Style};
-use super::{ArchGraph, Linear, Op};
+use super::{ArchGraph, Op};
 
 /// A RegNet by its four stages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,14 +64,8 @@ impl RegNet {
                 channels = out;
             }
         }
-        x = b.push(Op::GlobalAvgPool, &[x]);
-        x = b.push(Op::Flatten, &[x]);
-        let fc = Linear {
-            name: "fc".into(),
-            in_features: channels,
-            out_features: num_classes,
-        };
-        b.push(Op::Linear(fc), &[x]);
+        x = b.pooled(x);
+        b.linear(x, "fc", [channels, num_classes]);
         b.finish()
     }
 

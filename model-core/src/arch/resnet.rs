@@ -5,7 +5,7 @@
 //! (He et al. 2018, "Bag of Tricks"), with timm's module names.
 
 use super::build::{Builder, ConvBn, Style};
-use super::{ArchGraph, Linear, Op};
+use super::{ArchGraph, Op};
 
 /// A residual network.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,14 +160,8 @@ impl ResNet {
                 (x, channels) = self.residual(&mut b, x, &path, channels, stage.width, stride);
             }
         }
-        x = b.push(Op::GlobalAvgPool, &[x]);
-        x = b.push(Op::Flatten, &[x]);
-        let fc = Linear {
-            name: "fc".into(),
-            in_features: channels,
-            out_features: num_classes,
-        };
-        b.push(Op::Linear(fc), &[x]);
+        x = b.pooled(x);
+        b.linear(x, "fc", [channels, num_classes]);
         b.finish()
     }
 

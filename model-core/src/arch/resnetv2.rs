@@ -2,7 +2,7 @@
 //! activation stand before each convolution, and nothing after the sum.
 
 use super::build::{Builder, Style};
-use super::{ArchGraph, Conv, Linear, Op, Padding};
+use super::{ArchGraph, Conv, Op, Padding};
 
 /// ResNetV2 with bottlenecks and BatchNorm (timm's `resnetv2_50`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +35,8 @@ impl ResNetV2 {
         }
         x = b.batch_norm(x, "norm".into(), channels);
         x = b.push(Op::Relu, &[x]);
-        x = b.push(Op::GlobalAvgPool, &[x]);
-        x = b.push(Op::Flatten, &[x]);
-        let classifier = Linear {
-            name: "head.fc".into(),
-            in_features: channels,
-            out_features: num_classes,
-        };
-        b.push(Op::Linear(classifier), &[x]);
+        x = b.pooled(x);
+        b.linear(x, "head.fc", [channels, num_classes]);
         b.finish()
     }
 }

@@ -2,7 +2,7 @@
 //! have 224 x 224 pixels, as torchvision's adaptive pooling is nothing there.
 
 use super::build::{Builder, ConvBn, Style};
-use super::{ArchGraph, Linear, Op};
+use super::{ArchGraph, Op};
 
 /// A VGG.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,22 +44,12 @@ impl Vgg {
         x = b.push(Op::Flatten, &[x]);
         let mut features = 512 * 7 * 7;
         for (name, out) in [("classifier.0", 4096), ("classifier.3", 4096)] {
-            let layer = Linear {
-                name: name.into(),
-                in_features: features,
-                out_features: out,
-            };
-            x = b.push(Op::Linear(layer), &[x]);
+            x = b.linear(x, name, [features, out]);
             x = b.push(Op::Relu, &[x]);
             x = b.push(Op::Dropout { p: 0.5 }, &[x]);
             features = out;
         }
-        let last = Linear {
-            name: "classifier.6".into(),
-            in_features: features,
-            out_features: num_classes,
-        };
-        b.push(Op::Linear(last), &[x]);
+        b.linear(x, "classifier.6", [features, num_classes]);
         b.finish()
     }
 }

@@ -10,10 +10,8 @@ use model_core::onnx::DataType;
 
 use super::TractEngine;
 use super::trust::{self, features_of};
-use crate::engine::corpus::{Case, Corpus, input};
-use crate::engine::{Engine, EngineError, NetworkSource, Precision};
-use crate::graph::{GraphFacts, Wanted, prepare};
-use crate::onnx_file::OnnxFile;
+use crate::engine::corpus::{Case, Corpus};
+use crate::engine::{Engine, EngineError};
 
 #[derive(Debug)]
 enum Outcome {
@@ -25,43 +23,17 @@ enum Outcome {
 }
 
 fn run(case: &Case, bytes: Vec<u8>, expected: &[f32]) -> (BTreeSet<String>, Outcome) {
-    let mut file = OnnxFile::Bytes(bytes.into());
-    let (skeleton, proto) = file.read(&case.name).unwrap();
-    let facts = GraphFacts::read(&proto, &case.name, Wanted::default()).unwrap();
-    let preprocessing = model_core::Preprocessing {
-        crop: [case.height as u32, case.width as u32],
-        ..model_core::Preprocessing::imagenet()
-    };
-    let shape = facts.input(&preprocessing);
-    let prepared = prepare::prepare(&proto, &facts.output);
-    let features = features_of(&prepared);
-    let source = NetworkSource {
-        model: &case.name,
-        file: &file,
-        skeleton: &skeleton,
-        proto: &proto,
-        prepared: &prepared,
-        input: &shape,
-        threads: 1,
-        precision: Precision::Float32,
-        less_memory: false,
-    };
-    let engine = match TractEngine::load_part(&source, None) {
-        Ok(engine) => engine,
-        Err(error) => return (features, Outcome::Refused(reason(&error))),
-    };
-    let image = input(3 * case.height * case.width);
-    let got = match engine.run(&image, 1) {
-        Ok(got) => got,
-        Err(error) => return (features, Outcome::Refused(reason(&error))),
-    };
-    let far = case.distance(&got, expected);
-    let outcome = if far == 0.0 {
-        Outcome::Right
-    } else {
-        Outcome::Wrong(far)
-    };
-    (features, outcome)
+    case.with_source(bytes, |source, image| {
+        let answer = TractEngine::load_part(source, None).and_then(|engine| engine.run(image, 1));
+        let outcome = match answer {
+            Err(error) => Outcome::Refused(reason(&error)),
+            Ok(got) => match case.distance(&got, expected) {
+                0.0 => Outcome::Right,
+                far => Outcome::Wrong(far),
+            },
+        };
+        (features_of(source.prepared), outcome)
+    })
 }
 
 fn reason(error: &EngineError) -> String {
