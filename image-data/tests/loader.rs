@@ -146,7 +146,7 @@ fn validation_sees_every_readable_image_once() {
     );
     // The gap of a skipped image is closed: pixels still belong to their labels.
     let alone = Loader::new(
-        Pictures::new(50, &[]),
+        Pictures::new(48, &[]),
         eval(),
         Sampler::sequential(50, 1),
         LoaderConfig::evaluation(1),
@@ -351,4 +351,60 @@ fn buffers_come_back_and_ranks_share_an_epoch() {
     }
     seen.sort_unstable();
     assert_eq!(seen, (0..97).collect::<Vec<_>>());
+}
+
+/// Pictures that are announced slowly, and must be before they are read.
+struct Announced {
+    pictures: Arc<Pictures>,
+    asked: Vec<AtomicUsize>,
+    read_unasked: AtomicUsize,
+}
+
+impl SampleSource for Announced {
+    fn len(&self) -> usize {
+        self.pictures.len()
+    }
+    fn label(&self, index: usize) -> usize {
+        self.pictures.label(index)
+    }
+    fn name(&self, index: usize) -> String {
+        self.pictures.name(index)
+    }
+    fn read_ahead(&self, indices: &[usize]) {
+        std::thread::sleep(Duration::from_millis(5));
+        for &index in indices {
+            self.asked[index].fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    fn image(&self, index: usize) -> Result<RgbImage, DecodeError> {
+        if self.asked[index].load(Ordering::SeqCst) == 0 {
+            self.read_unasked.fetch_add(1, Ordering::SeqCst);
+        }
+        self.pictures.image(index)
+    }
+}
+
+#[test]
+fn a_source_is_told_of_each_sample_once_and_before_it_is_read() {
+    let source = Arc::new(Announced {
+        pictures: Pictures::new(48, &[]),
+        asked: (0..48).map(|_| AtomicUsize::new(0)).collect(),
+        read_unasked: AtomicUsize::new(0),
+    });
+    let loader = Loader::new(
+        source.clone(),
+        eval(),
+        Sampler::shuffled(48, 4, 3),
+        LoaderConfig::training(3),
+    );
+    assert_eq!(all(&loader, 0, 2).len(), 10);
+    let count = |times: usize| {
+        let asked = source.asked.iter();
+        asked
+            .filter(|asked| asked.load(Ordering::SeqCst) == times)
+            .count()
+    };
+    // The first two batches were passed over.
+    assert_eq!((count(0), count(1)), (8, 40));
+    assert_eq!(source.read_unasked.load(Ordering::SeqCst), 0);
 }

@@ -36,6 +36,8 @@ pub(super) struct Job {
     window: usize,
     /// Made by the first thread that needs it: whoever starts an epoch does not wait for a shuffle.
     order: OnceLock<Vec<SampleRef>>,
+    /// Batches that the source was told of.
+    asked: Mutex<usize>,
 }
 
 /// A batch being filled.
@@ -121,6 +123,7 @@ impl Job {
             size: loader.maker.transform.size(),
             window: loader.config.prefetch_batches.max(1),
             order: OnceLock::new(),
+            asked: Mutex::default(),
         }
     }
 
@@ -173,13 +176,10 @@ impl Job {
     }
 
     /// Loads the sample at `position` into its place. Who comes first to a batch tells the source which ones follow.
-    pub fn fill(&self, position: usize, assembly: &Assembly, opens: bool) {
-        let order = self.order();
+    pub fn fill(&self, position: usize, assembly: &Assembly) {
+        self.read_ahead(position / self.batch_size());
         let place = position % self.batch_size();
-        if opens {
-            self.read_ahead(position / self.batch_size());
-        }
-        let item = order[position];
+        let item = self.order()[position];
         // Decoding and augmentation have a net of their own; this one is for everything around them.
         let result = catch(|| self.maker.load(self.epoch, item)).unwrap_or_else(|reason| {
             Err(LoaderError::Broken {
@@ -208,20 +208,19 @@ impl Job {
         lock(&assembly.body).fail(position % self.batch_size(), error);
     }
 
-    /// Tells the source which batches come soon, when `batch` is begun.
+    /// Tells the source of `batch` and those that come soon after it, each once. No thread reads before its batch was told
+    /// of: what is asked for behind a reader's back travels a second time, and nobody comes for it.
     fn read_ahead(&self, batch: usize) {
-        let first = match batch {
-            0 => 0,
-            _ => batch + AHEAD_BATCHES,
-        };
-        for batch in first..=batch + AHEAD_BATCHES {
+        let mut asked = lock(&self.asked);
+        while *asked <= batch + AHEAD_BATCHES {
             let size = self.batch_size();
-            let from = (batch * size).min(self.len);
+            let from = (*asked * size).min(self.len);
             let items = &self.order()[from..(from + size).min(self.len)];
             if !items.is_empty() {
                 let indices: Vec<usize> = items.iter().map(|item| item.index).collect();
                 self.maker.source.read_ahead(&indices);
             }
+            *asked += 1;
         }
     }
 

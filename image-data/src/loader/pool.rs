@@ -71,8 +71,6 @@ struct Claim<'a> {
     job: Arc<Job>,
     position: usize,
     assembly: Arc<Assembly>,
-    /// This is the batch's first place.
-    opens: bool,
 }
 
 impl Drop for Claim<'_> {
@@ -210,7 +208,7 @@ impl Shared {
     fn work(&self) {
         while let Some(claim) = self.claim() {
             // A net for what breaks outside of the job's own; the claim is settled either way.
-            let filled = catch(|| claim.job.fill(claim.position, &claim.assembly, claim.opens));
+            let filled = catch(|| claim.job.fill(claim.position, &claim.assembly));
             if let Err(reason) = filled {
                 claim.job.broke(claim.position, &claim.assembly, reason);
             }
@@ -267,8 +265,7 @@ impl State {
     fn claim<'a>(&mut self, shared: &'a Shared, at: usize) -> Claim<'a> {
         let (position, batch_size) = (self.entries[at].next, self.entries[at].job.batch_size());
         let batch = position / batch_size;
-        let opens = batch == self.entries[at].taken + self.entries[at].flight.len();
-        if opens {
+        if batch == self.entries[at].taken + self.entries[at].flight.len() {
             let spare = self.spare.pop();
             let entry = &mut self.entries[at];
             let assembly = entry.job.open_batch(batch, spare);
@@ -283,7 +280,6 @@ impl State {
             job: entry.job.clone(),
             position,
             assembly: entry.flight[batch - entry.taken].clone(),
-            opens,
         }
     }
 }

@@ -297,3 +297,20 @@ fn data_changed(saved: Option<&DataFingerprint>, now: &DataFingerprint) -> Optio
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_that_was_saved_before_a_key_came_is_the_same() {
+        let now = load::to_yaml(&Recipe::default()).unwrap();
+        let before = now.replace("micro_batch_size: auto\n", "");
+        assert_ne!(before, now);
+        assert!(is_same_recipe(&before, &now));
+        let other = before.replace("epochs: 90\n", "epochs: 91\n");
+        assert_ne!(other, before);
+        assert!(!is_same_recipe(&other, &now));
+        assert!(!is_same_recipe("no recipe", &now));
+    }
+}
