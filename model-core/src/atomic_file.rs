@@ -66,8 +66,11 @@ pub fn write_with(
         file.as_file().sync_all()?;
         let folder = platform::of_any_length(folder_of(path));
         let name = path.file_name().unwrap_or_default();
-        file.persist(folder.join(name))
-            .map_err(|error| error.error)?;
+        let (_file, temporary) = file.keep().map_err(|error| error.error)?;
+        // The library's own rename refuses, on Windows, to replace a model that some program has open.
+        std::fs::rename(&temporary, folder.join(name)).inspect_err(|_| {
+            let _ = std::fs::remove_file(&temporary);
+        })?;
         sync_folder(folder_of(path));
         Ok(())
     };
@@ -166,6 +169,23 @@ mod tests {
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_open_is_replaced_and_its_reader_keeps_the_old_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.onnx");
+        write(&path, b"old").unwrap();
+        let mut open = File::open(&path).unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut open, &mut bytes).unwrap();
+        assert_eq!(bytes, b"old");
+        let folder = dir.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        assert!(write(&folder, b"x").is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]

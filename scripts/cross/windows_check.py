@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import urllib.request
@@ -116,6 +117,16 @@ def replacing(folder):
     run("calibrate", windows(data), "-m", windows(model))
     if model.read_bytes() == before:
         raise SystemExit("calibrate did not replace the model's file")
+    photos, more = "cifar10-subset/train", "cifar10-subset/test"
+    with tarfile.open("models/samples/cifar10-subset.tar.gz") as archive:
+        wanted = re.compile(f"({photos}|{more})/(cat|airplane)/000[0-3].jpg")
+        archive.extractall(folder, [member for member in archive if wanted.fullmatch(member.name)], filter="data")
+    taught = folder / "taught.onnx"
+    run("teach", windows(folder / photos), "-o", windows(taught))
+    before = taught.read_bytes()
+    run("teach", "--add", windows(folder / more), "-m", windows(taught), "-o", windows(taught))
+    if len(taught.read_bytes()) <= len(before):
+        raise SystemExit("teach --add did not replace the model's file")
     left = sorted(path.name for path in folder.iterdir() if path.name.endswith(".partial"))
     expect(left, [], "a model replaced in its place, and nothing left beside it")
     report = json.loads(run("evaluate", windows(data), "-m", windows(model), "--json")[0])

@@ -78,12 +78,15 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
             "{count} images are few: below {FEW_IMAGES} another set may give another temperature"
         ));
     }
+    let model = classifier.model().clone();
+    // It has its file open, which not every system lets be replaced.
+    drop(classifier);
     let manifest = Manifest {
         temperature,
-        ..classifier.model().manifest.clone()
+        ..model.manifest.clone()
     };
     if let Some(path) = &target {
-        write(&classifier, &manifest, path)?;
+        write(&model.source, &manifest, path)?;
     }
     let measure = |temperature: f32| {
         let judged: Vec<Judged> = logits
@@ -91,20 +94,20 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
             .zip(&truths)
             .map(|(z, truth)| Judged::new(*truth, &model_core::scores::softmax(z, temperature)))
             .collect();
-        metrics::report(&judged, classifier.labels())
+        metrics::report(&judged, &model.manifest.labels)
     };
     let (Some(before), Some(after)) = (
-        measure(classifier.model().manifest.temperature),
+        measure(model.manifest.temperature),
         measure(temperature),
     ) else {
         return Ok(Exit::SomeFailed);
     };
     let document = Document {
         schema: SCHEMA,
-        model: &classifier.model().name,
+        model: &model.name,
         images: logits.len(),
         failed: judgment.failed,
-        temperature_before: classifier.model().manifest.temperature,
+        temperature_before: model.manifest.temperature,
         temperature_after: temperature,
         ece_percent_before: before.ece_percent,
         ece_percent_after: after.ece_percent,
@@ -155,11 +158,11 @@ fn target(args: &CalibrateArgs, classifier: &Classifier) -> Result<Option<PathBu
     }
 }
 
-fn write(classifier: &Classifier, manifest: &Manifest, path: &Path) -> Result<()> {
-    let bytes = match &classifier.model().source {
-        ModelSource::File(source) => {
-            std::fs::read(source).map_err(|error| inference::Error::Read {
-                path: source.clone(),
+fn write(source: &ModelSource, manifest: &Manifest, path: &Path) -> Result<()> {
+    let bytes = match source {
+        ModelSource::File(file) => {
+            std::fs::read(file).map_err(|error| inference::Error::Read {
+                path: file.clone(),
                 source: error,
             })?
         }

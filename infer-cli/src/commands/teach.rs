@@ -77,9 +77,15 @@ pub fn run(args: &TeachArgs, cancel: &Cancel) -> Result<Exit> {
     if !args.json {
         print(&text(&lesson.findings, failed, args)?)?;
     }
-    let written = match &args.output {
-        Some(path) => {
-            let (bytes, kept) = lesson.to_onnx(&teacher)?;
+    let taught = match &args.output {
+        Some(path) => Some((path, lesson.to_onnx(&teacher)?)),
+        None => None,
+    };
+    let backbone = classifier.model().name.clone();
+    // They have the model's file open, which not every system lets be replaced.
+    drop((teacher, classifier));
+    let written = match taught {
+        Some((path, (bytes, kept))) => {
             atomic_file::write(path, &bytes)?;
             Some((path, bytes.len(), kept))
         }
@@ -89,7 +95,7 @@ pub fn run(args: &TeachArgs, cancel: &Cancel) -> Result<Exit> {
         let document = Document {
             schema: SCHEMA,
             name: &config.name,
-            backbone: &classifier.model().name,
+            backbone: &backbone,
             failed,
             findings: &lesson.findings,
             written: written.map(|(path, ..)| path.as_path()),
