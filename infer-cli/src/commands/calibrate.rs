@@ -96,10 +96,8 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
             .collect();
         metrics::report(&judged, &model.manifest.labels)
     };
-    let (Some(before), Some(after)) = (
-        measure(model.manifest.temperature),
-        measure(temperature),
-    ) else {
+    let (Some(before), Some(after)) = (measure(model.manifest.temperature), measure(temperature))
+    else {
         return Ok(Exit::SomeFailed);
     };
     let document = Document {
@@ -160,12 +158,10 @@ fn target(args: &CalibrateArgs, classifier: &Classifier) -> Result<Option<PathBu
 
 fn write(source: &ModelSource, manifest: &Manifest, path: &Path) -> Result<()> {
     let bytes = match source {
-        ModelSource::File(file) => {
-            std::fs::read(file).map_err(|error| inference::Error::Read {
-                path: file.clone(),
-                source: error,
-            })?
-        }
+        ModelSource::File(file) => std::fs::read(file).map_err(|error| inference::Error::Read {
+            path: file.clone(),
+            source: error,
+        })?,
         _ => inference::embedded::MODEL.to_vec(),
     };
     Ok(atomic_file::write(path, &with_manifest(&bytes, manifest)?)?)
