@@ -55,6 +55,20 @@ pub fn load(model: Option<&Path>, options: &Options) -> Result<Classifier> {
     Ok(found.open(options)?)
 }
 
+/// The ONNX file of a loaded model.
+///
+/// # Errors
+/// [`inference::Error::Read`]: the file is gone or cannot be read.
+pub fn bytes(source: &ModelSource) -> Result<Vec<u8>, inference::Error> {
+    match source {
+        ModelSource::File(path) => std::fs::read(path).map_err(|source| inference::Error::Read {
+            path: path.clone(),
+            source,
+        }),
+        _ => Ok(inference::embedded::MODEL.to_vec()),
+    }
+}
+
 /// The library's options from the command line's.
 ///
 /// # Errors

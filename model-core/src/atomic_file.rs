@@ -67,7 +67,7 @@ pub fn write_with(
         let folder = platform::of_any_length(folder_of(path));
         let name = path.file_name().unwrap_or_default();
         let (_file, temporary) = file.keep().map_err(|error| error.error)?;
-        // The library's own rename refuses, on Windows, to replace a model that some program has open.
+        // On Windows tempfile's own rename refuses to replace a model that some program has open.
         std::fs::rename(&temporary, folder.join(name)).inspect_err(|_| {
             let _ = std::fs::remove_file(&temporary);
         })?;
@@ -182,10 +182,16 @@ mod tests {
         let mut bytes = Vec::new();
         io::Read::read_to_end(&mut open, &mut bytes).unwrap();
         assert_eq!(bytes, b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_replaced_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("folder");
         std::fs::create_dir(&folder).unwrap();
         assert!(write(&folder, b"x").is_err());
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

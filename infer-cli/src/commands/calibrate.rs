@@ -1,6 +1,6 @@
 //! `infer-cli calibrate DIR`: fits the temperature on images with known classes and writes it into the model.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use inference::metadata::with_manifest;
@@ -78,15 +78,16 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
             "{count} images are few: below {FEW_IMAGES} another set may give another temperature"
         ));
     }
-    let model = classifier.model().clone();
+    let info = classifier.model().clone();
     // It has its file open, which not every system lets be replaced.
     drop(classifier);
     let manifest = Manifest {
         temperature,
-        ..model.manifest.clone()
+        ..info.manifest.clone()
     };
     if let Some(path) = &target {
-        write(&model.source, &manifest, path)?;
+        let bytes = with_manifest(&model::bytes(&info.source)?, &manifest)?;
+        atomic_file::write(path, &bytes)?;
     }
     let measure = |temperature: f32| {
         let judged: Vec<Judged> = logits
@@ -94,18 +95,18 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
             .zip(&truths)
             .map(|(z, truth)| Judged::new(*truth, &model_core::scores::softmax(z, temperature)))
             .collect();
-        metrics::report(&judged, &model.manifest.labels)
+        metrics::report(&judged, &info.manifest.labels)
     };
-    let (Some(before), Some(after)) = (measure(model.manifest.temperature), measure(temperature))
+    let (Some(before), Some(after)) = (measure(info.manifest.temperature), measure(temperature))
     else {
         return Ok(Exit::SomeFailed);
     };
     let document = Document {
         schema: SCHEMA,
-        model: &model.name,
+        model: &info.name,
         images: logits.len(),
         failed: judgment.failed,
-        temperature_before: model.manifest.temperature,
+        temperature_before: info.manifest.temperature,
         temperature_after: temperature,
         ece_percent_before: before.ece_percent,
         ece_percent_after: after.ece_percent,
@@ -154,15 +155,4 @@ fn target(args: &CalibrateArgs, classifier: &Classifier) -> Result<Option<PathBu
             Err(UsageError(text.to_owned()).into())
         }
     }
-}
-
-fn write(source: &ModelSource, manifest: &Manifest, path: &Path) -> Result<()> {
-    let bytes = match source {
-        ModelSource::File(file) => std::fs::read(file).map_err(|error| inference::Error::Read {
-            path: file.clone(),
-            source: error,
-        })?,
-        _ => inference::embedded::MODEL.to_vec(),
-    };
-    Ok(atomic_file::write(path, &with_manifest(&bytes, manifest)?)?)
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use inference::{Cancel, Classifier, ModelSource};
+use inference::{Cancel, Classifier};
 use model_core::atomic_file;
 use photos::teach::{
     ClassFolder, FEW_PHOTOS, Findings, Lesson, Photo, TeachConfig, TeachError, Teacher,
@@ -52,15 +52,7 @@ pub fn run(args: &TeachArgs, cancel: &Cancel) -> Result<Exit> {
     let teacher = Teacher::new(&classifier, &model::options(&args.model)?)?;
     let (mut photos, failed) = look(&teacher, &classifier, &folders, args, cancel)?;
     if adding {
-        let bytes = match &classifier.model().source {
-            ModelSource::File(path) => {
-                std::fs::read(path).map_err(|source| inference::Error::Read {
-                    path: path.clone(),
-                    source,
-                })?
-            }
-            _ => inference::embedded::MODEL.to_vec(),
-        };
+        let bytes = model::bytes(&classifier.model().source)?;
         let kept = kept_photos(&bytes, &teacher)?;
         photos.extend(kept.ok_or_else(|| TeachError::NotTaught {
             model: classifier.model().name.clone(),

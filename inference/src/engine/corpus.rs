@@ -48,9 +48,7 @@ impl Case {
         });
         each.fold(0.0, f32::max)
     }
-}
 
-impl Case {
     /// Hands over the network of `model`, as an engine takes it, and the image that it answered.
     pub fn with_source<T>(
         &self,

@@ -65,12 +65,6 @@ fn two_and_three_processes_train_as_one() {
 fn local_batch_norm_of_two_is_that_of_two_accumulated_batches() {
     let dir = tempfile::tempdir().unwrap();
     let (one, two) = (dir.path().join("one"), dir.path().join("two"));
-    let short = |mut command: Command, to: &Path| {
-        command
-            .args(["--synthetic", "36", "--epochs", "1", "--output"])
-            .arg(to);
-        command
-    };
     let mut alone = short(plain(2, "cifar_resnet20"), &one);
     alone.args(["--accumulate", "2"]);
     let (status, text) = run(alone);

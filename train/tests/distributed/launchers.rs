@@ -19,12 +19,6 @@ fn free_port() -> u16 {
 fn two_commands_with_torchruns_variables_meet() {
     let dir = tempfile::tempdir().unwrap();
     let (alone, out) = (dir.path().join("alone"), dir.path().join("run"));
-    let short = |mut command: Command, to: &Path| {
-        command
-            .args(["--synthetic", "36", "--epochs", "1", "--output"])
-            .arg(to);
-        command
-    };
     let (status, text) = run(short(small(1, "cifar_resnet20"), &alone));
     assert!(status.success(), "{text}");
     let port = free_port();
@@ -57,12 +51,6 @@ fn two_commands_with_torchruns_variables_meet() {
 fn two_network_namespaces_train_as_one() {
     let dir = tempfile::tempdir().unwrap();
     let (alone, out) = (dir.path().join("alone"), dir.path().join("run"));
-    let short = |mut command: Command, to: &Path| {
-        command
-            .args(["--synthetic", "36", "--epochs", "1", "--output"])
-            .arg(to);
-        command
-    };
     let plain = short(small(2, "cifar_resnet20"), &out);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/by-hand/two-machines");
     let mut command = Command::new(script);
@@ -108,23 +96,14 @@ fn torchrun_launches_it() {
     };
     let dir = tempfile::tempdir().unwrap();
     let (alone, out) = (dir.path().join("alone"), dir.path().join("run"));
-    let (status, text) = run({
-        let mut command = small(1, "cifar_resnet20");
-        command
-            .args(["--synthetic", "36", "--epochs", "1", "--output"])
-            .arg(&alone);
-        command
-    });
+    let (status, text) = run(short(small(1, "cifar_resnet20"), &alone));
     assert!(status.success(), "{text}");
-    let plain = small(2, "cifar_resnet20");
+    let plain = short(small(2, "cifar_resnet20"), &out);
     let mut command = Command::new(torchrun);
     command
         .args(["--no-python", "--standalone", "--nproc-per-node", "2"])
-        .arg(plain.get_program());
-    command
-        .args(plain.get_args())
-        .args(["--synthetic", "36", "--epochs", "1", "--output"])
-        .arg(&out);
+        .arg(plain.get_program())
+        .args(plain.get_args());
     let (status, text) = run(command);
     assert!(status.success(), "{text}");
     same_after_three_steps(&history(&alone)[0], &history(&out)[0]);

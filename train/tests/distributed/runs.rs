@@ -88,6 +88,14 @@ pub fn run_of(steps: usize, mut command: Command, out: &Path) -> Command {
     command
 }
 
+/// Three steps on made-up images.
+pub fn short(mut command: Command, out: &Path) -> Command {
+    command
+        .args(["--synthetic", "36", "--epochs", "1", "--output"])
+        .arg(out);
+    command
+}
+
 pub fn history(out: &Path) -> Vec<EpochRecord> {
     metrics::read(&out.join("metrics.jsonl")).unwrap()
 }
