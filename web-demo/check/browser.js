@@ -4,7 +4,7 @@ const { chromium } = require("playwright-core");
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
-const { serve } = require("./host.js");
+const { BROWSER, serve } = require("./host.js");
 const { difference, fromCli } = require("./answers.js");
 
 const [program, ...rest] = process.argv.slice(2);
@@ -70,6 +70,28 @@ async function firstVisit(page, address) {
   expect("five bars that fall in width", await page.locator("article .track i").evaluateAll(bars => bars.length === 5
     && bars[0].offsetWidth > 0 && bars.every((bar, at) => at === 0 || bar.offsetWidth <= bars[at - 1].offsetWidth)));
   await page.waitForFunction(() => document.documentElement.dataset.offline === "ready");
+}
+
+// A browser without relaxed SIMD takes the other module, and the answers are the same.
+async function plainModule(host, expected) {
+  const taken = () => [...new Set(host.requests.filter(name => name.endsWith(".wasm")))].join();
+  expect("one module fetched and kept, with relaxed SIMD: " + taken(), taken() === "/classifier-relaxed.wasm");
+  host.requests.length = 0;
+  const browser = await chromium.launch(BROWSER);
+  try {
+    const page = await browser.newPage({ serviceWorkers: "block" });
+    await page.addInitScript(record);
+    await page.addInitScript(() => { WebAssembly.validate = () => false; });
+    await page.goto(host.address);
+    await ready(page);
+    const some = photos.slice(0, 20);
+    await page.setInputFiles("#files", some);
+    await counted(page, `${some.length} photos`);
+    compare(await answers(page), expected, "without relaxed SIMD");
+    expect("the other module: " + taken(), taken() === "/classifier.wasm");
+  } finally {
+    await browser.close();
+  }
 }
 
 async function heatMap(page) {
@@ -188,10 +210,8 @@ async function main() {
   const host = await serve(path.join(home, "web-demo/dist"));
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), "web-demo-"));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-    headless: true,
+    ...BROWSER,
     viewport: { width: 1000, height: 900 },
-    args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
   });
   try {
     const page = context.pages()[0] || await context.newPage();
@@ -203,6 +223,7 @@ async function main() {
     page.on("filechooser", () => {});
     await page.addInitScript(record);
     await firstVisit(page, host.address);
+    await plainModule(host, expected);
     await heatMap(page);
     await keyboard(page);
     await dropAndPaste(page);

@@ -1,4 +1,4 @@
-// A web host as plain as they come: the files of a folder, their types, and no special header.
+// The browser, and a web host as plain as they come: the files of a folder, their types, and no special header.
 "use strict";
 const fs = require("node:fs");
 const http = require("node:http");
@@ -7,6 +7,13 @@ const path = require("node:path");
 // Most hosts know .wasm; this one does not, so that the page is seen to do without.
 const TYPES = { ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
   ".webmanifest": "application/manifest+json" };
+
+// How the browser is started.
+exports.BROWSER = {
+  executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+  headless: true,
+  args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
+};
 
 // Serves `folder` below `/some/place/`, as a page of a larger site would be; resolves to { address, requests, close }.
 exports.serve = folder => new Promise(resolve => {

@@ -2,6 +2,7 @@
 // No photo leaves this page, and the page's policy lets it ask nobody but its own host.
 import { Card } from "./card.js";
 import { listen } from "./input.js";
+import "./module.js";
 import { Pool } from "./pool.js";
 import { number } from "./show.js";
 
@@ -22,7 +23,7 @@ function say(text) {
 
 // The module, whatever type the host says it has.
 async function loadModule() {
-  const reply = await loaded("classifier.wasm");
+  const reply = await loaded(MODULE);
   try {
     return await WebAssembly.compileStreaming(reply.clone());
   } catch {

@@ -1,6 +1,7 @@
 // The page without a connection: every file is kept on the first visit and answered from there. A new version is
 // fetched as a whole, checked file by file, and takes over when the last tab with the old one is closed.
 "use strict";
+importScripts("module.js");
 
 // `build` fills in both: a digest of all files, and the digest of each.
 const VERSION = "@VERSION@";
@@ -26,7 +27,8 @@ async function keep(cache, name, integrity) {
 
 addEventListener("install", event => event.waitUntil((async () => {
   const cache = await caches.open(CACHE);
-  await Promise.all(Object.entries(FILES).map(([name, integrity]) => keep(cache, name, integrity)));
+  const used = Object.entries(FILES).filter(([name]) => !name.endsWith(".wasm") || name === MODULE);
+  await Promise.all(used.map(([name, integrity]) => keep(cache, name, integrity)));
 })()));
 
 addEventListener("activate", event => event.waitUntil((async () => {

@@ -16,6 +16,8 @@ mod neon;
 #[cfg(target_arch = "aarch64")]
 mod neon_int8;
 mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+mod relaxed;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128;
 
@@ -49,6 +51,10 @@ pub enum Isa {
     NeonDot,
     /// 64-bit ARM.
     Neon,
+    /// WebAssembly with relaxed SIMD, where it multiplies int8 by uint8.
+    RelaxedSimd,
+    /// WebAssembly with relaxed SIMD, where it multiplies int8 only.
+    RelaxedSimdSigned,
     /// WebAssembly with vectors of 128 bits.
     Simd128,
     /// Whatever the compiler makes of plain arrays of 8.
@@ -159,6 +165,10 @@ static ALL: &[&Set] = &[
     &neon::NEON_DOT,
     #[cfg(target_arch = "aarch64")]
     &neon::NEON,
+    #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+    &relaxed::MIXED,
+    #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+    &relaxed::SIGNED,
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     &simd128::SIMD128,
     &portable::PORTABLE,

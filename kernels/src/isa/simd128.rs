@@ -17,10 +17,11 @@ use crate::step::small::small_steps;
 #[derive(Clone, Copy)]
 pub(crate) struct F32;
 
-type Pair = [v128; 2];
+/// 8 lanes.
+pub(super) type Pair = [v128; 2];
 
 #[inline(always)]
-unsafe fn read(from: *const u8) -> Pair {
+pub(super) unsafe fn read(from: *const u8) -> Pair {
     unsafe {
         [
             v128_load(from.cast()),
@@ -30,7 +31,7 @@ unsafe fn read(from: *const u8) -> Pair {
 }
 
 #[inline(always)]
-unsafe fn write(to: *mut u8, v: Pair) {
+pub(super) unsafe fn write(to: *mut u8, v: Pair) {
     unsafe {
         v128_store(to.cast(), v[0]);
         v128_store(to.cast::<v128>().add(1), v[1]);
@@ -65,7 +66,7 @@ impl Float for F32 {
     }
     #[inline(always)]
     unsafe fn sub(a: Pair, b: Pair) -> Pair {
-        unsafe { [f32x4_sub(a[0], b[0]), f32x4_sub(a[1], b[1])] }
+        [f32x4_sub(a[0], b[0]), f32x4_sub(a[1], b[1])]
     }
     #[inline(always)]
     unsafe fn mul(a: Pair, b: Pair) -> Pair {
@@ -183,6 +184,7 @@ impl Dot for Bytes {
     type Sum = Pair;
     type Weights = [Halves; 2];
     type Word = [Halves; 2];
+    const IN_PAIRS: bool = true;
     type Factor = (Pair, Pair);
 
     #[inline(always)]
@@ -245,53 +247,70 @@ macro_rules! zip {
     };
 }
 
+/// A pixel of 32 uint8 from each of four rows, as words: see [`Weave::weave`].
+#[inline(always)]
+pub(super) unsafe fn interleave(rows: [*const u8; 4]) -> [Pair; 4] {
+    unsafe {
+        let half = |at: usize| {
+            let [a, b, c, d] = rows.map(|row| v128_load(row.add(at).cast()));
+            let (ab, cd) = (zip!(bytes low a, b), zip!(bytes low c, d));
+            let (ab_high, cd_high) = (zip!(bytes high a, b), zip!(bytes high c, d));
+            [
+                zip!(pairs low ab, cd),
+                zip!(pairs high ab, cd),
+                zip!(pairs low ab_high, cd_high),
+                zip!(pairs high ab_high, cd_high),
+            ]
+        };
+        let (low, high) = (half(0), half(16));
+        [
+            [low[0], high[0]],
+            [low[1], high[1]],
+            [low[2], high[2]],
+            [low[3], high[3]],
+        ]
+    }
+}
+
+/// The inverse, rounding as [`Float::store_u8`] does.
+#[inline(always)]
+pub(super) unsafe fn store_bytes(to: *mut u8, values: [Pair; 4], zero: i32) {
+    let [a, b, c, d] = values.map(|v| whole(v, zero));
+    let half = |i: usize| {
+        u8x16_narrow_i16x8(
+            i16x8_narrow_i32x4(a[i], b[i]),
+            i16x8_narrow_i32x4(c[i], d[i]),
+        )
+    };
+    unsafe { write(to, [half(0), half(1)]) }
+}
+
 impl Weave for Bytes {
     #[inline(always)]
     unsafe fn weave(rows: [*const u8; 4]) -> [[Halves; 2]; 4] {
-        unsafe {
-            let half = |at: usize| {
-                let [a, b, c, d] = rows.map(|row| v128_load(row.add(at).cast()));
-                let (ab, cd) = (zip!(bytes low a, b), zip!(bytes low c, d));
-                let (ab_high, cd_high) = (zip!(bytes high a, b), zip!(bytes high c, d));
-                [
-                    split(zip!(pairs low ab, cd)),
-                    split(zip!(pairs high ab, cd)),
-                    split(zip!(pairs low ab_high, cd_high)),
-                    split(zip!(pairs high ab_high, cd_high)),
-                ]
-            };
-            let (low, high) = (half(0), half(16));
-            [
-                [low[0], high[0]],
-                [low[1], high[1]],
-                [low[2], high[2]],
-                [low[3], high[3]],
-            ]
-        }
+        // No `map`: the compiler would make a function of it, which is called for every pixel.
+        let [a, b, c, d] = unsafe { interleave(rows) };
+        [
+            [split(a[0]), split(a[1])],
+            [split(b[0]), split(b[1])],
+            [split(c[0]), split(c[1])],
+            [split(d[0]), split(d[1])],
+        ]
     }
     #[inline(always)]
     unsafe fn store_woven(to: *mut u8, values: [Pair; 4], zero: i32) {
-        unsafe {
-            let [a, b, c, d] = values.map(|v| whole(v, zero));
-            let half = |i: usize| {
-                u8x16_narrow_i16x8(
-                    i16x8_narrow_i32x4(a[i], b[i]),
-                    i16x8_narrow_i32x4(c[i], d[i]),
-                )
-            };
-            write(to, [half(0), half(1)]);
-        }
+        unsafe { store_bytes(to, values, zero) }
     }
 }
 
 tiles!(float_tiles, F32, near 32 far 64 [4 3 2 1]);
-tiles!(byte_tiles, Bytes, near 32 far 64 [4 2 1]);
+tiles!(byte_tiles, Bytes, near 32 far 64 [8 4 2 1]);
 depthwise_floats!(float_depthwise, F32,);
 winograd!(float_winograd, F32, float_tiles::finish_sums, vector 32 [4 3 2 1]);
 depthwise_bytes!(byte_depthwise, Bytes,);
 small_steps!(small, 8,);
 
-pub(super) static SIMD128: Set = Set {
+pub(super) const SET: Set = Set {
     isa: Isa::Simd128,
     name: "SIMD128",
     lanes: 8,
@@ -312,3 +331,5 @@ pub(super) static SIMD128: Set = Set {
     winograd: &float_winograd::KERNELS,
     small,
 };
+
+pub(super) static SIMD128: Set = SET;

@@ -64,6 +64,8 @@ pub(crate) trait Dot: Copy {
     type Weights: Copy;
     /// One word of input in every lane.
     type Word: Copy;
+    /// Whether registers hold the sums of two pixels only, so that larger tiles are made of pairs.
+    const IN_PAIRS: bool = false;
 
     unsafe fn zero() -> Self::Sum;
     unsafe fn weights(from: *const u8) -> Self::Weights;

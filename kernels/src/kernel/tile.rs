@@ -113,6 +113,37 @@ pub(crate) unsafe fn sums<D: Dot, const P: usize, const N: usize, const STEP: us
     t: &Tile,
     to: *mut u8,
 ) {
+    let step = if STEP == 0 { t.step } else { STEP };
+    // SAFETY: the caller's.
+    unsafe {
+        if D::IN_PAIRS && P > 2 {
+            let half = half(P);
+            for p in (0..P).step_by(2) {
+                let input = if p < half {
+                    t.input.wrapping_add(p * step)
+                } else {
+                    t.input.wrapping_add(t.second + (p - half) * step)
+                };
+                let to = to.add(p * N * D::F::LANES * 4);
+                at_once::<D, 2, N, STEP>(t, input, step, to);
+            }
+        } else {
+            at_once::<D, P, N, STEP>(t, t.input, t.second, to);
+        }
+    }
+}
+
+/// Sums that are in registers all at once: of `P` pixels from `input` on, whose second half is `second` bytes away.
+///
+/// # Safety
+/// As for [`sums`].
+#[inline(always)]
+unsafe fn at_once<D: Dot, const P: usize, const N: usize, const STEP: usize>(
+    t: &Tile,
+    input: *const u8,
+    second: usize,
+    to: *mut u8,
+) {
     let half = half(P);
     let step = if STEP == 0 { t.step } else { STEP };
     let vector = D::F::LANES * 4;
@@ -121,8 +152,8 @@ pub(crate) unsafe fn sums<D: Dot, const P: usize, const N: usize, const STEP: us
         let mut sums = [[D::zero(); N]; P];
         let mut weights = t.weights;
         for run in 0..t.run_count {
-            let mut first = t.input.add(*t.runs.add(run));
-            let mut second = first.wrapping_add(t.second);
+            let mut first = input.add(*t.runs.add(run));
+            let mut second = first.wrapping_add(second);
             for _ in 0..t.words {
                 let mut w = [D::weights(weights); N];
                 unroll!(n < N, two, {
