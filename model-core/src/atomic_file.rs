@@ -133,12 +133,17 @@ fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
     let mut prefix = std::ffi::OsString::from(".");
     prefix.push(name);
     prefix.push(".");
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(SUFFIX);
-    if let Some(permissions) = platform::new_file_permissions() {
-        builder.permissions(permissions);
-    }
-    builder.tempfile_in(platform::of_any_length(folder_of(path)))
+    // Opened here, not by tempfile, whose errors name the temporary file, which nobody asked for.
+    let mut refused = None;
+    let made = tempfile::Builder::new()
+        .prefix(&prefix)
+        .suffix(SUFFIX)
+        .make_in(platform::of_any_length(folder_of(path)), |path| {
+            let mut options = File::options();
+            let opened = options.write(true).create_new(true).open(path);
+            opened.inspect_err(|error| refused = error.raw_os_error())
+        });
+    made.map_err(|error| refused.map_or(error, io::Error::from_raw_os_error))
 }
 
 /// The rename itself is on the disk once the folder is. Not every system can open or sync a folder, and the file is
@@ -169,6 +174,21 @@ mod tests {
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_says_what_the_system_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        write(&file, b"in the way").unwrap();
+        for path in [file.join("below"), dir.path().join("away").join("file")] {
+            let error = write(&path, b"new").unwrap_err();
+            let system = File::create(&path).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("cannot write {}: {system}", path.display())
+            );
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! an offset, long paths. A crate with needs of its own has a `platform` module of its own.
 
 use std::borrow::Cow;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -32,17 +32,6 @@ pub fn link(from: &Path, to: &Path) -> io::Result<()> {
     return std::os::unix::fs::symlink(from, to);
     #[cfg(not(unix))]
     std::fs::hard_link(from, to)
-}
-
-/// What a new file may be asked to have, so that only the user's umask takes away from it; none where there is no umask.
-pub fn new_file_permissions() -> Option<Permissions> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        Some(Permissions::from_mode(0o666))
-    }
-    #[cfg(not(unix))]
-    None
 }
 
 /// The folder under a name that every call takes, whatever its length. On Windows calls that do not go through the

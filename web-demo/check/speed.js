@@ -1,5 +1,5 @@
-// Called by `web-demo/speed`: how long the page's module takes for a photo, and the same code on the machine itself, in
-// turns. One worker, one photo at a time; what the page draws is not counted.
+// Called by `web-demo/speed`: how long the page's modules take for a photo, and the same code on the machine itself,
+// in turns. One worker, one photo at a time; what the page draws is not counted.
 "use strict";
 const { chromium } = require("playwright-core");
 const { execFileSync } = require("node:child_process");
@@ -13,34 +13,34 @@ const dist = path.join(home, "web-demo/dist");
 const model = path.join(dist, "model.onnx");
 // The side of a card's picture, in pixels: as in `examples/speed.rs`.
 const SIDE = 160;
+const MODULES = ["classifier-relaxed.wasm", "classifier.wasm"];
 
 const photos = fs.readdirSync(folder, { recursive: true }).filter(name => /\.(jpe?g|png|webp)$/i.test(name)).sort()
   .map(name => path.join(folder, name));
 const median = values => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 // In the page: a worker as the pool starts one.
-async function start() {
-  await import("./module.js");
+async function start(name) {
   const [module, model] = await Promise.all([
-    WebAssembly.compileStreaming(fetch(MODULE).then(reply =>
+    WebAssembly.compileStreaming(fetch(name).then(reply =>
       new Response(reply.body, { headers: { "Content-Type": "application/wasm" } }))),
     fetch("model.onnx").then(reply => reply.arrayBuffer()),
   ]);
-  window.speed = new Worker("worker.js");
-  window.asked = question => new Promise((resolve, reject) => {
-    speed.onmessage = ({ data }) => resolve(data);
-    speed.onerror = reject;
-    speed.postMessage(question);
+  const worker = new Worker("worker.js");
+  const ask = question => new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = reject;
+    worker.postMessage(question);
   });
-  const { opened, told } = await asked({ task: "open", module, model });
+  const { opened, told } = await ask({ task: "open", module, model });
   if (!opened) throw new Error(told.error);
-  return told.kernels;
+  (window.workers ??= {})[name] = ask;
 }
 
 // In the page: the milliseconds of one photo.
-async function classify([base64, side]) {
+async function classify([name, base64, side]) {
   const bytes = Uint8Array.from(atob(base64), letter => letter.charCodeAt(0));
-  const { answer, millis, why } = await asked({ task: "classify", file: new Blob([bytes]), side });
+  const { answer, millis, why } = await workers[name]({ task: "classify", file: new Blob([bytes]), side });
   if (!answer || answer.error) throw new Error(why || answer.error);
   return millis;
 }
@@ -51,20 +51,25 @@ async function main() {
   try {
     const page = await browser.newPage();
     await page.goto(host.address);
-    const kernels = await page.evaluate(start);
     const files = photos.map(photo => fs.readFileSync(photo).toString("base64"));
-    const inPage = photos.map(() => []);
-    const native = photos.map(() => []);
+    // Name of a side -> for each photo the milliseconds of each round.
+    const times = Object.fromEntries([...MODULES, "native"].map(name => [name, photos.map(() => [])]));
+    for (const name of MODULES) await page.evaluate(start, name);
     for (let round = 0; round < Number(rounds); round++) {
-      for (const [at, file] of files.entries()) inPage[at].push(await page.evaluate(classify, [file, SIDE]));
+      for (const name of MODULES) {
+        for (const [at, file] of files.entries()) times[name][at].push(await page.evaluate(classify, [name, file, SIDE]));
+      }
       const lines = execFileSync(program, [model, ...photos], { encoding: "utf8" }).trim().split("\n");
-      for (const [at, line] of lines.entries()) native[at].push(Number(line));
-      const figure = all => median(all.map(one => one[round])).toFixed(1);
-      console.log(`round ${round + 1}: page ${figure(inPage)} ms, native ${figure(native)} ms`);
+      for (const [at, line] of lines.entries()) times.native[at].push(Number(line));
+      console.log(`round ${round + 1}: ` + Object.entries(times)
+        .map(([name, all]) => `${name} ${median(all.map(one => one[round])).toFixed(1)} ms`).join(", "));
     }
-    const [ours, theirs] = [inPage, native].map(all => median(all.map(median)));
-    console.log(`${photos.length} photos, page (${kernels}): ${ours.toFixed(1)} ms, native: ${theirs.toFixed(1)} ms, ` +
-      `page / native: ${(ours / theirs).toFixed(2)} (medians over photos of the medians of ${rounds} rounds)`);
+    console.log(`${photos.length} photos, medians over photos of the medians of ${rounds} rounds:`);
+    const native = median(times.native.map(median));
+    for (const [name, all] of Object.entries(times)) {
+      const middle = median(all.map(median));
+      console.log(`  ${name}: ${middle.toFixed(1)} ms, ${(middle / native).toFixed(2)} of native`);
+    }
   } finally {
     await browser.close();
     await host.close();
