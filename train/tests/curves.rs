@@ -391,10 +391,8 @@ fn weights_and_batches_are_the_generators() {
     let expected = [-0.328_943_5, 0.333_188_47, -0.326_228_5, -0.257_747_47];
     assert_eq!(uniform("conv1.weight", 4, 0.5), expected);
     let batch = batch(3);
-    assert_eq!(
-        Vec::<i64>::try_from(&batch.labels).unwrap(),
-        [2, 2, 0, 1, 0, 7, 2, 6]
-    );
+    let labels = Vec::<i64>::try_from(&batch.labels).unwrap();
+    assert_eq!(labels, [2, 2, 0, 1, 0, 7, 2, 6]);
     let corner = batch.pixels.narrow(0, 0, 1).narrow(2, 0, 1).narrow(3, 0, 1);
     let corner = corner.contiguous().view([-1]).to_kind(Kind::Int64);
     assert_eq!(Vec::<i64>::try_from(&corner).unwrap(), [115, 163, 190]);

@@ -1,82 +1,19 @@
-//! The distributed engine over loopback, with real processes: each test starts this very binary once for each rank.
+//! What one rank does in each scenario.
 
-#![allow(clippy::unwrap_used)]
-
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tch::nn::{self, ModuleT};
 use tch::{Device, Kind, Tensor};
 use torch_ext::amp::{self, ScaleUpdate};
-use torch_ext::c10d::{GlooAddress, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store};
+use torch_ext::c10d::{ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store};
 use torch_ext::grad;
 use torch_ext::optim::{clip_grad_norm, foreach_lerp};
 
+use super::TIMEOUT;
+
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
-const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Starts `ranks` processes of `scenario` around a store served here, and returns their exit codes.
-fn run(scenario: &str, ranks: usize) -> Vec<Option<i32>> {
-    let store = Store::serve(0, TIMEOUT).unwrap();
-    let children: Vec<Child> = (0..ranks)
-        .map(|rank| {
-            Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "one_rank", "--nocapture", "--test-threads=1"])
-                .env("TORCH_EXT_SCENARIO", scenario)
-                .env("TORCH_EXT_RANK", rank.to_string())
-                .env("TORCH_EXT_SIZE", ranks.to_string())
-                .env("TORCH_EXT_PORT", store.port().to_string())
-                .env("OMP_NUM_THREADS", "1")
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
-    children
-        .into_iter()
-        .map(|mut child| child.wait().unwrap().code())
-        .collect()
-}
-
-/// The body of one rank; does nothing when the test runner meets it without a scenario.
-#[test]
-fn one_rank() {
-    let Ok(scenario) = std::env::var("TORCH_EXT_SCENARIO") else {
-        return;
-    };
-    let number = |name: &str| std::env::var(name).unwrap().parse::<usize>().unwrap();
-    let (rank, size) = (number("TORCH_EXT_RANK"), number("TORCH_EXT_SIZE"));
-    let store = Store::connect("127.0.0.1", number("TORCH_EXT_PORT") as u16, TIMEOUT).unwrap();
-    let timeout = if scenario == "late" {
-        Duration::from_secs(3)
-    } else {
-        TIMEOUT
-    };
-    let group = ProcessGroup::gloo(
-        &store,
-        rank,
-        size,
-        &GlooAddress::Host("127.0.0.1".into()),
-        timeout,
-    )
-    .unwrap();
-    match scenario.as_str() {
-        "collectives" => collectives(&store, &group),
-        "reducer" => reducer(&group, false),
-        "reducer_find_unused" => reducer(&group, true),
-        "scaler" => scaler(&group),
-        "unused" => unused_parameter(&group),
-        "sync_batch_norm" => sync_batch_norm(&group),
-        "dead" => dead_peer(&group),
-        "late" => late_peer(&group),
-        "nccl" => nccl(&store),
-        other => panic!("no scenario {other}"),
-    }
-    group.barrier().ok();
-    group.shutdown().unwrap();
-}
-
-fn collectives(store: &Store, group: &ProcessGroup) {
+pub fn collectives(store: &Store, group: &ProcessGroup) {
     let (rank, size) = (group.rank() as f64, group.size() as f64);
     for (op, expected) in [
         (ReduceOp::Sum, size * (size + 1.0) / 2.0),
@@ -168,7 +105,7 @@ fn batch(step: i64) -> (Tensor, Tensor) {
     )
 }
 
-fn reducer(group: &ProcessGroup, find_unused: bool) {
+pub fn reducer(group: &ProcessGroup, find_unused: bool) {
     let (rank, size) = (group.rank() as i64, group.size() as i64);
     for view in [true, false] {
         let ours = network(rank);
@@ -253,7 +190,7 @@ fn reducer(group: &ProcessGroup, find_unused: bool) {
     }
 }
 
-fn unused_parameter(group: &ProcessGroup) {
+pub fn unused_parameter(group: &ProcessGroup) {
     let net = network(0);
     let mut params = net.vs.trainable_variables();
     params.push(Tensor::ones([3], FLOAT).set_requires_grad(true));
@@ -269,7 +206,7 @@ fn unused_parameter(group: &ProcessGroup) {
     );
 }
 
-fn sync_batch_norm(group: &ProcessGroup) {
+pub fn sync_batch_norm(group: &ProcessGroup) {
     let (rank, size) = (group.rank() as i64, group.size() as i64);
     tch::manual_seed(5);
     let whole = Tensor::randn([12, 4, 3, 3], FLOAT) * 3.0 + 5.0;
@@ -343,7 +280,7 @@ fn sync_batch_norm(group: &ProcessGroup) {
 
 /// Loss scaling, clipping and averaging are computed by each rank for itself; the exchanged gradients keep them equal, also
 /// when one rank alone overflows.
-fn scaler(group: &ProcessGroup) {
+pub fn scaler(group: &ProcessGroup) {
     let same = |tensors: &[Tensor], what: &str| {
         for tensor in tensors {
             for op in [ReduceOp::Max, ReduceOp::Min] {
@@ -414,7 +351,7 @@ fn scaler(group: &ProcessGroup) {
     }
 }
 
-fn dead_peer(group: &ProcessGroup) {
+pub fn dead_peer(group: &ProcessGroup) {
     if group.rank() == 1 {
         std::process::exit(7);
     }
@@ -428,7 +365,7 @@ fn dead_peer(group: &ProcessGroup) {
     std::process::exit(3);
 }
 
-fn late_peer(group: &ProcessGroup) {
+pub fn late_peer(group: &ProcessGroup) {
     if group.rank() == 1 {
         std::thread::sleep(Duration::from_secs(8));
         std::process::exit(0);
@@ -441,7 +378,7 @@ fn late_peer(group: &ProcessGroup) {
 }
 
 /// Down to the first thing that needs a GPU: with the CUDA libraries both constructors of libtorch are found and entered.
-fn nccl(store: &Store) {
+pub fn nccl(store: &Store) {
     let opened = torch_ext::cuda::open();
     if tch::Cuda::is_available() {
         return;
@@ -455,62 +392,4 @@ fn nccl(store: &Store) {
         "NCCL is not available"
     };
     assert!(error.to_string().contains(expected), "{error}");
-}
-
-#[test]
-fn without_a_gpu_nccl_is_an_error_that_says_so() {
-    assert_eq!(run("nccl", 1), [Some(0)]);
-}
-
-#[test]
-fn collectives_agree_on_2_and_3_ranks() {
-    assert_eq!(run("collectives", 2), [Some(0); 2]);
-    assert_eq!(run("collectives", 3), [Some(0); 3]);
-}
-
-#[test]
-fn reduced_gradients_are_bit_equal_and_match_the_full_batch() {
-    assert_eq!(run("reducer", 2), [Some(0); 2]);
-    assert_eq!(run("reducer", 3), [Some(0); 3]);
-    assert_eq!(run("reducer_find_unused", 2), [Some(0); 2]);
-}
-
-#[test]
-fn scale_clipping_and_averages_agree_when_one_rank_overflows() {
-    assert_eq!(run("scaler", 2), [Some(0); 2]);
-    assert_eq!(run("scaler", 3), [Some(0); 3]);
-}
-
-#[test]
-fn an_unused_parameter_is_an_error_at_once() {
-    assert_eq!(run("unused", 2), [Some(0); 2]);
-}
-
-#[test]
-fn synchronized_batch_norm_is_batch_norm_of_the_whole_batch() {
-    assert_eq!(run("sync_batch_norm", 2), [Some(0); 2]);
-    assert_eq!(run("sync_batch_norm", 3), [Some(0); 3]);
-}
-
-#[test]
-fn a_dead_peer_is_an_error_not_a_hang() {
-    assert_eq!(run("dead", 2), [Some(3), Some(7)]);
-}
-
-#[test]
-fn a_late_peer_is_a_timeout() {
-    assert_eq!(run("late", 2), [Some(3), Some(0)]);
-}
-
-#[test]
-fn nobody_home_is_an_error() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let error = Store::connect("127.0.0.1", port, Duration::from_secs(1))
-        .map(|_| ())
-        .unwrap_err();
-    assert!(error.to_string().contains("tcp store"), "{error}");
 }

@@ -3,132 +3,28 @@
 //! Tiles go by in bands of whole rows. A band is two steps: its inputs are transformed into a stretch of the arena; then
 //! every panel of output channels multiplies, transforms back and finishes the tiles, group after group.
 
+mod pack;
+mod tiling;
+
+pub(crate) use tiling::Tiling;
+
 use std::ops::Range;
 
 use super::pack::Groups;
 use super::places::{Panel, panels};
 use super::spec::{Numbers, Spec, vectors};
 use super::{cover, part};
-use crate::buffer::{Border, Buffer};
-use crate::elem::Elem;
-use crate::graph::Window;
+use crate::buffer::Buffer;
 use crate::isa::Proof;
 use crate::kernel::finish::Finish;
 use crate::kernel::tile::{Kernel, Tile, half};
 use crate::kernel::winograd::{InputTiles, LARGEST, LARGEST_SIDE, OutputTiles, Winograd};
 use crate::memory::{Aligned, Arena};
 
-/// Fewer channels, of input or output, do not repay the transforms.
-const LEAST_CHANNELS: usize = 32;
-/// Every tile reads all transformed weights, which are four times as many for tiles of 4 x 4 outputs as the direct ones
-/// and not twice as many for 2 x 2: too few tiles wait for memory. Measured; `docs/benchmarks/engine.md` has the figures.
-const LEAST_LARGE_TILES: usize = 36;
-const LEAST_SMALL_TILES: usize = 25;
-/// Transformed weights that stay in the second-level cache beside a band.
-const RESIDENT_WEIGHTS: usize = 1 << 20;
-/// Transformed inputs of a band, where weights stay and where they pass by once a band.
-const BAND_BESIDE_WEIGHTS: usize = 512 << 10;
-const BAND_ALONE: usize = 4 << 20;
-/// Transformed weights of a layer that are too large to read, in bytes: direct sums read less.
-const MOST_WEIGHTS: usize = 64 << 20;
 /// Tiles whose products lie on the stack together.
 const GROUP: usize = 16;
 /// The most bytes of two vectors.
 const TWO_VECTORS: usize = 2 * 64;
-
-/// How an image is cut into tiles.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Tiling {
-    /// Outputs in a row of a tile.
-    outputs: usize,
-    rows: usize,
-    columns: usize,
-    /// Rows of tiles in a band; the last may have fewer.
-    band_rows: usize,
-    /// Bytes from a position's transformed inputs to the next one's.
-    position: usize,
-    packed_bytes: usize,
-}
-
-impl Tiling {
-    /// The tiles for a convolution from `src` to `dst`; none where direct sums are better.
-    pub fn choose(
-        proof: Proof,
-        src: &Buffer,
-        dst: &Buffer,
-        groups: usize,
-        window: &Window,
-    ) -> Option<Self> {
-        let lanes = proof.set().lanes;
-        let fits = (src.elem, dst.elem) == (Elem::F32, Elem::F32)
-            && (src.words, dst.words) == (lanes, lanes)
-            && groups == 1
-            && window.kernel == [3, 3]
-            && window.stride == [1, 1]
-            && window.dilation == [1, 1]
-            && src.channels.min(dst.channels) >= LEAST_CHANNELS;
-        if !fits {
-            return None;
-        }
-        let tiles = |outputs: usize| dst.height.div_ceil(outputs) * dst.width.div_ceil(outputs);
-        let outputs = match () {
-            () if tiles(4) >= LEAST_LARGE_TILES => 4,
-            () if tiles(2) >= LEAST_SMALL_TILES => 2,
-            () => return None,
-        };
-        let vector = lanes * 4;
-        let positions = (outputs + 2) * (outputs + 2);
-        let packed_bytes = vectors(dst)
-            .checked_mul(src.blocks() * lanes * vector * positions)
-            .filter(|bytes| *bytes <= MOST_WEIGHTS)?;
-        let (rows, columns) = (dst.height.div_ceil(outputs), dst.width.div_ceil(outputs));
-        let row_bytes = positions * src.blocks() * columns * vector;
-        let band = match packed_bytes <= RESIDENT_WEIGHTS {
-            true => BAND_BESIDE_WEIGHTS,
-            false => BAND_ALONE,
-        };
-        let bands = rows.div_ceil((band / row_bytes).max(1));
-        let band_rows = rows.div_ceil(bands);
-        // An odd number of vectors, so that the positions of a tile do not share a set of the cache.
-        let position = ((src.blocks() * band_rows * columns) | 1) * vector;
-        Some(Self {
-            outputs,
-            rows,
-            columns,
-            band_rows,
-            position,
-            packed_bytes,
-        })
-    }
-
-    fn positions(&self) -> usize {
-        (self.outputs + 2) * (self.outputs + 2)
-    }
-
-    /// The border that the tiles read around their input.
-    pub fn border(&self, src: &Buffer, window: &Window) -> Border {
-        let [top, left] = window.before;
-        let after = |tiles: usize, before: usize, size: usize| {
-            (tiles * self.outputs + 2).saturating_sub(before + size)
-        };
-        Border {
-            top,
-            left,
-            bottom: after(self.rows, top, src.height),
-            right: after(self.columns, left, src.width),
-        }
-    }
-
-    /// Bytes of the packed weights.
-    pub fn packed_bytes(&self) -> usize {
-        self.packed_bytes
-    }
-
-    /// Bytes of the arena for a band's transformed inputs.
-    pub fn band_bytes(&self) -> usize {
-        self.positions() * self.position
-    }
-}
 
 /// A convolution ready to run.
 pub(crate) struct WinogradConv {
@@ -201,7 +97,7 @@ impl WinogradConv {
         let panels = panels(spec, lanes, per_vector, groups, src.blocks());
         let mut packed = Aligned::zeros(tiling.packed_bytes);
         for panel in &panels {
-            pack(packed.as_mut(), panel, weights, &src, &dst, lanes, tiling);
+            pack::pack(packed.as_mut(), panel, weights, &src, &dst, lanes, tiling);
         }
         let mut biases = Aligned::zeros(vectors(&dst) * vector);
         if let Some(bias) = bias {
@@ -309,7 +205,7 @@ impl WinogradConv {
     }
 
     fn weights_stay(&self) -> bool {
-        self.tiling.packed_bytes <= RESIDENT_WEIGHTS
+        self.tiling.weights_stay()
     }
 
     pub fn output_tasks(&self, band: usize, threads: usize) -> usize {
@@ -454,74 +350,4 @@ fn band_groups(
             })
         })
         .collect()
-}
-
-/// Transforms the weights of a panel, `[out, in, 3, 3]`, into `[position][block][word][vectors][LANES]`.
-fn pack(
-    to: &mut [f32],
-    panel: &Panel,
-    weights: &[f32],
-    src: &Buffer,
-    dst: &Buffer,
-    lanes: usize,
-    tiling: Tiling,
-) {
-    const MOST_LANES: usize = 16;
-    let side = tiling.outputs + 2;
-    let to = &mut to[panel.weights / 4..];
-    let wide = panel.vectors * lanes;
-    let position = src.blocks() * lanes * wide;
-    for vector in 0..panel.vectors {
-        let first = (panel.group + vector) * lanes;
-        let outs = dst.channels.saturating_sub(first).min(lanes);
-        for channel in 0..src.channels {
-            let mut taps = [[0.0f64; MOST_LANES]; 9];
-            for out in 0..outs {
-                let from = &weights[((first + out) * src.channels + channel) * 9..][..9];
-                for (tap, from) in taps.iter_mut().zip(from) {
-                    tap[out] = f64::from(*from);
-                }
-            }
-            // Blocks follow each other, so a channel's word is the channel itself.
-            let at = channel * wide + vector * lanes;
-            let mut columns = [[[0.0; MOST_LANES]; 3]; LARGEST_SIDE];
-            for x in 0..3 {
-                let column = spread([taps[x], taps[3 + x], taps[6 + x]], tiling.outputs);
-                for (row, value) in columns.iter_mut().zip(column) {
-                    row[x] = value;
-                }
-            }
-            for (y, row) in columns.iter().take(side).enumerate() {
-                for (x, values) in spread(*row, tiling.outputs).iter().take(side).enumerate() {
-                    let to = &mut to[(y * side + x) * position + at..][..lanes];
-                    for (to, value) in to.iter_mut().zip(values) {
-                        *to = *value as f32;
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// `G g`, for each of some channels.
-fn spread<const N: usize>([a, b, c]: [[f64; N]; 3], outputs: usize) -> [[f64; N]; LARGEST_SIDE] {
-    let each = |f: fn(f64, f64, f64) -> f64| std::array::from_fn(|i| f(a[i], b[i], c[i]));
-    if outputs == 2 {
-        return [
-            a,
-            each(|a, b, c| (a + b + c) / 2.0),
-            each(|a, b, c| (a - b + c) / 2.0),
-            c,
-            c,
-            c,
-        ];
-    }
-    [
-        each(|a, _, _| a / 4.0),
-        each(|a, b, c| -(a + b + c) / 6.0),
-        each(|a, b, c| -(a - b + c) / 6.0),
-        each(|a, b, c| a / 24.0 + b / 12.0 + c / 6.0),
-        each(|a, b, c| a / 24.0 - b / 12.0 + c / 6.0),
-        c,
-    ]
 }

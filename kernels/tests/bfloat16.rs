@@ -1,0 +1,91 @@
+//! bfloat16: close to float32 where the processor has it, float32 itself where it has not, the same for any number of
+//! threads.
+
+#![allow(clippy::unwrap_used)]
+
+mod graphs;
+
+use std::borrow::Cow;
+
+use kernels::{ComputeType, Config, Graph, Isa, Network, Node, WeightData, Window};
+
+use graphs::{Numbers, window};
+
+#[test]
+fn bfloat16_is_close_to_float32() {
+    let mut n = Numbers::new(3);
+    let mut real = |count: usize, scale: f32| {
+        WeightData::Floats(Cow::Owned(
+            n.many(count).iter().map(|v| v * scale).collect(),
+        ))
+    };
+    let mut layer = |input, from: usize, out: usize, groups: usize, window: Window| {
+        let fan = from / groups * window.kernel[0] * window.kernel[1];
+        Node::Conv {
+            input,
+            weights: real(out * fan, (3.0 / fan as f32).sqrt()),
+            bias: Some(real(out, 0.1)),
+            out,
+            groups,
+            window,
+        }
+    };
+    let relu = |input| Node::Clamp {
+        input,
+        low: 0.0,
+        high: f32::INFINITY,
+    };
+    let nodes = vec![
+        layer(0, 3, 40, 1, window(7, 2, 3, 3)),
+        relu(1),
+        layer(2, 40, 40, 40, window(3, 1, 1, 1)),
+        layer(3, 40, 70, 1, window(1, 1, 0, 0)),
+        Node::MaxPool {
+            input: 4,
+            window: window(3, 2, 1, 1),
+        },
+        layer(5, 70, 70, 1, window(3, 1, 1, 1)),
+        Node::Add { a: 6, b: 5 },
+        relu(7),
+        layer(8, 70, 48, 2, window(3, 2, 1, 1)),
+        Node::GlobalAvgPool { input: 9 },
+    ];
+    let graph = Graph {
+        input: [3, 45, 61],
+        nodes,
+        output: 10,
+    };
+    let mut numbers = Numbers::new(4);
+    let image = numbers.many(3 * 45 * 61);
+    let answer = |isa, precision, threads| {
+        let network = Network::with_config(
+            &graph,
+            &Config {
+                isa: Some(isa),
+                precision,
+                ..Config::default()
+            },
+        )
+        .unwrap();
+        let mut answer = vec![0.0; network.output_len()];
+        (0..2).for_each(|_| network.run(&image, &mut answer, threads));
+        answer
+    };
+    for isa in Isa::available() {
+        let exact = answer(isa, ComputeType::Float32, 1);
+        let half = answer(isa, ComputeType::Bf16, 1);
+        assert_eq!(
+            half,
+            answer(isa, ComputeType::Bf16, 2),
+            "{isa}: the number of threads changes bits"
+        );
+        assert_eq!(isa.has_bf16(), half != exact, "{isa}");
+        let scale = exact.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        for (half, exact) in half.iter().zip(&exact) {
+            assert!(
+                (half - exact).abs() <= 0.02 * scale,
+                "{isa}: {half} for {exact}"
+            );
+        }
+    }
+}
