@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use inference::Precision;
 
 /// Drop a photo, know what it is: the drag-and-drop image classifier.
 #[derive(Clone, Debug, Default, Parser)]
@@ -15,6 +16,11 @@ pub struct DesktopArgs {
     /// An ONNX model to use for this run: a file, or the name of one in models/
     #[arg(long, value_name = "MODEL")]
     pub model: Option<PathBuf>,
+
+    /// In what numbers a float32 network is computed: float32, bf16 (bfloat16: faster, less exact; needs AMX or AVX-512
+    /// BF16), or auto: bf16 where this processor has it, float32 otherwise
+    #[arg(long, default_value = "float32", value_name = "NUMBERS")]
+    pub precision: Precision,
 
     /// What draws the window
     #[arg(long, value_enum, default_value_t)]

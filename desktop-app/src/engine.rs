@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use inference::explain::{self, ExplainOptions, Method};
-use inference::{Cancel, Classifier, Options};
+use inference::{Cancel, Classifier, Options, Precision};
 use model_core::RgbImage;
 use model_core::diagnostic::Diagnose as _;
 use model_core::hierarchy::DEFAULT_AT_LEAST;
@@ -19,7 +19,10 @@ use crate::teach::{NetworkTeacher, Teach};
 
 /// Opens the embedded model and ONNX files.
 #[derive(Clone, Debug, Default)]
-pub struct ModelOpener;
+pub struct ModelOpener {
+    /// In what numbers photos are classified. Teaching always takes float32: a taught model is kept.
+    pub precision: Precision,
+}
 
 impl OpenModel for ModelOpener {
     fn open(&self, choice: &ModelChoice) -> Result<Arc<dyn Classify>, Problem> {
@@ -27,6 +30,7 @@ impl OpenModel for ModelOpener {
         // threads.
         let options = Options {
             threads: 1,
+            precision: self.precision,
             ..Options::default()
         };
         opened(choice, &options)
@@ -102,7 +106,10 @@ impl NetworkClassifier {
                 )
             }),
             license: manifest.license.clone(),
-            engine: info.engine.to_string(),
+            engine: match info.precision {
+                Precision::Float32 => info.engine.to_string(),
+                precision => format!("{}, {precision}", info.engine),
+            },
             answers: info.answers,
             threshold: manifest.threshold,
         };

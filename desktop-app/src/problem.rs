@@ -180,14 +180,14 @@ pub fn remedy_for_model(remedy: Option<&Remedy>) -> String {
             | Remedy::ExportAgain,
         ) => "Export it again with export-onnx, which writes into the file what is missing.",
         Some(Remedy::UseFewerThreads) => "Close other programs and try again.",
+        Some(Remedy::UsePrecision(_)) => "Start the window with --precision auto, or without.",
         Some(Remedy::ReportBug) => "Report this, with the file.",
         Some(
             Remedy::ChooseAnotherModel
             | Remedy::ConvertPicture
             | Remedy::InstallLibheif
             | Remedy::NotAPicture
-            | Remedy::RaiseLimit(_)
-            | Remedy::UsePrecision(_),
+            | Remedy::RaiseLimit(_),
         )
         | None => "Choose a classifier that was exported as ONNX, or the built-in one.",
     };

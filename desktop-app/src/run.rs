@@ -184,9 +184,10 @@ fn attempt(
     }
     platform::apply(system, &mut options);
     let (paths, model) = (args.photos.clone(), args.model.clone());
+    let precision = args.precision;
     let create: eframe::AppCreator<'static> = Box::new(move |creation| {
         let parts = AppParts {
-            opener: Arc::new(ModelOpener),
+            opener: Arc::new(ModelOpener { precision }),
             desktop: Box::new(SystemDesktop {
                 window_system: system,
             }),

@@ -12,6 +12,7 @@ use desktop_app::engine::ModelOpener;
 use desktop_app::export;
 use desktop_app::photo::{Photo, PhotoId, PhotoSource, PhotoState};
 use desktop_app::worker::{WorkerEvent, Workers};
+use inference::Precision;
 use model_core::scores::DEFAULT_TOP_K;
 
 /// `infer-cli` of this build, as its own tests leave it beside ours; built when it is not there yet. `INFER_CLI`
@@ -54,8 +55,8 @@ fn infer_cli() -> PathBuf {
     program
 }
 
-fn window_says(photos: &[PathBuf]) -> Vec<String> {
-    let workers = Workers::start(Arc::new(ModelOpener), 2, || {}).unwrap();
+fn window_says(photos: &[PathBuf], precision: Precision) -> Vec<String> {
+    let workers = Workers::start(Arc::new(ModelOpener { precision }), 2, || {}).unwrap();
     workers.open_model(ModelChoice::Embedded).unwrap();
     let sources: Vec<_> = photos.iter().cloned().map(PhotoSource::File).collect();
     workers.classify(
@@ -94,20 +95,24 @@ fn window_says(photos: &[PathBuf]) -> Vec<String> {
 fn the_window_and_infer_cli_say_the_same_byte_for_byte() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/samples");
     let photos = ["cat.jpg", "espresso.jpg", "rocket.jpg"].map(|name| samples.join(name));
-    let output = Command::new(infer_cli())
-        .arg("--json")
-        .args(["--topk", &DEFAULT_TOP_K.to_string()])
-        .args(&photos)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let terminal = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(terminal.lines().count(), photos.len());
-    assert_eq!(window_says(&photos).join("\n") + "\n", terminal);
+    // bfloat16 where this processor has it.
+    for precision in [Precision::Float32, Precision::Auto] {
+        let output = Command::new(infer_cli())
+            .arg("--json")
+            .args(["--topk", &DEFAULT_TOP_K.to_string()])
+            .args(["--precision", precision.name()])
+            .args(&photos)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let terminal = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(terminal.lines().count(), photos.len());
+        assert_eq!(window_says(&photos, precision).join("\n") + "\n", terminal);
+    }
 }
 
 #[test]

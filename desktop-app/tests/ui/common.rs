@@ -310,7 +310,7 @@ impl Setup {
         builder.build_eframe(move |creation| {
             let parts = AppParts {
                 opener: if self.real_models {
-                    Arc::new(desktop_app::engine::ModelOpener)
+                    Arc::new(desktop_app::engine::ModelOpener::default())
                 } else {
                     Arc::new(Opener {
                         delay: self.delay,
