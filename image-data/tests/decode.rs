@@ -279,3 +279,14 @@ fn limits_hold_before_decoding() {
         Err(DecodeError::Io(_))
     ));
 }
+
+#[test]
+fn a_bitmap_that_forgets_its_palettes_length_is_read() {
+    let whole = bytes("palette.bmp");
+    let mut short = whole.clone();
+    // The pixels are said to begin right after the headers, where the palette does.
+    short[10..14].copy_from_slice(&54u32.to_le_bytes());
+    assert_ne!(whole, short);
+    let pixels = |file: &[u8]| decode(file, &DecodeOptions::default()).unwrap().data;
+    assert_eq!(pixels(&short), pixels(&whole));
+}

@@ -63,6 +63,8 @@ fn lossless_pictures_are_equal() {
         "gray.jp2",
         "glass.jp2",
         "bare.j2k",
+        "unsaid.j2k",
+        "unsaid.jp2",
         "inks.jp2",
         "bits.tga",
     ] {
@@ -100,6 +102,8 @@ fn headers_say_what_there_is() {
         ("glass.jxl", Format::JpegXl, Color::Alpha),
         ("lossy.jp2", Format::Jpeg2000, Color::Rgb),
         ("glass.jp2", Format::Jpeg2000, Color::Alpha),
+        ("unsaid.j2k", Format::Jpeg2000, Color::Alpha),
+        ("unsaid.jp2", Format::Jpeg2000, Color::Alpha),
         ("inks.jp2", Format::Jpeg2000, Color::Cmyk),
         ("bits.tga", Format::Tga, Color::Gray),
         ("bare.j2k", Format::Jpeg2000, Color::Rgb),

@@ -16,7 +16,7 @@ const FORMAT: Format = Format::Jpeg2000;
 const BYTES_A_PIXEL: u64 = 40;
 
 pub(super) fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError> {
-    header(&open(bytes)?, limits)
+    header(&open(bytes)?, bytes, limits)
 }
 
 pub(super) fn decode(
@@ -24,8 +24,8 @@ pub(super) fn decode(
     options: &DecodeOptions,
 ) -> Result<(Decoded, Notes), DecodeError> {
     let image = open(bytes)?;
-    let header = header(&image, &options.limits)?;
-    let inks = has_inks(&image);
+    let header = header(&image, bytes, &options.limits)?;
+    let inks = has_inks(&image, bytes);
     let icc_profile = match image.color_space() {
         ColorSpace::Icc { profile, .. } if !inks => Some(profile.clone()),
         _ => None,
@@ -54,7 +54,7 @@ pub(super) fn decode(
         ));
     }
     if !matches!(
-        (channels, image.has_alpha()),
+        (channels, has_alpha(&image, inks)),
         (1, _) | (2 | 4, true) | (3, false)
     ) || inks
     {
@@ -78,14 +78,35 @@ pub(super) fn decode(
     ))
 }
 
-/// Whether the channels are four inks: by the file's own word, or by that of its color profile.
-fn has_inks(image: &Image<'_>) -> bool {
+/// Whether the channels are four inks: by the file's own word, or by that of its color profile. The decoder takes any four
+/// channels for inks whose kind is not said, but those are red, green, blue and alpha, as OpenJPEG has it.
+fn has_inks(image: &Image<'_>, bytes: &[u8]) -> bool {
     match image.color_space() {
-        ColorSpace::CMYK => true,
+        ColorSpace::CMYK => says_inks(bytes),
         // The header of a profile names its color space at byte 16.
         ColorSpace::Icc { profile, .. } => profile.get(16..20) == Some(b"CMYK"),
         _ => false,
     }
+}
+
+/// Whether the box of colors (`colr`) names CMYK or YCCK: ISO/IEC 15444-2, table M.25. A bare codestream has no boxes.
+fn says_inks(bytes: &[u8]) -> bool {
+    const ENUMERATED: u8 = 1;
+    const INKS: [[u8; 4]; 2] = [12u32.to_be_bytes(), 13u32.to_be_bytes()];
+    // Boxes come before the codestream, which begins with SOC and SIZ.
+    let end = bytes
+        .windows(4)
+        .position(|four| four == b"\xff\x4f\xff\x51");
+    let boxes = &bytes[..end.unwrap_or(bytes.len())];
+    let mut colors = boxes
+        .windows(11)
+        .filter(|part| part.starts_with(b"colr") && part[4] == ENUMERATED);
+    colors.any(|part| INKS.iter().any(|inks| part[7..11] == *inks))
+}
+
+/// Whether the last channel is transparency; of four channels of which nothing is said it is.
+fn has_alpha(image: &Image<'_>, has_inks: bool) -> bool {
+    image.has_alpha() || (!has_inks && matches!(image.color_space(), ColorSpace::CMYK))
 }
 
 fn open(bytes: &[u8]) -> Result<Image<'_>, DecodeError> {
@@ -97,13 +118,14 @@ fn open(bytes: &[u8]) -> Result<Image<'_>, DecodeError> {
     Image::new(bytes, &settings).map_err(|error| malformed(FORMAT, error))
 }
 
-fn header(image: &Image<'_>, limits: &DecodeLimits) -> Result<Header, DecodeError> {
+fn header(image: &Image<'_>, bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError> {
     let (width, height) = (image.width(), image.height());
     let memory = u64::from(width) * u64::from(height) * BYTES_A_PIXEL;
     limits.check(width, height, memory)?;
-    let color = if has_inks(image) {
+    let inks = has_inks(image, bytes);
+    let color = if inks {
         Color::Cmyk
-    } else if image.has_alpha() {
+    } else if has_alpha(image, inks) {
         Color::Alpha
     } else if image.color_space().num_channels() == 1 {
         Color::Gray

@@ -98,6 +98,11 @@ fn decode_with(
     format: Format,
     options: &DecodeOptions,
 ) -> Result<(Decoded, Notes), DecodeError> {
+    let moved = match format {
+        Format::Bmp => pixels_behind_palette(bytes),
+        _ => None,
+    };
+    let bytes = moved.as_deref().unwrap_or(bytes);
     let mut decoder = open(bytes, format, &options.limits)?;
     let (width, height) = decoder.dimensions();
     options
@@ -131,6 +136,29 @@ fn decode_with(
             icc_profile,
         },
     ))
+}
+
+/// A BMP with a palette whose pixels are said to begin where the palette does: some writers forget the palette's length.
+/// The file with the place that was meant; none where nothing is wrong.
+fn pixels_behind_palette(bytes: &[u8]) -> Option<Vec<u8>> {
+    const FILE_HEADER: u32 = 14;
+    let word = |at: usize| {
+        let four = bytes.get(at..at + 4)?;
+        four.try_into().ok().map(u32::from_le_bytes)
+    };
+    let (start, header, used) = (word(10)?, word(14)?, word(46)?);
+    let bits = u16::from_le_bytes([*bytes.get(28)?, *bytes.get(29)?]);
+    // The shorter header of OS/2 has its numbers elsewhere.
+    if header < 40 || bits > 8 || FILE_HEADER.checked_add(header) != Some(start) {
+        return None;
+    }
+    let colors = match used {
+        0 => 1 << bits,
+        used => used.min(256),
+    };
+    let mut moved = bytes.to_vec();
+    moved[10..14].copy_from_slice(&(start + 4 * colors).to_le_bytes());
+    Some(moved)
 }
 
 /// Whether the fourth byte of a pixel is not transparency: a TGA says how many bits of it are; old bitmaps leave it zero

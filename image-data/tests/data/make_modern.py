@@ -57,6 +57,8 @@ keep("lossy.jp2", cat, irreversible=True, quality_mode="dB", quality_layers=[40]
 keep("gray.jp2", gray)
 keep("glass.jp2", glass)
 keep("bare.j2k", cat)
+# Four channels of which nothing is said, with and without boxes around the codestream.
+keep("unsaid.j2k", glass)
 # Four inks: Pillow writes them as the channels of a picture with transparency, and the boxes are made to say CMYK (12).
 inks = io.BytesIO()
 Image.merge("RGBA", cat.convert("CMYK").split()).save(inks, "JPEG2000", irreversible=False)
@@ -69,17 +71,26 @@ def boxes(data, at, end):
         at += length
 
 
-said = b""
-for kind, box, at in boxes(inks.getvalue(), 0, len(inks.getvalue())):
-    if kind == b"jp2h":
-        inside = b"".join(
-            one[:11] + (12).to_bytes(4, "big") if name == b"colr" else one
-            for name, one, _ in boxes(box, 8, len(box))
-            if name != b"cdef"
-        )
-        box = (8 + len(inside)).to_bytes(4, "big") + kind + inside
-    said += box
-(out / "inks.jp2").write_bytes(said)
+def without_definition(data, colors):
+    """A JP2 without the box that says what channels are, and with `colors` as the number of its color space."""
+    said = b""
+    for kind, box, at in boxes(data, 0, len(data)):
+        if kind == b"jp2h":
+            inside = b"".join(
+                one[:11] + colors.to_bytes(4, "big") if name == b"colr" else one
+                for name, one, _ in boxes(box, 8, len(box))
+                if name != b"cdef"
+            )
+            box = (8 + len(inside)).to_bytes(4, "big") + kind + inside
+        said += box
+    return said
+
+
+(out / "unsaid.jp2").write_bytes(without_definition((out / "glass.jp2").read_bytes(), 16))
+with Image.open(out / "unsaid.jp2") as read:
+    assert read.mode == "RGBA"
+    read.save(out / "unsaid.jp2.png", optimize=True)
+(out / "inks.jp2").write_bytes(without_definition(inks.getvalue(), 12))
 with Image.open(out / "inks.jp2") as read:
     assert read.mode == "CMYK"
     read.convert("RGB").save(out / "inks.jp2.png", optimize=True)
