@@ -70,5 +70,5 @@ cross_sources() {
     if [ -s /etc/ssl/certs/ca-certificates.crt ]; then
         cp /etc/ssl/certs/ca-certificates.crt "$cross_root/etc/ssl/certs/ca-certificates.crt"
     fi
-    CARGO_NET_OFFLINE=false inside "cd /src && RUSTC_BOOTSTRAP=1 cargo fetch --locked --quiet $*"
+    CARGO_NET_OFFLINE=false inside "cd /src && RUSTC_BOOTSTRAP=1 cargo fetch --locked --quiet --target x86_64-unknown-linux-gnu $*"
 }
