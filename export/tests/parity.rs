@@ -100,6 +100,11 @@ fn larger_families_answer_as_in_pytorch() {
     assert_eq!(answer_as_in_pytorch(72), 14);
 }
 
+#[test]
+fn networks_of_small_images_answer_as_in_pytorch() {
+    assert_eq!(answer_as_in_pytorch(32), 1);
+}
+
 /// VGG, whose first linear layer wants a map of 7 x 7.
 #[test]
 fn vgg_answers_as_in_pytorch() {

@@ -11,21 +11,27 @@ use std::path::Path;
 use common::export_onnx;
 
 #[test]
-fn cifar10_resnet20_is_made_from_its_checkpoint() {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/cifar10-resnet20");
-    let dir = tempfile::tempdir().unwrap();
-    let output = dir.path().join("model.onnx");
-    export_onnx()
-        .args(["--engines", "tract", "--side-files"])
-        .args(["--name", "cifar10-resnet20"])
-        .args(["--license", "MIT OR Apache-2.0", "--checkpoint"])
-        .arg(shipped.join("best.safetensors"))
-        .arg("--output")
-        .arg(&output)
-        .assert()
-        .success();
-    for name in ["model.onnx", "manifest.yaml"] {
-        let made = fs::read(dir.path().join(name)).unwrap();
-        assert!(made == fs::read(shipped.join(name)).unwrap(), "{name}");
+fn models_of_cifar_are_made_from_their_checkpoints() {
+    for name in ["cifar10-resnet20", "cifar10-whitened-vgg"] {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../models")
+            .join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let output = dir.path().join("model.onnx");
+        export_onnx()
+            .args(["--engines", "tract", "--side-files", "--name", name])
+            .args(["--license", "MIT OR Apache-2.0", "--checkpoint"])
+            .arg(shipped.join("best.safetensors"))
+            .arg("--output")
+            .arg(&output)
+            .assert()
+            .success();
+        for file in ["model.onnx", "manifest.yaml"] {
+            let made = fs::read(dir.path().join(file)).unwrap();
+            assert!(
+                made == fs::read(shipped.join(file)).unwrap(),
+                "{name}/{file}"
+            );
+        }
     }
 }

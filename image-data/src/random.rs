@@ -16,6 +16,8 @@ pub enum Purpose {
     Replace = 4,
     /// Initial weights and other uses outside the data path.
     Other = 5,
+    /// Whether a sample is mirrored in even epochs, where flips alternate.
+    Flip = 6,
 }
 
 /// Names a stream.
@@ -69,6 +71,22 @@ pub struct Random {
 }
 
 impl Random {
+    /// The epoch of its name.
+    pub fn epoch(&self) -> u32 {
+        self.counter[2]
+    }
+
+    /// Another stream of the same seed, index and repeat, from its start: the same one in every epoch.
+    pub fn of_every_epoch(&self, purpose: Purpose) -> Self {
+        let last = self.counter[3] & 0x0FFF_FFFF | u32::from(purpose as u8) << 28;
+        Self {
+            key: self.key,
+            counter: [0, self.counter[1], 0, last],
+            block: [0; 4],
+            used: 4,
+        }
+    }
+
     /// The next 32 random bits.
     pub fn next_u32(&mut self) -> u32 {
         if self.used == 4 {

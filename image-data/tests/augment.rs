@@ -281,3 +281,41 @@ fn erasing_fills_with_the_mean_and_policies_touch_most_pictures() {
         assert!(expected.contains(&changed), "{policy:?}: {changed} of 300");
     }
 }
+
+#[test]
+fn alternating_flips_mirror_a_picture_in_every_other_epoch() {
+    let picture = picture(32, 32);
+    let mut mirrored = picture.clone();
+    mirrored.flip_horizontal();
+    let config = AugmentConfig {
+        image_size: 32,
+        crop: CropKind::Pad,
+        padding: 0,
+        flip_alternates: true,
+        ..AugmentConfig::default()
+    };
+    let transform = transform(&config, 32);
+    let is_mirrored = |index, epoch| {
+        let mut random = Key::new(9, epoch, index, Purpose::Augment).stream();
+        let out = transform.apply(picture.clone(), &mut random);
+        assert!(out.data == picture.data || out.data == mirrored.data);
+        out.data == mirrored.data
+    };
+    let mut first = 0;
+    for index in 0..400 {
+        let in_epochs = [0, 1, 2, 3, 4].map(|epoch| is_mirrored(index, epoch));
+        assert!(in_epochs.windows(2).all(|pair| pair[0] != pair[1]));
+        first += usize::from(in_epochs[0]);
+    }
+    assert!((160..240).contains(&first), "{first} of 400");
+
+    let uneven = AugmentConfig {
+        flip_probability: 0.3,
+        ..config
+    };
+    let error = uneven.validate().unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "augment.flip_probability: expected 0.5 where flips alternate, got 0.3"
+    );
+}

@@ -290,3 +290,35 @@ fn a_bitmap_that_forgets_its_palettes_length_is_read() {
     let pixels = |file: &[u8]| decode(file, &DecodeOptions::default()).unwrap().data;
     assert_eq!(pixels(&short), pixels(&whole));
 }
+
+/// Pillow's `Image.open(file).convert("RGB")` shows the palette's color under transparency, also around a smaller frame.
+#[test]
+fn under_a_gifs_transparency_lies_its_palettes_color() {
+    let mut file = Vec::new();
+    let palette = [10, 20, 30, 0, 200, 0, 250, 60, 70];
+    let mut encoder = gif::Encoder::new(&mut file, 4, 2, &palette).unwrap();
+    let frame = gif::Frame {
+        width: 2,
+        height: 2,
+        left: 1,
+        transparent: Some(2),
+        buffer: vec![1, 2, 2, 0].into(),
+        ..Default::default()
+    };
+    encoder.write_frame(&frame).unwrap();
+    drop(encoder);
+    let row = |options: &DecodeOptions| {
+        let image = decode(&file, options).unwrap();
+        [0, 1, 2, 3].map(|x| image.pixel(x, 0))
+    };
+    let hidden = [250, 60, 70];
+    assert_eq!(
+        row(&DecodeOptions::torchvision()),
+        [hidden, [0, 200, 0], hidden, hidden]
+    );
+    let white = [255; 3];
+    assert_eq!(
+        row(&DecodeOptions::default()),
+        [white, [0, 200, 0], white, white]
+    );
+}

@@ -20,11 +20,10 @@ pub fn initialize(network: &mut TorchNetwork, seed: u64, zero_init_residual: boo
     for node in &graph.nodes {
         match &node.op {
             Op::Conv(conv) => {
-                let std = rules.conv_std(conv);
                 each(network, &conv.name, |kind, tensor| {
                     let _ = match kind {
                         TensorKind::Bias => tensor.f_fill_(0.0)?,
-                        _ => tensor.f_normal_(0.0, std)?,
+                        _ => rules.fill_conv(conv, tensor)?,
                     };
                     Ok(())
                 })?;
@@ -95,6 +94,8 @@ enum Spread {
     FanIn,
     /// Uniform within `1 / sqrt(in)` (`torch.nn.Linear`).
     UniformIn,
+    /// Uniform within `1 / sqrt(in)`, but the first filters give each channel as it is, where the window has a middle.
+    PassOn,
     /// Uniform within `1 / sqrt(out)`.
     UniformOut,
     /// Normal with this std.
@@ -128,6 +129,12 @@ impl Rules {
                 linear: Spread::Normal(0.01),
                 zero_bias: true,
             },
+            // Jordan's: convolutions pass their input on, beside random filters; a head without an opinion.
+            Family::WhitenedVgg(_) => Self {
+                conv: Spread::PassOn,
+                linear: Spread::Normal(0.0),
+                zero_bias: true,
+            },
             // torchvision's densenet.py.
             Family::DenseNet(_) => Self {
                 conv: Spread::FanIn,
@@ -143,15 +150,27 @@ impl Rules {
         }
     }
 
-    fn conv_std(&self, conv: &Conv) -> f64 {
+    fn fill_conv(&self, conv: &Conv, weight: &mut Tensor) -> Result<Tensor> {
         let window = conv.kernel * conv.kernel;
-        let fan = match self.conv {
-            Spread::Normal(std) => return std,
-            Spread::FanOut { per_group: true } => window * conv.out_channels / conv.groups,
-            Spread::FanOut { per_group: false } | Spread::UniformOut => window * conv.out_channels,
-            Spread::FanIn | Spread::UniformIn => window * conv.in_channels / conv.groups,
+        let inputs = window * conv.in_channels / conv.groups;
+        let outputs = window * conv.out_channels;
+        let std = match self.conv {
+            Spread::Normal(std) => std,
+            Spread::FanOut { per_group: true } => (2.0 / (outputs / conv.groups) as f64).sqrt(),
+            Spread::FanOut { per_group: false } | Spread::UniformOut => {
+                (2.0 / outputs as f64).sqrt()
+            }
+            Spread::FanIn | Spread::UniformIn => (2.0 / inputs as f64).sqrt(),
+            Spread::PassOn => {
+                let bound = 1.0 / (inputs as f64).sqrt();
+                let _ = weight.f_uniform_(-bound, bound)?;
+                if conv.kernel % 2 == 1 {
+                    pass_on(conv, weight)?;
+                }
+                return Ok(weight.shallow_clone());
+            }
         };
-        (2.0 / fan as f64).sqrt()
+        Ok(weight.f_normal_(0.0, std)?)
     }
 
     fn fill_linear(&self, linear: &Linear, kind: TensorKind, tensor: &mut Tensor) -> Result<()> {
@@ -165,12 +184,23 @@ impl Rules {
                 return Ok(());
             }
             Spread::UniformOut | Spread::FanOut { .. } => linear.out_features,
-            Spread::UniformIn | Spread::FanIn => linear.in_features,
+            Spread::UniformIn | Spread::PassOn | Spread::FanIn => linear.in_features,
         };
         let bound = 1.0 / (fan as f64).sqrt();
         let _ = tensor.f_uniform_(-bound, bound)?;
         Ok(())
     }
+}
+
+/// Each input channel has a filter that gives it as it is (`torch.nn.init.dirac_` on the first filters).
+fn pass_on(conv: &Conv, weight: &Tensor) -> Result<()> {
+    let count = conv.in_channels.min(conv.out_channels) as i64;
+    let mut filters = weight.f_narrow(0, 0, count)?;
+    let _ = filters.f_zero_()?;
+    let middle = (conv.kernel / 2) as i64;
+    let centers = filters.f_select(3, middle)?.f_select(2, middle)?;
+    let _ = centers.f_diagonal(0, 0, 1)?.f_fill_(1.0)?;
+    Ok(())
 }
 
 /// Runs `fill` on every tensor of the module `name`.
@@ -239,6 +269,21 @@ mod tests {
         assert_eq!(sum("layer1.0.bn2.weight"), 0.0);
         assert_eq!(sum("layer1.0.bn1.weight"), 64.0);
         assert_eq!(sum("layer2.0.downsample.1.weight"), 128.0);
+    }
+
+    #[test]
+    fn convolutions_of_the_whitened_vgg_pass_their_input_on() {
+        let network = network("cifar_whitened_vgg", false);
+        let x = Tensor::randn([1, 64, 6, 6], (tch::Kind::Float, tch::Device::Cpu));
+        let weight = tensor(&network, "stages.1.conv1.weight");
+        let y = x.conv2d(weight, None::<&Tensor>, 1, 1, 1, 1);
+        assert_eq!(y.narrow(1, 0, 64), x);
+        let random = weight.narrow(0, 64, 192);
+        let bound = 1.0 / (64.0_f64 * 9.0).sqrt();
+        let most = random.abs().max().double_value(&[]);
+        assert!(most <= bound && most > 0.99 * bound, "{most} {bound}");
+        let head = tensor(&network, "head.weight").abs();
+        assert_eq!(head.max().double_value(&[]), 0.0);
     }
 
     #[test]

@@ -35,3 +35,4 @@ pub mod run_dir;
 pub mod schedule;
 pub mod signals;
 pub mod trainer;
+pub mod whitening;

@@ -60,6 +60,9 @@ impl Optimizer {
             if !named.name.starts_with(&head) {
                 lr_factor *= settings.body_lr_factor;
             }
+            if named.kind == TensorKind::NormBias {
+                lr_factor *= settings.norm_bias_lr_factor;
+            }
             let trust_ratio = weight_decay != 0.0;
             let same = |g: &&mut Group| {
                 g.lr_factor == lr_factor

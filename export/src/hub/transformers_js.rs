@@ -104,7 +104,8 @@ fn config(shipped: &Shipped<'_>) -> Value {
         | Family::ResNetV2(_)
         | Family::RegNet(_)
         | Family::DenseNet(_)
-        | Family::Vgg(_) => "resnet",
+        | Family::Vgg(_)
+        | Family::WhitenedVgg(_) => "resnet",
     };
     let mut config = metadata::labels_config(&shipped.source.manifest);
     config["model_type"] = json!(family);

@@ -5,7 +5,7 @@ Needs torch, torchvision, timm, onnx, onnxruntime; OpenCV (cv2) and OpenVINO are
   python torchvision_parity.py path/to/export-onnx [ARCH ... | all]
 
 Without a name the ResNets are compared; `all` adds the other families, to the largest: two hours on two cores, and
-2 GB of memory. The ResNets for CIFAR are put together from torchvision's blocks; those with blur are torchvision's with the
+2 GB of memory. The networks for CIFAR are in model-core/tests/golden/networks.py; those with blur are torchvision's with the
 filter before each convolution that has a step, as FFCV's `apply_blurpool` wraps them.
 
 The ResNets' statistics are those that a few batches of noise give in training mode, then disturbed: they belong to the
@@ -27,12 +27,12 @@ import numpy as np
 import onnx
 import onnx.reference
 import onnxruntime as ort
-import timm
 import torch
 import torchvision
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "data"))
 import generate  # noqa: E402
+from generate import networks  # noqa: E402
 
 try:
     import cv2
@@ -47,7 +47,7 @@ NAMES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_res
 FAMILIES = [
     "resnet18d", "resnet26d", "resnet34d", "resnet50d", "resnet101d", "resnet152d",
     "resnetv2_50", "resnetv2_101", "resnetv2_152",
-    *(f"cifar_resnet{depth}" for depth in (20, 32, 44, 56)), "resnet18_blurpool", "resnet50_blurpool",
+    *(f"cifar_resnet{depth}" for depth in (20, 32, 44, 56)), "cifar_whitened_vgg", "resnet18_blurpool", "resnet50_blurpool",
     *(f"efficientnet_lite{size}" for size in range(5)), *(f"tf_efficientnet_lite{size}" for size in range(5)),
     *(f"efficientnet_b{size}" for size in range(5)), *(f"tf_efficientnet_b{size}" for size in range(5)),
     "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small",
@@ -56,28 +56,6 @@ FAMILIES = [
     "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
     "convnext_tiny", "convnext_small", "convnext_base", "convnext_large",
 ]  # fmt: skip
-
-
-class CifarResNet(torchvision.models.ResNet):
-    """He et al. 2015, section 4.2, with projection shortcuts."""
-
-    def __init__(self, depth):
-        block, count = torchvision.models.resnet.BasicBlock, (depth - 2) // 6
-        super().__init__(block, [count] * 4, num_classes=10)
-        self.inplanes = 16
-        self.conv1 = torch.nn.Conv2d(3, 16, 3, 1, 1, bias=False)
-        self.bn1 = torch.nn.BatchNorm2d(16)
-        self.maxpool = torch.nn.Identity()
-        self.layer1 = self._make_layer(block, 16, count)
-        self.layer2 = self._make_layer(block, 32, count, stride=2)
-        self.layer3 = self._make_layer(block, 64, count, stride=2)
-        del self.layer4
-        self.fc = torch.nn.Linear(64, 10)
-
-    def forward(self, x):
-        x = torch.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        return self.fc(torch.flatten(self.avgpool(x), 1))
 
 
 class BlurredConv(torch.nn.Conv2d):
@@ -90,17 +68,13 @@ class BlurredConv(torch.nn.Conv2d):
 
 
 def build(name):
-    if name.startswith("cifar_resnet"):
-        return CifarResNet(int(name.removeprefix("cifar_resnet")))
     if name.endswith("_blurpool"):
         model = torchvision.models.get_model(name.removesuffix("_blurpool"), weights=None)
         for module in model.modules():
             if isinstance(module, torch.nn.Conv2d) and module.stride != (1, 1) and module.in_channels >= 16:
                 module.__class__ = BlurredConv
         return model
-    if name in torchvision.models.list_models():
-        return torchvision.models.get_model(name, weights=None)
-    return timm.create_model(name)
+    return networks.build(name)
 
 
 @torch.no_grad()

@@ -7,11 +7,15 @@ has it; torchvision's state dict has it before. The shortcut's convolution of Re
 """
 
 import json
+import pathlib
+import sys
 
 import numpy as np
 import timm
 import torch
-import torchvision
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / "model-core/tests/golden"))
+import networks  # noqa: E402
 
 
 def splitmix64(state):
@@ -46,6 +50,7 @@ def numbers(place, name, tensor):
 CLASSES = 10
 # Side of the image, then the networks. 72 pixels leave odd sides inside: 9 after four halvings. VGG wants its 224.
 NETWORKS = {
+    32: ["cifar_whitened_vgg"],
     64: ["resnet18", "resnet50", "tf_efficientnet_lite0"],
     72: [
         "resnet18d", "resnet50d", "efficientnet_lite1", "tf_efficientnet_lite2", "efficientnet_b0", "tf_efficientnet_b1",
@@ -57,10 +62,7 @@ NETWORKS = {
 
 
 def logits(name, size):
-    # torchvision's where both have the name: those of EfficientNet and ResNet-D that it lacks are timm's.
-    of_torchvision = name in torchvision.models.list_models()
-    build = torchvision.models.get_model if of_torchvision else timm.create_model
-    model = build(name, num_classes=CLASSES)
+    model = networks.build(name, num_classes=CLASSES)
     state = model.state_dict()
     keys = list(state)
     if name.startswith("convnext"):

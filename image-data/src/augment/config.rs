@@ -20,12 +20,17 @@ pub struct AugmentConfig {
     pub scale: [f64; 2],
     /// `random_resized` only: width over height, smallest and largest.
     pub ratio: [f64; 2],
-    /// `pad` only: black pixels added on every side before the cut.
+    /// `pad` only: pixels added on every side before the cut.
     pub padding: u32,
+    /// `pad` only: what the added pixels show.
+    pub padding_mode: PaddingMode,
     /// The resize's kernel: `bilinear`, `bicubic`, or `random` for one of both per picture (timm's default).
     pub interpolation: Interpolation,
     /// Probability of a horizontal flip.
     pub flip_probability: f64,
+    /// A picture is mirrored in every other epoch instead of by chance, half of them first: no side is seen twice in a row
+    /// (Jordan 2024, arXiv 2404.00498).
+    pub flip_alternates: bool,
     /// torchvision `ColorJitter`.
     pub color_jitter: Option<ColorJitter>,
     /// A random policy of operations.
@@ -67,6 +72,16 @@ pub enum CropKind {
     Pad,
     /// As in validation: resize and center crop.
     Center,
+}
+
+/// What the pixels show that are added around a picture (torchvision's `padding_mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaddingMode {
+    /// Black.
+    Constant,
+    /// The picture mirrored at its edge, the edge itself not repeated.
+    Reflect,
 }
 
 /// How pixels are computed between those there are.
@@ -148,8 +163,10 @@ impl Default for AugmentConfig {
             scale: [0.08, 1.0],
             ratio: [3.0 / 4.0, 4.0 / 3.0],
             padding: 4,
+            padding_mode: PaddingMode::Constant,
             interpolation: Interpolation::Bilinear,
             flip_probability: 0.5,
+            flip_alternates: false,
             color_jitter: None,
             policy: PolicyKind::None,
             policy_ops: 2,
@@ -237,6 +254,13 @@ impl AugmentConfig {
     pub fn validate(&self) -> Result<(), AugmentError> {
         self.validate_sizes()?;
         share("flip_probability", self.flip_probability)?;
+        if self.flip_alternates && self.flip_probability != 0.5 {
+            return refuse(
+                "flip_probability",
+                "0.5 where flips alternate",
+                self.flip_probability,
+            );
+        }
         share("erasing_probability", self.erasing_probability)?;
         share("mix_probability", self.mix_probability)?;
         share("cutmix_share", self.cutmix_share)?;

@@ -2,6 +2,7 @@
 
 use model_core::RgbImage;
 
+use super::PaddingMode;
 use crate::random::Random;
 
 /// A rectangle inside a picture, in pixels.
@@ -89,8 +90,15 @@ pub fn erased_area(
     None
 }
 
-/// torchvision `RandomCrop(side, padding, pad_if_needed=True)`: black around the picture, a random square out of it.
-pub fn pad_crop(image: &RgbImage, side: u32, padding: u32, random: &mut Random) -> RgbImage {
+/// torchvision `RandomCrop(side, padding, pad_if_needed=True, padding_mode=mode)`: a random square out of the padded
+/// picture.
+pub fn pad_crop(
+    image: &RgbImage,
+    side: u32,
+    padding: u32,
+    mode: PaddingMode,
+    random: &mut Random,
+) -> RgbImage {
     // Padding that is needed goes on both sides in full, as torchvision does.
     let pad = |length: u32| padding + side.saturating_sub(length + 2 * padding);
     let (pad_x, pad_y) = (pad(image.width), pad(image.height));
@@ -98,20 +106,45 @@ pub fn pad_crop(image: &RgbImage, side: u32, padding: u32, random: &mut Random) 
     let x = random.below(u64::from(image.width + 2 * pad_x - side) + 1) as i64 - i64::from(pad_x);
     let stride = side as usize * 3;
     let mut data = vec![0; stride * side as usize];
-    let left = x.max(0);
-    let right = (x + i64::from(side)).min(i64::from(image.width));
+    let left = x.clamp(0, i64::from(image.width));
+    let right = (x + i64::from(side)).clamp(left, i64::from(image.width));
     for (row, out) in data.chunks_exact_mut(stride).enumerate() {
-        let source = y + row as i64;
-        if (0..i64::from(image.height)).contains(&source) && left < right {
-            let from = image.row(source as u32);
+        let Some(source) = shown(y + row as i64, image.height, mode) else {
+            continue;
+        };
+        let from = image.row(source);
+        if left < right {
             out[(left - x) as usize * 3..(right - x) as usize * 3]
                 .copy_from_slice(&from[left as usize * 3..right as usize * 3]);
+        }
+        if mode == PaddingMode::Reflect {
+            let beside = (x..left).chain(right..x + i64::from(side));
+            for (column, source) in
+                beside.filter_map(|c| Some((c - x, shown(c, image.width, mode)?)))
+            {
+                out[column as usize * 3..][..3].copy_from_slice(&from[source as usize * 3..][..3]);
+            }
         }
     }
     RgbImage {
         width: side,
         height: side,
         data,
+    }
+}
+
+/// The row or column of a picture of `length` that stands at `place` of the padded one; none: black.
+fn shown(place: i64, length: u32, mode: PaddingMode) -> Option<u32> {
+    let length = i64::from(length);
+    if (0..length).contains(&place) {
+        return Some(place as u32);
+    }
+    // A mirror at each edge repeats after twice the way from one to the other; one pixel mirrors nothing but itself.
+    let period = (2 * (length - 1)).max(1);
+    let within = place.rem_euclid(period);
+    match mode {
+        PaddingMode::Constant => None,
+        PaddingMode::Reflect => Some(within.min(period - within).min(length - 1) as u32),
     }
 }
 
@@ -196,7 +229,7 @@ mod tests {
         };
         let mut seen = std::collections::HashSet::new();
         for i in 0..400 {
-            let out = pad_crop(&image, 7, 2, &mut stream(i));
+            let out = pad_crop(&image, 7, 2, PaddingMode::Constant, &mut stream(i));
             // 8 + 4 - 7 = 5 and 6 + 4 - 7 = 3 free places.
             let place = (-2..=3)
                 .flat_map(|x| (-2..=1).map(move |y| (x, y)))
@@ -209,9 +242,39 @@ mod tests {
         }
         assert_eq!(seen.len(), 24);
         assert_eq!(
-            pad_crop(&image, 30, 0, &mut stream(0)).data.len(),
+            pad_crop(&image, 30, 0, PaddingMode::Constant, &mut stream(0))
+                .data
+                .len(),
             30 * 30 * 3
         );
+    }
+
+    #[test]
+    fn reflected_padding_is_numpys() {
+        // numpy.pad(range(4), 5, mode="reflect"): [1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2]
+        let reflected = [1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2];
+        for (place, &expected) in (-5..).zip(&reflected) {
+            assert_eq!(shown(place, 4, PaddingMode::Reflect), Some(expected));
+        }
+        assert_eq!(shown(-3, 1, PaddingMode::Reflect), Some(0));
+
+        // Every number of a picture tells its place.
+        let data: Vec<u8> = (0..4 * 4 * 3).collect();
+        let image = RgbImage::new(4, 4, data).unwrap();
+        let mut seen = std::collections::HashSet::new();
+        for i in 0..800 {
+            let out = pad_crop(&image, 4, 5, PaddingMode::Reflect, &mut stream(i));
+            let at = |start: usize, place: u32| reflected[start + place as usize];
+            let place = (0..=10)
+                .flat_map(|x| (0..=10).map(move |y| (x, y)))
+                .find(|&(x, y)| {
+                    (0..4)
+                        .all(|r| (0..4).all(|c| out.pixel(c, r) == image.pixel(at(x, c), at(y, r))))
+                });
+            seen.insert(place.expect("a window on the reflected picture"));
+        }
+        // Places that show the same, as a mirror of a mirror does, are found as the first of them.
+        assert!(seen.len() > 30, "{}", seen.len());
     }
 
     #[test]

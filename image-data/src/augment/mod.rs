@@ -14,10 +14,10 @@ use model_core::preprocessing::{Preprocessing, Resize};
 use model_core::resample::Rect;
 use model_core::{RgbImage, resample};
 
-use crate::random::Random;
+use crate::random::{Purpose, Random};
 
 pub use config::{
-    AugmentConfig, AugmentError, ColorJitter, CropKind, Interpolation, PolicyKind,
+    AugmentConfig, AugmentError, ColorJitter, CropKind, Interpolation, PaddingMode, PolicyKind,
     ProgressiveConfig,
 };
 pub use crop::{Area, erased_area, pad_crop, random_resized_area};
@@ -132,6 +132,14 @@ impl TrainTransform {
         &self.config
     }
 
+    fn is_flipped(&self, random: &mut Random) -> bool {
+        if !self.config.flip_alternates {
+            return random.chance(self.config.flip_probability);
+        }
+        let begins_flipped = random.of_every_epoch(Purpose::Flip).chance(0.5);
+        begins_flipped != random.epoch().is_multiple_of(2)
+    }
+
     fn crop(&self, image: &RgbImage, random: &mut Random) -> RgbImage {
         let config = &self.config;
         match config.crop {
@@ -140,7 +148,13 @@ impl TrainTransform {
                 let filter = config.interpolation.filter(random);
                 resample::resize(image, self.side, self.side, filter)
             }
-            CropKind::Pad => pad_crop(image, self.side, config.padding, random),
+            CropKind::Pad => pad_crop(
+                image,
+                self.side,
+                config.padding,
+                config.padding_mode,
+                random,
+            ),
             CropKind::Center => {
                 let preprocessing = Preprocessing {
                     resize: Resize::ShortSide(self.short_side),
@@ -201,7 +215,7 @@ impl Transform for TrainTransform {
     fn apply_to_part(&self, part: RgbImage, random: &mut Random) -> RgbImage {
         let config = &self.config;
         let mut image = self.crop(&part, random);
-        if random.chance(config.flip_probability) {
+        if self.is_flipped(random) {
             image.flip_horizontal();
         }
         policy::apply(config, self.fill, &mut image, random);

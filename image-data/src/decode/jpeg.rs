@@ -31,13 +31,17 @@ pub(super) fn decode(
     decode_as(bytes, options, None)
 }
 
-/// [`decode`], with `color` in place of what the file says of its components, when it has as many.
+/// [`decode`], with `color` in place of what the file says of its components, when it has as many: `Rgb` leaves three
+/// samples as they are.
 pub(super) fn decode_as(
     bytes: &[u8],
     options: &DecodeOptions,
     color: Option<JpegColor>,
 ) -> Result<(Decoded, Notes), DecodeError> {
     let mut markers = sound_markers(bytes, &options.limits)?;
+    if color == Some(JpegColor::Rgb) {
+        markers.leave_samples();
+    }
     let four = matches!(markers.color, JpegColor::Cmyk | JpegColor::Ycck);
     if let Some(color) = color.filter(|_| four) {
         markers.color = color;

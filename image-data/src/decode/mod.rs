@@ -5,6 +5,7 @@
 mod damage;
 mod error;
 mod format;
+mod gif;
 mod heif;
 mod icc;
 mod ico;

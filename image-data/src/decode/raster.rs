@@ -8,7 +8,7 @@ use model_core::RgbImage;
 use super::error;
 use super::{
     Alpha, Color, Damage, DamageKind, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format,
-    Header, Icc, Notes, ico, metadata, over_white, png, tga,
+    Header, Icc, Notes, gif, ico, metadata, over_white, png, tga,
 };
 
 pub(super) fn probe(
@@ -113,7 +113,13 @@ fn decode_with(
         Icc::ToSrgb => decoder.icc_profile().unwrap_or_default(),
         Icc::Ignore => None,
     };
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| translate(format, error))?;
+    let mut image =
+        DynamicImage::from_decoder(decoder).map_err(|error| translate(format, error))?;
+    if let (Format::Gif, Alpha::Drop, DynamicImage::ImageRgba8(pixels)) =
+        (format, options.alpha, &mut image)
+    {
+        gif::fill_hidden(bytes, pixels);
+    }
     let alpha = if undefined_alpha(bytes, format, &image) {
         Alpha::Drop
     } else {

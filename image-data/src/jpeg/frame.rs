@@ -57,6 +57,8 @@ pub(crate) struct Frame {
     /// Largest sampling factors.
     pub(super) h_max: u32,
     pub(super) v_max: u32,
+    /// Samples of smaller components are repeated and not interpolated: what a reader of TIFF wants.
+    pub(super) repeats: bool,
 }
 
 /// Why a frame header is none.
@@ -110,6 +112,7 @@ impl Frame {
             block: 8,
             h_max: largest(|c| c.h),
             v_max: largest(|c| c.v),
+            repeats: false,
             components,
         };
         frame.set_height(u32::from(u16::from_be_bytes([*h1, *h0])));

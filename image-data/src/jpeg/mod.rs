@@ -106,6 +106,15 @@ pub(crate) fn memory_bytes(markers: &Markers<'_>) -> u64 {
 }
 
 impl Markers<'_> {
+    /// The same file read as a TIFF's old JPEG: three components as they are, and samples of smaller ones repeated as libtiff
+    /// does. Nothing is done where there are not three.
+    pub fn leave_samples(&mut self) {
+        if self.frame.components.len() == 3 {
+            self.color = JpegColor::Rgb;
+            self.frame.repeats = true;
+        }
+    }
+
     /// The same file as a picture of a half, a quarter or an eighth of the sides (`by` is 2, 4 or 8), rounded up: an average
     /// over the pixels, nearly, for less work. False, and nothing done, where the blocks do not allow it.
     pub fn make_smaller(&mut self, by: u32) -> bool {

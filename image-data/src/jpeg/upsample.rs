@@ -36,6 +36,7 @@ impl Method {
         let wide = component.width > 2;
         match (h, v) {
             (1, 1) => Self::Same,
+            _ if frame.repeats => Self::Repeat,
             (2, 1) if wide => Self::Double,
             (1, 2) => Self::DoubleRows,
             (2, 2) if wide => Self::DoubleBoth,

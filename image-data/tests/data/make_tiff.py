@@ -162,6 +162,13 @@ chroma = ycc[..., 1:].repeat(2, 0).repeat(2, 1)[:, :W]
 whole = np.concatenate([tall[:, :W, None], chroma], -1)
 YCC = {262: (3, [6]), 277: (3, [3]), 258: (3, [8] * 3), 530: (3, [2, 2])}
 by_hand("ycbcr-420.tif", bytes(blocks), YCC, want=np.asarray(Image.fromarray(whole, "YCbCr").convert("RGB")))
+# The withdrawn compression 6: a whole JPEG behind the header, its colors named by the TIFF's tags. libtiff repeats chroma.
+jpeg = io.BytesIO()
+image.save(jpeg, "JPEG", quality=90, subsampling="4:2:0")
+OLD = {**YCC, 259: (3, [6]), 513: (4, [8]), 514: (4, [len(jpeg.getvalue())])}
+by_hand("old-jpeg.tif", jpeg.getvalue(), OLD)
+video = [(15, 1), (235, 1), (128, 1), (240, 1), (128, 1), (240, 1)]
+by_hand("old-jpeg-video.tif", jpeg.getvalue(), {**OLD, 532: (5, video)})
 by_hand("fill-order.tif", np.packbits(np.unpackbits(rgb.reshape(-1, 1), axis=1)[:, ::-1], axis=1).tobytes(), {**RGB, 266: (3, [2])})
 for orientation in range(1, 9):
     by_hand(f"turned-{orientation}.tif", zlib.compress(rgb.tobytes()), {**RGB, **DEFLATE, 274: (3, [orientation])})

@@ -16,6 +16,7 @@ mod resnetv2;
 mod table;
 mod tensors;
 mod vgg;
+mod whitened_vgg;
 
 pub use convnext::ConvNext;
 pub use densenet::DenseNet;
@@ -28,6 +29,7 @@ pub use resnet::{Block, ResNet, Stage, Stem};
 pub use resnetv2::ResNetV2;
 pub use tensors::{TensorKind, TensorSpec};
 pub use vgg::Vgg;
+pub use whitened_vgg::WhitenedVgg;
 
 use table::ENTRIES;
 
@@ -61,6 +63,8 @@ pub enum Family {
     DenseNet(DenseNet),
     /// ConvNeXt.
     ConvNext(ConvNext),
+    /// A VGG for CIFAR behind a whitening convolution.
+    WhitenedVgg(WhitenedVgg),
 }
 
 /// Why a name or number gives no network.
@@ -175,6 +179,7 @@ impl Architecture {
             Family::RegNet(net) => net.graph(self.num_classes),
             Family::DenseNet(net) => net.graph(self.num_classes),
             Family::ConvNext(net) => net.graph(self.num_classes),
+            Family::WhitenedVgg(net) => net.graph(self.num_classes),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::resnet::{Block, ResNet, Stage, Stem};
 use super::{
     ConvNext, DenseNet, EfficientNet, Family, MobileNetV2, MobileNetV3, Origin, RegNet, ResNetV2,
-    Vgg,
+    Vgg, WhitenedVgg,
 };
 
 pub(super) type Entry = (&'static str, u32, fn() -> Family);
@@ -48,6 +48,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     ("cifar_resnet32", 32, || Family::ResNet(ResNet::cifar(5))),
     ("cifar_resnet44", 32, || Family::ResNet(ResNet::cifar(7))),
     ("cifar_resnet56", 32, || Family::ResNet(ResNet::cifar(9))),
+    ("cifar_whitened_vgg", 32, || {
+        Family::WhitenedVgg(WhitenedVgg {
+            widths: [64, 256, 256],
+            depth: 2,
+        })
+    }),
     ("resnet18_blurpool", 224, || {
         Family::ResNet(ResNet::imagenet(Block::Basic, [2, 2, 2, 2]).with_blur())
     }),

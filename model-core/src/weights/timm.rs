@@ -145,6 +145,8 @@ fn timm_names(architecture: &Architecture) -> Option<Vec<String>> {
         Family::RegNet(_) => renamed(regnet),
         Family::Vgg(_) => renamed(vgg),
         Family::ConvNext(_) => renamed(convnext),
+        // timm has no such network.
+        Family::WhitenedVgg(_) => None,
     }
 }
 

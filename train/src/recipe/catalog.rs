@@ -14,6 +14,7 @@ const RECIPES: &[(&str, &str)] = recipes![
     "resnet50-nvidia-90",
     "resnet50-fast-40",
     "resnet50-timm-a3",
+    "cifar10-whitened-vgg",
     "cifar10-resnet20",
     "cifar10-resnet20-augmented",
     "cifar10-resnet20-second",
@@ -40,7 +41,10 @@ pub fn text(name: &str) -> Option<&'static str> {
 
 /// The recipe for an architecture where only that is asked for: CIFAR networks expect CIFAR images.
 pub fn default_for(arch: &str) -> &'static str {
-    if arch.replace('-', "_").starts_with("cifar") {
+    let arch = arch.replace('-', "_");
+    if arch == "cifar_whitened_vgg" {
+        "cifar10-whitened-vgg"
+    } else if arch.starts_with("cifar") {
         "cifar10-resnet20"
     } else {
         DEFAULT

@@ -29,6 +29,7 @@ impl Default for Recipe {
             dropout: None,
             stochastic_depth: 0.0,
             zero_init_residual: false,
+            whitening_images: None,
             init: None,
             freeze: Vec::new(),
             seed: 0,
@@ -78,6 +79,7 @@ impl Default for OptimizerConfig {
             decay_norm_and_bias: true,
             clip_norm: None,
             body_lr_factor: 1.0,
+            norm_bias_lr_factor: 1.0,
             layer_decay: 1.0,
         }
     }

@@ -71,6 +71,9 @@ pub struct Recipe {
     pub stochastic_depth: f64,
     /// Start with zero in the last BatchNorm weight of each residual branch (He et al. 2019, "Bag of tricks").
     pub zero_init_residual: bool,
+    /// The first convolution starts as the whitening of its patches in so many training images (Jordan 2024, arXiv
+    /// 2404.00498), for networks made for it (`cifar_whitened_vgg`). None: random values.
+    pub whitening_images: Option<u64>,
     /// Weights to start from (`.safetensors` or `.pth`), class count may differ.
     pub init: Option<PathBuf>,
     /// Name prefixes of tensors that stay as they are, BatchNorm statistics included.
@@ -248,6 +251,8 @@ pub struct OptimizerConfig {
     pub clip_norm: Option<f64>,
     /// Factor on the learning rate of everything but the classifier.
     pub body_lr_factor: f64,
+    /// Factor on the learning rate of the shifts of norms (Page 2018, "How to train your ResNet": 64).
+    pub norm_bias_lr_factor: f64,
     /// Factor on the learning rate from each block to the one before it, counted from the classifier (layer-wise decay, Clark
     /// et al. 2020; timm `--layer-decay`); 1 is off.
     pub layer_decay: f64,

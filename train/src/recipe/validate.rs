@@ -4,6 +4,8 @@ use anyhow::{Result, bail};
 use model_core::arch::{Op, Shape};
 use model_core::preprocessing::Layout;
 
+use crate::whitening::whitening_convolution;
+
 use super::{ClassWeights, MicroBatchSize, OptimizerKind, Recipe, ScheduleKind};
 
 /// More threads than this are a slip of the keyboard: no machine has so many cores.
@@ -69,6 +71,22 @@ impl Recipe {
         within("stochastic_depth", self.stochastic_depth, 0.0, 0.99)?;
         if let Some(p) = self.dropout {
             within("dropout", p, 0.0, 0.99)?;
+        }
+        if let Some(images) = self.whitening_images {
+            count("whitening_images", images, u64::MAX)?;
+            if whitening_convolution(&architecture).is_none() {
+                bail!(
+                    "whitening_images: expected null for {}, whose first convolution does not have two filters for each \
+                     number of a patch, got {images}",
+                    self.arch
+                );
+            }
+            if let Some(init) = &self.init {
+                bail!(
+                    "whitening_images: expected null where init is given ({}), got {images}",
+                    init.display()
+                );
+            }
         }
         if self.batch_size > 1 || self.sync_batch_norm {
             return Ok(());
@@ -140,6 +158,12 @@ impl Recipe {
         within("optimizer.betas[1]", o.betas[1], 0.0, 1.0)?;
         above("optimizer.eps", o.eps, 0.0)?;
         within("optimizer.body_lr_factor", o.body_lr_factor, 0.0, 100.0)?;
+        within(
+            "optimizer.norm_bias_lr_factor",
+            o.norm_bias_lr_factor,
+            0.0,
+            1000.0,
+        )?;
         within("optimizer.layer_decay", o.layer_decay, 0.01, 1.0)?;
         if let Some(norm) = o.clip_norm {
             above("optimizer.clip_norm", norm, 0.0)?;

@@ -27,6 +27,7 @@ use crate::recipe::{Recipe, load};
 use crate::run_dir::{RunDir, RunLock};
 use crate::schedule::Schedule;
 use crate::signals::StopRequest;
+use crate::whitening::whiten;
 
 /// What a trainer is made from.
 pub struct Start {
@@ -68,6 +69,9 @@ impl Start {
             (source, relabeling) = follow_classes(source, resume)?;
         }
         let network = network(&recipe, source.as_ref(), resume.is_none(), &mut reporter)?;
+        if let (Some(images), None) = (recipe.whitening_images, &resume) {
+            whiten(&network, &recipe, images, source.as_ref(), world.as_mut())?;
+        }
         let mut engine = TrainEngine::new(&recipe, network, device, world.as_mut())?;
         check_norm_batch(&recipe, &engine.network, world.size())?;
         let counts = source.class_counts();

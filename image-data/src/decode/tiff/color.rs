@@ -82,7 +82,7 @@ fn palette(layout: &Layout, directory: &Directory<'_>) -> Result<Vec<[u8; 3]>, D
 }
 
 /// TIFF 6.0, section 21: coefficients and reference black and white are the file's. Defaults are CCIR 601, full range.
-fn ycbcr(directory: &Directory<'_>) -> Color {
+pub(super) fn ycbcr(directory: &Directory<'_>) -> Color {
     let several = |tag, count: usize, default: &[f64]| {
         directory
             .numbers(tag, count)

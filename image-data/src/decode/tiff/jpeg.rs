@@ -8,7 +8,7 @@ use super::super::{
 use super::compression::Compression;
 use super::directory::{Directory, tag};
 use super::layout::Layout;
-use super::{jpeg_alpha, refused};
+use super::{color, jpeg_alpha, refused};
 use crate::jpeg::JpegColor;
 
 const START: [u8; 2] = [0xFF, 0xD8];
@@ -65,12 +65,26 @@ pub(super) fn old(
     if layout.samples == 3
         && !layout.planar
         && let Some(stream) = whole_stream(bytes, directory)
-        && let Ok((decoded, _)) = jpeg::decode(&assemble(&[], stream, true), &plain(options))
+        && let Ok((decoded, _)) = jpeg::decode_as(
+            &assemble(&[], stream, false),
+            &plain(options),
+            Some(JpegColor::Rgb),
+        )
         && let Ok(pixels) = fit(&decoded, size)
     {
-        return Ok((pixels, decoded.damage));
+        return Ok((in_rgb(pixels, directory), decoded.damage));
     }
     from_tables(bytes, directory, layout, options)
+}
+
+/// Luma and chroma, which the JPEG reader was told to leave as they are, in the colors that the TIFF's own tags name: they
+/// need not be JFIF's.
+fn in_rgb(mut pixels: Vec<u8>, directory: &Directory<'_>) -> Vec<u8> {
+    let color = color::ycbcr(directory);
+    for pixel in pixels.as_chunks_mut::<3>().0 {
+        *pixel = color(pixel);
+    }
+    pixels
 }
 
 /// The JPEG file that tags 513 and 514 point at.
@@ -144,18 +158,15 @@ fn from_tables(
         let (packed, _) = chunks.get(strip)?;
         let packed = packed.strip_prefix(&START[..]).unwrap_or(&packed);
         stream.extend(packed);
-        let stream = assemble(
-            &[&START[..], &tables, &END].concat(),
-            &stream,
-            channels == 3,
-        );
-        let (decoded, _) = jpeg::decode(&stream, &plain(options))?;
+        let stream = assemble(&[&START[..], &tables, &END].concat(), &stream, false);
+        let (decoded, _) = jpeg::decode_as(&stream, &plain(options), Some(JpegColor::Rgb))?;
         pixels.extend(fit(&decoded, [layout.width, rows])?);
         damage = damage.or(decoded.damage);
     }
-    if channels == 1 {
-        pixels = pixels.as_chunks::<3>().0.iter().map(|p| p[0]).collect();
-    }
+    pixels = match channels {
+        1 => pixels.as_chunks::<3>().0.iter().map(|p| p[0]).collect(),
+        _ => in_rgb(pixels, directory),
+    };
     Ok((pixels, damage))
 }
 

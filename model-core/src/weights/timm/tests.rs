@@ -76,7 +76,7 @@ fn names_are_timms() {
         [convnext.first_conv, convnext.classifier],
         ["stem.0", "head.fc"]
     );
-    for name in ["cifar_resnet20", "resnet50_blurpool"] {
+    for name in ["cifar_resnet20", "cifar_whitened_vgg", "resnet50_blurpool"] {
         assert_eq!(model(name), None);
     }
 }
