@@ -106,8 +106,10 @@ pub fn pad_crop(
     let x = random.below(u64::from(image.width + 2 * pad_x - side) + 1) as i64 - i64::from(pad_x);
     let stride = side as usize * 3;
     let mut data = vec![0; stride * side as usize];
-    let left = x.clamp(0, i64::from(image.width));
-    let right = (x + i64::from(side)).clamp(left, i64::from(image.width));
+    // What of the square lies inside the picture.
+    let end = x + i64::from(side);
+    let left = 0.clamp(x, end);
+    let right = i64::from(image.width).clamp(left, end);
     for (row, out) in data.chunks_exact_mut(stride).enumerate() {
         let Some(source) = shown(y + row as i64, image.height, mode) else {
             continue;
@@ -118,7 +120,7 @@ pub fn pad_crop(
                 .copy_from_slice(&from[left as usize * 3..right as usize * 3]);
         }
         if mode == PaddingMode::Reflect {
-            let beside = (x..left).chain(right..x + i64::from(side));
+            let beside = (x..left).chain(right..end);
             for (column, source) in
                 beside.filter_map(|c| Some((c - x, shown(c, image.width, mode)?)))
             {
