@@ -322,3 +322,47 @@ fn under_a_gifs_transparency_lies_its_palettes_color() {
         [white, [0, 200, 0], white, white]
     );
 }
+
+/// A decoder's own words are for programmers: no name of a type, no "I/O error".
+#[test]
+fn damage_is_told_in_our_words() {
+    let options = DecodeOptions::default();
+    let mut refused = 0;
+    for name in [
+        "rgb.png",
+        "palette.bmp",
+        "first-frame.gif",
+        "lossless.webp",
+        "lossy.webp",
+        "rgb.qoi",
+        "rgb.ppm",
+        "rgb.tga",
+    ] {
+        let whole = bytes(name);
+        for at in 8..whole.len().min(800) {
+            let mut broken = whole.clone();
+            broken[at] ^= 0x5A;
+            let Err(error) = decode(&broken, &options) else {
+                continue;
+            };
+            let text = error.to_string();
+            let known = [
+                "its data break the format's rules",
+                "it ends before the last pixel",
+                "expected ",
+                "is not read",
+            ];
+            assert!(
+                known.iter().any(|words| text.contains(words)),
+                "{name} {at}: {text}"
+            );
+            refused += 1;
+        }
+    }
+    assert!(refused > 500, "{refused}");
+    // A header that asks for more than the limits is told as the limit that it breaks.
+    let mut huge = bytes("rgb.png");
+    huge[16..20].copy_from_slice(&0x7FFF_FFFF_u32.to_be_bytes());
+    let error = decode(&huge, &options).unwrap_err().to_string();
+    assert!(error.starts_with("expected at most"), "{error}");
+}

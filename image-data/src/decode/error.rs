@@ -4,7 +4,6 @@
 use model_core::diagnostic::{Diagnose, Limit, Remedy};
 
 use super::Format;
-use model_core::text::short_line;
 
 /// Why an image could not be decoded. The message does not name the file: the caller knows it.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +95,7 @@ pub enum DecodeError {
     Malformed {
         /// What the bytes are.
         format: Format,
-        /// The decoder's words.
+        /// Which rule, where it can be named.
         reason: String,
     },
     /// The decoder panicked; caught, nothing else is affected.
@@ -172,30 +171,17 @@ fn mega(pixels: u64) -> String {
     }
 }
 
-/// The words of a library's error, unless they are written for programmers: names of types and values in brackets help
-/// nobody who only has a photo.
-pub(super) fn library_reason(error: impl std::fmt::Display) -> String {
-    let line = reason(error);
-    if line.contains(['{', '}', '[', ']', '`', '"', '(', '\'']) || line.contains("::") {
-        "its data break the format's rules".to_owned()
-    } else {
-        line
-    }
+/// A file that another library's decoder refuses. Its own words are for programmers and help nobody who only has a photo.
+pub(super) fn broken(format: Format) -> DecodeError {
+    malformed(format, "its data break the format's rules")
 }
 
-/// The error of a decoder that another library brings.
-pub(super) fn malformed(format: Format, error: impl std::fmt::Display) -> DecodeError {
+/// A file that breaks a rule which can be named.
+pub(super) fn malformed(format: Format, reason: &str) -> DecodeError {
     DecodeError::Malformed {
         format,
-        reason: library_reason(error),
+        reason: reason.to_owned(),
     }
-}
-
-/// A decoder's message as one line that fits behind ours, whatever it quotes from the file.
-pub(super) fn reason(error: impl std::fmt::Display) -> String {
-    const MAX_CHARS: usize = 200;
-    let line = short_line(error, MAX_CHARS);
-    line.trim_end_matches(['.', '!']).to_owned()
 }
 
 /// Whether a program of the system would read pictures of this format.

@@ -1,6 +1,6 @@
 //! JPEG 2000 (`.jp2` and bare codestreams), through the `hayro-jpeg2000` crate: 8-bit RGB, alpha as asked.
 
-use super::error::malformed;
+use super::error::{broken, malformed};
 use super::raster::from_channels;
 use super::{
     Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Notes, Orientation,
@@ -31,9 +31,7 @@ pub(super) fn decode(
         _ => None,
     };
     let mut context = DecoderContext::default();
-    let decoded = image
-        .decode(&mut context)
-        .map_err(|error| malformed(FORMAT, error))?;
+    let decoded = image.decode(&mut context).map_err(|_| broken(FORMAT))?;
     let (width, height) = (header.width, header.height);
     let channels = decoded.components().len();
     let data = decoded.data_u8();
@@ -42,7 +40,7 @@ pub(super) fn decode(
         let image = RgbImage::new(width, height, rgb.collect());
         return Ok((
             Decoded {
-                image: image.map_err(|error| malformed(FORMAT, error))?,
+                image: image.map_err(|_| broken(FORMAT))?,
                 format: FORMAT,
                 color: header.color,
                 damage: None,
@@ -115,7 +113,7 @@ fn open(bytes: &[u8]) -> Result<Image<'_>, DecodeError> {
         strict: true,
         ..DecodeSettings::default()
     };
-    Image::new(bytes, &settings).map_err(|error| malformed(FORMAT, error))
+    Image::new(bytes, &settings).map_err(|_| broken(FORMAT))
 }
 
 fn header(image: &Image<'_>, bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError> {

@@ -1,7 +1,7 @@
 //! JPEG XL, through the `jxl-oxide` crate: first frame, 8-bit RGB, alpha as asked. Orientation is part of the format and
 //! always applied.
 
-use super::error::malformed;
+use super::error::{broken, malformed};
 use super::raster::from_channels;
 use super::{
     Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Notes, Orientation,
@@ -47,9 +47,7 @@ pub(super) fn decode(
             reason: "it ends before the first picture does".to_owned(),
         });
     }
-    let render = image
-        .render_frame(0)
-        .map_err(|error| malformed(FORMAT, error))?;
+    let render = image.render_frame(0).map_err(|_| broken(FORMAT))?;
     let mut stream = render.stream();
     let (width, height, channels) = (stream.width(), stream.height(), stream.channels());
     let mut data = vec![0_u8; width as usize * height as usize * channels as usize];
@@ -75,7 +73,7 @@ fn open(bytes: &[u8], limits: &DecodeLimits) -> Result<JxlImage, DecodeError> {
     JxlImage::builder()
         .alloc_tracker(AllocTracker::with_limit(most))
         .read(bytes)
-        .map_err(|error| malformed(FORMAT, error))
+        .map_err(|_| broken(FORMAT))
 }
 
 fn header(image: &JxlImage, limits: &DecodeLimits) -> Result<Header, DecodeError> {

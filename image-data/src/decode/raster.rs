@@ -1,5 +1,6 @@
 //! Everything but JPEG, through the `image` crate's decoders: first frame, 8-bit RGB, alpha as asked.
 
+use std::error::Error as _;
 use std::io::Cursor;
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
@@ -202,6 +203,9 @@ fn open<'a>(
             });
         }
     };
+    if let Some((width, height)) = stated_size(bytes, format) {
+        limits.check(width, height, 0)?;
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
     let mut allowed = Limits::no_limits();
     allowed.max_alloc = Some(limits.max_memory_bytes);
@@ -229,29 +233,40 @@ fn color(kind: ColorType) -> Color {
 }
 
 fn translate(format: Format, error: ImageError) -> DecodeError {
-    match error {
-        ImageError::Unsupported(_) => DecodeError::Unsupported {
+    if matches!(error, ImageError::Unsupported(_)) {
+        return DecodeError::Unsupported {
             name: format!("this kind of {format}"),
-        },
-        ImageError::IoError(ref io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
-            DecodeError::Truncated {
+        };
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = match &error {
+        ImageError::IoError(io) => Some(io),
+        error => error.source(),
+    };
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof) {
+            return DecodeError::Truncated {
                 format,
                 reason: "it ends before the last pixel".to_owned(),
-            }
+            };
         }
-        // What the decoder itself says, without the library's words around it.
-        ImageError::Decoding(error) => DecodeError::Malformed {
-            format,
-            reason: match std::error::Error::source(&error) {
-                Some(cause) => error::library_reason(cause),
-                None => error::library_reason(&error),
-            },
-        },
-        error => DecodeError::Malformed {
-            format,
-            reason: error::library_reason(&error),
-        },
+        cause = error.source();
     }
+    error::broken(format)
+}
+
+/// Width and height as the header says them, where a decoder refuses large ones in words of its own.
+fn stated_size(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
+    let at = match format {
+        Format::Png => 16,
+        Format::Qoi => 4,
+        _ => return None,
+    };
+    let number = |at: usize| {
+        let four = bytes.get(at..at + 4)?;
+        four.try_into().ok().map(u32::from_be_bytes)
+    };
+    Some((number(at)?, number(at + 4)?))
 }
 
 /// The picture of interleaved 8-bit channels (gray, gray and alpha, RGB, or RGBA), with `alpha` as asked. `None` where

@@ -215,6 +215,14 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     let [path] = &args.images[..] else {
         return Err(UsageError("--explain takes exactly one image".to_owned()).into());
     };
+    let real = |path: &Path| path.canonicalize().ok();
+    if real(path).is_some_and(|photo| Some(photo) == real(png)) {
+        return Err(UsageError(format!(
+            "--explain writes a picture: expected another file than the photo itself, got {}",
+            png.display()
+        ))
+        .into());
+    }
     let limits = decode_limits(&args.input.decode.limits);
     let mut sources = Sources::new(&args.images, &args.input, limits)?;
     let classifier = model::open(&args.model, &args.talk)?;

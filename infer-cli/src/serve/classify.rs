@@ -75,7 +75,8 @@ pub(super) async fn classify(state: &Arc<State>, request: Request<Incoming>) -> 
             None => {
                 let value = String::from_utf8_lossy(part.content);
                 if let Err(error) = query.set(&part.field, value.trim()) {
-                    return problem(StatusCode::BAD_REQUEST, &error);
+                    let hint = "a photo is a field with a file name, as of curl -F file=@photo.jpg";
+                    return problem(StatusCode::BAD_REQUEST, &format!("{error}; {hint}"));
                 }
             }
         }

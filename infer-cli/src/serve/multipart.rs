@@ -1,6 +1,8 @@
 //! `multipart/form-data` (RFC 7578) as browsers and `curl -F` send it. The body is in memory already, so parts are
 //! slices of it; own code, because the kept crates parse streams and bring a table of character sets along.
 
+use percent_encoding::percent_decode_str;
+
 /// One part of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part<'a> {
@@ -80,11 +82,18 @@ fn disposition(head: &str) -> (String, Option<String>) {
             let (_, parameters) = value.split_once(';').unwrap_or((value, ""));
             return (
                 parameter(parameters, "name").unwrap_or_default(),
-                parameter(parameters, "filename"),
+                parameter(parameters, "filename").or_else(|| extended_name(parameters)),
             );
         }
     }
     (String::new(), None)
+}
+
+/// `filename*=UTF-8''caf%C3%A9.jpg` (RFC 8187), which some programs send in place of a name with other letters.
+fn extended_name(parameters: &str) -> Option<String> {
+    let value = parameter(parameters, "filename*")?;
+    let text = value.splitn(3, '\'').nth(2)?;
+    Some(percent_decode_str(text).decode_utf8_lossy().into_owned())
 }
 
 /// One of `; name="value"; other=value`. In quotes, a backslash keeps the next quote or backslash.
@@ -134,6 +143,13 @@ fn after<'a>(bytes: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_of_other_letters_may_be_written_in_percents() {
+        let head = "Content-Disposition: form-data; name=\"file\"; filename*=UTF-8''caf%C3%A9.jpg";
+        let expected = ("file".to_owned(), Some("café.jpg".to_owned()));
+        assert_eq!(disposition(head), expected);
+    }
 
     #[test]
     fn a_form_as_curl_sends_it() {

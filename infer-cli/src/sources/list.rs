@@ -102,8 +102,8 @@ impl Iterator for Lines {
                 line.pop();
             }
             if line.contains(&0) {
-                let text =
-                    "expected a path a line, got zero bytes: paths that end in zero bytes need -0";
+                let text = "expected a path a line, got zero bytes: paths that end in zero bytes need -0, UTF-16 its \
+                    mark at the start, and a photo is named without --files-from";
                 return Some(Err(self.give_up(text.to_owned())));
             }
             if !line.is_empty() {

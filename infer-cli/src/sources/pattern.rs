@@ -2,9 +2,10 @@
 //! names come in natural order. `**` at the end means every picture below. A folder that is really called `photos[2024]`
 //! is that folder.
 
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use glob::{MatchOptions, Pattern, glob_with};
+use glob::{MatchOptions, Pattern};
 use inference::stream::Source;
 use model_core::text::natural_order;
 
@@ -19,24 +20,7 @@ pub(super) fn is(path: &Path) -> bool {
     })
 }
 
-fn options() -> MatchOptions {
-    MatchOptions {
-        case_sensitive: !cfg!(windows),
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    }
-}
-
 pub(super) fn images(path: &Path) -> Several {
-    let failed = |error: String| {
-        one(Source::Failed {
-            name: path.display().to_string(),
-            error,
-        })
-    };
-    if path.to_str().is_none() {
-        return failed("expected a file, a folder or a pattern in UTF-8".to_owned());
-    }
     let (start, below) = match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) if name == "**" => (parent, true),
         _ => (path, false),
@@ -50,72 +34,167 @@ pub(super) fn images(path: &Path) -> Several {
         };
         return folder::images(start.to_owned());
     }
-    let pattern = with_real_names(start);
-    let paths = match glob_with(&pattern, options()) {
-        Ok(paths) => paths,
-        Err(error) => {
-            return failed(format!(
-                "expected a pattern, got one that is wrong: {}",
-                error.msg
-            ));
-        }
-    };
-    let mut found = Vec::new();
-    let mut problems = Vec::new();
-    for path in paths {
-        match path {
-            // A pattern's folders are not searched, as a shell's `*` would give them: only `**` goes down.
-            Ok(path) if path.is_dir() && !below => {}
-            Ok(path) => found.push(path),
-            Err(error) => problems.push(Source::Failed {
-                name: error.path().display().to_string(),
-                error: error.error().to_string(),
-            }),
-        }
+    let parts = parts(start);
+    let found = find(&parts, !cfg!(windows));
+    // A pattern's folders are not searched, as a shell's `*` would give them: only `**` goes down.
+    let is_wanted = |path: &PathBuf| below || !path.is_dir();
+    let mut wanted: Vec<PathBuf> = found
+        .paths
+        .iter()
+        .filter(|p| is_wanted(p))
+        .cloned()
+        .collect();
+    if wanted.is_empty() && found.problems.is_empty() {
+        return one(Source::Failed {
+            name: path.display().to_string(),
+            error: nothing(path, &parts, &found.paths),
+        });
     }
-    if found.is_empty() && problems.is_empty() {
-        return failed(nothing(&pattern));
-    }
-    found.sort_by(|a, b| by_component(a, b));
+    wanted.sort_by(|a, b| by_component(a, b));
     Box::new(
-        problems
+        found
+            .problems
             .into_iter()
-            .chain(found.into_iter().flat_map(listed)),
+            .chain(wanted.into_iter().flat_map(listed)),
     )
 }
 
-/// The pattern with every leading component escaped that is there under its own name.
-fn with_real_names(path: &Path) -> String {
-    let mut real = Some(PathBuf::new());
-    let mut pattern = PathBuf::new();
-    for component in path.components() {
-        let name = component.as_os_str().to_string_lossy();
-        real = real.map(|real| real.join(component));
-        let is_there = real.as_deref().is_some_and(Path::exists);
-        if matches!(component, Component::Normal(_)) && name.contains(SPECIAL) {
-            if is_there {
-                pattern.push(Pattern::escape(&name));
-            } else {
-                pattern.push(&*name);
-                real = None;
-            }
-        } else {
-            pattern.push(component);
-        }
-    }
-    pattern.to_string_lossy().into_owned()
+/// A component of a pattern.
+enum Part {
+    /// A name as it stands: without special characters, or of something that is there.
+    Name(OsString),
+    /// What names have to match; those with a leading dot only where the pattern has one, too.
+    Matching { pattern: Pattern, dotted: bool },
+    /// `**`: any number of folders.
+    AnyFolders,
 }
 
-/// Why nothing was found, as far as another way of matching tells.
-fn nothing(pattern: &str) -> String {
-    let without_case = MatchOptions {
-        case_sensitive: false,
-        ..options()
+/// The components of a pattern. Leading ones that are there under their own name stand for themselves.
+fn parts(path: &Path) -> Vec<Part> {
+    let mut real = Some(PathBuf::new());
+    let mut parts = Vec::new();
+    for component in path.components() {
+        let name = component.as_os_str();
+        let text = name.to_string_lossy();
+        real = real.map(|real| real.join(component));
+        let is_special = matches!(component, Component::Normal(_)) && text.contains(SPECIAL);
+        if !is_special || real.as_deref().is_some_and(Path::exists) {
+            parts.push(Part::Name(name.to_owned()));
+            continue;
+        }
+        real = None;
+        if text != "**" {
+            let dotted = text.starts_with('.');
+            let pattern = compile(&text);
+            parts.push(Part::Matching { pattern, dotted });
+        } else if !matches!(parts.last(), Some(Part::AnyFolders)) {
+            // A second one in a row would find everything twice.
+            parts.push(Part::AnyFolders);
+        }
+    }
+    parts
+}
+
+/// As a shell reads it: `**` inside a name is `*`, `[^a]` is `[!a]`, and a bracket that nothing closes is itself.
+fn compile(text: &str) -> Pattern {
+    let mut plain = text.replace("[^", "[!");
+    while plain.contains("**") {
+        plain = plain.replace("**", "*");
+    }
+    Pattern::new(&plain)
+        .or_else(|_| Pattern::new(&plain.replace('[', "[[]")))
+        .unwrap_or_default()
+}
+
+/// What a search came to.
+#[derive(Default)]
+struct Found {
+    paths: Vec<PathBuf>,
+    /// Folders that cannot be listed.
+    problems: Vec<Source>,
+}
+
+fn find(parts: &[Part], case_sensitive: bool) -> Found {
+    let mut found = Found::default();
+    search(PathBuf::new(), parts, case_sensitive, &mut found);
+    found
+}
+
+fn search(at: PathBuf, parts: &[Part], case_sensitive: bool, found: &mut Found) {
+    let Some((part, rest)) = parts.split_first() else {
+        if at.symlink_metadata().is_ok() {
+            found.paths.push(at);
+        }
+        return;
     };
-    let other_case = glob_with(pattern, without_case).is_ok_and(|mut found| found.next().is_some());
-    if other_case {
+    match part {
+        Part::Name(name) => search(at.join(name), rest, case_sensitive, found),
+        Part::Matching { pattern, dotted } => {
+            let options = MatchOptions {
+                case_sensitive,
+                require_literal_separator: true,
+                require_literal_leading_dot: false,
+            };
+            for entry in entries(&at, found) {
+                let name = entry.file_name();
+                // A name that is no UTF-8 is matched by what can be shown of it.
+                let text = name.to_string_lossy();
+                let path = at.join(&name);
+                if (*dotted || !text.starts_with('.'))
+                    && pattern.matches_with(&text, options)
+                    && (rest.is_empty() || path.is_dir())
+                {
+                    search(path, rest, case_sensitive, found);
+                }
+            }
+        }
+        Part::AnyFolders => {
+            search(at.clone(), rest, case_sensitive, found);
+            for entry in entries(&at, found) {
+                let name = entry.file_name();
+                // Links are not followed: they may lead in a circle.
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if is_folder && !name.to_string_lossy().starts_with('.') {
+                    search(at.join(&name), parts, case_sensitive, found);
+                }
+            }
+        }
+    }
+}
+
+/// What lies in a folder; one that is not there holds nothing.
+fn entries(folder: &Path, found: &mut Found) -> Vec<std::fs::DirEntry> {
+    let here = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let listed = std::fs::read_dir(here).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    listed.unwrap_or_else(|error| {
+        let name = here.display().to_string();
+        let is_known = found
+            .problems
+            .iter()
+            .any(|problem| matches!(problem, Source::Failed { name: known, .. } if *known == name));
+        if error.kind() != std::io::ErrorKind::NotFound && !is_known {
+            let error = format!("cannot list it: {error}");
+            found.problems.push(Source::Failed { name, error });
+        }
+        Vec::new()
+    })
+}
+
+/// Why no file was found, as far as another way of matching tells.
+fn nothing(path: &Path, parts: &[Part], folders: &[PathBuf]) -> String {
+    if let Some(folder) = folders.first() {
+        return format!(
+            "no file matches, but folders do: {} would be read with /* or /** behind it",
+            folder.display()
+        );
+    }
+    if find(parts, false).paths.iter().any(|path| !path.is_dir()) {
         "no file matches; some would if upper and lower case were the same".to_owned()
-    } else if pattern.contains('[') {
+    } else if path.to_string_lossy().contains('[') {
         "no file matches; [...] stands for one character, and [[] for a bracket itself".to_owned()
     } else {
         "no file matches".to_owned()

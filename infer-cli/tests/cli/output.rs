@@ -143,6 +143,12 @@ fn the_explanation_is_a_picture_of_crop_and_overlay() {
     let (code, _, err) = bench.outcome(&["red.ppm", "blue.ppm", "--explain", "why.png"]);
     assert_eq!(code, 2);
     assert!(err.contains("exactly one image"));
+
+    let before = std::fs::read(bench.path().join("red.ppm")).unwrap();
+    let (code, _, err) = bench.outcome(&["red.ppm", "--explain", "./red.ppm"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("another file than the photo itself"), "{err}");
+    assert_eq!(std::fs::read(bench.path().join("red.ppm")).unwrap(), before);
 }
 
 #[test]

@@ -172,6 +172,44 @@ fn patterns_are_a_shells() {
     assert!(err.contains("upper and lower case"), "{err}");
     let (_, _, err) = bench.outcome(&["nothing[1]/*.ppm"]);
     assert!(err.contains("[[]"), "{err}");
+
+    bench.write("sub/deep/b.ppm", &ppm(BLUE));
+    bench.write(".hidden.ppm", &ppm(BLUE));
+    let found = |pattern: &str| -> Vec<String> {
+        let pairs = bench.best(&[pattern]);
+        pairs.into_iter().map(|(path, _)| path).collect()
+    };
+    assert_eq!(found("su*/*/b.ppm"), ["sub/deep/b.ppm"]);
+    assert_eq!(found("**/**/b.ppm"), ["sub/deep/b.ppm"]);
+    assert_eq!(found("sub/deep/[^a].ppm"), ["sub/deep/b.ppm"]);
+    assert_eq!(found(".h*"), [".hidden.ppm"]);
+    assert_eq!(found("r**d.ppm"), ["red.ppm"]);
+    for (pattern, expected) in [
+        ("sub*", "no file matches, but folders do: sub would be read"),
+        ("[a-", "no file matches"),
+        ("*idden.ppm", "no file matches"),
+    ] {
+        let (code, _, err) = bench.outcome(&[pattern]);
+        assert_eq!(code, 1);
+        assert!(err.contains(expected), "{err}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn patterns_match_names_that_are_not_utf8() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bench = Bench::new();
+    let folder = bench.path().join("n");
+    std::fs::create_dir(&folder).unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.ppm");
+    std::fs::write(folder.join(name), ppm(BLUE)).unwrap();
+    std::fs::write(folder.join("plain.ppm"), ppm(BLUE)).unwrap();
+    for pattern in ["n/*.ppm", "n/*", "**/*.ppm"] {
+        let (code, out, err) = bench.outcome(&[pattern, "-k1", "--json"]);
+        assert_eq!(code, 0, "{err}");
+        assert!(out.contains("caf") && out.contains("plain.ppm"), "{out}");
+    }
 }
 
 #[cfg(unix)]
