@@ -67,33 +67,37 @@ pub fn scan(
             continue;
         }
         report.folders += 1;
-        for entry in
-            walkdir::WalkDir::new(path).sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
-        {
+        // As infer-cli walks it: links are followed, circles are told, hidden folders are left out.
+        let entries = walkdir::WalkDir::new(path)
+            .follow_links(true)
+            .sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
+            .into_iter()
+            .filter_entry(|entry| {
+                entry.depth() == 0 || !entry.file_type().is_dir() || !is_hidden(entry.path())
+            });
+        for entry in entries {
             if !go_on() {
                 report.stopped = true;
                 break 'paths;
             }
-            match entry {
-                // Links to files are photos like others; links to folders are not followed, so that no circle is
-                // walked.
-                Ok(entry)
-                    if entry.file_type().is_file()
-                        || (entry.path_is_symlink() && !entry.path().is_dir()) =>
-                {
-                    if is_hidden(entry.path()) || !looks_like_picture(entry.path()) {
-                        report.passed_over += 1;
-                    } else {
-                        chunk.push(FoundFile::at(entry.into_path()));
-                    }
+            // A link that leads nowhere is a photo that cannot be read, and its tile says so.
+            let file = match &entry {
+                Ok(entry) => entry.file_type().is_file().then(|| entry.path()),
+                Err(error) if error.loop_ancestor().is_none() => {
+                    error.path().filter(|path| path.is_symlink())
                 }
+                Err(_) => None,
+            };
+            match (file, &entry) {
+                (Some(file), _) if is_hidden(file) || !looks_like_picture(file) => {
+                    report.passed_over += 1;
+                }
+                (Some(file), _) => chunk.push(FoundFile::at(file.to_owned())),
                 // Folders are walked by themselves; a named pipe or a device is no photo.
-                Ok(entry) => {
-                    if !entry.file_type().is_dir() && !entry.path_is_symlink() {
-                        report.passed_over += 1;
-                    }
+                (None, Ok(entry)) => {
+                    report.passed_over += usize::from(!entry.file_type().is_dir());
                 }
-                Err(error) => {
+                (None, Err(error)) => {
                     let place = error.path().unwrap_or(path).to_owned();
                     report.unreadable.push(match error.io_error() {
                         Some(reason) => problem::of_scanning(&place, reason),
@@ -168,7 +172,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_to_photos_are_photos_and_circles_are_not_walked() {
+    fn links_are_followed_and_circles_are_told() {
         use std::os::unix::fs::symlink;
         let dir = tempfile::tempdir().unwrap();
         let inside = dir.path().join("inside");
@@ -177,10 +181,15 @@ mod tests {
         symlink(dir.path().join("real"), inside.join("link.png")).unwrap();
         symlink(dir.path(), inside.join("circle")).unwrap();
         let mut found = Vec::new();
-        scan(std::slice::from_ref(&inside), &|| true, &mut |chunk| {
+        let report = scan(std::slice::from_ref(&inside), &|| true, &mut |chunk| {
             found.extend(chunk.into_iter().map(|file| file.path))
         });
-        assert_eq!(found, [inside.join("link.png")]);
+        // The way around ends where it comes to a folder that it is in.
+        let names = ["circle/inside/link.png", "circle/real", "link.png"];
+        assert_eq!(found, names.map(|name| inside.join(name)));
+        let circle = inside.join("circle/inside/circle");
+        let expected = format!("{} leads back to itself.", circle.display());
+        assert_eq!(report.unreadable, [expected]);
     }
 
     #[test]
