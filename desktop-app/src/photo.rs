@@ -81,6 +81,8 @@ pub struct PhotoAnswer {
     pub content: ContentId,
     /// Why parts of the picture may be wrong, when the decoder noticed damage.
     pub damage: Option<String>,
+    /// The answer rests on the preview that a camera put into its raw file.
+    pub is_preview: bool,
 }
 
 impl PhotoAnswer {
@@ -106,6 +108,7 @@ impl PhotoAnswer {
             height: photo.image.height,
             content: photo.content,
             damage: photo.damage.clone(),
+            is_preview: photo.is_preview,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use image_data::decode::{self, DecodeOptions};
+use image_data::decode::{self, DecodeOptions, Format};
 use model_core::RgbImage;
 use model_core::reading::ReadingConfig;
 
@@ -32,6 +32,8 @@ pub struct LoadedPhoto {
     pub content: ContentId,
     /// Why parts of the picture may be wrong, when the decoder noticed damage.
     pub damage: Option<String>,
+    /// The pixels are those of the preview that a camera put into its raw file.
+    pub is_preview: bool,
 }
 
 /// Reads and decodes a photo as a model's `reading` says. What the window shows of it is made from the same pixels: a
@@ -95,6 +97,7 @@ fn decode_bytes(
     let decoded =
         decode::decode_full(bytes, options).map_err(|error| problem::of_decoding(&error))?;
     Ok(LoadedPhoto {
+        is_preview: decoded.format == Format::Raw,
         image: decoded.image,
         content: ContentId::of(bytes, stamp),
         damage: decoded.damage.map(|damage| damage.to_string()),

@@ -2,7 +2,7 @@
 //!
 //! Not here: how bytes come from JavaScript (the crate's root).
 
-use image_data::decode::{DecodeLimits, DecodeOptions, Decoded, decode_full};
+use image_data::decode::{DecodeLimits, DecodeOptions, Decoded, Format, decode_full};
 use image_data::formats;
 use inference::explain::{ExplainOptions, Method, explain};
 use inference::{Cancel, Classifier, Error, EverydayAnswer, Options, Prediction, RgbImage};
@@ -79,6 +79,8 @@ struct Answer<'a> {
     answer: Option<EverydayAnswer>,
     sure: bool,
     damaged: bool,
+    /// The pixels are those of the preview inside a camera's raw file.
+    preview: bool,
     format: String,
     width: u32,
     height: u32,
@@ -155,6 +157,7 @@ impl PageModel {
                 .is_some_and(|best| best.probability >= DEFAULT_SURE_FROM),
             predictions: &predictions,
             damaged: decoded.damage.is_some(),
+            preview: decoded.format == Format::Raw,
             format: decoded.format.to_string(),
             width: image.width,
             height: image.height,

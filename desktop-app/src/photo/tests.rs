@@ -29,6 +29,7 @@ fn answer(kind: Answers, scores: &[(&str, f32)]) -> PhotoAnswer {
         height: 1,
         content: ContentId::of(b"", None),
         damage: None,
+        is_preview: false,
     }
 }
 

@@ -39,6 +39,7 @@ fn answer(label: &str, probability: f32) -> PhotoAnswer {
         height: 4,
         content: ContentId::of(label.as_bytes(), stamp()),
         damage: None,
+        is_preview: false,
     }
 }
 

@@ -148,6 +148,22 @@ fn a_damaged_file_says_so_on_its_tile_and_beside_its_answer() {
 }
 
 #[test]
+fn an_answer_from_a_cameras_preview_says_so() {
+    let dir = tempdir().unwrap();
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/samples/cat.jpg");
+    let jpeg = std::fs::read(sample).unwrap();
+    let raw = dir.path().join("P1010001.ORF");
+    std::fs::write(&raw, [&b"IIRO\x08\0\0\0\0\0"[..], &jpeg].concat()).unwrap();
+    let mut window = Setup::default().open();
+    drop_files(&mut window, &[raw]);
+    until_done(&mut window, 1);
+    assert!(shows(
+        &window,
+        "From the preview inside the camera's raw file."
+    ));
+}
+
+#[test]
 fn a_model_whose_classes_are_independent_names_all_that_are_there() {
     let dir = tempdir().unwrap();
     let yellow = picture(dir.path(), "yellow.png", [200, 190, 0]);

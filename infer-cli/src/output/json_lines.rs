@@ -8,7 +8,8 @@
 //! `answer` is the everyday word (`id`, `label`, `probability`, `sure`, and how many `classes` it covers), where the
 //! model knows words above its classes; `--labels-as leaf` leaves it out.
 //! `sure` (true or false) is there with `--abstain`, and is about the best class. `id` is null for a class without one. A picture that could only be
-//! read in part has `"damaged":true` and `damage`, which says what is wrong. A path that is not UTF-8 has `path_bytes`,
+//! read in part has `"damaged":true` and `damage`, which says what is wrong; one of a camera's raw files, of which only
+//! the preview is read, `"preview":true`. A path that is not UTF-8 has `path_bytes`,
 //! its bytes in base64. `code` is a stable name of the error. Models whose classes do not
 //! exclude each other add `"answers":"binary"` or `"answers":"multi_label"`, `"threshold"`, and `"present"` to each
 //! prediction; their scores need not sum to 1.
@@ -41,6 +42,8 @@ struct Answer<'a> {
     damaged: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preview: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     answers: Option<Answers>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,6 +96,7 @@ fn answer<'a>(shown: &'a Shown<'a>) -> Answer<'a> {
         sure: shown.sure,
         damaged: shown.damage.map(|_| true),
         damage: shown.damage.map(ToString::to_string),
+        preview: shown.preview.then_some(true),
         answers: shown.independent.map(|(answers, _)| answers),
         threshold: shown.independent.map(|(_, threshold)| threshold),
         predictions: &shown.predictions,

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use std::path::Path;
 
-use image_data::decode::Damage;
+use image_data::decode::{Damage, Format};
 use inference::stream::Outcome;
 use inference::{Answers, Classifier, EverydayAnswer, Prediction};
 
@@ -40,6 +40,8 @@ pub struct Shown<'a> {
     pub independent: Option<(Answers, f32)>,
     /// What the decoder had to work around.
     pub damage: Option<&'a Damage>,
+    /// The answer rests on the preview that a camera put into its raw file.
+    pub preview: bool,
     /// The everyday answer; none with `--labels-as leaf` and for a model that knows no words above its classes.
     pub everyday: Option<EverydayAnswer>,
     /// The classes below a word that covers several, the likeliest first.
@@ -107,6 +109,7 @@ impl<'a> Shown<'a> {
             parts,
             model: &model.name,
             damage: outcome.damage.as_ref(),
+            preview: outcome.format == Format::Raw,
             independent: match model.answers {
                 Answers::SingleLabel => None,
                 kind @ (Answers::Binary | Answers::MultiLabel) => {

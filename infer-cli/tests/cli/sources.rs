@@ -264,6 +264,25 @@ fn lists_as_other_programs_write_them() {
 }
 
 #[test]
+fn a_cameras_preview_is_told_from_the_picture_itself() {
+    let bench = Bench::new();
+    let jpeg = include_bytes!("../../../models/samples/cat.jpg");
+    bench.write("a.orf", &[&b"IIRO\x08\0\0\0\0\0"[..], jpeg].concat());
+    let (code, out, err) = bench.outcome(&["a.orf", "red.ppm", "-k1", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        err.contains("a.orf: answered by the camera's preview"),
+        "{err}"
+    );
+    let lines: Vec<serde_json::Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["preview"], true);
+    assert!(lines[1].get("preview").is_none());
+}
+
+#[test]
 fn photos_that_cannot_be_read_are_named_and_counted() {
     let bench = Bench::new();
     bench.write("phone/IMG_1.HIF", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");

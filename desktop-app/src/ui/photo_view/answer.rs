@@ -139,6 +139,10 @@ fn answered(ui: &mut Ui, answer: &PhotoAnswer, content: &PhotoViewContent<'_>) {
             "Parts of the picture may be wrong, and the answer with them. Copy or download the photo again.",
         );
     }
+    if answer.is_preview {
+        ui.add_space(space::XS);
+        widgets::muted(ui, "From the preview inside the camera's raw file.");
+    }
     ui.add_space(space::M);
     let shown = answer
         .predictions

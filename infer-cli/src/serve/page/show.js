@@ -35,6 +35,7 @@ export function appendAnswer(box, answer, isAlone) {
   line.append(element("span", percent(best.probability)));
   box.append(line);
   if (answer.damaged) box.append(element("p", "The picture is damaged, so the answer may be wrong.", "doubt"));
+  if (answer.preview) box.append(element("p", "From the preview inside the camera's raw file.", "aside"));
   const list = element("ol");
   for (const each of answer.predictions) {
     const item = element("li");
