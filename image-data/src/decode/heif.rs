@@ -28,8 +28,8 @@ pub(crate) fn program() -> Option<&'static Path> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOUND
         .get_or_init(|| match std::env::var_os(VARIABLE) {
-            Some(path) if path.is_empty() => None,
-            Some(path) => Some(path.into()),
+            // One that is not there decodes nothing, and no photo is damaged for that.
+            Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
             None => search(),
         })
         .as_deref()
@@ -99,7 +99,13 @@ pub(super) fn decode(
         exif: Exif::Ignore,
         ..*options
     };
-    let (mut decoded, mut notes) = raster::decode(&png, Format::Png, &options)?;
+    let (mut decoded, mut notes) =
+        raster::decode(&png, Format::Png, &options).map_err(|error| match error {
+            DecodeError::Malformed { .. }
+            | DecodeError::Truncated { .. }
+            | DecodeError::Unsupported { .. } => failed(program, format, "wrote no picture"),
+            limit => limit,
+        })?;
     decoded.format = format;
     notes.orientation = Orientation::NoTransforms;
     Ok((decoded, notes))
