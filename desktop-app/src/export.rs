@@ -272,6 +272,7 @@ mod tests {
             height: 1,
             content: ContentId::of(b"", None),
             damage: None,
+            is_preview: false,
         };
         vec![
             photo(0, "/p/a,b.jpg", PhotoState::Done(answer)),
