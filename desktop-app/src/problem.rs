@@ -85,7 +85,7 @@ pub fn of_decoding(error: &DecodeError) -> Problem {
             format!("{} cannot be read here.", capitalized(name)),
             SAVE_AGAIN,
         )
-        .brief(format!("{}: convert first", capitalized(name))),
+        .brief(format!("{}: convert first", capitalized(kind(name)))),
         DecodeError::NoPixels { width, height } => Problem::new(
             format!("The file says that it has {width} \u{00d7} {height} pixels, so it is damaged."),
             COPY_AGAIN,
@@ -248,6 +248,13 @@ pub fn sentence(text: &str) -> String {
     sentence
 }
 
+/// What a picture is, without what it lacks or holds: a tile has room for two or three words.
+fn kind(name: &str) -> &str {
+    let ends = [" without ", " with ", " of ", " in "].map(|word| name.find(word));
+    let end = ends.into_iter().flatten().min();
+    end.map_or(name, |end| &name[..end])
+}
+
 fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     let mut capitalized: String = letters
@@ -278,6 +285,10 @@ mod tests {
             name: "HEIC".to_owned(),
         });
         assert_eq!(heic.brief, "HEIC: convert first");
+        let raw = of_decoding(&DecodeError::Unsupported {
+            name: "camera raw without a preview inside".to_owned(),
+        });
+        assert_eq!(raw.brief, "Camera raw: convert first");
         let gone = of_reading(&std::io::ErrorKind::NotFound.into());
         assert_eq!(gone.brief, "Not found");
     }
