@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use image_data::formats::looks_like_picture;
-use model_core::text::natural_order;
+use photos::walk::{is_hidden, walk};
 
 use crate::content::FileStamp;
 use crate::problem;
@@ -67,15 +67,7 @@ pub fn scan(
             continue;
         }
         report.folders += 1;
-        // As infer-cli walks it: links are followed, circles are told, hidden folders are left out.
-        let entries = walkdir::WalkDir::new(path)
-            .follow_links(true)
-            .sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
-            .into_iter()
-            .filter_entry(|entry| {
-                entry.depth() == 0 || !entry.file_type().is_dir() || !is_hidden(entry.path())
-            });
-        for entry in entries {
+        for entry in walk(path) {
             if !go_on() {
                 report.stopped = true;
                 break 'paths;
@@ -89,7 +81,9 @@ pub fn scan(
                 Err(_) => None,
             };
             match (file, &entry) {
-                (Some(file), _) if is_hidden(file) || !looks_like_picture(file) => {
+                (Some(file), _)
+                    if file.file_name().is_some_and(is_hidden) || !looks_like_picture(file) =>
+                {
                     report.passed_over += 1;
                 }
                 (Some(file), _) => chunk.push(FoundFile::at(file.to_owned())),
@@ -122,12 +116,6 @@ pub fn scan(
 pub fn is_model(path: &Path) -> bool {
     path.extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
-}
-
-/// `.DS_Store`, `._photo.jpg` and the like: leftovers no one means.
-fn is_hidden(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 #[cfg(test)]

@@ -20,6 +20,15 @@ pub enum Purpose {
     Flip = 6,
 }
 
+/// Where a purpose stands in the last word of a stream's name.
+const PURPOSE_BITS: u32 = 0xF << 28;
+
+impl Purpose {
+    fn word(self) -> u32 {
+        u32::from(self as u8) << PURPOSE_BITS.trailing_zeros()
+    }
+}
+
 /// Names a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -51,13 +60,9 @@ impl Key {
     pub fn stream(self) -> Random {
         // Word 0 counts blocks; 1 is the index; 2 the epoch; 3 the purpose, the repeat and the index's high 24 bits.
         let high = (self.index >> 32) as u32 & 0xFF_FFFF;
-        let last = u32::from(self.purpose as u8) << 28 | (u32::from(self.repeat) & 15) << 24 | high;
-        Random {
-            key: [self.seed as u32, (self.seed >> 32) as u32],
-            counter: [0, self.index as u32, self.epoch, last],
-            block: [0; 4],
-            used: 4,
-        }
+        let last = self.purpose.word() | (u32::from(self.repeat) & 15) << 24 | high;
+        let key = [self.seed as u32, (self.seed >> 32) as u32];
+        Random::new(key, [0, self.index as u32, self.epoch, last])
     }
 }
 
@@ -71,6 +76,15 @@ pub struct Random {
 }
 
 impl Random {
+    fn new(key: [u32; 2], counter: [u32; 4]) -> Self {
+        Self {
+            key,
+            counter,
+            block: [0; 4],
+            used: 4,
+        }
+    }
+
     /// The epoch of its name.
     pub fn epoch(&self) -> u32 {
         self.counter[2]
@@ -78,13 +92,8 @@ impl Random {
 
     /// Another stream of the same seed, index and repeat, from its start: the same one in every epoch.
     pub fn of_every_epoch(&self, purpose: Purpose) -> Self {
-        let last = self.counter[3] & 0x0FFF_FFFF | u32::from(purpose as u8) << 28;
-        Self {
-            key: self.key,
-            counter: [0, self.counter[1], 0, last],
-            block: [0; 4],
-            used: 4,
-        }
+        let last = self.counter[3] & !PURPOSE_BITS | purpose.word();
+        Self::new(self.key, [0, self.counter[1], 0, last])
     }
 
     /// The next 32 random bits.

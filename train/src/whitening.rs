@@ -56,7 +56,7 @@ pub fn whiten(
         let columns = inputs.f_im2col([side; 2], [1, 1], [0, 0], [1, 1])?;
         let columns = columns.f_permute([1, 0, 2])?.f_reshape([numbers, -1])?;
         let columns = columns.f_to_kind(Kind::Double)?;
-        products = (products + columns.f_matmul(&columns.f_transpose(0, 1)?)?) as Tensor;
+        products = products.f_add(&columns.f_matmul(&columns.f_transpose(0, 1)?)?)?;
         patches += columns.size()[1];
         seen += count as u64;
         if seen >= share {

@@ -138,15 +138,15 @@ pub fn pad_crop(
 /// The row or column of a picture of `length` that stands at `place` of the padded one; none: black.
 fn shown(place: i64, length: u32, mode: PaddingMode) -> Option<u32> {
     let length = i64::from(length);
-    if (0..length).contains(&place) {
-        return Some(place as u32);
-    }
-    // A mirror at each edge repeats after twice the way from one to the other; one pixel mirrors nothing but itself.
-    let period = (2 * (length - 1)).max(1);
-    let within = place.rem_euclid(period);
     match mode {
+        _ if (0..length).contains(&place) => Some(place as u32),
         PaddingMode::Constant => None,
-        PaddingMode::Reflect => Some(within.min(period - within).min(length - 1) as u32),
+        PaddingMode::Reflect => {
+            // A mirror at each edge repeats after twice the way from one to the other; one pixel mirrors only itself.
+            let period = (2 * (length - 1)).max(1);
+            let within = place.rem_euclid(period);
+            Some(within.min(period - within).min(length - 1) as u32)
+        }
     }
 }
 

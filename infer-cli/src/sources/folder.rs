@@ -2,26 +2,21 @@
 //! files, and files that are no picture by content or by name, are left out; a picture that cannot be read stays in and
 //! is reported, be it broken or of a kind that is only known by name.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use image_data::formats;
 use inference::stream::Source;
-use model_core::text::natural_order;
-use walkdir::WalkDir;
+use photos::walk::{is_hidden, walk};
 
 use super::Several;
 
 pub(super) fn images(dir: PathBuf) -> Several {
-    let entries = WalkDir::new(dir)
-        .follow_links(true)
-        .sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
-        .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !hidden(entry.file_name()));
-    Box::new(entries.filter_map(|entry| {
+    Box::new(walk(&dir).filter_map(|entry| {
         match entry {
             Ok(entry)
-                if entry.file_type().is_file() && formats::looks_like_picture(entry.path()) =>
+                if entry.file_type().is_file()
+                    && !is_hidden(entry.file_name())
+                    && formats::looks_like_picture(entry.path()) =>
             {
                 Some(Source::File(entry.into_path()))
             }
@@ -36,8 +31,4 @@ pub(super) fn images(dir: PathBuf) -> Several {
             }),
         }
     }))
-}
-
-fn hidden(name: &OsStr) -> bool {
-    name.as_encoded_bytes().first() == Some(&b'.')
 }

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 use inference::stream::Source;
 use model_core::text::natural_order;
+use photos::walk::is_hidden;
 
 use super::{Several, folder, listed, one};
 
@@ -38,16 +39,11 @@ pub(super) fn images(path: &Path) -> Several {
     let found = find(&parts, !cfg!(windows));
     // A pattern's folders are not searched, as a shell's `*` would give them: only `**` goes down.
     let is_wanted = |path: &PathBuf| below || !path.is_dir();
-    let mut wanted: Vec<PathBuf> = found
-        .paths
-        .iter()
-        .filter(|p| is_wanted(p))
-        .cloned()
-        .collect();
+    let (mut wanted, folders): (Vec<_>, Vec<_>) = found.paths.into_iter().partition(is_wanted);
     if wanted.is_empty() && found.problems.is_empty() {
         return one(Source::Failed {
             name: path.display().to_string(),
-            error: nothing(path, &parts, &found.paths),
+            error: nothing(path, &parts, folders.first()),
         });
     }
     wanted.sort_by(|a, b| by_component(a, b));
@@ -140,7 +136,7 @@ fn search(at: PathBuf, parts: &[Part], case_sensitive: bool, found: &mut Found) 
                 // A name that is no UTF-8 is matched by what can be shown of it.
                 let text = name.to_string_lossy();
                 let path = at.join(&name);
-                if (*dotted || !text.starts_with('.'))
+                if (*dotted || !is_hidden(&name))
                     && pattern.matches_with(&text, options)
                     && (rest.is_empty() || path.is_dir())
                 {
@@ -154,7 +150,7 @@ fn search(at: PathBuf, parts: &[Part], case_sensitive: bool, found: &mut Found) 
                 let name = entry.file_name();
                 // Links are not followed: they may lead in a circle.
                 let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                if is_folder && !name.to_string_lossy().starts_with('.') {
+                if is_folder && !is_hidden(&name) {
                     search(at.join(&name), parts, case_sensitive, found);
                 }
             }
@@ -185,8 +181,8 @@ fn entries(folder: &Path, found: &mut Found) -> Vec<std::fs::DirEntry> {
 }
 
 /// Why no file was found, as far as another way of matching tells.
-fn nothing(path: &Path, parts: &[Part], folders: &[PathBuf]) -> String {
-    if let Some(folder) = folders.first() {
+fn nothing(path: &Path, parts: &[Part], folder: Option<&PathBuf>) -> String {
+    if let Some(folder) = folder {
         return format!(
             "no file matches, but folders do: {} would be read with /* or /** behind it",
             folder.display()

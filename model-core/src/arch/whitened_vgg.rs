@@ -10,7 +10,7 @@ use super::{ArchGraph, Conv, Op, Padding};
 /// Side of the patches that are whitened, in pixels.
 const PATCH: usize = 2;
 
-/// A VGG behind a whitening convolution. Images have 30 to 39 pixels a side: three pools and a last one of 3 x 3 leave one
+/// A VGG behind a whitening convolution. Images have 25 to 48 pixels a side: three pools and a last one of 3 x 3 leave one
 /// pixel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WhitenedVgg {

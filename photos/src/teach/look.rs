@@ -11,10 +11,9 @@ use inference::stream::{Failure, Source, StreamOptions};
 use inference::{Cancel, Classifier, Options};
 use model_core::RgbImage;
 use model_core::resample::{Filter, resize};
-use model_core::text::natural_order;
-use walkdir::WalkDir;
 
 use super::{Backbone, NONE_ID, NONE_NAME, TeachError, hex};
+use crate::walk::{is_hidden, walk};
 
 /// A folder of photos of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,11 +57,10 @@ pub fn find_classes(dir: &Path) -> Result<Vec<ClassFolder>, TeachError> {
         let path = path.to_owned();
         |reason| TeachError::Folder { path, reason }
     };
-    let hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with('.');
     let mut folders: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
         let entry = entry.map_err(unreadable(dir))?;
-        if !hidden(&entry.file_name()) && entry.path().is_dir() {
+        if !is_hidden(&entry.file_name()) && entry.path().is_dir() {
             folders.push(entry.path());
         }
     }
@@ -70,18 +68,14 @@ pub fn find_classes(dir: &Path) -> Result<Vec<ClassFolder>, TeachError> {
     let mut classes = Vec::new();
     for folder in folders {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let walk = WalkDir::new(&folder)
-            .follow_links(true)
-            .sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
-            .into_iter()
-            .filter_entry(|entry| entry.depth() == 0 || !hidden(entry.file_name()));
         let mut photos = Vec::new();
-        for entry in walk {
+        for entry in walk(&folder) {
             let entry = entry.map_err(|error| TeachError::Folder {
                 path: error.path().unwrap_or(&folder).to_owned(),
                 reason: error.into(),
             })?;
-            if entry.file_type().is_file() && looks_like_picture(entry.path()) {
+            let is_meant = entry.file_type().is_file() && !is_hidden(entry.file_name());
+            if is_meant && looks_like_picture(entry.path()) {
                 photos.push(entry.into_path());
             }
         }
