@@ -5,8 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use image_data::formats::looks_like_picture;
-use photos::walk::{is_hidden, walk};
+use photos::walk::{WalkEntry, walk};
 
 use crate::content::FileStamp;
 use crate::problem;
@@ -72,30 +71,13 @@ pub fn scan(
                 report.stopped = true;
                 break 'paths;
             }
-            // A link that leads nowhere is a photo that cannot be read, and its tile says so.
-            let file = match &entry {
-                Ok(entry) => entry.file_type().is_file().then(|| entry.path()),
-                Err(error) if error.loop_ancestor().is_none() => {
-                    error.path().filter(|path| path.is_symlink())
-                }
-                Err(_) => None,
-            };
-            match (file, &entry) {
-                (Some(file), _)
-                    if file.file_name().is_some_and(is_hidden) || !looks_like_picture(file) =>
-                {
-                    report.passed_over += 1;
-                }
-                (Some(file), _) => chunk.push(FoundFile::at(file.to_owned())),
-                // Folders are walked by themselves; a named pipe or a device is no photo.
-                (None, Ok(entry)) => {
-                    report.passed_over += usize::from(!entry.file_type().is_dir());
-                }
-                (None, Err(error)) => {
-                    let place = error.path().unwrap_or(path).to_owned();
-                    report.unreadable.push(match error.io_error() {
-                        Some(reason) => problem::of_scanning(&place, reason),
-                        None => format!("{} leads back to itself.", place.display()),
+            match entry {
+                WalkEntry::Photo(file) => chunk.push(FoundFile::at(file)),
+                WalkEntry::PassedOver(_) => report.passed_over += 1,
+                WalkEntry::Unreadable { path, reason } => {
+                    report.unreadable.push(match reason {
+                        Some(reason) => problem::of_scanning(&path, &reason),
+                        None => format!("{} leads back to itself.", path.display()),
                     });
                 }
             }

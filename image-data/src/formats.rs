@@ -7,9 +7,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::decode::known::TELLING_BYTES;
 use crate::decode::{DecodeError, DecodeLimits, probe};
 
 pub use crate::decode::Format;
+pub use crate::decode::known::{KnownFormat, NOT_DECODED};
 
 /// Every format that is decoded, in the order the documentation lists them.
 pub const DECODED: [Format; 13] = [
@@ -26,27 +28,6 @@ pub const DECODED: [Format; 13] = [
     Format::JpegXl,
     Format::Jpeg2000,
     Format::Raw,
-];
-
-/// File extensions of pictures that are not decoded, with what people call them. A folder's walk names and counts these
-/// files, so that no photo is passed over in silence. HEIC and AVIF are decoded all the same where the system has a
-/// program for them ([`by_name`]).
-pub const NOT_DECODED: [(&str, &str); 15] = [
-    ("avif", "AVIF"),
-    ("heic", "HEIC"),
-    ("heif", "HEIC"),
-    ("hif", "HEIC"),
-    ("jxr", "JPEG XR"),
-    ("wdp", "JPEG XR"),
-    ("icns", "Apple icon"),
-    ("mrw", "Minolta raw"),
-    ("psd", "Photoshop PSD"),
-    ("exr", "OpenEXR"),
-    ("hdr", "Radiance HDR"),
-    ("dds", "DDS texture"),
-    ("svg", "SVG drawing"),
-    ("crw", "Canon raw"),
-    ("x3f", "Sigma raw"),
 ];
 
 /// What a file's name promises.
@@ -73,10 +54,13 @@ pub fn by_name(path: &Path) -> NameSays {
     if decoded_extensions().any(is) || by_a_program() {
         return NameSays::Decoded;
     }
+    // A folder's walk names and counts these files, so that no photo is passed over in silence.
     NOT_DECODED
         .iter()
-        .find(|(known, _)| is(known))
-        .map_or(NameSays::NoPicture, |&(_, name)| NameSays::NotDecoded(name))
+        .find(|format| format.extensions.iter().any(|known| is(known)))
+        .map_or(NameSays::NoPicture, |format| {
+            NameSays::NotDecoded(format.name)
+        })
 }
 
 /// Whether a file found in a folder is meant as a picture: by its name, or by its first bytes.
@@ -90,7 +74,7 @@ pub fn looks_like_picture(path: &Path) -> bool {
         return false;
     }
     let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
+    let read = File::open(path).and_then(|file| file.take(TELLING_BYTES).read_to_end(&mut head));
     read.is_ok()
         && !matches!(
             probe(&head, &DecodeLimits::default()),
@@ -103,6 +87,13 @@ pub fn decoded_extensions() -> impl Iterator<Item = &'static str> {
     DECODED
         .iter()
         .flat_map(|format| format.extensions().iter().copied())
+}
+
+/// The extensions of pictures that are known and not decoded, likewise.
+pub fn not_decoded_extensions() -> impl Iterator<Item = &'static str> {
+    NOT_DECODED
+        .iter()
+        .flat_map(|format| format.extensions.iter().copied())
 }
 
 /// The media types of every decoded format, as desktop entries and HTTP name them.
@@ -134,9 +125,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_photo_is_not_counted_and_no_photo_is_passed_over() {
+        let named = |name: &str| by_name(Path::new(name));
+        assert_eq!(named("a.XCF"), NameSays::NotDecoded("GIMP image (XCF)"));
+        assert_eq!(named("a.pcx"), NameSays::NotDecoded("PCX"));
+        for document in [
+            "live.mov", "live.mp4", "a.pdf", "a.ps", "a.ai", "a.djvu", "a.fit", "a.pic", "a.rgb",
+            "a.bw", "a.ras",
+        ] {
+            assert_eq!(named(document), NameSays::NoPicture, "{document}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let holds = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            looks_like_picture(&path)
+        };
+        // Where a name says too little, the bytes do.
+        assert!(holds("sun.ras", b"\x59\xa6\x6a\x95\0\0\0\x80"));
+        assert!(holds("scan", &[&[0; 128][..], b"DICM\x02\0"].concat()));
+        assert!(holds("sgi.rgb", b"\x01\xda\x01\x01\0\x03"));
+        assert!(!holds("samples.rgb", &[9; 300]));
+        assert!(!holds("live.mov", b"\0\0\0\x14ftypqt  \0\0\0\0qt  "));
+        assert!(!holds("old.mov", b"\0\x01\0\0moov\0\0\0\x6cmvhd"));
+        assert!(!holds("page.ai", b"%PDF-1.5"));
+    }
+
+    #[test]
     fn no_extension_is_in_both_lists_or_twice_in_one() {
         let mut all: Vec<&str> = decoded_extensions()
-            .chain(NOT_DECODED.iter().map(|(extension, _)| *extension))
+            .chain(not_decoded_extensions())
             .collect();
         let count = all.len();
         all.sort_unstable();

@@ -35,6 +35,7 @@ mod jpeg;
 pub mod loader;
 #[cfg(feature = "data-sets")]
 pub mod pack;
+mod platform;
 #[cfg(feature = "data-sets")]
 pub mod preview;
 #[cfg(feature = "data-sets")]

@@ -274,6 +274,8 @@ fn limits_hold_before_decoding() {
     ));
     let missing = decode_file(folder().join("absent.png"), &DecodeOptions::default());
     assert!(matches!(missing, Err(DecodeError::Io(_))));
+    let words = missing.unwrap_err().to_string();
+    assert!(!words.contains("os error"), "{words}");
     assert!(matches!(
         decode_file(folder(), &DecodeOptions::default()),
         Err(DecodeError::Io(_))

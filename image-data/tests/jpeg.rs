@@ -112,7 +112,7 @@ fn the_height_may_come_late() {
 }
 
 #[test]
-fn twelve_bits_are_refused_by_name() {
+fn twelve_bits_and_jpeg_ls_are_refused_by_name() {
     let mut bytes = read("420-apart.jpg");
     let frame = bytes.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
     bytes[frame + 4] = 12;
@@ -121,6 +121,29 @@ fn twelve_bits_are_refused_by_name() {
         matches!(&error, DecodeError::Unsupported { name } if name == "12-bit JPEG"),
         "{error}"
     );
+    bytes[frame + 1] = 0xF7;
+    let error = decode_full(&bytes, &DecodeOptions::default()).unwrap_err();
+    assert_eq!(error.to_string(), "JPEG-LS is not read");
+}
+
+/// Where the last scans are missing and the end is there, as a server or a repair leaves it.
+#[test]
+fn a_progressive_picture_without_its_last_scans_says_so() {
+    let whole = std::fs::read(folder().with_file_name("decode").join("progressive.jpg")).unwrap();
+    let read = |bytes: &[u8]| decode_full(bytes, &DecodeOptions::default()).unwrap();
+    assert_eq!(read(&whole).damage, None);
+    let scans: Vec<usize> = (0..whole.len())
+        .filter(|at| whole[*at..].starts_with(&[0xFF, 0xDA]))
+        .collect();
+    assert!(scans.len() > 4);
+    for scan in &scans[1..] {
+        let cut = [&whole[..*scan], &[0xFF, 0xD9]].concat();
+        let damage = read(&cut).damage.expect("damage").to_string();
+        assert!(
+            damage.starts_with("its last scans") || damage.contains("no data"),
+            "{damage}"
+        );
+    }
 }
 
 /// Every JPEG of the tests.

@@ -141,6 +141,17 @@ fn what_breaks_off_is_refused_or_noted_and_limits_hold() {
 }
 
 #[test]
+fn high_throughput_jpeg_2000_is_refused_by_name() {
+    let mut bytes = std::fs::read(data("bare.j2k")).unwrap();
+    // The capabilities in SIZ, and a marker segment (CAP) that the other kind has behind it.
+    bytes[6] |= 0x40;
+    let end = 4 + usize::from(u16::from_be_bytes([bytes[4], bytes[5]]));
+    bytes.splice(end..end, [0xFF, 0x50, 0, 8, 0, 2, 0, 0, 0, 0]);
+    let error = decode_full(&bytes, &plain()).unwrap_err().to_string();
+    assert_eq!(error, "high-throughput JPEG 2000 is not read");
+}
+
+#[test]
 fn phones_pictures_are_read_by_the_systems_program_or_refused_with_a_remedy() {
     for name in ["picture.heic", "picture.avif", "turned.heic"] {
         let bytes = std::fs::read(data(name)).unwrap();

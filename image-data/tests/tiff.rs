@@ -5,7 +5,9 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use image_data::decode::{Alpha, DecodeError, DecodeOptions, Exif, decode, decode_full};
+use image_data::decode::{
+    Alpha, DamageKind, DecodeError, DecodeOptions, Exif, decode, decode_full,
+};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiff")
@@ -103,6 +105,66 @@ fn broken_strips_are_shown_and_noted_and_cut_files_refused() {
     }
 }
 
+/// What a tag would have said must not be guessed: the picture would be another one.
+#[test]
+fn a_file_cut_anywhere_is_refused_noted_or_whole() {
+    let options = DecodeOptions::torchvision();
+    let mut cut_files = 0;
+    for line in std::fs::read_to_string(folder().join("expected.txt"))
+        .unwrap()
+        .lines()
+    {
+        let name = line.split(' ').next().unwrap();
+        let file = bytes(name);
+        let whole = decode(&file, &options).unwrap();
+        let step = (file.len() / 150).max(1);
+        let ends = (1..40).map(|cut| file.len().saturating_sub(cut));
+        for end in ends.chain((8..file.len()).step_by(step)) {
+            let Ok(decoded) = decode_full(&file[..end], &options) else {
+                cut_files += 1;
+                continue;
+            };
+            assert!(
+                decoded.damage.is_some() || decoded.image == whole,
+                "{name}: the first {end} of {} bytes show another picture",
+                file.len()
+            );
+        }
+    }
+    assert!(cut_files > 1000, "{cut_files}");
+}
+
+#[test]
+fn a_tag_of_no_known_type_is_not_passed_over() {
+    let mut file = bytes("palette.tif");
+    // Without its photometric interpretation (262) the picture would be gray.
+    let at = file.windows(4).position(|w| w == [6, 1, 3, 0]).unwrap();
+    file[at + 2] = 0x83;
+    let error = decode(&file, &DecodeOptions::default()).unwrap_err();
+    assert!(matches!(error, DecodeError::Malformed { .. }), "{error}");
+    assert!(error.to_string().contains("the tags that say"), "{error}");
+}
+
+#[test]
+fn a_wrong_checksum_is_noted() {
+    let mut file = bytes("deflate.tif");
+    let whole = decode_full(&file, &DecodeOptions::default()).unwrap();
+    assert_eq!(whole.damage, None);
+    // The one strip lies in front of the directory, and its checksum at its end.
+    let directory = u32::from_le_bytes(file[4..8].try_into().unwrap()) as usize;
+    let tags = file[directory + 2..].chunks_exact(12);
+    let value = |wanted: u16| {
+        let mut tags = tags.clone();
+        let tag = tags.find(|tag| tag[..2] == wanted.to_le_bytes()).unwrap();
+        u32::from_le_bytes(tag[8..12].try_into().unwrap()) as usize
+    };
+    let end = value(273) + value(279);
+    file[end - 1] ^= 1;
+    let decoded = decode_full(&file, &DecodeOptions::default()).unwrap();
+    assert_eq!(decoded.image, whole.image);
+    assert_eq!(decoded.damage.unwrap().kind, DamageKind::Checksum);
+}
+
 #[test]
 fn what_is_not_read_is_said_by_name() {
     let mut bytes = bytes("deflate.tif");
@@ -116,5 +178,15 @@ fn what_is_not_read_is_said_by_name() {
     assert_eq!(
         error.to_string(),
         "a TIFF with compression LERC is not read"
+    );
+    // 16 bits a place in the palette: the high byte alone would show other colors.
+    let mut wide = self::bytes("palette.tif");
+    let depth = [2, 1, 3, 0, 1, 0, 0, 0];
+    let at = wide.windows(8).position(|w| w == depth).unwrap();
+    wide[at + 8] = 16;
+    let error = decode(&wide, &DecodeOptions::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a TIFF with a palette of more than 256 colors is not read"
     );
 }

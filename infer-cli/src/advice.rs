@@ -4,6 +4,7 @@ use image_data::decode::DecodeError;
 use inference::stream::Failure;
 use inference::{EngineError, Error};
 use model_core::diagnostic::{Diagnose, Limit, Remedy};
+use model_core::text::system_words;
 
 use photos::sort::SortError;
 use photos::teach::TeachError;
@@ -27,12 +28,12 @@ impl Told {
         match failure {
             Failure::Error(Error::Decode(error)) => Self::decode(error),
             Failure::Error(error) => Self {
-                error: failure.to_string(),
+                error: system_words(failure),
                 code: Some(error.code()),
                 advice: error.remedy().as_ref().and_then(words),
             },
             Failure::Listing(_) => Self {
-                error: failure.to_string(),
+                error: system_words(failure),
                 code: None,
                 advice: None,
             },
@@ -42,7 +43,7 @@ impl Told {
     /// An image that could not be decoded.
     pub fn decode(error: &DecodeError) -> Self {
         Self {
-            error: error.to_string(),
+            error: system_words(error),
             code: Some(error.code()),
             advice: advice(error),
         }

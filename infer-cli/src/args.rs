@@ -63,7 +63,8 @@ Exit codes:
   130  interrupted
 
 Environment: NO_COLOR switches color off; INFER_MODEL is the default of --model; INFER_MODELS_DIR names \
-the folder of models; ORT_DYLIB_PATH names the ONNX Runtime library.";
+the folder of models; ORT_DYLIB_PATH names the ONNX Runtime library; HEIF_DEC names the program that decodes HEIC and \
+AVIF (heif-dec in PATH by default; empty: none).";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use image_data::decode::Format;
 use inference::stream::Outcome;
-use model_core::text::one_line;
+use model_core::text::system_words;
 
 use crate::advice::Told;
 
@@ -12,7 +12,7 @@ const NOTE: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Something failed.
 pub fn error(text: &str) {
-    anstream::eprintln!("{ERROR}error{ERROR:#}: {}", one_line(text));
+    anstream::eprintln!("{ERROR}error{ERROR:#}: {}", system_words(text));
 }
 
 /// One image failed.
@@ -24,7 +24,7 @@ pub fn failed_image(name: &str, told: &Told) {
     anstream::eprintln!(
         "{ERROR}error{ERROR:#}: {}: {}{advice}",
         printable(name),
-        one_line(&told.error)
+        system_words(&told.error)
     );
 }
 
@@ -44,9 +44,20 @@ pub fn about_image(name: &str, outcome: &Outcome) {
     }
 }
 
+/// What folders hold besides photos: nothing is passed over in silence.
+pub fn passed_over(files: usize) {
+    match files {
+        0 => {}
+        1 => note("1 file passed over: hidden, or no picture"),
+        files => note(&format!(
+            "{files} files passed over: hidden, or no pictures"
+        )),
+    }
+}
+
 /// Something was assumed or is odd.
 pub fn note(text: &str) {
-    anstream::eprintln!("{NOTE}note{NOTE:#}: {}", one_line(text));
+    anstream::eprintln!("{NOTE}note{NOTE:#}: {}", system_words(text));
 }
 
 /// File names and metadata may hold control characters that would steer the terminal.

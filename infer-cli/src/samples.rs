@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use image_data::dataset::{self, Sample};
 use image_data::decode::DecodeLimits;
-use image_data::formats::{self, NameSays};
 use inference::stream::{Outcome, Source, StreamOptions};
 use inference::{Cancel, Classifier, Label};
 use model_core::labels::{ClassMatcher, MatchError};
-use walkdir::WalkDir;
+use photos::walk::{WalkEntry, walk};
 
 use crate::advice::Told;
 use crate::args::{DecodeArgs, TalkArgs};
@@ -25,8 +24,10 @@ pub struct LabeledSamples {
     pub samples: Vec<Sample>,
     /// One class an image.
     pub truths: Vec<usize>,
-    /// Files in the class folders that are pictures of kinds that are not read.
-    pub unread: Vec<PathBuf>,
+    /// Pictures beside them whose class nothing says.
+    pub without_class: usize,
+    /// Other files there: hidden, or no pictures.
+    pub passed_over: usize,
 }
 
 impl LabeledSamples {
@@ -39,17 +40,18 @@ impl LabeledSamples {
         let classes = match_classes(&folder.classes, labels)
             .map_err(|error| UsageError(format!("{}: {error}", dir.display())))?;
         let mut samples = folder.samples;
-        let unread = with_passed_over(dir, &mut samples);
+        let (without_class, passed_over) = with_other_kinds(dir, &mut samples);
         Ok(Self {
             truths: samples.iter().map(|sample| classes[sample.class]).collect(),
             samples,
-            unread,
+            without_class,
+            passed_over,
         })
     }
 
     /// The images for a stream; those inside a container are read when their turn comes.
     fn sources(&self, limits: DecodeLimits) -> impl Iterator<Item = Source> + Send + '_ {
-        let samples = self.samples.iter().map(move |sample| {
+        self.samples.iter().map(move |sample| {
             if sample.part.is_none() {
                 return Source::File(sample.path.clone());
             }
@@ -61,14 +63,14 @@ impl LabeledSamples {
                     error: error.to_string(),
                 },
             }
-        });
-        samples.chain(self.unread.iter().cloned().map(Source::File))
+        })
     }
 }
 
-/// A data set for training passes over pictures of other kinds, HEIC say. Here they are samples like the others where
-/// this machine can read them, and what it cannot read is returned: nothing is left out in silence.
-fn with_passed_over(dir: &Path, samples: &mut Vec<Sample>) -> Vec<PathBuf> {
+/// A data set for training takes files by their endings, as torchvision does. Here every picture in a class folder is a
+/// sample, also a HEIC or a JPEG without an ending. What is left is counted, as nothing is left out in silence: pictures
+/// without a class, and other files.
+fn with_other_kinds(dir: &Path, samples: &mut Vec<Sample>) -> (usize, usize) {
     let files = samples.iter().filter(|sample| sample.part.is_none());
     let known: BTreeSet<PathBuf> = files.clone().map(|sample| sample.path.clone()).collect();
     // Where one folder holds several classes, something else than the folder says which: a file without it has none.
@@ -89,33 +91,32 @@ fn with_passed_over(dir: &Path, samples: &mut Vec<Sample>) -> Vec<PathBuf> {
             beside.unwrap_or(class)
         })
         .collect();
-    let hidden = |entry: &walkdir::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
-    let found: BTreeSet<PathBuf> = folders
+    // Several class folders in one: each file is met once.
+    let found: BTreeSet<(PathBuf, bool)> = folders
         .into_iter()
-        .flat_map(|folder| {
-            let entries = WalkDir::new(folder).into_iter();
-            entries.filter_entry(move |entry| entry.depth() == 0 || !hidden(entry))
+        .flat_map(walk)
+        .filter_map(|found| match found {
+            WalkEntry::Photo(path) => Some((path, true)),
+            WalkEntry::PassedOver(path) => Some((path, false)),
+            // What cannot be listed was told when the data set was opened.
+            WalkEntry::Unreadable { .. } => None,
         })
-        // What cannot be listed was told when the data set was opened.
-        .flatten()
-        .filter(|entry| entry.file_type().is_file())
-        .map(walkdir::DirEntry::into_path)
-        .filter(|path| !known.contains(path))
+        .filter(|(path, _)| !known.contains(path))
         .collect();
-    let mut unread = Vec::new();
-    for path in found {
+    let (mut without_class, mut passed_over) = (0, 0);
+    for (path, is_photo) in found {
         let class = path.parent().and_then(|folder| classes.get(folder));
-        match (formats::by_name(&path), class.copied()) {
-            (NameSays::Decoded, Some(Some(class))) => samples.push(Sample {
+        match (is_photo, class) {
+            (true, Some(&Some(class))) => samples.push(Sample {
                 path,
                 class,
                 part: None,
             }),
-            (NameSays::NotDecoded(_), Some(Some(_)) | None) => unread.push(path),
-            _ => {}
+            (true, _) => without_class += 1,
+            (false, _) => passed_over += 1,
         }
     }
-    unread
+    (without_class, passed_over)
 }
 
 /// The model's class for every folder name.
@@ -193,12 +194,7 @@ pub fn judge(
         progress.inc(1);
         match &answer.result {
             Ok(outcome) => {
-                let Some(truth) = samples.truths.get(answer.index).copied() else {
-                    judgment.failed += 1;
-                    let text = format!("{}: its name says another kind than it is", answer.name);
-                    progress.suspend(|| report::error(&text));
-                    return ControlFlow::Continue(());
-                };
+                let truth = samples.truths[answer.index];
                 if !talk.quiet {
                     progress.suspend(|| report::about_image(&answer.name, outcome));
                 }
@@ -215,6 +211,15 @@ pub fn judge(
         ControlFlow::Continue(())
     })?;
     progress.finish_and_clear();
+    if !talk.quiet {
+        if samples.without_class > 0 {
+            report::note(&format!(
+                "pictures left out because they have no class: {} (they lie in no class folder, or no list names them)",
+                samples.without_class
+            ));
+        }
+        report::passed_over(samples.passed_over);
+    }
     Ok(judgment)
 }
 

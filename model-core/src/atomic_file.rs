@@ -12,12 +12,13 @@ use tempfile::NamedTempFile;
 
 use crate::diagnostic::{Diagnose, Remedy};
 use crate::platform;
+use crate::text::system_words;
 
 const SUFFIX: &str = ".partial";
 
 /// A file could not be written. What stood there before is untouched.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {reason}", path.display())]
+#[error("cannot write {}: {}", path.display(), system_words(reason))]
 pub struct WriteFileError {
     /// The file that was to be written.
     pub path: PathBuf,
@@ -186,7 +187,7 @@ mod tests {
             let system = File::create(&path).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                format!("cannot write {}: {system}", path.display())
+                format!("cannot write {}: {}", path.display(), system_words(system))
             );
         }
     }

@@ -24,6 +24,31 @@ pub fn short_line(text: impl Display, chars: usize) -> String {
     line
 }
 
+/// What a system or library says of a failed read or write, on one line and without the number that Rust puts behind it:
+/// "(os error 2)" helps nobody who misses a photo. The one place that words such errors.
+pub fn system_words(error: impl Display) -> String {
+    const NUMBER: &str = " (os error ";
+    let mut text = one_line(error);
+    let mut from = 0;
+    while let Some(start) = text[from..].find(NUMBER).map(|at| from + at) {
+        let digits = &text[start + NUMBER.len()..];
+        // Windows counts some of its errors below zero.
+        let end = digits.find(|c: char| !c.is_ascii_digit() && c != '-');
+        from = match end {
+            Some(end) if end > 0 && digits[end..].starts_with(')') => {
+                // Windows says whole sentences; here they go on.
+                let head = text[..start].trim_end_matches('.');
+                let rest = &digits[end + 1..];
+                let from = head.len();
+                text = format!("{head}{rest}");
+                from
+            }
+            _ => start + NUMBER.len(),
+        };
+    }
+    text
+}
+
 /// The order a person expects of file names: without regard to case, and numbers by their value (`IMG_2` before `IMG_10`).
 pub fn natural_order(a: &OsStr, b: &OsStr) -> Ordering {
     let (first, second) = (a.to_string_lossy(), b.to_string_lossy());
@@ -119,6 +144,24 @@ mod tests {
                 "IMG_99999999999999999999998.jpg",
             ]
         );
+    }
+
+    #[test]
+    fn the_words_of_the_system_come_without_their_number() {
+        let missing = std::fs::read("no/such/file").unwrap_err();
+        assert!(missing.to_string().contains("(os error "), "{missing}");
+        let words = system_words(&missing);
+        assert!(!words.contains("os error") && !words.is_empty(), "{words}");
+        for (error, words) in [
+            ("gone (os error 2)", "gone"),
+            ("It is gone. (os error -5); 3 tries", "It is gone; 3 tries"),
+            ("a (os error 1): b (os error 22)", "a: b"),
+            ("plain (os error x)", "plain (os error x)"),
+            (" (os error ", "(os error"),
+            ("cut (os error 12", "cut (os error 12"),
+        ] {
+            assert_eq!(system_words(error), words);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ const os = require("node:os");
 const path = require("node:path");
 const { BROWSER, serve } = require("./host.js");
 const { difference, fromCli } = require("./answers.js");
+const { folders } = require("./folders.js");
 
 const [program, ...rest] = process.argv.slice(2);
 const option = (name, otherwise) => {
@@ -227,6 +228,8 @@ async function main() {
     await heatMap(page);
     await keyboard(page);
     await dropAndPaste(page);
+    await folders(page, photos[0], expect);
+    await answers(page);
 
     // No connection and no host from here on.
     await context.setOffline(true);

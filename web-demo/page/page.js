@@ -4,22 +4,15 @@ import { Card } from "./card.js";
 import { listen } from "./input.js";
 import "./module.js";
 import { Pool } from "./pool.js";
-import { number } from "./show.js";
+import { Queue } from "./queue.js";
+import { number, say } from "./show.js";
 
 const byId = id => document.getElementById(id);
-const answers = byId("answers"), bar = byId("bar"), notice = byId("notice");
 
 // Longest side of a photo on the page in pixels; a single one is shown larger.
 const THUMBNAIL = 160, LARGE = 640;
 
 let pool = null;
-let cards = [], queue = [];
-let running = 0, done = 0, total = 0, stop = new AbortController();
-
-function say(text) {
-  notice.textContent = text;
-  notice.hidden = !text;
-}
 
 // The module, whatever type the host says it has.
 async function loadModule() {
@@ -72,7 +65,8 @@ async function open() {
   byId("loading").hidden = true;
   byId("model").textContent = `Knows ${number(pool.told.classes)} kinds of things. ` +
     "Photos stay in this tab; none is sent anywhere.";
-  listen(() => pool.told.extensions, add, say);
+  const queue = new Queue(file => new Card(file), look, pool.size);
+  listen(pool.told.extensions, files => queue.add(files));
   byId("drop").hidden = false;
   performance.mark("ready");
   keepForOffline();
@@ -99,22 +93,10 @@ async function keepForOffline() {
   }
 }
 
-async function lane() {
-  running++;
-  while (queue.length) {
-    const card = queue.shift();
-    card.looking();
-    const side = total === 1 ? LARGE : THUMBNAIL;
-    const signal = stop.signal;
-    const result = await pool.ask({ task: "classify", file: card.file, side }, signal);
-    // Removed meanwhile: it no longer counts.
-    if (!card.article.isConnected) continue;
-    card.show(result, total === 1, index => explain(card, index));
-    done++;
-    count();
-  }
-  running--;
-  count();
+async function look(card, isAlone, signal) {
+  const side = isAlone ? LARGE : THUMBNAIL;
+  const result = await pool.ask({ task: "classify", file: card.file, side }, signal);
+  return isAlone => card.show(result, isAlone, index => explain(card, index));
 }
 
 async function explain(card, index) {
@@ -125,54 +107,5 @@ async function explain(card, index) {
   }
   return picture;
 }
-
-function count() {
-  bar.hidden = total === 0;
-  byId("progress").max = total || 1;
-  byId("progress").value = done;
-  byId("progress").hidden = byId("cancel").hidden = done === total;
-  byId("count").textContent = done === total ? `${number(total)} ${total === 1 ? "photo" : "photos"}`
-                                             : `${number(done)} of ${number(total)}`;
-}
-
-function add(files, passedOver = 0) {
-  const others = passedOver
-    ? `${number(passedOver)} other ${passedOver === 1 ? "file was" : "files were"} passed over: no pictures.` : "";
-  if (!files.length) {
-    say(passedOver ? "There are no pictures in that folder." : "");
-    return;
-  }
-  say(others);
-  if (stop.signal.aborted) stop = new AbortController();
-  const added = files.map(file => new Card(file));
-  cards.push(...added);
-  total += added.length;
-  answers.classList.toggle("one", total === 1);
-  answers.append(...added.map(card => card.article));
-  queue.push(...added);
-  if (total > added.length) added[0].article.scrollIntoView({ block: "nearest" });
-  count();
-  for (let free = Math.min(pool.size - running, queue.length); free > 0; free--) lane();
-}
-
-byId("cancel").addEventListener("click", () => {
-  stop.abort();
-  for (const card of queue.splice(0)) {
-    card.canceled();
-    done++;
-  }
-  count();
-});
-
-byId("clear").addEventListener("click", () => {
-  stop.abort();
-  queue = [];
-  for (const card of cards.splice(0)) card.remove();
-  done = total = 0;
-  stop = new AbortController();
-  say("");
-  count();
-  byId("choose").focus();
-});
 
 open();

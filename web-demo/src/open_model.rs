@@ -126,7 +126,7 @@ impl PageModel {
             kernels: info.engine_note.as_deref(),
             sure_from: DEFAULT_SURE_FROM,
             extensions: formats::decoded_extensions()
-                .chain(formats::NOT_DECODED.iter().map(|(extension, _)| *extension))
+                .chain(formats::not_decoded_extensions())
                 .collect(),
         };
         let reply = PageReply::new(&opened, None);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use photos::teach::{NONE_NAME, find_classes};
+use photos::walk::is_hidden;
 
 use crate::classify::Cancel;
 use crate::problem;
@@ -19,6 +20,8 @@ pub struct Gathered {
     pub models: Vec<PathBuf>,
     /// Folders that could not be read, one sentence each.
     pub unreadable: Vec<String>,
+    /// Files inside folders that are hidden or no pictures.
+    pub passed_over: usize,
 }
 
 /// Looks through dropped files and folders. A folder without photos of its own whose folders have some is a folder of
@@ -39,10 +42,15 @@ pub fn gather(paths: &[PathBuf], cancel: &Cancel) -> Gathered {
             gathered.add_folder(name_of(path), path, cancel);
         } else {
             match find_classes(path) {
-                Ok(classes) => gathered.folders.extend(classes.into_iter().map(|folder| {
-                    let name = folder.class.unwrap_or_else(|| NONE_NAME.to_owned());
-                    (name, folder.photos)
-                })),
+                Ok(found) => {
+                    gathered.passed_over += found.passed_over;
+                    gathered
+                        .folders
+                        .extend(found.classes.into_iter().map(|folder| {
+                            let name = folder.class.unwrap_or_else(|| NONE_NAME.to_owned());
+                            (name, folder.photos)
+                        }));
+                }
                 // No photo anywhere below it: said as a folder without photos.
                 Err(_) => gathered.add_folder(name_of(path), path, cancel),
             }
@@ -60,6 +68,7 @@ impl Gathered {
             &mut |found| photos.extend(found.into_iter().map(|file| file.path)),
         );
         self.unreadable.extend(report.unreadable);
+        self.passed_over += report.passed_over;
         if !photos.is_empty() {
             self.folders.push((name, photos));
         }
@@ -78,8 +87,9 @@ fn has_photos_itself(folder: &Path) -> bool {
     };
     entries.flatten().any(|entry| {
         let path = entry.path();
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        !hidden && path.is_file() && image_data::formats::looks_like_picture(&path)
+        !is_hidden(&entry.file_name())
+            && path.is_file()
+            && image_data::formats::looks_like_picture(&path)
     })
 }
 
@@ -117,6 +127,8 @@ mod tests {
         }
         let model = put("m.onnx");
         put("empty/notes.txt");
+        put("cat/notes.txt");
+        put("all/dog/.DS_Store");
         let at = |name: &str| dir.path().join(name);
         let paths = [loose.clone(), at("cat"), at("all"), model.clone()];
         let gathered = gather(&paths, &Cancel::default());
@@ -130,6 +142,7 @@ mod tests {
         assert_eq!(found, [("cat", 2), ("dog", 1), (NONE_NAME, 1)]);
         assert_eq!(gathered.folders[0].1[0], at("cat/2.jpg"), "2 before 10");
         assert_eq!(nothing_found(&gathered), None);
+        assert_eq!(gathered.passed_over, 2);
         assert_eq!(gathered.all_photos().len(), 5);
         let empty = gather(&[at("empty")], &Cancel::default());
         assert!(nothing_found(&empty).is_some_and(|words| words.contains("No photos")));

@@ -125,16 +125,8 @@ impl App {
                 "JPEG, PNG, WebP, GIF, BMP and TIFF files are looked for.",
             );
         } else if report.passed_over > 0 {
-            let files = match report.passed_over {
-                1 => "1 other file was".to_owned(),
-                n => format!("{} other files were", thousands(n)),
-            };
-            self.notices.add(
-                Topic::Scan,
-                Kind::Info,
-                format!("{files} passed over: no photos."),
-                "",
-            );
+            let words = passed_over(report.passed_over);
+            self.notices.add(Topic::Scan, Kind::Info, words, "");
         }
         if let Some(model) = report.models.first() {
             if report.models.len() > 1 {
@@ -151,5 +143,13 @@ impl App {
             }
             self.load_model(ModelChoice::File(model.clone()), LoadReason::Chosen);
         }
+    }
+}
+
+/// What is said of files in folders that are no photos.
+pub(super) fn passed_over(files: usize) -> String {
+    match files {
+        1 => "1 other file was passed over: no photo.".to_owned(),
+        n => format!("{} other files were passed over: no photos.", thousands(n)),
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::action::Action;
+use super::arrivals::passed_over;
 use super::dialogs::Subject;
 use super::notices::{Kind, Topic};
 use super::teaching::{DropPlace, Tried};
@@ -249,15 +250,22 @@ impl App {
             self.open_paths(gathered.models.clone());
         }
         if let DropPlace::Class(id) = place {
+            if gathered.passed_over > 0 {
+                let words = passed_over(gathered.passed_over);
+                self.notices.add(Topic::Scan, Kind::Info, words, "");
+            }
             self.put_into_class(id, &gathered.all_photos());
             return;
         }
         let (loose, folders) = (gathered.photos, gathered.folders);
         if !folders.is_empty() {
-            let words = match folders.len() {
+            let mut words = match folders.len() {
                 1 => "1 class was made of the folder.".to_owned(),
                 n => format!("{n} classes were made of the folders."),
             };
+            if gathered.passed_over > 0 {
+                words = format!("{words} {}", passed_over(gathered.passed_over));
+            }
             self.change_board(
                 |board| {
                     for (name, photos) in &folders {

@@ -97,11 +97,16 @@ fn dropped_folders_become_classes_and_the_accuracy_is_told() {
 #[test]
 fn a_folder_of_folders_becomes_its_classes() {
     let dir = tempdir().unwrap();
-    two_folders(dir.path());
+    let folders = two_folders(dir.path());
+    std::fs::write(folders[0].join("notes.txt"), "no photo").unwrap();
     let mut window = Setup::default().open();
     open_teaching(&mut window);
     drop_files(&mut window, &[dir.path().to_owned()]);
     learned(&mut window);
+    assert!(shows(
+        &window,
+        "2 classes were made of the folders. 1 other file was passed over: no photo."
+    ));
     for class in ["apples", "leaves"] {
         assert!(shows(&window, &format!("Name of the class {class}")));
     }

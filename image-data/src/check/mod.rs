@@ -7,6 +7,7 @@ mod report;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use model_core::text::system_words;
 use rayon::prelude::*;
 
 use crate::decode::DecodeLimits;
@@ -55,7 +56,12 @@ pub fn check(
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
         .build()
-        .map_err(|error| format!("cannot start threads to check with: {error}"))?;
+        .map_err(|error| {
+            format!(
+                "cannot start threads to check with: {}",
+                system_words(error)
+            )
+        })?;
     let began = std::time::Instant::now();
     let samples: Vec<(usize, &crate::dataset::Sample)> = folders
         .iter()

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use model_core::text::system_words;
+
 use super::part::Sample;
 use crate::folder::FolderError;
 
@@ -63,12 +65,13 @@ pub(super) fn read(table: &Path) -> Result<Vec<Row>, FolderError> {
         .flexible(true)
         .trim(csv::Trim::All)
         .from_path(table)
-        .map_err(|error| labels(error.to_string()))?;
+        .map_err(|error| labels(system_words(error)))?;
     let base = table.parent().unwrap_or(Path::new("")).to_owned();
     let mut rows = Vec::new();
     let mut columns: Option<Columns> = None;
     for (at, record) in reader.records().enumerate() {
-        let record = record.map_err(|error| labels(format!("line {}: {error}", at + 1)))?;
+        let record =
+            record.map_err(|error| labels(format!("line {}: {}", at + 1, system_words(error))))?;
         let cells: Vec<&str> = record
             .iter()
             .map(|cell| cell.trim_start_matches('\u{feff}'))

@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use model_core::text::system_words;
 use rayon::prelude::*;
 
 use super::any_file::AnyFile;
@@ -88,7 +89,7 @@ fn list_stretch(file: AnyFile, start: u64, length: u64) -> Listing {
     let entries = match archive.entries_with_seek() {
         Ok(entries) => entries,
         Err(error) => {
-            listing.damage = Some(error.to_string());
+            listing.damage = Some(system_words(error));
             return listing;
         }
     };
@@ -97,8 +98,9 @@ fn list_stretch(file: AnyFile, start: u64, length: u64) -> Listing {
             Ok(entry) => entry,
             Err(error) => {
                 listing.damage = Some(format!(
-                    "not readable behind its first {} files: {error}",
-                    listing.members.len()
+                    "not readable behind its first {} files: {}",
+                    listing.members.len(),
+                    system_words(error)
                 ));
                 break;
             }

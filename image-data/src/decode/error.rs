@@ -2,6 +2,7 @@
 //! a [`Remedy`], which front ends word.
 
 use model_core::diagnostic::{Diagnose, Limit, Remedy};
+use model_core::text::system_words;
 
 use super::Format;
 
@@ -9,7 +10,7 @@ use super::Format;
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The file could not be read.
-    #[error("cannot read it: {0}")]
+    #[error("cannot read it: {}", system_words(.0))]
     Io(std::io::Error),
     /// No bytes at all.
     #[error("expected an image, got an empty file (0 bytes)")]

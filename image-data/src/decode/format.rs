@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{DecodeError, raw};
+use super::{DecodeError, bmp, known, raw};
 
 /// A format that is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,11 +49,12 @@ impl Format {
             Self::Tga => &["tga"],
             Self::JpegXl => &["jxl"],
             Self::Jpeg2000 => &["jp2", "j2k", "j2c", "jpf", "jpx"],
-            Self::Heic => &["heic", "heif", "hif"],
-            Self::Avif => &["avif"],
+            // Those with an "s" hold several pictures in a row, as a burst of photos does.
+            Self::Heic => &["heic", "heif", "hif", "heics", "heifs"],
+            Self::Avif => &["avif", "avifs"],
             Self::Raw => &[
-                "arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "pef", "raf", "rw2", "sr2", "srf",
-                "srw",
+                "arw", "cr2", "cr3", "dng", "gpr", "nef", "nrw", "orf", "pef", "raf", "rw2", "rwl",
+                "sr2", "srf", "srw",
             ],
         }
     }
@@ -132,7 +133,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         } else {
             Format::Tiff
         })
-    } else if starts(b"BM") && bytes.len() >= 26 {
+    } else if (starts(b"BM") && bytes.len() >= 26) || bmp::lacks_file_header(bytes) {
         Ok(Format::Bmp)
     } else if bytes.len() > 2
         && bytes[0] == b'P'
@@ -144,7 +145,10 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         Ok(Format::Avif)
     } else if has_brand(
         bytes,
-        &[b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"],
+        &[
+            b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1",
+            b"msf1",
+        ],
     ) {
         Ok(Format::Heic)
     } else if starts(b"\0\0\0\x0cjP  ") || starts(b"\xff\x4f\xff\x51") {
@@ -160,7 +164,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
         Ok(Format::Ico)
     } else if bytes.ends_with(b"TRUEVISION-XFILE.\0") || is_old_tga(bytes) {
         Ok(Format::Tga)
-    } else if let Some(name) = known_picture(bytes) {
+    } else if let Some(name) = known::by_content(bytes) {
         Err(DecodeError::Unsupported {
             name: name.to_owned(),
         })
@@ -214,44 +218,28 @@ fn has_brand(bytes: &[u8], wanted: &[&[u8; 4]]) -> bool {
             .any(|brand| wanted.contains(&brand))
 }
 
-fn by_magic(bytes: &[u8], table: &[(&[u8], &'static str)]) -> Option<&'static str> {
-    table
-        .iter()
-        .find(|(magic, _)| bytes.starts_with(magic))
-        .map(|&(_, name)| name)
-}
-
-/// Pictures that are known and not decoded: people have them, so they deserve their name.
-fn known_picture(bytes: &[u8]) -> Option<&'static str> {
-    by_magic(
-        bytes,
-        &[
-            (b"8BPS", "Photoshop PSD"),
-            (b"\x76\x2f\x31\x01", "OpenEXR"),
-            (b"#?RADIANCE", "Radiance HDR"),
-            (b"DDS ", "DDS texture"),
-            (b"FOVb", "Sigma raw"),
-            (b"\0MRM", "Minolta raw"),
-            (b"II\xbc\x01", "JPEG XR"),
-            (b"icns", "Apple icon"),
-        ],
-    )
-}
-
 /// What is known and no picture.
 fn known_other(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.get(4..8) == Some(b"ftyp") {
+    // QuickTime from before the `ftyp` box begins with any of the others.
+    let boxes: [&[u8]; 5] = [b"ftyp", b"moov", b"mdat", b"wide", b"pnot"];
+    let is_video = |kind: &[u8]| boxes.contains(&kind);
+    if bytes.get(4..8).is_some_and(is_video) {
         return Some("a video (MP4 or MOV)");
     }
-    by_magic(
-        bytes,
-        &[
-            (b"%PDF", "a PDF"),
-            (b"\0\x05\x16\x07", "a macOS resource fork (\"._\" file)"),
-            (b"\x1f\x8b", "a gzip archive"),
-            (b"PK\x03\x04", "a zip archive"),
-        ],
-    )
+    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"AVI ") {
+        return Some("a video (AVI)");
+    }
+    let table: [(&[u8], &str); 7] = [
+        (b"\x1a\x45\xdf\xa3", "a video (MKV or WebM)"),
+        (b"%PDF", "a PDF"),
+        (b"%!PS", "a PostScript document"),
+        (b"AT&TFORM", "a DjVu document"),
+        (b"\0\x05\x16\x07", "a macOS resource fork (\"._\" file)"),
+        (b"\x1f\x8b", "a gzip archive"),
+        (b"PK\x03\x04", "a zip archive"),
+    ];
+    let found = table.iter().find(|(magic, _)| bytes.starts_with(magic));
+    found.map(|&(_, name)| name)
 }
 
 fn describe(bytes: &[u8]) -> String {
@@ -264,9 +252,6 @@ fn describe(bytes: &[u8]) -> String {
         .to_ascii_lowercase();
     if trimmed.starts_with("version https://git-lfs") {
         return "a Git LFS pointer (run `git lfs pull`)".to_owned();
-    }
-    if lower.starts_with("<svg") || (lower.starts_with("<?xml") && text.contains("<svg")) {
-        return "an SVG drawing".to_owned();
     }
     if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
         return "a web page".to_owned();
@@ -306,7 +291,19 @@ mod tests {
             Some(Format::Heic)
         );
         assert_eq!(what(b"\xff\x0a\x01\x02"), Some(Format::JpegXl));
-        assert!(said(b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2").contains("video"));
+        let sequence = b"\0\0\0\x1cftyphevc\0\0\0\0msf1hevc";
+        assert_eq!(what(sequence), Some(Format::Heic));
+        for video in [
+            b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2".as_slice(),
+            b"\0\0\0\x14ftypqt  \0\0\0\0qt  \0\0\0\x08wide",
+            b"\0\x01\0\0moov\0\0\0\x6cmvhd",
+            b"RIFF\0\0\0\0AVI LIST",
+            b"\x1a\x45\xdf\xa3\x01\0",
+        ] {
+            assert!(said(video).contains("video"), "{}", video.escape_ascii());
+        }
+        assert!(said(b"%!PS-Adobe-3.0\n").contains("a PostScript document"));
+        assert!(said(b"AT&TFORM\0\0\0\0DJVU").contains("a DjVu document"));
         assert!(said(b"8BPS\0\x01").starts_with("Photoshop PSD is not read"));
         assert!(said(b"<!DOCTYPE html><html>").contains("a web page"));
         assert!(said(b"version https://git-lfs.github.com/spec/v1\n").contains("git lfs pull"));

@@ -9,10 +9,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use model_core::text::system_words;
+
 use super::{
     Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Exif, Format, Header, Notes,
     Orientation, raster,
 };
+use crate::platform;
 
 /// Where the program lies; empty for none. Overrides the search in `PATH`.
 const VARIABLE: &str = "HEIF_DEC";
@@ -89,7 +92,7 @@ pub(super) fn decode(
         .limits
         .max_memory_bytes
         .saturating_add(PROGRAM_BYTES);
-    run(program, &input, &output, memory, format)?;
+    run(program, &input, &output, memory, PATIENCE, format)?;
     // Of a file of several pictures each gets a number; the first is the main one.
     let png = std::fs::read(&output)
         .or_else(|_| std::fs::read(folder.path().join("out-1.png")))
@@ -124,19 +127,25 @@ fn run(
     input: &Path,
     output: &Path,
     memory_bytes: u64,
+    patience: Duration,
     format: Format,
 ) -> Result<(), DecodeError> {
-    let mut command = bounded(program, memory_bytes);
+    let mut command = bounded(program, memory_bytes, patience);
+    platform::in_own_group(&mut command);
     command
         .arg(input)
         .arg(output)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let mut child = command
-        .spawn()
-        .map_err(|error| failed(program, format, &format!("could not be started: {error}")))?;
-    match wait(&mut child)? {
+    let mut child = command.spawn().map_err(|error| {
+        failed(
+            program,
+            format,
+            &format!("could not be started: {}", system_words(error)),
+        )
+    })?;
+    match wait(&mut child, patience)? {
         Some(true) => Ok(()),
         Some(false) => Err(failed(program, format, "could not decode it")),
         None => Err(failed(program, format, "took longer than a minute")),
@@ -144,7 +153,7 @@ fn run(
 }
 
 /// The program under limits of memory and processor time, where the system has them.
-fn bounded(program: &Path, memory_bytes: u64) -> Command {
+fn bounded(program: &Path, memory_bytes: u64, patience: Duration) -> Command {
     if cfg!(unix) {
         let mut command = Command::new("/bin/sh");
         command
@@ -152,7 +161,7 @@ fn bounded(program: &Path, memory_bytes: u64) -> Command {
             .arg("ulimit -v \"$1\"; ulimit -t \"$2\"; shift 2; exec \"$@\"")
             .arg("sh")
             .arg((memory_bytes / 1024).to_string())
-            .arg(PATIENCE.as_secs().to_string())
+            .arg(patience.as_secs().to_string())
             .arg(program);
         command
     } else {
@@ -160,17 +169,17 @@ fn bounded(program: &Path, memory_bytes: u64) -> Command {
     }
 }
 
-/// Whether the program succeeded; none when it took too long and was ended.
-fn wait(child: &mut Child) -> Result<Option<bool>, DecodeError> {
+/// Whether the program succeeded; none when it took too long and was ended, with whatever it had started: a wrapper's
+/// own child would go on eating memory.
+fn wait(child: &mut Child, patience: Duration) -> Result<Option<bool>, DecodeError> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status.success()));
         }
-        if started.elapsed() > PATIENCE {
-            child.kill()?;
-            child.wait()?;
+        if started.elapsed() > patience {
+            platform::end_group(child)?;
             return Ok(None);
         }
         std::thread::sleep(pause);
@@ -278,7 +287,10 @@ mod tests {
         };
         let (input, output) = (folder.path().join("in"), folder.path().join("out.png"));
         std::fs::write(&input, b"picture").unwrap();
-        let ask = |program: &Path| run(program, &input, &output, 1 << 30, Format::Heic);
+        let ask_for = |program: &Path, patience| {
+            run(program, &input, &output, 1 << 30, patience, Format::Heic)
+        };
+        let ask = |program: &Path| ask_for(program, PATIENCE);
         let says = |error: Result<(), DecodeError>| error.unwrap_err().to_string();
         assert!(ask(&script("good", "cp \"$1\" \"$2\"")).is_ok());
         assert_eq!(std::fs::read(&output).unwrap(), b"picture");
@@ -290,5 +302,11 @@ mod tests {
         let eats = "a=x; while true; do a=$a$a; done";
         assert!(says(ask(&script("eats", eats))).contains("eats could not decode"));
         assert!(says(ask(&folder.path().join("missing"))).contains("missing could not"));
+        // What it started ends with it, and writes nothing afterwards.
+        let leaves = script("leaves", "(sleep 2; echo late > \"$2.late\") &\nsleep 30");
+        let error = says(ask_for(&leaves, Duration::from_secs(1)));
+        assert!(error.contains("leaves took longer"), "{error}");
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(!folder.path().join("out.png.late").exists());
     }
 }

@@ -113,7 +113,19 @@ fn open(bytes: &[u8]) -> Result<Image<'_>, DecodeError> {
         strict: true,
         ..DecodeSettings::default()
     };
-    Image::new(bytes, &settings).map_err(|_| broken(FORMAT))
+    Image::new(bytes, &settings).map_err(|_| match is_high_throughput(bytes) {
+        true => DecodeError::Unsupported {
+            name: "high-throughput JPEG 2000".to_owned(),
+        },
+        false => broken(FORMAT),
+    })
+}
+
+/// Whether the codestream is packed the other way of ISO/IEC 15444-15: a bit of the capabilities in SIZ, its first segment.
+fn is_high_throughput(bytes: &[u8]) -> bool {
+    let start = memchr::memmem::find(bytes, b"\xff\x4f\xff\x51");
+    let capabilities = start.and_then(|at| bytes.get(at + 6));
+    capabilities.is_some_and(|high| high & 0x40 != 0)
 }
 
 fn header(image: &Image<'_>, bytes: &[u8], limits: &DecodeLimits) -> Result<Header, DecodeError> {

@@ -28,23 +28,36 @@ pub(super) fn decode(
     bytes: &[u8],
     options: &DecodeOptions,
 ) -> Result<(Decoded, Notes), DecodeError> {
-    decode_as(bytes, options, None)
+    decode_as(bytes, options, Components::AsTheFileSays)
 }
 
-/// [`decode`], with `color` in place of what the file says of its components, when it has as many: `Rgb` leaves three
-/// samples as they are.
+/// What the components of a JPEG are, where something around it knows better than the file. What does not fit the number
+/// of components changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Components {
+    /// What its own markers say.
+    AsTheFileSays,
+    /// Three samples without a meaning: they come as they are, those of smaller components repeated.
+    ThreeSamples,
+    /// Four amounts of ink, 255 being full.
+    FourInks,
+    /// The first one, or the first three, of four have this color; those behind are left out.
+    FirstOfFour(JpegColor),
+}
+
+/// [`decode`], with what `components` are.
 pub(super) fn decode_as(
     bytes: &[u8],
     options: &DecodeOptions,
-    color: Option<JpegColor>,
+    components: Components,
 ) -> Result<(Decoded, Notes), DecodeError> {
     let mut markers = sound_markers(bytes, &options.limits)?;
-    if color == Some(JpegColor::Rgb) {
-        markers.leave_samples();
-    }
-    let four = matches!(markers.color, JpegColor::Cmyk | JpegColor::Ycck);
-    if let Some(color) = color.filter(|_| four) {
-        markers.color = color;
+    let has_four = matches!(markers.color, JpegColor::Cmyk | JpegColor::Ycck);
+    match components {
+        Components::ThreeSamples => markers.leave_samples(),
+        Components::FourInks if has_four => markers.color = JpegColor::Inks,
+        Components::FirstOfFour(color) if has_four => markers.color = color,
+        Components::AsTheFileSays | Components::FourInks | Components::FirstOfFour(_) => {}
     }
     let whole = whole(&markers);
     let mut data = Vec::new();

@@ -2,6 +2,7 @@
 //! the header before a pixel is allocated, and with a decoder's panic turned into an error. Of an animation the first
 //! frame counts; of a CMYK picture the color profile does not.
 
+mod bmp;
 mod damage;
 mod error;
 mod format;
@@ -12,6 +13,7 @@ mod ico;
 mod jp2;
 mod jpeg;
 mod jxl;
+pub(crate) mod known;
 mod metadata;
 mod png;
 mod raster;

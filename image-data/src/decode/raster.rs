@@ -1,5 +1,6 @@
 //! Everything but JPEG, through the `image` crate's decoders: first frame, 8-bit RGB, alpha as asked.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::io::Cursor;
 
@@ -9,7 +10,7 @@ use model_core::RgbImage;
 use super::error;
 use super::{
     Alpha, Color, Damage, DamageKind, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format,
-    Header, Icc, Notes, gif, ico, metadata, over_white, png, tga,
+    Header, Icc, Notes, bmp, gif, ico, metadata, over_white, png, tga,
 };
 
 pub(super) fn probe(
@@ -34,7 +35,9 @@ pub(super) fn probe(
 
 fn header(bytes: &[u8], format: Format, limits: &DecodeLimits) -> Result<Header, DecodeError> {
     let wide = match format {
-        Format::Tga => tga::widened(bytes, limits)?,
+        Format::Tga => tga::widened(bytes, limits)?.map(Cow::Owned),
+        Format::Bmp => Some(bmp::plain(bytes, limits, false)?.bytes),
+        Format::Gif => gif::mended(bytes).map(Cow::Owned),
         _ => None,
     };
     let decoder = open(wide.as_deref().unwrap_or(bytes), format, limits)?;
@@ -99,11 +102,19 @@ fn decode_with(
     format: Format,
     options: &DecodeOptions,
 ) -> Result<(Decoded, Notes), DecodeError> {
-    let moved = match format {
-        Format::Bmp => pixels_behind_palette(bytes),
-        _ => None,
+    let (mended, damage) = match format {
+        Format::Bmp => {
+            let plain = bmp::plain(bytes, &options.limits, true)?;
+            (Some(plain.bytes), plain.damage)
+        }
+        Format::Gif => (gif::mended(bytes).map(Cow::Owned), None),
+        Format::Tga => {
+            let damage = tga::runs_past_end(bytes).then_some("runs of pixels go past the end");
+            (None, damage)
+        }
+        _ => (None, None),
     };
-    let bytes = moved.as_deref().unwrap_or(bytes);
+    let bytes = mended.as_deref().unwrap_or(bytes);
     let mut decoder = open(bytes, format, &options.limits)?;
     let (width, height) = decoder.dimensions();
     options
@@ -136,36 +147,13 @@ fn decode_with(
             image,
             format,
             color,
-            damage: None,
+            damage: damage.map(|what| Damage::new(DamageKind::Other(what.to_owned()))),
         },
         Notes {
             orientation: metadata::orientation(bytes, format),
             icc_profile,
         },
     ))
-}
-
-/// A BMP with a palette whose pixels are said to begin where the palette does: some writers forget the palette's length.
-/// The file with the place that was meant; none where nothing is wrong.
-fn pixels_behind_palette(bytes: &[u8]) -> Option<Vec<u8>> {
-    const FILE_HEADER: u32 = 14;
-    let word = |at: usize| {
-        let four = bytes.get(at..at + 4)?;
-        four.try_into().ok().map(u32::from_le_bytes)
-    };
-    let (start, header, used) = (word(10)?, word(14)?, word(46)?);
-    let bits = u16::from_le_bytes([*bytes.get(28)?, *bytes.get(29)?]);
-    // The shorter header of OS/2 has its numbers elsewhere.
-    if header < 40 || bits > 8 || FILE_HEADER.checked_add(header) != Some(start) {
-        return None;
-    }
-    let colors = match used {
-        0 => 1 << bits,
-        used => used.min(256),
-    };
-    let mut moved = bytes.to_vec();
-    moved[10..14].copy_from_slice(&(start + 4 * colors).to_le_bytes());
-    Some(moved)
 }
 
 /// Whether the fourth byte of a pixel is not transparency: a TGA says how many bits of it are; old bitmaps leave it zero

@@ -1,4 +1,5 @@
-//! A TGA of one bit a pixel, which Pillow writes and the `image` crate does not read: it becomes one of eight bits.
+//! What the `image` crate does not do about TGA. One of one bit a pixel, which Pillow writes, becomes one of eight bits;
+//! runs that do not fit are seen.
 
 use super::{DecodeError, DecodeLimits, Format};
 
@@ -46,6 +47,34 @@ pub(super) fn widened(bytes: &[u8], limits: &DecodeLimits) -> Result<Option<Vec<
         }));
     }
     Ok(Some(wide))
+}
+
+/// Whether the last run of a packed picture goes past its end: a bit fell over somewhere, and pixels behind it are
+/// displaced. The decoder leaves out what is too much without a word.
+pub(super) fn runs_past_end(bytes: &[u8]) -> bool {
+    let Some(header) = bytes.first_chunk::<HEADER>() else {
+        return false;
+    };
+    if !matches!(header[2], 9..=11) {
+        return false;
+    }
+    let number = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let mut left = number(12) * number(14);
+    let size = usize::from(header[16]).div_ceil(8);
+    let map = number(5) * usize::from(header[7]).div_ceil(8);
+    let mut at = HEADER + usize::from(header[0]) + if header[1] == 1 { map } else { 0 };
+    while left > 0
+        && let Some(&packet) = bytes.get(at)
+    {
+        let pixels = usize::from(packet & 0x7F) + 1;
+        if pixels > left {
+            return true;
+        }
+        left -= pixels;
+        let stored = if packet & 0x80 == 0 { pixels } else { 1 };
+        at += 1 + stored * size;
+    }
+    false
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use model_core::text::system_words;
+
 /// Why a folder is no data set.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// A folder or file could not be read.
-    #[error("cannot read {path}: {reason}")]
+    #[error("cannot read {path}: {}", system_words(reason))]
     Io {
         /// What was being read.
         path: PathBuf,

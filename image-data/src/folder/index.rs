@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use model_core::atomic_file;
+use model_core::text::system_words;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -158,7 +159,8 @@ fn known(index: &FolderIndex, root: &Path, absolute: &Path) -> BTreeMap<String, 
         Err(error) => {
             let name = file.display();
             index.remark(format!(
-                "cannot read {name}: {error}; the class folders are listed"
+                "cannot read {name}: {}; the class folders are listed",
+                system_words(error)
             ));
             return BTreeMap::new();
         }
@@ -186,9 +188,10 @@ fn keep(
         index.remark("names that are no Unicode are not kept".to_owned());
         return;
     };
-    let made = std::fs::create_dir_all(&index.dir).map_err(|error| error.to_string());
-    let done = made
-        .and_then(|()| atomic_file::write(file, &bytes).map_err(|error| error.reason.to_string()));
+    let made = std::fs::create_dir_all(&index.dir).map_err(system_words);
+    let done = made.and_then(|()| {
+        atomic_file::write(file, &bytes).map_err(|error| system_words(error.reason))
+    });
     if let Err(reason) = done {
         let name = file.display();
         index.remark(format!(

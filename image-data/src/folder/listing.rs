@@ -144,10 +144,13 @@ impl ClassListing {
                 }
                 Err(error) => {
                     let path = error.path().unwrap_or(dir).to_owned();
-                    return Err(FolderError::Io {
-                        path,
-                        reason: error.into(),
-                    });
+                    // The system's words alone: walkdir's name the path once more.
+                    let reason = match error.loop_ancestor() {
+                        None => error.into_io_error(),
+                        Some(_) => Some(error.into()),
+                    };
+                    let reason = reason.unwrap_or_else(|| std::io::ErrorKind::Other.into());
+                    return Err(FolderError::Io { path, reason });
                 }
             };
             above.truncate(depth);

@@ -98,9 +98,10 @@ pub(crate) fn walk(bytes: &[u8], to_end: bool) -> Result<Markers<'_>, DecodeErro
                 }
             }
             0xC4 | 0xC8 | 0xCC => {}
-            0xC3 | 0xC5..=0xCF if scans == 0 => {
+            0xC3 | 0xC5..=0xCF | 0xF7 if scans == 0 => {
                 let name = match marker {
                     0xC3 => "lossless JPEG",
+                    0xF7 => "JPEG-LS",
                     0xC9..=0xCB => "arithmetic-coded JPEG",
                     _ => "hierarchical JPEG",
                 };

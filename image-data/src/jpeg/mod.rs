@@ -23,6 +23,7 @@ mod markers;
 mod pixels_x86;
 mod planes;
 mod progressive;
+mod received;
 mod scan;
 mod segments;
 mod sequential;
@@ -37,6 +38,7 @@ use huffman::{AcTable, DcTable, Spec};
 use markers::{malformed, next_marker, segment};
 use planes::Plane;
 use progressive::Coefficients;
+use received::Received;
 use scan::Scan;
 use segments::Segments;
 use tables::{QuantTable, Tables};
@@ -175,6 +177,7 @@ impl Decoder {
             plane.reset(component, area);
         }
         let mut seen = [false; 4];
+        let mut received = Received::default();
         let mut scans = 0;
         let mut framed = false;
         let mut at = 2;
@@ -206,6 +209,7 @@ impl Decoder {
                     self.read_scan(
                         bytes, &mut at, body, markers, area, everything, &mut seen, findings,
                     )
+                    .map(|scan| received.add(&scan))
                 }
                 _ => Ok(()),
             };
@@ -232,6 +236,10 @@ impl Decoder {
                 self.transform(frame, index, area);
             }
         }
+        if frame.progressive && !received.is_whole(frame.components.len()) {
+            let what = "its last scans are missing, and fine detail with them";
+            findings.note(DamageKind::Other(what.to_owned()), None);
+        }
         Ok(())
     }
 
@@ -251,7 +259,7 @@ impl Decoder {
         everything: bool,
         seen: &mut [bool; 4],
         findings: &mut Findings,
-    ) -> Result<(), String> {
+    ) -> Result<Scan, String> {
         let frame = &markers.frame;
         let scan = Scan::read(body, frame)?;
         if !frame.progressive {
@@ -327,7 +335,7 @@ impl Decoder {
         for component in &scan.components {
             seen[component.index] |= scan.first == 0;
         }
-        Ok(())
+        Ok(scan)
     }
 
     /// Transforms a component whose coefficients are complete.

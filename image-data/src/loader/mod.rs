@@ -124,7 +124,7 @@ pub enum LoaderError {
         tried: usize,
     },
     /// The operating system gave no thread.
-    #[error("cannot start a loader thread: {0}")]
+    #[error("cannot start a loader thread: {}", model_core::text::system_words(.0))]
     Thread(std::io::Error),
     /// A thread panicked outside of decoding and augmentation: a mistake of ours or of a [`SampleSource`].
     #[error("{name}: a loader thread broke: {reason}")]

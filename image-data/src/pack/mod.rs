@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model_core::atomic_file;
 use model_core::atomic_file::WriteFileError;
+use model_core::text::system_words;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -81,7 +82,7 @@ pub enum PackError {
     #[error(transparent)]
     Write(#[from] WriteFileError),
     /// The output directory cannot be made or written.
-    #[error("cannot write {path}: {reason}")]
+    #[error("cannot write {path}: {}", system_words(reason))]
     Create {
         /// The directory.
         path: PathBuf,
@@ -173,7 +174,7 @@ pub fn pack(
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(config.threads)
         .build()
-        .map_err(|error| PackError::Threads(error.to_string()))?;
+        .map_err(|error| PackError::Threads(system_words(error)))?;
     let report = Mutex::new(PackReport::default());
     let done = AtomicUsize::new(0);
     for (name, set) in sets {

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use model_core::text::system_words;
+
 use super::ahead::Stretch;
 use super::chunks::{CHUNK_BYTES, Chunk, Chunks};
 use super::listing;
@@ -84,8 +86,11 @@ impl Shared {
                     format!(" ({tried} tries)")
                 };
                 let reason = format!(
-                    "{}/{}, bytes {} to {end}: {error}{tries}",
-                    self.url, object.key, stretch.offset
+                    "{}/{}, bytes {} to {end}: {}{tries}",
+                    self.url,
+                    object.key,
+                    stretch.offset,
+                    system_words(&error)
                 );
                 return Err(io::Error::new(error.kind(), reason));
             }
@@ -147,7 +152,10 @@ impl Shared {
             if error.kind() == io::ErrorKind::StorageFull {
                 self.is_full.store(true, Ordering::Relaxed);
             }
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            io::Error::new(
+                error.kind(),
+                format!("{}: {}", path.display(), system_words(&error)),
+            )
         })?;
         lock(&self.chunks).add((index, chunk), path.clone())
     }

@@ -41,8 +41,10 @@ def pillow(name):
     image = Image.open(name)
     image.load()
     mode = image.mode
-    if mode == "La":
-        return mode, np.asarray(image)[..., :1].repeat(3, -1)
+    if mode == "La":  # Pillow converts it to nothing; of RGB it divides the colors by their opacity as this does
+        gray, alpha = np.asarray(image).astype(int)[..., 0], np.asarray(image)[..., 1]
+        gray = np.minimum(gray * 255 // np.maximum(alpha, 1), 255) * (alpha > 0)
+        return mode, gray[..., None].repeat(3, -1)
     return mode, np.asarray(image.convert("RGB"))
 
 

@@ -120,7 +120,7 @@ pub struct TeachArgs {
 
 #[derive(Debug, Args)]
 pub struct SortArgs {
-    /// Folders of photos, searched through, and single photos
+    /// Folders of photos, searched through, single photos, and globs
     #[arg(value_name = "PHOTOS", value_hint = ValueHint::AnyPath, required_unless_present = "undo")]
     pub photos: Vec<PathBuf>,
     /// The folder that gets one folder a label

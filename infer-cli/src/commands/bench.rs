@@ -11,6 +11,7 @@ use inference::{Cancel, Classifier, EngineKind, Precision};
 use serde::Serialize;
 
 use super::print;
+use crate::advice::Told;
 use crate::args::{BenchArgs, InputArgs, ModelArgs};
 use crate::output::SCHEMA;
 use crate::sources::Sources;
@@ -63,7 +64,10 @@ struct Throughput {
 /// # Errors
 /// When images or model cannot be used, or on Ctrl-C.
 pub fn run(args: &BenchArgs, cancel: &Cancel) -> Result<Exit> {
-    let images = images(args)?;
+    let (images, failed) = images(args)?;
+    if images.is_empty() {
+        return Ok(Exit::SomeFailed);
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let thread_counts = match &args.thread_counts[..] {
         [] => std::iter::successors(Some(1), |n| Some(n * 2))
@@ -118,31 +122,55 @@ pub fn run(args: &BenchArgs, cancel: &Cancel) -> Result<Exit> {
     } else {
         print(&text(&document)?)?;
     }
-    Ok(Exit::Success)
+    Ok(match failed {
+        0 => Exit::Success,
+        _ => Exit::SomeFailed,
+    })
 }
 
-/// The bytes of the images to measure with; every one must be readable.
-fn images(args: &BenchArgs) -> Result<Vec<Vec<u8>>> {
+/// The bytes of the images to measure with. What cannot be read is told and counted, and the rest is measured.
+fn images(args: &BenchArgs) -> Result<(Vec<Vec<u8>>, usize)> {
     if args.images.is_empty() {
-        return Ok(vec![generated_photo()?]);
+        return Ok((vec![generated_photo()?], 0));
     }
-    let input = InputArgs::default();
-    let limits = DecodeOptions::default().limits;
+    let options = DecodeOptions::default();
     let mut images = Vec::new();
-    for source in Sources::new(&args.images, &input, limits)? {
+    let mut failed = 0;
+    let sources = Sources::new(&args.images, &InputArgs::default(), options.limits)?;
+    let passed_over = sources.passed_over.clone();
+    for source in sources {
         let name = source.name();
         let bytes = match source {
-            Source::File(path) => read_file(&path, &limits).with_context(|| name.clone())?,
-            Source::Bytes { bytes, .. } => bytes,
-            Source::Failed { error, .. } => anyhow::bail!("{name}: {error}"),
+            Source::File(path) => read_file(&path, &options.limits),
+            Source::Bytes { bytes, .. } => Ok(bytes),
+            Source::Failed { error, .. } => {
+                failed += 1;
+                report::error(&format!("{name}: {error}"));
+                continue;
+            }
         };
-        decode(&bytes, &DecodeOptions::default()).with_context(|| name.clone())?;
-        images.push(bytes);
+        match bytes.and_then(|bytes| decode(&bytes, &options).map(|_| bytes)) {
+            Ok(bytes) => images.push(bytes),
+            Err(error) => {
+                failed += 1;
+                report::failed_image(&name, &Told::decode(&error));
+            }
+        }
     }
-    if images.is_empty() {
+    if !args.talk.quiet {
+        report::passed_over(passed_over.count());
+        if failed > 0 && !images.is_empty() {
+            let all = images.len() + failed;
+            let read = images.len();
+            report::note(&format!(
+                "measured with the {read} of {all} images that can be read"
+            ));
+        }
+    }
+    if images.is_empty() && failed == 0 {
         return Err(UsageError("no image found to measure with".to_owned()).into());
     }
-    Ok(images)
+    Ok((images, failed))
 }
 
 /// A JPEG of 500 x 375 pixels, as large as the average ImageNet photo, with structure at every scale.

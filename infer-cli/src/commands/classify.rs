@@ -45,6 +45,7 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
         ..StreamOptions::default()
     };
     let progress = progress(args, &sources);
+    let passed_over = sources.passed_over.clone();
     let out = anstream::stdout();
     let mut session = Session {
         args,
@@ -73,13 +74,16 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
     if !unread.is_empty() && done > 1 && !args.talk.quiet {
         let kinds: Vec<String> = unread
             .iter()
-            .map(|(kind, n)| format!("{n} {kind}"))
+            .map(|(kind, n)| format!("{kind} ({n})"))
             .collect();
         report::note(&format!(
             "{} of {done} images are of kinds that are not read: {}",
             unread.values().sum::<usize>(),
             kinds.join(", ")
         ));
+    }
+    if !args.talk.quiet {
+        report::passed_over(passed_over.count());
     }
     if args.talk.verbose {
         let seconds = start.elapsed().as_secs_f64();

@@ -9,21 +9,21 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use image_data::formats::looks_like_picture;
 use inference::stream::{Outcome, Source, StreamOptions};
 use inference::{Cancel, Classifier};
 use model_core::text::natural_order;
 use photos::sort::keywords::{self, KeywordPlan, Tagged};
 use photos::sort::{Item, Mode, Plan, Undone, carry_out, taken_on, undo};
 use photos::teach::NONE_ID;
+use photos::walk::{WalkEntry, classify_entry, is_hidden_folder};
 use walkdir::WalkDir;
 
 use super::{decode_options, print};
 use crate::advice::Told;
-use crate::args::SortArgs;
+use crate::args::{SortArgs, TalkArgs};
 use crate::report::printable;
 use crate::words::WordsArgs;
-use crate::{Exit, UsageError, model, report};
+use crate::{Exit, UsageError, model, report, sources};
 
 /// The folder of photos whose label is not likely enough.
 const NOT_SURE: &str = "not sure";
@@ -40,7 +40,7 @@ pub fn run(args: &SortArgs, cancel: &Cancel) -> Result<Exit> {
     let classifier = model::open(&args.model, &args.talk)?;
     args.words.check(&classifier)?;
     let aside = (!args.xmp).then_some(place.as_path());
-    let (photos, mut failed) = find(&args.photos, aside);
+    let (photos, mut failed) = find(&args.photos, aside, &args.talk);
     let answers = ask(&classifier, &photos, args, cancel, &mut failed)?;
     if args.xmp {
         failed += write_keywords(&answers, &place, args)?;
@@ -90,41 +90,40 @@ fn take_back(place: &Path, xmp: bool) -> Result<Exit> {
 
 /// Every photo, in the natural order of names, with its absolute path; what lies in the target folder is sorted already.
 /// Links are not followed: their file has a place of its own.
-fn find(photos: &[PathBuf], into: Option<&Path>) -> (Vec<PathBuf>, usize) {
-    let (mut found, mut failed) = (Vec::new(), 0);
-    for path in photos {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+fn find(photos: &[PathBuf], into: Option<&Path>, talk: &TalkArgs) -> (Vec<PathBuf>, usize) {
+    let (mut photos_found, mut failed, mut passed_over) = (Vec::new(), 0, 0);
+    for source in sources::named(photos) {
+        let path = match source {
+            Source::File(path) => std::path::absolute(&path).unwrap_or(path),
+            Source::Failed { name, error } => {
+                failed += 1;
+                report::error(&format!("{name}: {error}"));
+                continue;
+            }
+            Source::Bytes { .. } => continue,
+        };
         let entries = WalkDir::new(&path)
             .sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
             .into_iter()
             .filter_entry(|entry| {
-                let hidden = entry.file_name().to_string_lossy().starts_with('.');
-                entry.depth() == 0 || (!hidden && Some(entry.path()) != into)
+                entry.depth() == 0 || (!is_hidden_folder(entry) && Some(entry.path()) != into)
             });
-        for entry in entries {
-            match entry {
-                Ok(entry) if entry.file_type().is_file() && looks_like_picture(entry.path()) => {
-                    found.push(entry.into_path());
-                }
-                Ok(_) => {}
-                Err(error) => {
+        for one in entries.filter_map(|entry| classify_entry(entry, &path)) {
+            match one {
+                WalkEntry::Photo(path) => photos_found.push(path),
+                WalkEntry::PassedOver(_) => passed_over += 1,
+                WalkEntry::Unreadable { path, reason } => {
                     failed += 1;
-                    report::error(&format!("cannot read {}", one(&error)));
+                    let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+                    report::error(&format!("cannot read {}{why}", path.display()));
                 }
             }
         }
     }
-    (found, failed)
-}
-
-fn one(error: &walkdir::Error) -> String {
-    let path = error
-        .path()
-        .map_or_else(String::new, |path| path.display().to_string());
-    match error.io_error() {
-        Some(reason) => format!("{path}: {reason}"),
-        None => format!("{path}: a circle of links"),
+    if !talk.quiet {
+        report::passed_over(passed_over);
     }
+    (photos_found, failed)
 }
 
 /// What a photo shows.

@@ -47,7 +47,17 @@ pub fn run(args: &TeachArgs, cancel: &Cancel) -> Result<Exit> {
         (None, Some(dir)) => (dir, true),
         (None, None) => return Err(UsageError("expected a folder of photos".to_owned()).into()),
     };
-    let folders = find_classes(dir)?;
+    let found = find_classes(dir)?;
+    if !args.talk.quiet {
+        if found.without_class > 0 {
+            report::note(&format!(
+                "photos left out because they lie in no class folder: {}",
+                found.without_class
+            ));
+        }
+        report::passed_over(found.passed_over);
+    }
+    let folders = found.classes;
     let classifier = model::open(&args.model, &args.talk)?;
     let teacher = Teacher::new(&classifier, &model::options(&args.model)?)?;
     let (mut photos, failed) = look(&teacher, &classifier, &folders, args, cancel)?;

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -25,7 +25,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What there is to get.
-const PAGES: [(&str, &str, &str); 5] = [
+const PAGES: [(&str, &str, &str); 6] = [
     (
         "/",
         "text/html; charset=utf-8",
@@ -47,6 +47,11 @@ const PAGES: [(&str, &str, &str); 5] = [
         include_str!("page/input.js"),
     ),
     (
+        "/queue.js",
+        "text/javascript; charset=utf-8",
+        include_str!("page/queue.js"),
+    ),
+    (
         "/show.js",
         "text/javascript; charset=utf-8",
         include_str!("page/show.js"),
@@ -61,11 +66,9 @@ pub(super) async fn answer(
     let start = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let (route, mut reply) = if allowed(&state, &request) {
-        route(&state, request, &path).await
-    } else {
-        let text = "this service answers only its own page and programs on this machine";
-        ("refused", problem(StatusCode::FORBIDDEN, text))
+    let (route, mut reply) = match allowed(&state, &request) {
+        Ok(()) => route(&state, request, &path).await,
+        Err(text) => ("refused", problem(StatusCode::FORBIDDEN, &text)),
     };
     let headers = reply.headers_mut();
     headers.insert(
@@ -77,19 +80,37 @@ pub(super) async fn answer(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(POLICY),
     );
-    let status = reply.status().as_u16();
-    state.metrics.request(route, status, start.elapsed());
-    if state.config.log {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let time = now.map_or(0.0, |now| now.as_secs_f64());
-        let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.ip().to_string());
-        let milliseconds = start.elapsed().as_secs_f64() * 1e3;
-        // The path is the client's: in quotes and escaped, it stays in its place.
-        eprintln!(
-            "time={time:.3} client={peer} method={method} path={path:?} status={status} ms={milliseconds:.1}"
-        );
-    }
+    let (status, took) = (reply.status(), start.elapsed());
+    state.metrics.request(route, status.as_u16(), took);
+    log(&state, peer, method.as_str(), &path, status, took);
     Ok(reply)
+}
+
+/// Counts and logs the answer to a request that was refused before its head was read.
+pub(super) fn unread(state: &State, status: StatusCode, peer: Option<SocketAddr>) {
+    state.metrics.unread(status.as_u16());
+    log(state, peer, "-", "-", status, Duration::ZERO);
+}
+
+fn log(
+    state: &State,
+    peer: Option<SocketAddr>,
+    method: &str,
+    path: &str,
+    status: StatusCode,
+    took: Duration,
+) {
+    if !state.config.log {
+        return;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let time = now.map_or(0.0, |now| now.as_secs_f64());
+    let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.ip().to_string());
+    let (status, milliseconds) = (status.as_u16(), took.as_secs_f64() * 1e3);
+    // The path is the client's: in quotes and escaped, it stays in its place.
+    eprintln!(
+        "time={time:.3} client={peer} method={method} path={path:?} status={status} ms={milliseconds:.1}"
+    );
 }
 
 async fn route(
@@ -162,7 +183,7 @@ fn model(state: &State) -> String {
         "max_upload_bytes": state.config.limits.upload_bytes,
         "max_pixels": state.config.decode.limits.max_pixels,
         "extensions": formats::decoded_extensions()
-            .chain(formats::NOT_DECODED.iter().map(|(extension, _)| *extension))
+            .chain(formats::not_decoded_extensions())
             .collect::<Vec<_>>(),
         "formats": formats::DECODED.map(|format| format.to_string()),
         "labels": state.classifier.labels(),
@@ -171,24 +192,34 @@ fn model(state: &State) -> String {
 }
 
 /// Whether the request comes from where it may come from.
-fn allowed<B>(state: &State, request: &Request<B>) -> bool {
+///
+/// # Errors
+/// In words, when it does not.
+fn allowed<B>(state: &State, request: &Request<B>) -> Result<(), String> {
     let text = |name| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
+        let value = request.headers().get(name);
+        value.map(|value| String::from_utf8_lossy(value.as_bytes()))
     };
-    let host = text(header::HOST);
-    if state.loopback && !host.is_some_and(is_loopback) {
-        return false;
+    let host = text(header::HOST).unwrap_or_default();
+    if state.loopback && !is_loopback(&host) {
+        let got = if host.is_empty() { "none" } else { &*host };
+        return Err(format!(
+            "expected a Host header that names this machine, as localhost does, got {got}; \
+             only this machine may use the service"
+        ));
     }
-    match (request.headers().get(header::ORIGIN), host) {
-        (None, _) => true,
-        (Some(origin), Some(host)) => origin
-            .to_str()
-            .is_ok_and(|origin| origin == format!("http://{host}")),
-        (Some(_), None) => false,
+    let Some(origin) = text(header::ORIGIN) else {
+        return Ok(());
+    };
+    // A proxy may speak TLS to the browser and plain HTTP to this service.
+    let own = ["http://", "https://"].map(|scheme| origin.strip_prefix(scheme));
+    if !host.is_empty() && own.contains(&Some(&*host)) {
+        return Ok(());
     }
+    Err(format!(
+        "expected the Origin of the service's own page, http://{host}, got '{origin}'; \
+         other web pages may not use the service"
+    ))
 }
 
 /// Whether a `Host` header names this machine, with or without a port.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use super::State;
 use super::answer;
 use super::connections::Open;
+use super::socket::Socket;
 
 /// What a connection that is to close gets, so that a request that lies in the system's buffer is read before.
 const GRACE: Duration = Duration::from_millis(20);
@@ -29,6 +31,12 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// The same where others wait for the place.
 const LINGER_CROWDED: Duration = Duration::from_millis(300);
+
+/// The largest head of a request. Every open connection may hold so much beside the uploads.
+const HEAD_BYTES: usize = 128 << 10;
+
+/// The most headers that hyper takes.
+const HEADERS: usize = 100;
 
 /// Answers a connection's requests until its end.
 pub(super) async fn serve(
@@ -41,14 +49,14 @@ pub(super) async fn serve(
         Begun::Request => {}
         Begun::Crowded => {
             let text = "too many connections; try again";
-            say(&stream, "503 Service Unavailable", text);
+            say(&state, &stream, StatusCode::SERVICE_UNAVAILABLE, text);
             return leave(stream, LINGER_CROWDED).await;
         }
         Begun::Nothing => return,
     }
     let (ending, stream) = talk(&state, stream, &open, &mut stopped).await;
-    if ending == Ending::TooSlow {
-        say(&stream, "408 Request Timeout", "the request took too long");
+    if let Ending::Unread(status) = ending {
+        say(&state, &stream, status, &why(status, &state));
     }
     leave(stream, LINGER).await;
 }
@@ -94,8 +102,31 @@ async fn begin(
 enum Ending {
     /// After an answer, or because the client went away.
     Done,
-    /// In the middle of a request's head.
-    TooSlow,
+    /// In a request's head, which is not answered yet.
+    Unread(StatusCode),
+}
+
+/// Why a head was not read.
+fn why(status: StatusCode, state: &State) -> String {
+    match status {
+        StatusCode::REQUEST_TIMEOUT => format!(
+            "expected the request's headers within {} seconds, and they did not all come; send it again",
+            state.config.limits.timeout.as_secs()
+        ),
+        StatusCode::URI_TOO_LONG => {
+            "expected a shorter address; a photo goes into the request's body".to_owned()
+        }
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => format!(
+            "expected at most {HEADERS} headers and {} KiB of them, address included; send fewer or shorter ones",
+            HEAD_BYTES >> 10
+        ),
+        StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
+            "expected HTTP/1.1, got HTTP/2; tell the program or proxy to speak HTTP/1.1".to_owned()
+        }
+        _ => "expected a request of HTTP/1.1, got a first line or a header that is none; \
+              is the address http:// and the program one that speaks HTTP?"
+            .to_owned(),
+    }
 }
 
 async fn talk(
@@ -125,7 +156,9 @@ async fn talk(
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(state.config.limits.timeout)
-        .serve_connection(TokioIo::new(stream), service);
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS)
+        .serve_connection(TokioIo::new(Socket::new(stream)), service);
     let mut closed = pin!(open.closed(GRACE));
     let mut stop = pin!(stopped.changed());
     let mut stopping = false;
@@ -142,18 +175,26 @@ async fn talk(
     })
     .await;
     let parts = connection.into_parts();
-    let ending = match ended {
+    let (stream, refusal) = parts.io.into_inner().into_parts();
+    let ending = match (ended, refusal) {
+        (_, Some(status)) => Ending::Unread(status),
         // Who has sent nothing since the last answer only waited.
-        Err(error) if error.is_timeout() && !parts.read_buf.is_empty() => Ending::TooSlow,
+        (Err(error), _) if error.is_timeout() && !parts.read_buf.is_empty() => {
+            Ending::Unread(StatusCode::REQUEST_TIMEOUT)
+        }
+        (Err(error), _) if error.is_parse_version_h2() => {
+            Ending::Unread(StatusCode::HTTP_VERSION_NOT_SUPPORTED)
+        }
         _ => Ending::Done,
     };
-    (ending, parts.io.into_inner())
+    (ending, stream)
 }
 
 /// A last word on a connection on which nothing was written, or nothing since the last answer.
-fn say(stream: &TcpStream, status: &str, error: &str) {
+fn say(state: &State, stream: &TcpStream, status: StatusCode, error: &str) {
+    answer::unread(state, status, stream.peer_addr().ok());
     let body = answer::error_body(error);
-    let retry = if status.starts_with("503") {
+    let retry = if status == StatusCode::SERVICE_UNAVAILABLE {
         "retry-after: 1\r\n"
     } else {
         ""

@@ -35,12 +35,21 @@ fn micros(time: Duration) -> u64 {
 impl Metrics {
     /// A request was answered.
     pub fn request(&self, route: &'static str, status: u16, time: Duration) {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        *requests.entry((route, status)).or_default() += 1;
+        self.count_request(route, status);
         let seconds = time.as_secs_f64();
         let bucket = BUCKETS.iter().position(|end| seconds <= *end);
         add(&self.times[bucket.unwrap_or(BUCKETS.len())], 1);
         add(&self.time_micros, micros(time));
+    }
+
+    /// A request was refused whose head was not read to its end, so that it has no time of its own.
+    pub fn unread(&self, status: u16) {
+        self.count_request("unread", status);
+    }
+
+    fn count_request(&self, route: &'static str, status: u16) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests.entry((route, status)).or_default() += 1;
     }
 
     /// Adds a time to a sum.
@@ -141,13 +150,15 @@ pub(super) fn page(state: &State) -> String {
         "Requests being answered, this one included.",
         &one(state.connections.busy() as f64),
     );
-    let room = super::body::units(state.config.limits.buffered_bytes);
-    let taken = room.saturating_sub(state.room.available_permits());
+    let limits = &state.config.limits;
+    let free = state.room.available_permits();
+    let shared = limits.shared_units().saturating_sub(free) * UNIT_BYTES;
+    let turn = (1 - state.turn.available_permits().min(1)) * limits.upload_bytes;
     family(
         "infer_buffered_bytes",
         "gauge",
-        "Memory that uploads take.",
-        &one((taken * UNIT_BYTES) as f64),
+        "Memory that uploads take or have set aside.",
+        &one((shared + turn) as f64),
     );
     page
 }

@@ -22,6 +22,7 @@ mod connections;
 mod metrics;
 pub mod multipart;
 mod query;
+mod socket;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -52,6 +53,13 @@ pub struct Limits {
     pub connections: usize,
 }
 
+impl Limits {
+    /// The places for uploads that do not have the turn, in units of [`body::UNIT_BYTES`].
+    fn shared_units(&self) -> usize {
+        body::units(self.buffered_bytes.saturating_sub(self.upload_bytes))
+    }
+}
+
 /// How the service answers.
 #[derive(Clone, Debug)]
 pub struct ServeConfig {
@@ -75,6 +83,8 @@ struct State {
     loopback: bool,
     /// Places for uploads in memory, in units of [`body::UNIT_BYTES`].
     room: Arc<Semaphore>,
+    /// The one place for an upload that may go on without room; its memory is set aside.
+    turn: Arc<Semaphore>,
     /// Places for images that are decoded.
     work: Arc<Semaphore>,
     /// The network runs one image at a time.
@@ -102,7 +112,8 @@ pub fn run(
         .context("cannot start the service")?;
     let state = Arc::new(State {
         loopback: config.address.ip().is_loopback(),
-        room: Arc::new(Semaphore::new(body::units(config.limits.buffered_bytes))),
+        room: Arc::new(Semaphore::new(config.limits.shared_units())),
+        turn: Arc::new(Semaphore::new(1)),
         work: Arc::new(Semaphore::new(config.limits.concurrency)),
         network: Mutex::new(()),
         metrics: Metrics::default(),

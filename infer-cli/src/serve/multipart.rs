@@ -17,6 +17,9 @@ pub struct Part<'a> {
 /// More parts than anybody sends by hand.
 const MAX_PARTS: usize = 4096;
 
+/// More than the headers of a part need: a name in them goes into the answer, so it must not be as long as an upload.
+const MAX_HEAD: usize = 16 << 10;
+
 /// The boundary in a `Content-Type`, when that says `multipart/form-data`.
 ///
 /// # Errors
@@ -39,7 +42,11 @@ pub fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, String
     // The first delimiter has no line before it.
     let mut rest = match body.strip_prefix(&delimiter[2..]) {
         Some(rest) => rest,
-        None => after(body, &delimiter).ok_or("expected the form's boundary in its body")?,
+        None => after(body, &delimiter).ok_or_else(|| {
+            format!(
+                "expected the form's boundary '{boundary}', as its Content-Type has it, in its body"
+            )
+        })?,
     };
     let mut parts = Vec::new();
     loop {
@@ -49,7 +56,8 @@ pub fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, String
         if parts.len() == MAX_PARTS {
             return Err(format!("expected at most {MAX_PARTS} parts in a form"));
         }
-        let cut_off = "the form breaks off";
+        let cut_off =
+            "expected the form to end with its boundary and '--', but it breaks off; send it again";
         // Spaces may follow the boundary on its line.
         let head_and_content = after(rest, b"\r\n").ok_or(cut_off)?;
         let end = position(head_and_content, &delimiter).ok_or(cut_off)?;
@@ -58,8 +66,11 @@ pub fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, String
         let (head, content) = match part.strip_prefix(b"\r\n") {
             Some(content) => (&b""[..], content),
             None => {
-                let at = position(part, b"\r\n\r\n")
-                    .ok_or("a part of the form has no end of headers")?;
+                let start = &part[..part.len().min(MAX_HEAD)];
+                let at = position(start, b"\r\n\r\n").ok_or_else(|| {
+                    let most = MAX_HEAD >> 10;
+                    format!("expected an empty line after the headers of a form's part, within {most} KiB")
+                })?;
                 (&part[..at], &part[at + 4..])
             }
         };
@@ -82,17 +93,20 @@ fn disposition(head: &str) -> (String, Option<String>) {
             let (_, parameters) = value.split_once(';').unwrap_or((value, ""));
             return (
                 parameter(parameters, "name").unwrap_or_default(),
-                parameter(parameters, "filename").or_else(|| extended_name(parameters)),
+                extended_name(parameters).or_else(|| parameter(parameters, "filename")),
             );
         }
     }
     (String::new(), None)
 }
 
-/// `filename*=UTF-8''caf%C3%A9.jpg` (RFC 8187), which some programs send in place of a name with other letters.
+/// `filename*=UTF-8''caf%C3%A9.jpg` (RFC 8187), which some programs send for a name with other letters, alone or beside
+/// a plainer one.
 fn extended_name(parameters: &str) -> Option<String> {
     let value = parameter(parameters, "filename*")?;
-    let text = value.splitn(3, '\'').nth(2)?;
+    let mut pieces = value.splitn(3, '\'');
+    let is_utf8 = pieces.next()?.eq_ignore_ascii_case("utf-8");
+    let text = pieces.nth(1).filter(|_| is_utf8)?;
     Some(percent_decode_str(text).decode_utf8_lossy().into_owned())
 }
 
@@ -149,6 +163,16 @@ mod tests {
         let head = "Content-Disposition: form-data; name=\"file\"; filename*=UTF-8''caf%C3%A9.jpg";
         let expected = ("file".to_owned(), Some("café.jpg".to_owned()));
         assert_eq!(disposition(head), expected);
+        // It is the better one of two, unless its letters are in a table that is not known here.
+        for (second, name) in [
+            ("UTF-8''caf%C3%A9.jpg", "café.jpg"),
+            ("ISO-8859-1''caf%E9.jpg", "caf_.jpg"),
+        ] {
+            let head = format!(
+                "Content-Disposition: form-data; name=file; filename=\"caf_.jpg\"; filename*={second}"
+            );
+            assert_eq!(disposition(&head).1.as_deref(), Some(name));
+        }
     }
 
     #[test]
@@ -183,6 +207,8 @@ mod tests {
             "a;b"
         );
         assert!(parse(b"nothing", "x").is_err());
+        let long = format!("--x\r\nA: {}\r\n\r\n\r\n--x--\r\n", "a".repeat(MAX_HEAD));
+        assert!(parse(long.as_bytes(), "x").unwrap_err().contains("16 KiB"));
         assert_eq!(parse(b"--x--\r\n", "x").unwrap(), []);
     }
 }

@@ -3,6 +3,8 @@
 use model_core::scores::DEFAULT_TOP_K;
 use percent_encoding::percent_decode_str;
 
+const KEYS: [&str; 4] = ["topk", "abstain", "at_least", "name"];
+
 /// The options of a request, from its address or from the fields of its form.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Query {
@@ -16,6 +18,11 @@ pub(super) struct Query {
 }
 
 impl Query {
+    /// Whether there is such an option. A form may have other fields, for its own button say.
+    pub fn knows(key: &str) -> bool {
+        KEYS.contains(&key)
+    }
+
     /// Reads `topk=3&name=a+b.jpg`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut query = Self {
@@ -88,6 +95,11 @@ mod tests {
         assert_eq!(Query::parse("").unwrap().top_k, DEFAULT_TOP_K);
         assert!(Query::parse("topk=0").is_err() && Query::parse("k=1").is_err());
         assert!(Query::parse("at_least=2").is_err());
+        for key in KEYS {
+            let answer = Query::parse(&format!("{key}=1"));
+            assert!(Query::knows(key) && answer.is_ok(), "{key}");
+        }
+        assert!(!Query::knows("submit"));
         assert!(Query::parse("abstain=2").is_err() && Query::parse("abstain=nan").is_err());
     }
 }

@@ -1,34 +1,28 @@
 //! The images under a folder, in the natural order of their names within each folder (`IMG_2` before `IMG_10`). Hidden
-//! files, and files that are no picture by content or by name, are left out; a picture that cannot be read stays in and
-//! is reported, be it broken or of a kind that is only known by name.
+//! files, and files that are no picture by content or by name, are left out and counted; a picture that cannot be read
+//! stays in and is reported, be it broken or of a kind that is only known by name.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use image_data::formats;
 use inference::stream::Source;
-use photos::walk::{is_hidden, walk};
+use photos::walk::{WalkEntry, walk};
 
-use super::Several;
+use super::{PassedOver, Several};
 
-pub(super) fn images(dir: PathBuf) -> Several {
-    Box::new(walk(&dir).filter_map(|entry| {
-        match entry {
-            Ok(entry)
-                if entry.file_type().is_file()
-                    && !is_hidden(entry.file_name())
-                    && formats::looks_like_picture(entry.path()) =>
-            {
-                Some(Source::File(entry.into_path()))
-            }
-            Ok(_) => None,
-            Err(error) => Some(Source::Failed {
-                name: error
-                    .path()
-                    .map_or_else(String::new, |path| path.display().to_string()),
-                error: error
-                    .io_error()
-                    .map_or_else(|| "a circle of links".to_owned(), ToString::to_string),
-            }),
+pub(super) fn images(dir: &Path, passed_over: &PassedOver) -> Several {
+    let passed_over = passed_over.clone();
+    Box::new(walk(dir).filter_map(move |found| match found {
+        WalkEntry::Photo(path) => Some(Source::File(path)),
+        WalkEntry::PassedOver(_) => {
+            passed_over.add();
+            None
         }
+        WalkEntry::Unreadable { path, reason } => Some(Source::Failed {
+            name: path.display().to_string(),
+            error: reason.map_or_else(
+                || "it leads back to a folder above".to_owned(),
+                |reason| format!("cannot be read: {reason}"),
+            ),
+        }),
     }))
 }

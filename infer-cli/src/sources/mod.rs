@@ -7,6 +7,8 @@ mod pattern;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use image_data::decode::DecodeLimits;
@@ -20,9 +22,26 @@ pub const STDIN_NAME: &str = "-";
 
 type Several = Box<dyn Iterator<Item = Source> + Send>;
 
+/// How many files in folders were passed over so far: hidden, or no pictures.
+#[derive(Clone, Debug, Default)]
+pub struct PassedOver(Arc<AtomicUsize>);
+
+impl PassedOver {
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All of them, once the last image was taken.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Where images come from.
 pub struct Sources {
     iterator: Several,
+    /// What the folders hold besides.
+    pub passed_over: PassedOver,
     /// Whether there may be more than one image, so that answers name theirs.
     pub several: bool,
     /// How many there are, where that is known without looking.
@@ -52,15 +71,18 @@ impl Sources {
         let count = (list.is_none() && images.iter().all(|path| is_single(path)))
             .then_some(images.len() as u64);
         let images: Vec<PathBuf> = images.to_vec();
+        let passed_over = PassedOver::default();
+        let counter = passed_over.clone();
         let named = images
             .into_iter()
-            .flat_map(move |path| expand(path, limits));
+            .flat_map(move |path| expand(path, limits, &counter));
         let iterator: Several = match list {
             None => Box::new(named),
-            Some(path) => Box::new(named.chain(list::paths(path, input.null)?)),
+            Some(path) => Box::new(named.chain(list::paths(path, input.null, &passed_over)?)),
         };
         Ok(Self {
             iterator,
+            passed_over,
             several,
             count,
         })
@@ -84,29 +106,40 @@ fn is_single(path: &Path) -> bool {
     is_stdin(path) || (path.exists() && !path.is_dir()) || (!path.exists() && !pattern::is(path))
 }
 
+/// What arguments name, patterns matched, for a command that searches folders in a way of its own: files and folders as
+/// [`Source::File`].
+pub fn named(paths: &[PathBuf]) -> impl Iterator<Item = Source> + '_ {
+    paths.iter().flat_map(|path| {
+        if !path.exists() && pattern::is(path) {
+            return pattern::images(path, &PassedOver::default());
+        }
+        one(Source::File(path.clone()))
+    })
+}
+
 fn one(source: Source) -> Several {
     Box::new(std::iter::once(source))
 }
 
 /// One argument: stdin, a file, a folder or a glob. A file whose name looks like a glob is that file.
-fn expand(path: PathBuf, limits: DecodeLimits) -> Several {
+fn expand(path: PathBuf, limits: DecodeLimits, passed_over: &PassedOver) -> Several {
     if is_stdin(&path) {
         return one(read_stdin(limits));
     }
     if path.is_dir() {
-        return folder::images(path);
+        return folder::images(&path, passed_over);
     }
     if !path.exists() && pattern::is(&path) {
-        return pattern::images(&path);
+        return pattern::images(&path, passed_over);
     }
     one(Source::File(path))
 }
 
 /// A path that a glob or a list gave: a folder is searched, a file is taken, and a pipe or device is refused, because
 /// reading it might wait for ever.
-fn listed(path: PathBuf) -> Several {
+fn listed(path: PathBuf, passed_over: &PassedOver) -> Several {
     match std::fs::metadata(&path) {
-        Ok(found) if found.is_dir() => folder::images(path),
+        Ok(found) if found.is_dir() => folder::images(&path, passed_over),
         Ok(found) if !found.is_file() => one(Source::Failed {
             name: path.display().to_string(),
             error:

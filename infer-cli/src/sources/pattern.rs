@@ -10,7 +10,7 @@ use inference::stream::Source;
 use model_core::text::natural_order;
 use photos::walk::is_hidden;
 
-use super::{Several, folder, listed, one};
+use super::{PassedOver, Several, folder, listed, one};
 
 const SPECIAL: [char; 3] = ['*', '?', '['];
 
@@ -21,7 +21,7 @@ pub(super) fn is(path: &Path) -> bool {
     })
 }
 
-pub(super) fn images(path: &Path) -> Several {
+pub(super) fn images(path: &Path, passed_over: &PassedOver) -> Several {
     let (start, below) = match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) if name == "**" => (parent, true),
         _ => (path, false),
@@ -33,7 +33,7 @@ pub(super) fn images(path: &Path) -> Several {
         } else {
             start
         };
-        return folder::images(start.to_owned());
+        return folder::images(start, passed_over);
     }
     let parts = parts(start);
     let found = find(&parts, !cfg!(windows));
@@ -47,12 +47,10 @@ pub(super) fn images(path: &Path) -> Several {
         });
     }
     wanted.sort_by(|a, b| by_component(a, b));
-    Box::new(
-        found
-            .problems
-            .into_iter()
-            .chain(wanted.into_iter().flat_map(listed)),
-    )
+    let passed_over = passed_over.clone();
+    let wanted = wanted.into_iter();
+    let wanted = wanted.flat_map(move |path| listed(path, &passed_over));
+    Box::new(found.problems.into_iter().chain(wanted))
 }
 
 /// A component of a pattern.
@@ -91,9 +89,22 @@ fn parts(path: &Path) -> Vec<Part> {
     parts
 }
 
-/// As a shell reads it: `**` inside a name is `*`, `[^a]` is `[!a]`, and a bracket that nothing closes is itself.
+/// POSIX' names for characters in brackets, as ASCII has them.
+const CHARACTER_CLASSES: [(&str, &str); 5] = [
+    ("[:upper:]", "A-Z"),
+    ("[:lower:]", "a-z"),
+    ("[:digit:]", "0-9"),
+    ("[:alpha:]", "A-Za-z"),
+    ("[:alnum:]", "A-Za-z0-9"),
+];
+
+/// As a shell reads it: `**` inside a name is `*`, `[^a]` is `[!a]`, `[[:digit:]]` is `[0-9]`, and a bracket that nothing
+/// closes is itself.
 fn compile(text: &str) -> Pattern {
     let mut plain = text.replace("[^", "[!");
+    for (name, range) in CHARACTER_CLASSES {
+        plain = plain.replace(name, range);
+    }
     while plain.contains("**") {
         plain = plain.replace("**", "*");
     }

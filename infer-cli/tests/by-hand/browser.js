@@ -1,5 +1,6 @@
 // Opens `infer-cli serve` in a real browser, gives it a photo through the file chooser, one by dropping and a broken
-// one, checks the bars and the error line, and takes screenshots to look at. By hand, because it needs a browser.
+// one, folders with and without photos, checks the bars and the error line, and takes screenshots to look at. By hand,
+// because it needs a browser.
 //
 //   npm install playwright-core        (in any folder; NODE_PATH names its node_modules)
 //   node infer-cli/tests/by-hand/browser.js target/release/infer-cli photo.jpg other.jpg shots/
@@ -9,6 +10,7 @@ const { spawn } = require("node:child_process");
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
+const { folders } = require("../../../web-demo/check/folders.js");
 
 const [program, photo, other, shots] = process.argv.slice(2);
 if (!shots) throw new Error("expected: browser.js INFER-CLI PHOTO PHOTO FOLDER-FOR-SCREENSHOTS");
@@ -86,8 +88,12 @@ async function main() {
     const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
     expect("no scrolling sideways on a narrow screen", !wide);
 
-    // A thousand photos: counted, and canceled on request.
     await page.click("#clear");
+    await folders(page, photo, expect);
+    await page.dispatchEvent("#tree", "cancel");
+    await page.screenshot({ path: path.join(shots, "notice.png") });
+
+    // A thousand photos: counted, and canceled on request.
     await page.evaluate(async () => {
       const canvas = document.createElement("canvas");
       canvas.width = 800;

@@ -145,6 +145,40 @@ fn evaluate_counts_and_shows_what_went_wrong() {
 }
 
 #[test]
+fn evaluate_reads_every_picture_and_counts_the_rest() {
+    let bench = Bench::new();
+    data(&bench, 0);
+    bench.write("data/blue/without-an-ending", &ppm(BLUE));
+    bench.write("data/blue/called.heic", &ppm(BLUE));
+    bench.write(
+        "data/blue/phone.heic",
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    );
+    bench.write("data/blue/notes.txt", b"hello");
+    bench.write("data/.DS_Store", b"leftover");
+    bench.write("data/loose.ppm", &ppm(BLUE));
+    let (code, out, err) = bench.outcome(&["evaluate", "data", "--json"]);
+    assert_eq!(code, 1, "{err}");
+    let report = json(&out);
+    assert_eq!(
+        (report["images"].as_u64(), report["failed"].as_u64()),
+        (Some(38), Some(1)),
+        "{err}"
+    );
+    assert_eq!(report["top1_percent"], 100.0);
+    for part in [
+        "phone.heic",
+        "pictures left out because they have no class: 1",
+        "2 files passed over: hidden, or no pictures",
+    ] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    let (_, _, err) = bench.outcome(&["bench", "data/blue", "--runs", "1", "--thread-counts", "1"]);
+    assert!(err.contains("phone.heic"), "{err}");
+    assert!(err.contains("images that can be read"), "{err}");
+}
+
+#[test]
 fn evaluate_explains_folders_it_cannot_match() {
     let bench = Bench::new();
     bench.write("data/purple/a.ppm", &ppm(RED));

@@ -35,15 +35,30 @@ fn bench() -> Bench {
 }
 
 #[test]
+fn patterns_that_the_shell_left_are_matched() {
+    let bench = bench();
+    let (code, out, err) = bench.outcome(&["sort", "in/*.ppm", "--into", "out"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(bench.path().join("out/red/a.ppm").is_file());
+    assert!(!bench.path().join("out/green").exists());
+    let (code, _, err) = bench.outcome(&["sort", "in/*.webp", "--into", "out"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("in/*.webp: no file matches"), "{err}");
+}
+
+#[test]
 fn photos_are_copied_into_one_folder_a_label() {
     let bench = bench();
     let before = shelf(bench.path());
     let (code, out, err) = bench.outcome(&["sort", "in", "--into", "out", "--dry-run", "-q"]);
     assert_eq!((code, out.lines().count()), (1, 4), "{out}{err}");
     assert_eq!(shelf(bench.path()), before, "a dry run changes nothing");
-    let (code, _, err) = bench.outcome(&["sort", "in", "--into", "out", "-q"]);
+    let (code, _, err) = bench.outcome(&["sort", "in", "--into", "out"]);
     assert_eq!(code, 1);
-    assert!(err.contains("broken.jpg"), "{err}");
+    assert!(
+        err.contains("broken.jpg") && err.contains("1 file passed over"),
+        "{err}"
+    );
     for name in [
         "red/a.ppm",
         "green/a.ppm",

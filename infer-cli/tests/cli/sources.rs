@@ -29,8 +29,10 @@ fn a_broken_image_in_a_folder_is_named_and_the_rest_goes_on() {
     bench.write("photos/a/broken.jpg", b"\xff\xd8\xff\xe0 and no more");
     let (code, out, err) = bench.outcome(&["photos", "--json"]);
     assert_eq!(code, 1);
-    assert_eq!(err.lines().count(), 1, "{err}");
-    assert!(err.contains("broken.jpg"), "{err}");
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(lines.len(), 2, "{err}");
+    assert!(lines[0].contains("broken.jpg"), "{err}");
+    assert!(lines[1].contains("2 files passed over"), "{err}");
     assert_eq!(
         best_of(&out)[0],
         ("photos/a/broken.jpg".into(), "failed".into())
@@ -184,6 +186,7 @@ fn patterns_are_a_shells() {
     assert_eq!(found("sub/deep/[^a].ppm"), ["sub/deep/b.ppm"]);
     assert_eq!(found(".h*"), [".hidden.ppm"]);
     assert_eq!(found("r**d.ppm"), ["red.ppm"]);
+    assert_eq!(found("sub/deep/[[:alpha:]].ppm"), ["sub/deep/b.ppm"]);
     for (pattern, expected) in [
         ("sub*", "no file matches, but folders do: sub would be read"),
         ("[a-", "no file matches"),
@@ -242,20 +245,40 @@ fn lists_as_other_programs_write_them() {
     let expected = pairs(&[("red.ppm", "red"), ("blue.ppm", "blue")]);
     let text = "red.ppm\r\nblue.ppm\r\n";
     bench.write("bom", format!("\u{feff}{text}").as_bytes());
-    let utf16 = |text: &str| -> Vec<u16> { format!("\u{feff}{text}").encode_utf16().collect() };
-    let little: Vec<u8> = utf16(text)
-        .iter()
-        .flat_map(|unit| unit.to_le_bytes())
-        .collect();
-    let big: Vec<u8> = utf16(text)
-        .iter()
-        .flat_map(|unit| unit.to_be_bytes())
-        .collect();
-    bench.write("little", &little);
-    bench.write("big", &big);
-    for list in ["bom", "little", "big"] {
-        assert_eq!(bench.best(&["--files-from", list]), expected, "{list}");
+    for mark in ["\u{feff}", ""] {
+        let text = format!("{mark}{text}");
+        let wide: [(&str, Vec<u8>); 4] = [
+            (
+                "UTF-16LE",
+                text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            ),
+            (
+                "UTF-16BE",
+                text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+            ),
+            (
+                "UTF-32LE",
+                text.chars()
+                    .flat_map(|c| u32::from(c).to_le_bytes())
+                    .collect(),
+            ),
+            (
+                "UTF-32BE",
+                text.chars()
+                    .flat_map(|c| u32::from(c).to_be_bytes())
+                    .collect(),
+            ),
+        ];
+        for (name, bytes) in wide {
+            bench.write("list", &bytes);
+            assert_eq!(bench.best(&["--files-from", "list"]), expected, "{name}");
+            bench.write("list", &bytes[..bytes.len() - 1]);
+            let (code, _, err) = bench.outcome(&["--files-from", "list"]);
+            assert_eq!(code, 1, "{name}");
+            assert!(err.contains("does not go on as such"), "{name}: {err}");
+        }
     }
+    assert_eq!(bench.best(&["--files-from", "bom"]), expected);
     bench.write("zero", b"red.ppm\0blue.ppm\0");
     let (code, _, err) = bench.outcome(&["--files-from", "zero"]);
     assert_eq!(code, 1);
@@ -296,9 +319,21 @@ fn photos_that_cannot_be_read_are_named_and_counted() {
         assert!(err.contains(name), "{name}: {err}");
     }
     assert!(
-        err.contains("3 of 4 images are of kinds that are not read: 2 HEIC, 1 camera raw without a preview inside"),
+        err.contains("3 of 4 images are of kinds that are not read: HEIC (2), camera raw without a preview inside (1)"),
         "{err}"
     );
+    assert!(
+        err.contains("1 file passed over: hidden, or no picture"),
+        "{err}"
+    );
+    bench.write("phone/.DS_Store", b"leftover");
+    let (_, _, err) = bench.outcome(&["phone", "phone/a.ppm", "-k1", "--json"]);
+    assert!(
+        err.contains("2 files passed over: hidden, or no pictures"),
+        "{err}"
+    );
+    let (_, _, err) = bench.outcome(&["phone", "-k1", "--json", "--quiet"]);
+    assert!(!err.contains("passed over"), "{err}");
 }
 
 #[test]

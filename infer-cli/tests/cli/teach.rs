@@ -125,9 +125,17 @@ fn the_report_comes_before_the_file_and_bad_photos_are_named() {
     bench.write("mine/red/odd.ppm", &ppm([20, 231, 15]));
     bench.write("mine/blue/twice.ppm", &ppm([1, 2, 3]));
     bench.write("mine/green/twice.ppm", &ppm([1, 2, 3]));
-    let (code, out, err) = bench.outcome(&["teach", "mine", "--dry-run", "-q"]);
+    bench.write("mine/loose.ppm", &ppm([1, 2, 3]));
+    bench.write("mine/red/notes.txt", b"no photo");
+    let (code, out, err) = bench.outcome(&["teach", "mine", "--dry-run"]);
     assert_eq!(code, 1, "{err}");
-    assert!(err.contains("broken.jpg"), "{err}");
+    for part in [
+        "broken.jpg",
+        "photos left out because they lie in no class folder: 1",
+        "1 file passed over",
+    ] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
     assert!(
         out.contains("95 % interval") && out.contains("none of these"),
         "{out}"

@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnose, Remedy};
 #[derive(Debug, thiserror::Error)]
 pub enum LabelsError {
     /// The file could not be read as UTF-8 text.
-    #[error("cannot read the labels {}: {reason}", path.display())]
+    #[error("cannot read the labels {}: {}", path.display(), crate::text::system_words(reason))]
     Read {
         /// The file.
         path: PathBuf,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use half::f16;
-use image_data::decode::DecodeOptions;
+use image_data::decode::{DecodeOptions, read_file};
 use image_data::formats::looks_like_picture;
 use inference::stream::{Failure, Source, StreamOptions};
 use inference::{Cancel, Classifier, Options};
@@ -13,7 +13,7 @@ use model_core::RgbImage;
 use model_core::resample::{Filter, resize};
 
 use super::{Backbone, NONE_ID, NONE_NAME, TeachError, hex};
-use crate::walk::{is_hidden, walk};
+use crate::walk::{WalkEntry, is_hidden, walk};
 
 /// A folder of photos of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,53 +48,69 @@ pub struct Look<'a> {
     pub failure: Option<Failure>,
 }
 
-/// The folders of `dir` with photos in them, sorted by name. Hidden folders and files are left out.
+/// The class folders of a folder, and what of it is not taught.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundClasses {
+    /// The folders with photos in them, sorted by name.
+    pub classes: Vec<ClassFolder>,
+    /// Pictures beside the class folders: nothing says what they show.
+    pub without_class: usize,
+    /// Files that are hidden or no pictures.
+    pub passed_over: usize,
+}
+
+/// The folders of `dir` with photos in them. Hidden folders are left out.
 ///
 /// # Errors
 /// [`TeachError::Folder`], or [`TeachError::NoClasses`] where no folder holds a photo.
-pub fn find_classes(dir: &Path) -> Result<Vec<ClassFolder>, TeachError> {
+pub fn find_classes(dir: &Path) -> Result<FoundClasses, TeachError> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         |reason| TeachError::Folder { path, reason }
     };
     let mut folders: Vec<PathBuf> = Vec::new();
+    let mut found = FoundClasses::default();
     for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
         let entry = entry.map_err(unreadable(dir))?;
-        if !is_hidden(&entry.file_name()) && entry.path().is_dir() {
-            folders.push(entry.path());
+        let (path, hidden) = (entry.path(), is_hidden(&entry.file_name()));
+        if !path.is_dir() {
+            let is_photo = !hidden && looks_like_picture(&path);
+            found.without_class += usize::from(is_photo);
+            found.passed_over += usize::from(!is_photo);
+        } else if !hidden {
+            folders.push(path);
         }
     }
     folders.sort();
-    let mut classes = Vec::new();
     for folder in folders {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let mut photos = Vec::new();
-        for entry in walk(&folder) {
-            let entry = entry.map_err(|error| TeachError::Folder {
-                path: error.path().unwrap_or(&folder).to_owned(),
-                reason: error.into(),
-            })?;
-            let is_meant = entry.file_type().is_file() && !is_hidden(entry.file_name());
-            if is_meant && looks_like_picture(entry.path()) {
-                photos.push(entry.into_path());
+        for one in walk(&folder) {
+            match one {
+                WalkEntry::Photo(path) => photos.push(path),
+                WalkEntry::PassedOver(_) => found.passed_over += 1,
+                WalkEntry::Unreadable { path, reason } => {
+                    let circle = || std::io::Error::other("it leads back to a folder above");
+                    let reason = reason.unwrap_or_else(circle);
+                    return Err(TeachError::Folder { path, reason });
+                }
             }
         }
         if !photos.is_empty() {
             let none = [NONE_ID, NONE_NAME].contains(&name.replace('_', " ").as_str());
-            classes.push(ClassFolder {
+            found.classes.push(ClassFolder {
                 class: (!none).then(|| name.into_owned()),
                 photos,
             });
         }
     }
-    let taught = classes.iter().filter(|folder| folder.class.is_some());
-    match taught.count() {
-        0 => Err(TeachError::NoClasses {
+    if found.classes.iter().all(|folder| folder.class.is_none()) {
+        return Err(TeachError::NoClasses {
             path: dir.to_owned(),
             found: 0,
-        }),
-        _ => Ok(classes),
+        });
     }
+    Ok(found)
 }
 
 /// Looks at photos.
@@ -148,16 +164,14 @@ impl Teacher {
         let hashes = Mutex::new(vec![String::new(); list.len()]);
         let sources = list.iter().enumerate().map(|(index, (_, path))| {
             let name = path.display().to_string();
-            match std::fs::read(path) {
+            match read_file(path, &decode.limits) {
                 Ok(bytes) => {
                     let mut hashes = hashes.lock().unwrap_or_else(PoisonError::into_inner);
                     hashes[index] = hex(&bytes);
                     Source::Bytes { name, bytes }
                 }
-                Err(error) => Source::Failed {
-                    name,
-                    error: format!("cannot be read: {error}"),
-                },
+                // The stream reads it once more, and says why it cannot.
+                Err(_) => Source::File(path.to_path_buf()),
             }
         });
         let options = StreamOptions {
@@ -173,10 +187,18 @@ impl Teacher {
             let failure = match answer.result {
                 Ok(outcome) => {
                     let mut hashes = hashes.lock().unwrap_or_else(PoisonError::into_inner);
+                    let sha256 = std::mem::take(&mut hashes[answer.index]);
+                    drop(hashes);
+                    if sha256.is_empty() {
+                        let changed = "it could be read the second time only: look again";
+                        let failure = Some(Failure::Listing(changed.to_owned()));
+                        each(&Look { path, failure });
+                        return ControlFlow::Continue(());
+                    }
                     photos.push(Photo {
                         path: Some(path.to_owned()),
                         class: folder.class.clone(),
-                        sha256: std::mem::take(&mut hashes[answer.index]),
+                        sha256,
                         print: outcome.input.map_or(0, |(crop, _)| print(&crop)),
                         features: outcome.output.into_iter().map(round).collect(),
                     });
@@ -234,7 +256,9 @@ mod tests {
         put("empty/notes.txt");
         put("loose.jpg");
         let found = find_classes(dir.path()).unwrap();
+        assert_eq!((found.without_class, found.passed_over), (1, 2));
         let names: Vec<_> = found
+            .classes
             .iter()
             .map(|folder| (folder.class.as_deref(), folder.photos.len()))
             .collect();

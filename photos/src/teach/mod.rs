@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 pub use backbone::Backbone;
 pub use findings::{ClassFinding, Confusion, Findings, Help, Suspect};
 pub use lesson::{Lesson, TeachConfig, kept_photos};
-pub use look::{ClassFolder, Look, Photo, Teacher, find_classes};
+pub use look::{ClassFolder, FoundClasses, Look, Photo, Teacher, find_classes};
 
 /// The id of the answer "none of these" among a taught model's labels.
 pub const NONE_ID: &str = "none";

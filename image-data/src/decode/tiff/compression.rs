@@ -1,13 +1,14 @@
 //! One strip or tile of a TIFF to its raw bytes: what every compression but JPEG does. A chunk that breaks off gives
 //! what was there and says why.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
-use flate2::read::ZlibDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 use weezl::{BitOrder, LzwStatus, decode::Decoder as Lzw};
 
+use super::super::DamageKind;
 use super::fax;
 
 /// The compressions that are read, by their TIFF number.
@@ -97,50 +98,87 @@ pub(super) fn unpack(
     bytes: &[u8],
     compression: Compression,
     shape: Shape,
-) -> (Vec<u8>, Option<String>) {
+) -> (Vec<u8>, Option<DamageKind>) {
     let expected = shape.stride * shape.rows;
     let (mut out, reason) = match compression {
         Compression::None => (bytes[..bytes.len().min(expected)].to_vec(), None),
         Compression::Fax(kind) => {
             let (out, damage) = fax::decode(bytes, shape.width, shape.rows, kind);
-            return (out, damage);
+            return (out, damage.map(DamageKind::Other));
         }
         Compression::Lzw => lzw(bytes, expected),
-        Compression::Deflate => whole(ZlibDecoder::new(bytes), expected),
+        Compression::Deflate => deflate(bytes, expected),
         Compression::Lzma => whole(
             XzReader::new_mem_limit(bytes, false, LZMA_MEMORY_KIB),
             expected,
         ),
         Compression::Zstandard => match StreamingDecoder::new(bytes) {
             Ok(decoder) => whole(decoder, expected),
-            Err(_) => (Vec::new(), Some(BROKEN.to_owned())),
+            Err(_) => (Vec::new(), Some(broken())),
         },
         Compression::PackBits => (pack_bits(bytes, expected), None),
         Compression::ThunderScan => (thunder_scan(bytes, shape), None),
-        Compression::Jpeg | Compression::OldJpeg | Compression::WebP => {
-            (Vec::new(), Some("no raw bytes".to_owned()))
-        }
+        Compression::Jpeg | Compression::OldJpeg | Compression::WebP => (
+            Vec::new(),
+            Some(DamageKind::Other("no raw bytes".to_owned())),
+        ),
     };
     let got = out.len();
     out.resize(expected, 0);
     let short = (got < expected).then(|| {
-        reason.unwrap_or_else(|| format!("a strip holds {got} bytes of pixels, not {expected}"))
+        let what = format!("a strip holds {got} bytes of pixels, not {expected}");
+        DamageKind::Other(what)
     });
-    (out, short)
+    (out, reason.or(short))
 }
 
-const BROKEN: &str = "the compressed data is broken";
+fn broken() -> DamageKind {
+    DamageKind::Other("the compressed data is broken".to_owned())
+}
 
-/// What a decoder gives, up to `expected` bytes. Whole is whole: a checksum behind the last pixel is not looked at, as by
-/// libtiff.
-fn whole(decoder: impl Read, expected: usize) -> (Vec<u8>, Option<String>) {
+/// What zlib gives, up to `expected` bytes, those in front of an error too. It goes on behind the last pixel (some
+/// writers pack more) as far as the checksum: bits that fell over may give other pixels and no other trace. Where the
+/// checksum is cut off nothing is wrong.
+fn deflate(bytes: &[u8], expected: usize) -> (Vec<u8>, Option<DamageKind>) {
+    let mut stream = Decompress::new(true);
+    let mut out = vec![0; expected];
+    let mut behind = [0; 4096];
+    let is_sound = loop {
+        let (read, written) = (stream.total_in(), stream.total_out());
+        let rest = &bytes[read as usize..];
+        let room = match out.get_mut(written as usize..) {
+            Some(room) if !room.is_empty() => room,
+            _ => &mut behind,
+        };
+        match stream.decompress(rest, room, FlushDecompress::None) {
+            // A few bytes may unpack to as many as somebody likes.
+            Ok(Status::Ok) if written as usize > 2 * expected + (1 << 16) => break true,
+            Ok(Status::Ok) if (stream.total_in(), stream.total_out()) != (read, written) => {}
+            Ok(_) => break true,
+            Err(_) => break false,
+        }
+    };
+    out.truncate(expected.min(stream.total_out() as usize));
+    let damage = (!is_sound).then(|| match out.len() == expected {
+        true => DamageKind::Checksum,
+        false => broken(),
+    });
+    (out, damage)
+}
+
+/// What a decoder gives, likewise; of what lies behind the last pixel a byte.
+fn whole(mut decoder: impl Read, expected: usize) -> (Vec<u8>, Option<DamageKind>) {
     let mut out = Vec::new();
-    let read = decoder.take(expected as u64).read_to_end(&mut out);
-    let broken = read.is_err() && out.len() < expected;
-    (out, broken.then(|| BROKEN.to_owned()))
+    let read = (&mut decoder).take(expected as u64).read_to_end(&mut out);
+    if out.len() < expected {
+        return (out, read.is_err().then(broken));
+    }
+    let behind = decoder.read(&mut [0]);
+    let differs = behind.is_err_and(|error| error.kind() != ErrorKind::UnexpectedEof);
+    (out, differs.then_some(DamageKind::Checksum))
 }
 
-fn lzw(bytes: &[u8], expected: usize) -> (Vec<u8>, Option<String>) {
+fn lzw(bytes: &[u8], expected: usize) -> (Vec<u8>, Option<DamageKind>) {
     // Before TIFF 6.0, codes began at the low bit and grew late: such data starts with a clear code of 00 01.
     let old = bytes.len() >= 2 && bytes[0] == 0 && bytes[1] & 1 == 1;
     let mut decoder = if old {
@@ -159,7 +197,7 @@ fn lzw(bytes: &[u8], expected: usize) -> (Vec<u8>, Option<String>) {
             Ok(LzwStatus::Ok) if step.consumed_in + step.consumed_out > 0 => {}
             Ok(_) => break,
             Err(_) => {
-                reason = Some(BROKEN.to_owned());
+                reason = Some(broken());
                 break;
             }
         }

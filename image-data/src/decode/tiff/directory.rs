@@ -1,8 +1,9 @@
 //! A TIFF's first directory (TIFF 6.0, BigTIFF): tags by number, values read when somebody asks for them. Nothing is
 //! allocated for a count that the file has no bytes for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::error::malformed;
 use super::super::{DecodeError, Format};
 
 /// Tags by number; the constants are those of TIFF 6.0 and its supplements.
@@ -57,6 +58,12 @@ pub(in crate::decode) struct Directory<'a> {
     bytes: &'a [u8],
     pub big_endian: bool,
     entries: BTreeMap<u16, Entry>,
+    /// Tags whose values lie beyond the end of the file.
+    lost: BTreeSet<u16>,
+    /// Tags without values, or with values of a type that does not exist.
+    unknown: BTreeSet<u16>,
+    /// The file ends inside the directory: any tag may be lost.
+    is_cut: bool,
 }
 
 fn truncated(reason: impl Into<String>) -> DecodeError {
@@ -84,6 +91,9 @@ impl<'a> Directory<'a> {
             bytes,
             big_endian: bytes.starts_with(b"MM"),
             entries: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+            is_cut: false,
         };
         let wide = directory.number(2, 2) == Some(43);
         let start = if wide {
@@ -110,11 +120,12 @@ impl<'a> Directory<'a> {
                 self.number(at + 2, 2),
                 self.number(at + 4, inline),
             ) else {
-                // A directory cut short may still hold what is needed; what is missing is missed later.
+                self.is_cut = true;
                 break;
             };
             let size = size_of(kind as u16);
             if size == 0 || values == 0 {
+                self.unknown.insert(tag as u16);
                 continue;
             }
             let total = values.saturating_mul(size as u64);
@@ -124,7 +135,7 @@ impl<'a> Directory<'a> {
             } else {
                 self.number(place, inline)
             };
-            // Values beyond the end are no values. Readers that need them say so by name.
+            // Values beyond the end are no values.
             let fits = begin.is_some_and(|begin| {
                 begin
                     .checked_add(total)
@@ -137,6 +148,8 @@ impl<'a> Directory<'a> {
                     at: begin as usize,
                 };
                 self.entries.entry(tag as u16).or_insert(entry);
+            } else {
+                self.lost.insert(tag as u16);
             }
         }
         Ok(())
@@ -150,6 +163,20 @@ impl<'a> Directory<'a> {
         } else {
             field.iter().rev().fold(0, fold)
         })
+    }
+
+    /// The error of a file that says something by one of `tags`, or may have said it, which cannot be read.
+    pub fn unreadable(&self, tags: &[u16]) -> Option<DecodeError> {
+        let has_any_in = |set: &BTreeSet<u16>| {
+            let mut found = tags.iter().filter(|tag| set.contains(tag));
+            found.any(|tag| !self.entries.contains_key(tag))
+        };
+        let reason = "the tags that say how its pixels are stored cannot all be read";
+        if self.is_cut || has_any_in(&self.lost) {
+            Some(truncated(reason))
+        } else {
+            has_any_in(&self.unknown).then(|| malformed(Format::Tiff, reason))
+        }
     }
 
     /// Whether the tag is there with values.

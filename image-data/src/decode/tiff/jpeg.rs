@@ -2,6 +2,7 @@
 //! compression 6 keeps a whole file somewhere, or tables and scans in tags of their own. Either way a whole JPEG is put
 //! together and given to the JPEG reader; an Adobe marker tells it the colors that the TIFF's tags name.
 
+use super::super::jpeg::Components;
 use super::super::{
     Alpha, Damage, DecodeError, DecodeOptions, Decoded, Exif, Format, Icc, jpeg, raster,
 };
@@ -9,7 +10,6 @@ use super::compression::Compression;
 use super::directory::{Directory, tag};
 use super::layout::Layout;
 use super::{color, jpeg_alpha, refused};
-use crate::jpeg::JpegColor;
 
 const START: [u8; 2] = [0xFF, 0xD8];
 const END: [u8; 2] = [0xFF, 0xD9];
@@ -44,8 +44,12 @@ pub(super) fn chunk(
             packed,
             layout.ycbcr_in_jpeg,
         );
-        let inks = layout.inks_in_jpeg.then_some(JpegColor::Inks);
-        jpeg::decode_as(&stream, &plain(options), inks)?.0
+        let components = if layout.inks_in_jpeg {
+            Components::FourInks
+        } else {
+            Components::AsTheFileSays
+        };
+        jpeg::decode_as(&stream, &plain(options), components)?.0
     };
     let mut pixels = fit(&decoded, size)?;
     if samples == 1 {
@@ -68,7 +72,7 @@ pub(super) fn old(
         && let Ok((decoded, _)) = jpeg::decode_as(
             &assemble(&[], stream, false),
             &plain(options),
-            Some(JpegColor::Rgb),
+            Components::ThreeSamples,
         )
         && let Ok(pixels) = fit(&decoded, size)
     {
@@ -159,7 +163,7 @@ fn from_tables(
         let packed = packed.strip_prefix(&START[..]).unwrap_or(&packed);
         stream.extend(packed);
         let stream = assemble(&[&START[..], &tables, &END].concat(), &stream, false);
-        let (decoded, _) = jpeg::decode_as(&stream, &plain(options), Some(JpegColor::Rgb))?;
+        let (decoded, _) = jpeg::decode_as(&stream, &plain(options), Components::ThreeSamples)?;
         pixels.extend(fit(&decoded, [layout.width, rows])?);
         damage = damage.or(decoded.damage);
     }

@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::super::jpeg::Components;
 use super::super::{Damage, DecodeError, DecodeOptions, Format, jpeg};
 use super::jpeg::fit;
 use super::refused;
@@ -33,9 +34,10 @@ pub(super) fn samples(
     } else {
         JpegColor::Rgb
     };
-    let (colors, _) = jpeg::decode_as(stream, options, Some(color))?;
+    let (colors, _) = jpeg::decode_as(stream, options, Components::FirstOfFour(color))?;
     let last_first = last_first(stream, frame);
-    let (last, _) = jpeg::decode_as(&last_first, options, Some(JpegColor::Gray))?;
+    let gray = Components::FirstOfFour(JpegColor::Gray);
+    let (last, _) = jpeg::decode_as(&last_first, options, gray)?;
     let (rgb, fourth) = (fit(&colors, size)?, fit(&last, size)?);
     let pixels = rgb.as_chunks::<3>().0.iter().zip(fourth.as_chunks::<3>().0);
     let four = pixels.flat_map(|(rgb, fourth)| [rgb[0], rgb[1], rgb[2], fourth[0]]);

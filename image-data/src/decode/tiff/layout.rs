@@ -73,6 +73,29 @@ pub(super) struct Layout {
 
 impl Layout {
     pub fn new(directory: &Directory<'_>) -> Result<Self, DecodeError> {
+        // Their defaults would show something, and not the picture.
+        let telling = [
+            tag::BITS_PER_SAMPLE,
+            tag::COMPRESSION,
+            tag::PHOTOMETRIC,
+            tag::FILL_ORDER,
+            tag::ORIENTATION,
+            tag::SAMPLES_PER_PIXEL,
+            tag::ROWS_PER_STRIP,
+            tag::PLANAR,
+            tag::T4_OPTIONS,
+            tag::PREDICTOR,
+            tag::TILE_WIDTH,
+            tag::TILE_OFFSETS,
+            tag::EXTRA_SAMPLES,
+            tag::SAMPLE_FORMAT,
+            tag::YCBCR_COEFFICIENTS,
+            tag::YCBCR_SUBSAMPLING,
+            tag::REFERENCE_BLACK_WHITE,
+        ];
+        if let Some(error) = directory.unreadable(&telling) {
+            return Err(error);
+        }
         let missing = |what: &str| DecodeError::Malformed {
             format: Format::Tiff,
             reason: format!("the directory does not tell its {what}"),
@@ -275,8 +298,8 @@ fn numbers(
     let fits = match numbers {
         Numbers::Float => matches!(bits, 16 | 24 | 32 | 64),
         Numbers::Signed => bits.is_multiple_of(8),
-        // A palette of more than 65,536 colors does not exist.
-        Numbers::Indices => bits <= 16,
+        Numbers::Indices if bits > 8 => return Err(refused("a palette of more than 256 colors")),
+        Numbers::Indices => true,
         Numbers::Unsigned => true,
     };
     if fits {

@@ -11,6 +11,12 @@ export function element(name, text, kind) {
   return made;
 }
 
+// One line to whoever stands in front of the page. The line is never hidden, only empty: screen readers announce what
+// changes in it, and pass over what comes into being together with its text.
+export function say(text) {
+  document.getElementById("notice").textContent = text;
+}
+
 // What is wrong with the picture itself; nothing where the reason is another, its size say.
 export function pictureProblem(code) {
   switch (code) {

@@ -1,6 +1,8 @@
 //! The HTTP service over loopback, spoken to as raw bytes: answers, limits, foreign hosts and origins.
 
 mod forms;
+mod full;
+mod heads;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,6 +27,11 @@ impl Service {
             .args(arguments)
             .env("INFER_MODEL", &bench.model)
             .stdout(Stdio::piped())
+            .stderr(if arguments.contains(&"--log") {
+                Stdio::piped()
+            } else {
+                Stdio::inherit()
+            })
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -94,7 +101,13 @@ fn the_page_and_the_answers() {
     let (status, page) = service.request("GET /", "", b"");
     assert_eq!(status, 200);
     assert!(page.contains("Drop photos or a folder here") && page.contains("<noscript>"));
-    for part in ["/page.css", "/page.js", "/input.js", "/show.js"] {
+    for part in [
+        "/page.css",
+        "/page.js",
+        "/input.js",
+        "/queue.js",
+        "/show.js",
+    ] {
         assert_eq!(service.request(&format!("GET {part}"), "", b"").0, 200);
     }
     let (status, body) =
@@ -188,20 +201,25 @@ fn slow_uploads_end_by_the_clock() {
 #[test]
 fn other_sites_cannot_use_the_visitors_browser() {
     let service = Service::start(&[]);
-    let (status, _) =
+    let (status, text) =
         service.send(b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
     assert_eq!(status, 403);
-    let (status, _) = service.request(
-        "POST /api/classify",
-        "Origin: http://evil.example\r\n",
-        &ppm(RED),
+    assert!(
+        text.contains("Host") && text.contains("evil.example"),
+        "{text}"
     );
-    assert_eq!(status, 403);
-    let own = format!("Origin: http://{}\r\n", service.address);
-    assert_eq!(
-        service.request("POST /api/classify", &own, &ppm(RED)).0,
-        200
-    );
+    for origin in ["http://evil.example", "https://evil.example", "null"] {
+        let header = format!("Origin: {origin}\r\n");
+        let (status, text) = service.request("POST /api/classify", &header, &ppm(RED));
+        assert_eq!(status, 403);
+        assert!(text.contains("Origin") && text.contains(origin), "{text}");
+    }
+    // A proxy in front may speak TLS to the browser.
+    for scheme in ["http", "https"] {
+        let own = format!("Origin: {scheme}://{}\r\n", service.address);
+        let (status, text) = service.request("POST /api/classify", &own, &ppm(RED));
+        assert_eq!(status, 200, "{text}");
+    }
 }
 
 #[test]
