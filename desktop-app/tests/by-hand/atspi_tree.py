@@ -3,7 +3,7 @@
 
 Role, name, description, value, states and actions of every control, indented as the tree is. Starts the program, if one
 is named, waits until its tree stands still, and ends it again. Run it in a session of its own, so that the program finds
-a bus and somebody who listens (Debian: at-spi2-core gir1.2-atspi-2.0 python3-gi dbus xvfb openbox):
+a bus (Debian: at-spi2-core gir1.2-atspi-2.0 python3-gi dbus xvfb openbox):
 
     xvfb-run -s "-screen 0 1440x900x24" dbus-run-session python3 atspi_tree.py "Photo Classifier" desktop-app PHOTOS
 
@@ -89,8 +89,17 @@ def find(wanted, limit_secs=60):
     sys.exit(f"atspi_tree: no program called {wanted!r} on the bus within {limit_secs} s")
 
 
+def listen():
+    """Says on the bus that somebody reads screens: programs build no tree for nobody."""
+    subprocess.run(
+        ["dbus-send", "--session", "--print-reply", "--dest=org.a11y.Bus", "/org/a11y/bus",
+         "org.freedesktop.DBus.Properties.Set", "string:org.a11y.Status", "string:IsEnabled", "variant:boolean:true"],
+        check=True, stdout=subprocess.DEVNULL)
+
+
 def main():
     wanted, command = sys.argv[1], sys.argv[2:]
+    listen()
     program = subprocess.Popen(command) if command else None
     try:
         app = find(wanted)
