@@ -1,5 +1,5 @@
 //! bfloat16: close to float32 where the processor has it, float32 itself where it has not, the same for any number of
-//! threads.
+//! threads; the answer is not rounded, whatever computes it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use graphs::{Numbers, window};
 #[test]
 fn bfloat16_is_close_to_float32() {
     let mut n = Numbers::new(3);
-    let mut real = |count: usize, scale: f32| {
+    let real = |n: &mut Numbers, count: usize, scale: f32| {
         WeightData::Floats(Cow::Owned(
             n.many(count).iter().map(|v| v * scale).collect(),
         ))
@@ -23,8 +23,8 @@ fn bfloat16_is_close_to_float32() {
         let fan = from / groups * window.kernel[0] * window.kernel[1];
         Node::Conv {
             input,
-            weights: real(out * fan, (3.0 / fan as f32).sqrt()),
-            bias: Some(real(out, 0.1)),
+            weights: real(&mut n, out * fan, (3.0 / fan as f32).sqrt()),
+            bias: Some(real(&mut n, out, 0.1)),
             out,
             groups,
             window,
@@ -49,17 +49,31 @@ fn bfloat16_is_close_to_float32() {
         relu(7),
         layer(8, 70, 48, 2, window(3, 2, 1, 1)),
         Node::GlobalAvgPool { input: 9 },
+        Node::Linear {
+            input: 10,
+            weights: real(&mut Numbers::new(5), 48 * 19, 0.25),
+            bias: None,
+            out: 19,
+        },
     ];
-    let graph = Graph {
+    let mut graph = Graph {
         input: [3, 45, 61],
         nodes,
-        output: 10,
+        output: 0,
     };
+    // What comes behind the answer is computed, too, and reads it.
+    for output in 1..=graph.nodes.len() {
+        graph.output = output;
+        check(&graph);
+    }
+}
+
+fn check(graph: &Graph) {
     let mut numbers = Numbers::new(4);
     let image = numbers.many(3 * 45 * 61);
     let answer = |isa, precision, threads| {
         let network = Network::with_config(
-            &graph,
+            graph,
             &Config {
                 isa: Some(isa),
                 precision,
@@ -87,5 +101,14 @@ fn bfloat16_is_close_to_float32() {
                 "{isa}: {half} for {exact}"
             );
         }
+        // The largest of several bfloat16 numbers is one itself.
+        let chooses = matches!(graph.nodes[graph.output - 1], Node::MaxPool { .. });
+        let is_rounded = half.iter().all(|value| value.to_bits() & 0xFFFF == 0);
+        assert_eq!(
+            is_rounded,
+            isa.has_bf16() && chooses,
+            "{isa}: value {}",
+            graph.output
+        );
     }
 }

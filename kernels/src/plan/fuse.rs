@@ -241,11 +241,17 @@ impl<'a, 'g> Fuser<'a, 'g> {
         };
         let other = if *a == end.gives { *b } else { *a };
         let shapes = &self.fused.shapes;
+        let gives = match self.only_reader(reader + 1) {
+            Some((clamp, Node::Clamp { .. })) => clamp + 1,
+            _ => reader + 1,
+        };
         // The other side must be computed by then: of two convolutions the later one takes the sum.
         let fits = a != b
             && other <= index
             && shapes[other] == shapes[end.gives]
-            && self.fused.elems[other] == self.real;
+            && [other, gives]
+                .iter()
+                .all(|value| self.fused.elems[*value] == self.real);
         if !fits || is_integer && self.real == Elem::Bf16 {
             return None;
         }
