@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use half::f16;
 use image_data::decode::{DecodeOptions, decode};
 use model_core::manifest::{Answers, Manifest};
 use model_core::onnx::ModelProto;
@@ -60,6 +61,7 @@ pub struct Classifier {
     hierarchy: Option<Arc<Hierarchy>>,
     input_len: usize,
     pub(crate) takes_pictures: bool,
+    pub(crate) takes_float16: bool,
     pub(crate) network: Option<Arc<Network>>,
 }
 
@@ -117,6 +119,7 @@ impl Classifier {
             hierarchy: info.manifest.hierarchy().ok().flatten().map(Arc::new),
             info: Arc::new(info),
             takes_pictures: false,
+            takes_float16: false,
             network: None,
         }
     }
@@ -283,6 +286,11 @@ impl Classifier {
             ));
         }
         let batch = input.len() / self.input_len;
+        if self.takes_float16 {
+            // Our engines compute such a network in float32; the numbers it is given are float16 all the same.
+            let rounded: Vec<f32> = input.iter().map(|v| f16::from_f32(*v).to_f32()).collect();
+            return Ok(self.engine.run(&rounded, batch)?);
+        }
         Ok(self.engine.run(input, batch)?)
     }
 

@@ -10,7 +10,7 @@ use model_core::manifest::{Answers, MANIFEST_KEY, Manifest};
 use crate::classifier::Network;
 use crate::engine::{self, EngineKind, NetworkSource, Precision};
 use crate::error::ModelProblem;
-use crate::graph::{GraphFacts, Wanted, prepare};
+use crate::graph::{Element, GraphFacts, Wanted, prepare};
 use crate::metadata::{self, Overrides, Sidecars};
 use crate::onnx_file::OnnxFile;
 use crate::{Classifier, Error, ModelInfo, ModelSource, embedded};
@@ -183,6 +183,7 @@ impl Classifier {
         };
         let mut classifier = Self::assemble(opened.engine, info);
         classifier.takes_pictures = input.any_size;
+        classifier.takes_float16 = input.element == Element::F16;
         // Bytes that were handed over would be held a second time for the few who ask for more than an answer.
         let keeps = !matches!(file, OnnxFile::Bytes(Cow::Owned(_)));
         classifier.network = keeps.then(|| {
