@@ -224,3 +224,45 @@ fn where_tract_gives_up_is_told_by_the_node() {
         assert!(!said.is_empty(), "tract's words are kept for a report");
     }
 }
+
+/// Weights of 4 bits: with them in the file tract loads nothing, whatever node comes first.
+#[test]
+fn numbers_of_an_unknown_type_are_blamed_on_who_reads_them() {
+    let mut model = onnx::parse(&described(&Shape::default())).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    graph.node[1].output = vec!["sums".to_owned()];
+    graph.node.push(NodeProto::new(
+        "DequantizeLinear",
+        "widened",
+        &["four", "scale"],
+        &["weights"],
+        vec![],
+    ));
+    graph.node.push(NodeProto::new(
+        "MatMul",
+        "",
+        &["sums", "weights"],
+        &["logits"],
+        vec![],
+    ));
+    const INT4: i32 = 22;
+    graph.initializer.push(TensorProto {
+        name: "four".to_owned(),
+        dims: vec![3, 3],
+        data_type: Some(INT4),
+        raw_data: Some(vec![0x11; 5]),
+        ..TensorProto::default()
+    });
+    let scale = TensorProto::floats("scale", &[], &[0.5]);
+    graph.initializer.push(scale);
+    let options = Options {
+        engine: EngineKind::Tract,
+        ..Options::default()
+    };
+    let error = Classifier::from_bytes(onnx::to_bytes(&model), "colors", &options).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "tract cannot run colors: it gives up at DequantizeLinear 'widened'"
+    );
+    assert_eq!(error.remedy(), Some(Remedy::UseEngine(&["onnxruntime"])));
+}

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use image_data::sandbox::catch;
-use model_core::onnx::{ModelProto, NodeProto};
+use model_core::onnx::{GraphProto, ModelProto, NodeProto};
 
 use super::plan::{self, Refusal};
 use crate::engine::{FailingNode, NetworkSource};
@@ -16,7 +16,11 @@ const TIME: Duration = Duration::from_secs(5);
 
 /// The first node with which a [`plan::rewritten`] graph does not load, though it loads without it.
 pub(super) fn find(source: &NetworkSource<'_>, rewritten: &ModelProto) -> Option<FailingNode> {
-    let nodes = &rewritten.graph.as_ref()?.node;
+    let graph = rewritten.graph.as_ref()?;
+    let nodes = &graph.node;
+    if let Some(node) = reader_of_unknown_numbers(graph) {
+        return Some(failing(node));
+    }
     let started = Instant::now();
     let (mut loads, mut fails) = (0, nodes.len());
     while fails - loads > 1 {
@@ -33,13 +37,33 @@ pub(super) fn find(source: &NetworkSource<'_>, rewritten: &ModelProto) -> Option
     if fails == nodes.len() && loads_up_to(source, rewritten, fails) {
         return None;
     }
-    nodes.get(fails.checked_sub(1)?).map(|node| FailingNode {
+    nodes.get(fails.checked_sub(1)?).map(failing)
+}
+
+fn failing(node: &NodeProto) -> FailingNode {
+    FailingNode {
         operator: node.operator(),
         name: match node.name.is_empty() {
             true => node.output.first().cloned().unwrap_or_default(),
             false => node.name.clone(),
         },
-    })
+    }
+}
+
+/// The first reader of numbers of a type that we do not know, of 4 bits say, and so tract does not: with them in the graph
+/// no beginning loads, be it another node's.
+fn reader_of_unknown_numbers(graph: &GraphProto) -> Option<&NodeProto> {
+    let tensors = graph.initializer.iter();
+    let unknown: HashSet<&str> = tensors
+        .filter(|tensor| tensor.element().is_none())
+        .map(|tensor| tensor.name.as_str())
+        .collect();
+    let reads = |node: &&NodeProto| {
+        node.input
+            .iter()
+            .any(|name| unknown.contains(name.as_str()))
+    };
+    graph.node.iter().find(reads)
 }
 
 /// Whether tract loads the first `count` nodes.
