@@ -107,11 +107,7 @@ fn with_other_kinds(dir: &Path, samples: &mut Vec<Sample>) -> (usize, usize) {
     for (path, is_photo) in found {
         let class = path.parent().and_then(|folder| classes.get(folder));
         match (is_photo, class) {
-            (true, Some(&Some(class))) => samples.push(Sample {
-                path,
-                class,
-                part: None,
-            }),
+            (true, Some(&Some(class))) => samples.push(Sample::file(path, class)),
             (true, _) => without_class += 1,
             (false, _) => passed_over += 1,
         }

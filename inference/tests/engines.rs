@@ -188,25 +188,29 @@ fn the_embedded_model_describes_itself_and_knows_a_cat() {
     assert_eq!(answer[0].id.as_deref(), Some("n07920052"), "{answer:?}");
 }
 
+/// [`described`], and behind its sums more nodes, up to `logits`; what tract says of it.
+fn refused_by_tract(nodes: Vec<NodeProto>, tensors: Vec<TensorProto>) -> Error {
+    let mut model = onnx::parse(&described(&Shape::default())).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    graph.node[1].output = vec!["sums".to_owned()];
+    graph.node.extend(nodes);
+    graph.initializer.extend(tensors);
+    let options = Options {
+        engine: EngineKind::Tract,
+        ..Options::default()
+    };
+    Classifier::from_bytes(onnx::to_bytes(&model), "colors", &options).unwrap_err()
+}
+
 /// A product of shapes that do not fit: the message names the node as the file calls it, and none of tract's inner steps.
 #[test]
 fn where_tract_gives_up_is_told_by_the_node() {
     for (name, told) in [("broken", "broken"), ("", "logits")] {
-        let mut model = onnx::parse(&described(&Shape::default())).unwrap();
-        let graph = model.graph.as_mut().unwrap();
-        graph.node[1].output = vec!["sums".to_owned()];
         let inputs = ["sums", "seven"];
-        graph
-            .node
-            .push(NodeProto::new("MatMul", name, &inputs, &["logits"], vec![]));
-        graph
-            .initializer
-            .push(TensorProto::floats("seven", &[7, 3], &[0.5; 21]));
-        let options = Options {
-            engine: EngineKind::Tract,
-            ..Options::default()
-        };
-        let error = Classifier::from_bytes(onnx::to_bytes(&model), "colors", &options).unwrap_err();
+        let error = refused_by_tract(
+            vec![NodeProto::new("MatMul", name, &inputs, &["logits"], vec![])],
+            vec![TensorProto::floats("seven", &[7, 3], &[0.5; 21])],
+        );
         assert_eq!(
             error.to_string(),
             format!("tract cannot run colors: it gives up at MatMul '{told}'")
@@ -228,38 +232,24 @@ fn where_tract_gives_up_is_told_by_the_node() {
 /// Weights of 4 bits: with them in the file tract loads nothing, whatever node comes first.
 #[test]
 fn numbers_of_an_unknown_type_are_blamed_on_who_reads_them() {
-    let mut model = onnx::parse(&described(&Shape::default())).unwrap();
-    let graph = model.graph.as_mut().unwrap();
-    graph.node[1].output = vec!["sums".to_owned()];
-    graph.node.push(NodeProto::new(
-        "DequantizeLinear",
-        "widened",
-        &["four", "scale"],
-        &["weights"],
-        vec![],
-    ));
-    graph.node.push(NodeProto::new(
-        "MatMul",
-        "",
-        &["sums", "weights"],
-        &["logits"],
-        vec![],
-    ));
     const INT4: i32 = 22;
-    graph.initializer.push(TensorProto {
+    let four = TensorProto {
         name: "four".to_owned(),
         dims: vec![3, 3],
         data_type: Some(INT4),
         raw_data: Some(vec![0x11; 5]),
         ..TensorProto::default()
-    });
-    let scale = TensorProto::floats("scale", &[], &[0.5]);
-    graph.initializer.push(scale);
-    let options = Options {
-        engine: EngineKind::Tract,
-        ..Options::default()
     };
-    let error = Classifier::from_bytes(onnx::to_bytes(&model), "colors", &options).unwrap_err();
+    let node = |operator, name, inputs: &[&str; 2], output| {
+        NodeProto::new(operator, name, inputs, &[output], vec![])
+    };
+    let error = refused_by_tract(
+        vec![
+            node("DequantizeLinear", "widened", &["four", "scale"], "weights"),
+            node("MatMul", "", &["sums", "weights"], "logits"),
+        ],
+        vec![four, TensorProto::floats("scale", &[], &[0.5])],
+    );
     assert_eq!(
         error.to_string(),
         "tract cannot run colors: it gives up at DequantizeLinear 'widened'"

@@ -1,8 +1,7 @@
-//! The one walk over a folder of photos: for answers in a terminal, in the window, and for teaching. Nothing is passed over
-//! without being told.
+//! The one walk over a folder of photos: for answers in a terminal, in the window, for teaching and sorting. Nothing is
+//! passed over without being told.
 //!
-//! Not here: which files are photos (`image_data::formats`), and the walk of `sort`, which moves files and so leaves links
-//! alone.
+//! Not here: which files are pictures (`image_data::formats`).
 
 use std::ffi::OsStr;
 use std::io;
@@ -31,22 +30,39 @@ pub enum WalkEntry {
 /// Everything below `dir` but folders, in the natural order of names within each folder (`IMG_2` before `IMG_10`). Links are
 /// followed; hidden folders are left out.
 pub fn walk(dir: &Path) -> impl Iterator<Item = WalkEntry> + use<> {
-    let dir = dir.to_owned();
-    WalkDir::new(&dir)
-        .follow_links(true)
-        .sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
-        .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_hidden_folder(entry))
-        .filter_map(move |entry| classify_entry(entry, &dir))
+    entries(WalkDir::new(dir).follow_links(true), dir, None)
 }
 
-/// What an entry of a walk that began at `dir` is; none for a folder, whose content comes by itself.
-pub fn classify_entry(entry: walkdir::Result<DirEntry>, dir: &Path) -> Option<WalkEntry> {
+/// The same for who moves what is found: links are passed over, their file has a place of its own. The folder `aside` is
+/// left out.
+pub fn walk_own(dir: &Path, aside: Option<&Path>) -> impl Iterator<Item = WalkEntry> + use<> {
+    entries(WalkDir::new(dir), dir, aside.map(Path::to_owned))
+}
+
+fn entries(
+    walk: WalkDir,
+    dir: &Path,
+    aside: Option<PathBuf>,
+) -> impl Iterator<Item = WalkEntry> + use<> {
+    let dir = dir.to_owned();
+    walk.sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
+        .into_iter()
+        .filter_entry(move |entry| {
+            let is_hidden_folder = entry.file_type().is_dir() && is_hidden(entry.file_name());
+            entry.depth() == 0 || !is_hidden_folder && Some(entry.path()) != aside.as_deref()
+        })
+        .filter_map(move |entry| classified(entry, &dir))
+}
+
+/// What an entry is; none for a folder, whose content comes by itself.
+fn classified(entry: walkdir::Result<DirEntry>, dir: &Path) -> Option<WalkEntry> {
     match entry {
         Ok(entry) if entry.file_type().is_dir() => None,
         Ok(entry) => {
-            let is_meant = entry.file_type().is_file() && !is_hidden(entry.file_name());
-            let is_photo = is_meant && looks_like_picture(entry.path());
+            // A file that is itself where the walk begins was named, and is meant.
+            let is_meant = entry.depth() == 0 || !is_hidden(entry.file_name());
+            let is_photo =
+                entry.file_type().is_file() && is_meant && looks_like_picture(entry.path());
             let path = entry.into_path();
             Some(if is_photo {
                 WalkEntry::Photo(path)
@@ -66,12 +82,12 @@ pub fn classify_entry(entry: walkdir::Result<DirEntry>, dir: &Path) -> Option<Wa
     }
 }
 
+/// Whether a file is meant as a photo: not hidden, and a picture by its name or its first bytes.
+pub fn is_photo(file: &Path) -> bool {
+    !file.file_name().is_some_and(is_hidden) && looks_like_picture(file)
+}
+
 /// `.DS_Store`, `._photo.jpg`, `.git` and the like: leftovers no one means.
 pub fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().first() == Some(&b'.')
-}
-
-/// Whether a walk leaves it out with all that is in it.
-pub fn is_hidden_folder(entry: &DirEntry) -> bool {
-    entry.file_type().is_dir() && is_hidden(entry.file_name())
 }

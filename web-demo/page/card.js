@@ -1,45 +1,30 @@
 // One photo on the page: waiting, then answered, then explained if somebody asks why.
-import { appendAnswer, element } from "./show.js";
+import { PhotoCard, appendAnswer, element } from "./show.js";
 import { failure, problem } from "./words.js";
 
-export class Card {
-  #blank = element("div", undefined, "blank");
-  #box = element("div");
+export class Card extends PhotoCard {
   #picture = null;
   #urls = [];
 
-  constructor(file) {
-    this.file = file;
-    this.article = element("article");
-    const name = element("h2", file.name);
-    name.title = file.name;
-    this.#box.append(name, element("p", "Waiting …", "soft"));
-    this.article.append(this.#blank, this.#box);
-  }
-
-  looking() {
-    this.#box.lastChild.textContent = "Looking …";
-  }
-
   canceled() {
-    this.#box.lastChild.textContent = failure("canceled");
+    this.box.lastChild.textContent = failure("canceled");
   }
 
   // What came of it. `why(index)` asks for the heat map of a class: a picture, or nothing.
   show({ answer, picture, failed }, isAlone, why) {
-    this.#box.lastChild.remove();
+    this.box.lastChild.remove();
     if (failed || answer.error) {
-      this.#blank.remove();
+      this.blank.remove();
       const text = failed ? failure(failed) : problem(answer.code);
-      this.#box.append(element("p", text, failed === "canceled" ? "soft" : "error"));
+      this.box.append(element("p", text, failed === "canceled" ? "soft" : "error"));
       return;
     }
     this.#picture = element("img");
     this.#picture.alt = "";
     this.#picture.src = this.#url(picture);
-    this.#blank.replaceWith(this.#picture);
-    appendAnswer(this.#box, answer, isAlone);
-    this.#box.append(this.#whyButton(answer.predictions[0], why));
+    this.blank.replaceWith(this.#picture);
+    appendAnswer(this.box, answer, isAlone);
+    this.box.append(this.#whyButton(answer.predictions[0], why));
   }
 
   #whyButton(best, why) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use photos::teach::{NONE_NAME, find_classes};
-use photos::walk::is_hidden;
+use photos::walk::is_photo;
 
 use crate::classify::Cancel;
 use crate::problem;
@@ -85,12 +85,8 @@ fn has_photos_itself(folder: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return true;
     };
-    entries.flatten().any(|entry| {
-        let path = entry.path();
-        !is_hidden(&entry.file_name())
-            && path.is_file()
-            && image_data::formats::looks_like_picture(&path)
-    })
+    let mut paths = entries.flatten().map(|entry| entry.path());
+    paths.any(|path| path.is_file() && is_photo(&path))
 }
 
 fn name_of(folder: &Path) -> String {

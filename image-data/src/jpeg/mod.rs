@@ -177,7 +177,7 @@ impl Decoder {
             plane.reset(component, area);
         }
         let mut seen = [false; 4];
-        let mut received = Received::default();
+        let mut received = Received::nothing();
         let mut scans = 0;
         let mut framed = false;
         let mut at = 2;

@@ -11,19 +11,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use inference::stream::{Outcome, Source, StreamOptions};
 use inference::{Cancel, Classifier};
-use model_core::text::natural_order;
 use photos::sort::keywords::{self, KeywordPlan, Tagged};
 use photos::sort::{Item, Mode, Plan, Undone, carry_out, taken_on, undo};
 use photos::teach::NONE_ID;
-use photos::walk::{WalkEntry, classify_entry, is_hidden_folder};
-use walkdir::WalkDir;
+use photos::walk::{WalkEntry, walk_own};
 
 use super::{decode_options, print};
 use crate::advice::Told;
 use crate::args::{SortArgs, TalkArgs};
 use crate::report::printable;
+use crate::sources::{self, PassedOver};
 use crate::words::WordsArgs;
-use crate::{Exit, UsageError, model, report, sources};
+use crate::{Exit, UsageError, model, report};
 
 /// The folder of photos whose label is not likely enough.
 const NOT_SURE: &str = "not sure";
@@ -91,8 +90,9 @@ fn take_back(place: &Path, xmp: bool) -> Result<Exit> {
 /// Every photo, in the natural order of names, with its absolute path; what lies in the target folder is sorted already.
 /// Links are not followed: their file has a place of its own.
 fn find(photos: &[PathBuf], into: Option<&Path>, talk: &TalkArgs) -> (Vec<PathBuf>, usize) {
-    let (mut photos_found, mut failed, mut passed_over) = (Vec::new(), 0, 0);
-    for source in sources::named(photos) {
+    let (mut photos_found, mut failed) = (Vec::new(), 0);
+    let passed_over = PassedOver::default();
+    for source in sources::named(photos, &passed_over) {
         let path = match source {
             Source::File(path) => std::path::absolute(&path).unwrap_or(path),
             Source::Failed { name, error } => {
@@ -102,16 +102,10 @@ fn find(photos: &[PathBuf], into: Option<&Path>, talk: &TalkArgs) -> (Vec<PathBu
             }
             Source::Bytes { .. } => continue,
         };
-        let entries = WalkDir::new(&path)
-            .sort_by(|a, b| natural_order(a.file_name(), b.file_name()))
-            .into_iter()
-            .filter_entry(|entry| {
-                entry.depth() == 0 || (!is_hidden_folder(entry) && Some(entry.path()) != into)
-            });
-        for one in entries.filter_map(|entry| classify_entry(entry, &path)) {
+        for one in walk_own(&path, into) {
             match one {
                 WalkEntry::Photo(path) => photos_found.push(path),
-                WalkEntry::PassedOver(_) => passed_over += 1,
+                WalkEntry::PassedOver(_) => passed_over.add(),
                 WalkEntry::Unreadable { path, reason } => {
                     failed += 1;
                     let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
@@ -121,7 +115,7 @@ fn find(photos: &[PathBuf], into: Option<&Path>, talk: &TalkArgs) -> (Vec<PathBu
         }
     }
     if !talk.quiet {
-        report::passed_over(passed_over);
+        report::passed_over(passed_over.count());
     }
     (photos_found, failed)
 }

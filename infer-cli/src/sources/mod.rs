@@ -27,7 +27,8 @@ type Several = Box<dyn Iterator<Item = Source> + Send>;
 pub struct PassedOver(Arc<AtomicUsize>);
 
 impl PassedOver {
-    fn add(&self) {
+    /// One more.
+    pub fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -108,10 +109,10 @@ fn is_single(path: &Path) -> bool {
 
 /// What arguments name, patterns matched, for a command that searches folders in a way of its own: files and folders as
 /// [`Source::File`].
-pub fn named(paths: &[PathBuf]) -> impl Iterator<Item = Source> + '_ {
+pub fn named(paths: &[PathBuf], passed_over: &PassedOver) -> impl Iterator<Item = Source> {
     paths.iter().flat_map(|path| {
         if !path.exists() && pattern::is(path) {
-            return pattern::images(path, &PassedOver::default());
+            return pattern::images(path, passed_over);
         }
         one(Source::File(path.clone()))
     })

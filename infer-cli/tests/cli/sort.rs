@@ -41,6 +41,14 @@ fn patterns_that_the_shell_left_are_matched() {
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     assert!(bench.path().join("out/red/a.ppm").is_file());
     assert!(!bench.path().join("out/green").exists());
+    bench.write("in/.hidden.ppm", &ppm(GREEN));
+    let (code, out, err) = bench.outcome(&["sort", "in/.hidden.ppm", "--into", "out"]);
+    assert_eq!(
+        (code, err.as_str()),
+        (0, ""),
+        "a named file is meant: {out}"
+    );
+    assert!(bench.path().join("out/green/.hidden.ppm").is_file());
     let (code, _, err) = bench.outcome(&["sort", "in/*.webp", "--into", "out"]);
     assert_eq!(code, 1);
     assert!(err.contains("in/*.webp: no file matches"), "{err}");

@@ -6,14 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use half::f16;
 use image_data::decode::{DecodeOptions, read_file};
-use image_data::formats::looks_like_picture;
 use inference::stream::{Failure, Source, StreamOptions};
 use inference::{Cancel, Classifier, Options};
 use model_core::RgbImage;
 use model_core::resample::{Filter, resize};
 
 use super::{Backbone, NONE_ID, NONE_NAME, TeachError, hex};
-use crate::walk::{WalkEntry, is_hidden, walk};
+use crate::walk::{WalkEntry, is_hidden, is_photo, walk};
 
 /// A folder of photos of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,12 +71,12 @@ pub fn find_classes(dir: &Path) -> Result<FoundClasses, TeachError> {
     let mut found = FoundClasses::default();
     for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
         let entry = entry.map_err(unreadable(dir))?;
-        let (path, hidden) = (entry.path(), is_hidden(&entry.file_name()));
+        let path = entry.path();
         if !path.is_dir() {
-            let is_photo = !hidden && looks_like_picture(&path);
+            let is_photo = is_photo(&path);
             found.without_class += usize::from(is_photo);
             found.passed_over += usize::from(!is_photo);
-        } else if !hidden {
+        } else if !is_hidden(&entry.file_name()) {
             folders.push(path);
         }
     }

@@ -2,7 +2,7 @@
 // disk: of each, only a small thumbnail is kept in memory.
 import { listen } from "./input.js";
 import { Queue } from "./queue.js";
-import { appendAnswer, element, number, pictureProblem, say } from "./show.js";
+import { PhotoCard, appendAnswer, element, number, pictureProblem, say } from "./show.js";
 
 const byId = id => document.getElementById(id);
 
@@ -35,33 +35,18 @@ function words(answer, status) {
 
 const tooLarge = () => `The file is larger than ${megabytes(model.max_upload_bytes)}, the most this service takes.`;
 
-// One photo on the page. It is there at once, so that many photos show that they are waiting; the answer follows.
-class Card {
-  #blank = element("div", undefined, "blank");
-  #box = element("div");
+// A photo whose answer the service gives; of its picture a thumbnail is shown.
+class Card extends PhotoCard {
   #url = null;
-
-  constructor(file) {
-    this.file = file;
-    this.article = element("article");
-    const name = element("h2", file.name);
-    name.title = file.name;
-    this.#box.append(name, element("p", "Waiting …", "soft"));
-    this.article.append(this.#blank, this.#box);
-  }
-
-  looking() {
-    this.#box.lastChild.textContent = "Looking …";
-  }
 
   canceled() {
     this.show({ text: "Canceled.", quiet: true });
   }
 
   show({ answer, text, quiet }, isAlone) {
-    this.#box.lastChild.remove();
-    if (text) this.#box.append(element("p", text, quiet ? "soft" : "error"));
-    else appendAnswer(this.#box, answer, isAlone);
+    this.box.lastChild.remove();
+    if (text) this.box.append(element("p", text, quiet ? "soft" : "error"));
+    else appendAnswer(this.box, answer, isAlone);
   }
 
   // A small picture of the file, so that a thousand photos do not stay decoded in memory.
@@ -80,9 +65,9 @@ class Card {
       const picture = element("img");
       picture.alt = "";
       this.#url = picture.src = URL.createObjectURL(blob);
-      this.#blank.replaceWith(picture);
+      this.blank.replaceWith(picture);
     } catch {
-      this.#blank.remove(); // a format that this browser does not show
+      this.blank.remove(); // a format that this browser does not show
     }
   }
 

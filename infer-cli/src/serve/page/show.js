@@ -11,6 +11,25 @@ export function element(name, text, kind) {
   return made;
 }
 
+// One photo on a page. It is there at once, so that many photos show that they are waiting; the answer follows.
+export class PhotoCard {
+  blank = element("div", undefined, "blank");
+  box = element("div");
+
+  constructor(file) {
+    this.file = file;
+    this.article = element("article");
+    const name = element("h2", file.name);
+    name.title = file.name;
+    this.box.append(name, element("p", "Waiting …", "soft"));
+    this.article.append(this.blank, this.box);
+  }
+
+  looking() {
+    this.box.lastChild.textContent = "Looking …";
+  }
+}
+
 // One line to whoever stands in front of the page. The line is never hidden, only empty: screen readers announce what
 // changes in it, and pass over what comes into being together with its text.
 export function say(text) {
