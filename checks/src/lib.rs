@@ -1,5 +1,6 @@
 //! What the tests over the whole repository (`checks/tests`) share: where it lies, its files, the form of its pages; and
-//! reference pages made from definitions. Only tests depend on this crate.
+//! reference pages made from definitions. How long tests with damaged input go on is said here, too. Only tests depend on
+//! this crate.
 
 pub mod pages;
 pub mod reference;
@@ -58,4 +59,26 @@ pub fn files(extensions: &[&str]) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// How many times as many mutations a test with damaged input tries: `FUZZ_TIMES`, which CI sets, or 1.
+///
+/// # Panics
+/// Where it is no number.
+pub fn fuzz_times() -> u64 {
+    number("FUZZ_TIMES").unwrap_or(1)
+}
+
+/// Where the mutations begin: `FUZZ_SEED`, for others than everybody's, or `usual`.
+///
+/// # Panics
+/// Where it is no number.
+pub fn fuzz_seed(usual: u64) -> u64 {
+    number("FUZZ_SEED").unwrap_or(usual)
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{name}: expected a number, got '{text}'")))
 }

@@ -1,20 +1,12 @@
 //! The walls between the rooms, held over `cargo metadata`: nothing that classifies an image links libtorch, nothing that
 //! trains links tract, and ARCHITECTURE.md's table says what Cargo.toml says.
 
+mod metadata;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
-
-fn metadata() -> Metadata {
-    MetadataCommand::new()
-        .manifest_path(checks::root().join("Cargo.toml"))
-        // For this machine only: what other systems need has not been downloaded by a build here.
-        .other_options(
-            ["--locked", "--offline", "--filter-platform", "host-tuple"].map(str::to_owned),
-        )
-        .exec()
-        .expect("cargo metadata runs")
-}
+use cargo_metadata::{DependencyKind, Metadata, PackageId};
+use metadata::metadata;
 
 fn id_of<'a>(metadata: &'a Metadata, name: &str) -> &'a PackageId {
     let package = metadata

@@ -4,17 +4,37 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::process::Command;
 
 use serde_json::Value;
 
-/// A compilation: the crate, of which kind, and in which mode.
-type Name = (String, String, String);
+/// A compilation, but for its features.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    /// The crate with its version, as `tokio@1.54.1`.
+    package: String,
+    /// A library, a program, a build script.
+    kind: String,
+    /// Whether it is compiled or, a build script, run.
+    mode: String,
+    /// What runs while others are compiled is compiled without optimization, and counts as another.
+    optimized: String,
+}
+
+impl Name {
+    fn krate(&self) -> &str {
+        let end = self.package.find(['@', '#']);
+        &self.package[..end.unwrap_or(self.package.len())]
+    }
+}
+
+/// Every compilation by all that makes it what it is.
+type Plan = HashMap<u64, Name>;
 
 /// The compilations of `cargo build --release` with these arguments, each by all that makes it what it is.
-fn plan(arguments: &[&str]) -> HashMap<u64, Name> {
+fn plan(arguments: &[&str]) -> Plan {
     let done = Command::new(env!("CARGO"))
         .args([
             "build",
@@ -44,9 +64,19 @@ fn plan(arguments: &[&str]) -> HashMap<u64, Name> {
     }
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let name = |unit: &Value| {
+        // `registry+https://.../index#tokio@1.54.1`, `path+file:///.../inference#0.1.0`.
         let package = text(&unit["pkg_id"]);
-        let name = package.rsplit('/').next().unwrap().to_owned();
-        (name, text(&unit["target"]["kind"][0]), text(&unit["mode"]))
+        let package = package.rsplit('/').next().unwrap();
+        let package = match package.split_once('#') {
+            Some((_, named)) if named.contains('@') => named,
+            _ => package,
+        };
+        Name {
+            package: package.to_owned(),
+            kind: text(&unit["target"]["kind"][0]),
+            mode: text(&unit["mode"]),
+            optimized: text(&unit["profile"]["opt_level"]),
+        }
     };
     let each = identities.into_iter().flatten().zip(units);
     each.map(|(identity, unit)| (identity, name(unit)))
@@ -78,42 +108,61 @@ fn identity(units: &[Value], index: usize, known: &mut [Option<u64>]) -> u64 {
     identity
 }
 
+/// What a build compiles again that another one has, in another form: with other features, or above such a crate.
+fn again<'a>(first: &Plan, next: &'a Plan) -> BTreeSet<&'a Name> {
+    let names: BTreeSet<&Name> = first.values().collect();
+    let other = next
+        .iter()
+        .filter(|(identity, name)| !first.contains_key(*identity) && names.contains(name));
+    other.map(|(_, name)| name).collect()
+}
+
+fn both(first: &Plan, next: &Plan) -> Plan {
+    let both = first.iter().chain(next);
+    both.map(|(identity, name)| (*identity, name.clone()))
+        .collect()
+}
+
+/// As `scripts/demo` builds, and as README says.
 #[test]
-fn nothing_large_is_built_twice() {
+fn nothing_is_built_twice() {
+    let demo = std::fs::read_to_string(checks::root().join("scripts/demo")).unwrap();
+    let parts = [&["-p", "export", "-p", "infer-cli"][..], &["-p", "train"]];
+    for part in parts {
+        let line = format!("cargo build --release --locked {}\n", part.join(" "));
+        assert!(demo.contains(&line), "scripts/demo builds otherwise");
+    }
+    let [tools, train] = parts.map(plan);
     let all = plan(&[]);
     assert!(all.len() > 300, "{} compilations", all.len());
-    // The service of `infer-cli` and the store of `train` ask different things of hyper and tokio, and drawing asks
-    // different things of fonts; to ask the same would add crates to every program.
-    let programs: BTreeMap<&str, &[&str]> = BTreeMap::from([
-        (
-            "the demo",
-            &["-p", "train", "-p", "export", "-p", "infer-cli"][..],
-        ),
-        ("infer-cli", &["-p", "infer-cli"]),
-        ("export", &["-p", "export"]),
-        ("desktop-app", &["-p", "desktop-app"]),
-    ]);
-    for (program, arguments) in programs {
-        let first = plan(arguments);
-        let names: Vec<&Name> = first.values().collect();
-        let twice: Vec<&Name> = all
-            .iter()
-            .filter(|(identity, name)| !first.contains_key(*identity) && names.contains(name))
-            .map(|(_, name)| name)
-            .collect();
-        let large = |(name, ..): &&&Name| {
-            let is_ours = name.ends_with("#0.1.0") && !name.starts_with("infer-cli");
-            is_ours
-                || name.contains("tract-")
-                || name.contains("#parquet@")
-                || name.contains("#image@")
-        };
-        let large: Vec<&&Name> = twice.iter().filter(large).collect();
-        assert!(large.is_empty(), "after {program}, built again: {large:?}");
-        assert!(
-            twice.len() <= 30,
-            "after {program}, {} built again: {twice:?}",
-            twice.len()
-        );
+    let nothing = BTreeSet::new();
+    assert_eq!(
+        again(&both(&tools, &train), &all),
+        nothing,
+        "after the demo"
+    );
+    for program in ["infer-cli", "export", "desktop-app"] {
+        let first = plan(&["-p", program]);
+        assert_eq!(again(&first, &all), nothing, "after {program}");
     }
+    let bindings = plan(&["-p", "resnet50-c", "-p", "resnet50-python"]);
+    assert_eq!(again(&all, &bindings), nothing, "the bindings after all");
+    // The service of `infer-cli` and the stores of `train` ask different things of these: to ask the same would put
+    // HTTP/2 and a second scheduler into every program.
+    let apart = ["hyper", "hyper-util", "tokio"];
+    for first in [&tools, &all] {
+        let twice = again(first, &train);
+        let names: BTreeSet<&str> = twice.iter().map(|name| name.krate()).collect();
+        assert_eq!(names, BTreeSet::from(apart), "train after the others");
+    }
+}
+
+#[test]
+fn what_is_built_twice_is_seen() {
+    // With another feature of a crate that all need, that crate and all above it are other compilations.
+    let one = plan(&["-p", "inference"]);
+    let other = plan(&["-p", "inference", "--features", "embedded-model"]);
+    let twice = again(&one, &other);
+    let names: Vec<&str> = twice.iter().map(|name| name.krate()).collect();
+    assert_eq!(names, ["inference"]);
 }

@@ -1,20 +1,11 @@
 //! `deny.toml` held without `cargo deny`: licenses, banned packages, and where packages come from. Advisories need the
 //! advisory database and are `cargo deny`'s.
 
+mod metadata;
+
 use std::collections::BTreeSet;
 
-use cargo_metadata::{Metadata, MetadataCommand};
-
-fn metadata() -> Metadata {
-    MetadataCommand::new()
-        .manifest_path(checks::root().join("Cargo.toml"))
-        // For this machine only: what other systems need has not been downloaded by a build here.
-        .other_options(
-            ["--locked", "--offline", "--filter-platform", "host-tuple"].map(str::to_owned),
-        )
-        .exec()
-        .expect("cargo metadata runs")
-}
+use metadata::metadata;
 
 fn rules() -> toml::Table {
     let text =

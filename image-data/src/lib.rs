@@ -47,5 +47,3 @@ pub mod sampler;
 pub mod sandbox;
 #[cfg(feature = "data-sets")]
 pub mod source;
-#[cfg(feature = "data-sets")]
-mod sync;

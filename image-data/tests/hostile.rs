@@ -155,11 +155,8 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
 fn mutated_anyhow() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // The same mutations every time: 150 of every fixture, and FUZZ_TIMES as many where that is set (CI sets it).
-    let setting = |name: &str, otherwise: u64| {
-        std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
-    };
-    let rounds = 150 * setting("FUZZ_TIMES", 1);
-    let seed = setting("FUZZ_SEED", 0);
+    let rounds = 150 * checks::fuzz_times();
+    let seed = checks::fuzz_seed(0);
     let fixtures = fixtures();
     for round in 0..rounds {
         for (file, (name, whole)) in fixtures.iter().enumerate() {

@@ -59,7 +59,7 @@ fn pixels_are_pils_and_damage_is_said() {
         );
         checked += 1;
     }
-    assert_eq!((checked, at), (27, expected.len()));
+    assert_eq!((checked, at), (28, expected.len()));
 }
 
 #[test]

@@ -4,7 +4,6 @@ use image_data::decode::DecodeError;
 use inference::stream::Failure;
 use inference::{EngineError, Error};
 use model_core::diagnostic::{Diagnose, Limit, Remedy};
-use model_core::text::system_words;
 
 use photos::sort::SortError;
 use photos::teach::TeachError;
@@ -28,12 +27,12 @@ impl Told {
         match failure {
             Failure::Error(Error::Decode(error)) => Self::decode(error),
             Failure::Error(error) => Self {
-                error: system_words(failure),
+                error: failure.to_string(),
                 code: Some(error.code()),
                 advice: error.remedy().as_ref().and_then(words),
             },
             Failure::Listing(_) => Self {
-                error: system_words(failure),
+                error: failure.to_string(),
                 code: None,
                 advice: None,
             },
@@ -43,7 +42,7 @@ impl Told {
     /// An image that could not be decoded.
     pub fn decode(error: &DecodeError) -> Self {
         Self {
-            error: system_words(error),
+            error: error.to_string(),
             code: Some(error.code()),
             advice: advice(error),
         }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use image_data::decode::DecodeError;
 use model_core::atomic_file::WriteFileError;
+use model_core::text::system_words;
 use photos::teach::TeachError;
 
 /// How the program ended.
@@ -85,7 +86,7 @@ impl Exit {
 pub fn line(error: &anyhow::Error) -> String {
     let mut parts = Vec::new();
     for cause in error.chain() {
-        parts.push(cause.to_string());
+        parts.push(system_words(cause));
         if cause.is::<inference::Error>()
             || cause.is::<DecodeError>()
             || cause.is::<WriteFileError>()

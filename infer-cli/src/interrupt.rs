@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use inference::Cancel;
+use model_core::text::system_words;
 
 use crate::Exit;
 
@@ -28,7 +29,8 @@ pub fn install(patient: bool) -> Cancel {
         }
     });
     if let Err(error) = installed {
-        crate::report::note(&format!("Ctrl-C ends the program at once: {error}"));
+        let why = system_words(error);
+        crate::report::note(&format!("Ctrl-C ends the program at once: {why}"));
     }
     cancel
 }

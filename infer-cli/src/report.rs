@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use image_data::decode::Format;
 use inference::stream::Outcome;
-use model_core::text::system_words;
+use model_core::text::one_line;
 
 use crate::advice::Told;
 
@@ -12,7 +12,7 @@ const NOTE: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Something failed.
 pub fn error(text: &str) {
-    anstream::eprintln!("{ERROR}error{ERROR:#}: {}", system_words(text));
+    anstream::eprintln!("{ERROR}error{ERROR:#}: {}", one_line(text));
 }
 
 /// One image failed.
@@ -24,7 +24,7 @@ pub fn failed_image(name: &str, told: &Told) {
     anstream::eprintln!(
         "{ERROR}error{ERROR:#}: {}: {}{advice}",
         printable(name),
-        system_words(&told.error)
+        told.error
     );
 }
 
@@ -57,7 +57,7 @@ pub fn passed_over(files: usize) {
 
 /// Something was assumed or is odd.
 pub fn note(text: &str) {
-    anstream::eprintln!("{NOTE}note{NOTE:#}: {}", system_words(text));
+    anstream::eprintln!("{NOTE}note{NOTE:#}: {}", one_line(text));
 }
 
 /// File names and metadata may hold control characters that would steer the terminal.

@@ -10,6 +10,7 @@ use image_data::decode::DecodeLimits;
 use inference::stream::{Outcome, Source, StreamOptions};
 use inference::{Cancel, Classifier, Label};
 use model_core::labels::{ClassMatcher, MatchError};
+use model_core::text::system_words;
 use photos::walk::{WalkEntry, walk};
 
 use crate::advice::Told;
@@ -60,7 +61,7 @@ impl LabeledSamples {
                 Ok(bytes) => Source::Bytes { name, bytes },
                 Err(error) => Source::Failed {
                     name,
-                    error: error.to_string(),
+                    error: system_words(error),
                 },
             }
         })

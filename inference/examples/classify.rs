@@ -1,4 +1,7 @@
 //! The library in twenty lines: `cargo run -p inference --release --example classify -- photo.jpg [model.onnx]`.
+//!
+//! In the repository the example has the default model inside; in a program of your own, the feature `embedded-model` does
+//! that.
 
 use inference::{Classifier, Options};
 

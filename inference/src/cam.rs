@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use model_core::onnx::{GraphProto, NodeProto, TensorProto};
+use model_core::text::system_words;
 
 use crate::EngineError;
 use crate::classifier::Network;
@@ -175,7 +176,7 @@ impl<'a> End<'a> {
             if let Some(blob) = skeleton.blobs.iter().find(|blob| blob.initializer == place) {
                 let mut raw = vec![0; blob.len as usize];
                 file.read_at(blob.offset, &mut raw)
-                    .map_err(|error| format!("cannot read the weights: {error}"))?;
+                    .map_err(|error| format!("cannot read the weights: {}", system_words(error)))?;
                 tensor.raw_data = Some(raw);
                 tensor.data_type = Some(blob.element as i32);
             }

@@ -6,7 +6,7 @@ use image_data::decode::DecodeError;
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::manifest::ManifestError;
 use model_core::onnx::OnnxError;
-use model_core::text::one_line;
+use model_core::text::{one_line, system_words};
 
 use crate::engine::EngineError;
 
@@ -14,7 +14,7 @@ use crate::engine::EngineError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), system_words(source))]
     Read {
         /// The file.
         path: PathBuf,

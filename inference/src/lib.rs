@@ -13,7 +13,8 @@
 //! ```
 //!
 //! A model says in its metadata which labels and which preprocessing belong to it ([`metadata`] lists the dialects
-//! understood); the embedded default model needs no file at all ([`Classifier::embedded`]).
+//! understood); the embedded default model needs no file at all ([`Classifier::embedded`], with the feature
+//! `embedded-model`).
 //!
 //! | module | idea |
 //! |---|---|
@@ -24,8 +25,9 @@
 //! | [`engine`] | what runs the network: tract, ONNX Runtime, or a fake for tests |
 //! | [`explain`] | which part of the photo the answer rests on |
 //!
-//! The features `tract`, `onnxruntime` and `embedded-model` are on unless a program leaves them out. With none of them our
-//! kernels are the only engine, and a model that they do not take is refused.
+//! The features `tract` and `onnxruntime` are on unless a program leaves them out. With none of them our kernels are the
+//! only engine, and a model that they do not take is refused. `embedded-model` is off: it takes `models/` of the
+//! repository, which no package of this crate holds.
 //!
 //! Not here: training, export, decoding of image formats (`image-data`), terminal or window.
 

@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use inference::{Classifier, Options, RgbImage};
+use inference::{Classifier, Error, Options, RgbImage};
 use model_core::onnx::{self, ModelProto, StringStringEntryProto, TensorProto};
 use support::{convolutions, manifest};
 
@@ -134,5 +134,24 @@ fn no_path_leads_out_and_no_size_beyond() {
         at("location", "inner".into())(&mut model.graph.as_mut().unwrap().initializer[0]);
         std::fs::write(&path, described(&model)).unwrap();
         open(&path).unwrap();
+    }
+}
+
+#[test]
+fn what_the_system_says_comes_without_its_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.onnx");
+    let mut model = convolutions();
+    move_out(&mut model, "missing", &mut Vec::new());
+    std::fs::write(&path, described(&model)).unwrap();
+    let source = std::fs::read(dir.path().join("missing")).unwrap_err();
+    assert!(source.to_string().contains("(os error "), "{source}");
+    // Tensors that are missing, a path that goes on below a file, and a file beside the model.
+    for error in [
+        open(&path).unwrap_err(),
+        open(&path.join("model.onnx")).unwrap_err(),
+        Error::Read { path, source },
+    ] {
+        assert!(!error.to_string().contains("os error"), "{error}");
     }
 }

@@ -1,8 +1,9 @@
 //! Damaged and hostile models: each gives one error line, none a crash, and memory stays bounded.
 //!
 //! The mutation tests are deterministic: the same mutations in the same order on every machine, `FUZZ_TIMES` as many
-//! where that is set, as CI does, and others with another `FUZZ_SEED`. Before each, the input is written to a file, so that even a crash leaves it behind; a failure names
-//! it. What failed has a test of its own or is kept in `tests/corpus/`, and is run every time.
+//! where that is set, as CI does, and others with another `FUZZ_SEED`. Before each, the input is written to a file, so
+//! that even a crash leaves it behind; a failure names it. What failed has a test of its own or is kept in
+//! `tests/corpus/`, and is run every time.
 #![allow(clippy::unwrap_used)] // helpers are test code, too
 
 mod support;
@@ -51,14 +52,9 @@ fn survive_kept(test: &str, round: usize, bytes: &[u8]) {
     }
 }
 
-/// A number from the environment, or `otherwise`.
-fn setting(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
-}
-
 /// Calls `round` with 0, 1, 2 ...: `count` times, and `FUZZ_TIMES` as often where that is set.
 fn rounds(count: u64, mut round: impl FnMut(usize)) {
-    let count = count * setting("FUZZ_TIMES", 1);
+    let count = count * checks::fuzz_times();
     for number in 0..count {
         round(number as usize);
     }
@@ -137,7 +133,7 @@ fn mutated_models_never_crash() {
     for seed in &seeds {
         survive(seed);
     }
-    let mut random = Random(setting("FUZZ_SEED", 1));
+    let mut random = Random(checks::fuzz_seed(1));
     rounds(600, |round| {
         let bytes = mutate(&seeds[round % seeds.len()], &mut random);
         survive_kept("mutated_models", round, &bytes);
@@ -147,7 +143,7 @@ fn mutated_models_never_crash() {
 #[test]
 fn mutated_manifests_never_crash() {
     let text = manifest().to_json().unwrap();
-    let mut random = Random(setting("FUZZ_SEED", 2));
+    let mut random = Random(checks::fuzz_seed(2));
     rounds(2000, |round| {
         let bytes = mutate(text.as_bytes(), &mut random);
         let text = String::from_utf8_lossy(&bytes);

@@ -44,6 +44,11 @@ fn image(side: u32) -> Vec<f32> {
         .collect()
 }
 
+fn root_mean_square(values: &[f32]) -> f32 {
+    let sum: f32 = values.iter().map(|v| v * v).sum();
+    (sum / values.len() as f32).sqrt()
+}
+
 fn corpus() -> (Index, Vec<Vec<u8>>) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/quantized/corpus.zip");
     let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
@@ -174,10 +179,11 @@ fn bfloat16_is_had_where_the_processor_has_it_and_refused_elsewhere() {
             let (exact, half) = (logits(&exact), logits(&half));
             assert_eq!(half, logits(&chosen));
             assert_ne!(exact, half);
-            let scale = exact.iter().fold(0.0f32, |most, v| most.max(v.abs()));
-            let off = largest_difference(&exact, &half);
-            // OpenVINO 2026.4 in bfloat16 is 0.38 away on this noise, of 6.54.
-            assert!(off <= 0.06 * scale, "{off} of {scale}");
+            // The largest of 1,000 differences depends on chance, their root mean square hardly.
+            let off: Vec<f32> = exact.iter().zip(&half).map(|(a, b)| a - b).collect();
+            let part = root_mean_square(&off) / root_mean_square(&exact);
+            // OpenVINO 2026.4 in bfloat16 is 0.071 away on this noise.
+            assert!(part <= 0.08, "{part}");
         }
         Err(error) => {
             assert_eq!(error.code(), "engine.precision");

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Counts what the innermost loops of the x86-64 tile kernels keep on the stack: their sums should be registers, all the time.
 
-    cargo bench -p kernels --no-run        prints the program
+    cargo bench -p kernels --bench networks --no-run        prints the program
     python3 kernels/tests/spills.py PROGRAM
 
 Disassembles the program (objdump, from binutils), finds in every kernel the loops without a loop inside that multiply, and

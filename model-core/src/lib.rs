@@ -18,6 +18,7 @@
 //! | [`labels`], [`scores`] | class names and their matching; softmax and top-k |
 //! | [`runs`] | where `train` puts its runs, and which is the newest |
 //! | [`text`] | other people's text as one harmless line, and the order of file names |
+//! | [`sync`] | locks that outlive a panic |
 //! | [`atomic_file`] | files that appear whole or not at all |
 //! | [`platform`] | what operating systems do differently |
 //! | [`diagnostic`] | what errors tell programs and people beside their text |
@@ -37,6 +38,7 @@ pub mod reading;
 pub mod resample;
 pub mod runs;
 pub mod scores;
+pub mod sync;
 pub mod text;
 pub mod weights;
 

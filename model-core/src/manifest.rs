@@ -155,7 +155,10 @@ pub enum Answers {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// The sidecar could not be read.
-    #[error("cannot read the manifest {path}: {source}")]
+    #[error(
+        "cannot read the manifest {path}: {}",
+        crate::text::system_words(source)
+    )]
     Read {
         /// The sidecar.
         path: PathBuf,

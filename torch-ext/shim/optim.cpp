@@ -42,16 +42,26 @@ std::vector<at::Tensor> gradients_like(const std::vector<at::Tensor>& params, st
   return grads;
 }
 
+void check_rate(const std::vector<at::Tensor>& params, const at::Tensor& rate) {
+  // CUDA's kernels read it as a float behind a pointer.
+  TORCH_CHECK(
+      rate.numel() == 1 && rate.scalar_type() == at::kFloat && rate.device() == params[0].device(),
+      "expected a learning rate of one f32 on ", params[0].device(), ", got ", rate.scalar_type(), " of shape ", rate.sizes(),
+      " on ", rate.device());
+}
+
 std::optional<at::Tensor> optional(at::Tensor* tensor) {
   return tensor == nullptr ? std::nullopt : std::optional<at::Tensor>(*tensor);
 }
 
 }  // namespace
 
+// `rate` (1 element, f32, on the parameters' device) stands in the place of `lr` where it is not null: a step that is taken
+// down once and replayed reads it anew.
 TX_API int tx_fused_sgd(
     at::Tensor* const* params, at::Tensor* const* grads, at::Tensor* const* momentum, size_t count, size_t momentum_count,
     double lr, double momentum_factor, double dampening, double weight_decay, int nesterov, int first_step,
-    at::Tensor* grad_scale, at::Tensor* found_inf) noexcept {
+    at::Tensor* grad_scale, at::Tensor* found_inf, at::Tensor* rate) noexcept {
   return tx::guarded([&] {
     c10::NoGradGuard no_grad;
     if (count == 0) {
@@ -63,16 +73,24 @@ TX_API int tx_fused_sgd(
     for (size_t i = 0; i < m.size(); ++i) {
       check_state(p[i], m[i], "a momentum buffer");
     }
-    at::_fused_sgd_(
-        p, g, m, weight_decay, momentum_factor, lr, dampening, nesterov != 0, /*maximize=*/false, first_step != 0,
-        optional(grad_scale), optional(found_inf));
+    const auto step = [&](const auto& by) {
+      at::_fused_sgd_(
+          p, g, m, weight_decay, momentum_factor, by, dampening, nesterov != 0, /*maximize=*/false, first_step != 0,
+          optional(grad_scale), optional(found_inf));
+    };
+    if (rate != nullptr) {
+      check_rate(p, *rate);
+      step(*rate);
+    } else {
+      step(lr);
+    }
   });
 }
 
 TX_API int tx_fused_adamw(
     at::Tensor* const* params, at::Tensor* const* grads, at::Tensor* const* exp_avgs, at::Tensor* const* exp_avg_sqs,
     at::Tensor* const* steps, size_t count, double lr, double beta1, double beta2, double weight_decay, double eps,
-    at::Tensor* grad_scale, at::Tensor* found_inf) noexcept {
+    at::Tensor* grad_scale, at::Tensor* found_inf, at::Tensor* rate) noexcept {
   return tx::guarded([&] {
     c10::NoGradGuard no_grad;
     if (count == 0) {
@@ -88,9 +106,17 @@ TX_API int tx_fused_adamw(
     }
     const auto s = tx::list(steps, count);
     at::_foreach_add_(s, 1);
-    at::_fused_adamw_(
-        p, g, m, v, /*max_exp_avg_sqs=*/{}, s, lr, beta1, beta2, weight_decay, eps, /*amsgrad=*/false,
-        /*maximize=*/false, optional(grad_scale), optional(found_inf));
+    const auto step = [&](const auto& by) {
+      at::_fused_adamw_(
+          p, g, m, v, /*max_exp_avg_sqs=*/{}, s, by, beta1, beta2, weight_decay, eps, /*amsgrad=*/false,
+          /*maximize=*/false, optional(grad_scale), optional(found_inf));
+    };
+    if (rate != nullptr) {
+      check_rate(p, *rate);
+      step(*rate);
+    } else {
+      step(lr);
+    }
     if (found_inf != nullptr) {
       // A skipped step does not count, as in torch.optim.AdamW(fused=True).
       at::_foreach_sub_(s, std::vector<at::Tensor>(s.size(), *found_inf));

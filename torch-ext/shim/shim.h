@@ -10,6 +10,7 @@
 namespace at {
 class Tensor;
 }
+struct TxGraph;
 struct TxStore;
 struct TxGroup;
 struct TxWork;
@@ -101,9 +102,20 @@ TX_API int tx_backward(at::Tensor* const* outputs, at::Tensor* const* gradients,
 TX_API int tx_random_state(int device_type, int index, at::Tensor** out) noexcept;
 TX_API int tx_set_random_state(int device_type, int index, at::Tensor* state) noexcept;
 
+// graph.cpp
+TX_API int tx_graph_new(int device_index, TxGraph** out) noexcept;
+TX_API void tx_graph_free(TxGraph* graph) noexcept;
+TX_API int tx_graph_begin(TxGraph* graph) noexcept;
+TX_API int tx_graph_end(TxGraph* graph, int keep) noexcept;
+TX_API int tx_graph_replay(TxGraph* graph) noexcept;
+
 // host_memory.cpp
 TX_API int tx_keep_host_memory(size_t reserve, int* done) noexcept;
 TX_API int tx_host_tensor(const uint8_t* bytes, size_t count, int as_i64, int pinned, at::Tensor** out) noexcept;
+
+// host_reads.cpp
+TX_API int tx_host_reads_begin(uint64_t* handle) noexcept;
+TX_API int tx_host_reads_end(uint64_t handle, int64_t* out) noexcept;
 
 // memory_format.cpp
 TX_API int tx_set_channels_last(at::Tensor* tensor) noexcept;
@@ -112,10 +124,10 @@ TX_API int tx_channels_last(at::Tensor* tensor, at::Tensor** out) noexcept;
 // optim.cpp
 TX_API int tx_fused_sgd(at::Tensor* const* params, at::Tensor* const* grads, at::Tensor* const* momentum,
     size_t count, size_t momentum_count, double lr, double momentum_factor, double dampening, double weight_decay,
-    int nesterov, int first_step, at::Tensor* grad_scale, at::Tensor* found_inf) noexcept;
+    int nesterov, int first_step, at::Tensor* grad_scale, at::Tensor* found_inf, at::Tensor* rate) noexcept;
 TX_API int tx_fused_adamw(at::Tensor* const* params, at::Tensor* const* grads, at::Tensor* const* exp_avgs,
     at::Tensor* const* exp_avg_sqs, at::Tensor* const* steps, size_t count, double lr, double beta1, double beta2,
-    double weight_decay, double eps, at::Tensor* grad_scale, at::Tensor* found_inf) noexcept;
+    double weight_decay, double eps, at::Tensor* grad_scale, at::Tensor* found_inf, at::Tensor* rate) noexcept;
 TX_API int tx_foreach_lerp(at::Tensor* const* self, at::Tensor* const* end, size_t count, double weight) noexcept;
 TX_API int tx_foreach_copy(at::Tensor* const* self, at::Tensor* const* source, size_t count) noexcept;
 TX_API int tx_clip_grad_norm(at::Tensor* const* grads, size_t count, double max_norm, at::Tensor** total) noexcept;

@@ -22,7 +22,11 @@ pub(crate) fn raws<T: Borrow<Tensor>>(tensors: &[T]) -> Vec<Raw> {
     tensors.iter().map(|tensor| raw(tensor.borrow())).collect()
 }
 
-/// Handles of the distributed engine, owned by [`crate::c10d`]'s types.
+/// Handles of [`crate::graph`]'s and [`crate::c10d`]'s types, which own them.
+#[repr(C)]
+pub(crate) struct TxGraph {
+    opaque: [u8; 0],
+}
 #[repr(C)]
 pub(crate) struct TxStore {
     opaque: [u8; 0],
@@ -79,6 +83,7 @@ unsafe extern "C" {
         first_step: c_int,
         grad_scale: Raw,
         found_inf: Raw,
+        rate: Raw,
     ) -> c_int;
     pub(crate) fn tx_fused_adamw(
         params: *const Raw,
@@ -94,6 +99,7 @@ unsafe extern "C" {
         eps: f64,
         grad_scale: Raw,
         found_inf: Raw,
+        rate: Raw,
     ) -> c_int;
     pub(crate) fn tx_foreach_lamb(
         params: *const Raw,
@@ -141,6 +147,15 @@ unsafe extern "C" {
 
     pub(crate) fn tx_random_state(device_type: c_int, index: c_int, out: *mut Raw) -> c_int;
     pub(crate) fn tx_set_random_state(device_type: c_int, index: c_int, state: Raw) -> c_int;
+
+    pub(crate) fn tx_graph_new(device_index: c_int, out: *mut *mut TxGraph) -> c_int;
+    pub(crate) fn tx_graph_free(graph: *mut TxGraph);
+    pub(crate) fn tx_graph_begin(graph: *mut TxGraph) -> c_int;
+    pub(crate) fn tx_graph_end(graph: *mut TxGraph, keep: c_int) -> c_int;
+    pub(crate) fn tx_graph_replay(graph: *mut TxGraph) -> c_int;
+
+    pub(crate) fn tx_host_reads_begin(handle: *mut u64) -> c_int;
+    pub(crate) fn tx_host_reads_end(handle: u64, out: *mut i64) -> c_int;
 
     pub(crate) fn tx_set_channels_last(tensor: Raw) -> c_int;
     pub(crate) fn tx_channels_last(tensor: Raw, out: *mut Raw) -> c_int;

@@ -1,6 +1,6 @@
 //! What tch lacks, over one small C++ shim (`shim/`): autocast by device and dtype, fused and foreach optimizer
-//! kernels, the loss scaler's kernels, memory format, device memory statistics, CUDA opened at run time, numeric
-//! switches, and libtorch's distributed engine ([`c10d`]).
+//! kernels, the loss scaler's kernels, memory format, device memory statistics, CUDA opened at run time, CUDA
+//! graphs, numeric switches, and libtorch's distributed engine ([`c10d`]).
 //!
 //! Every C++ exception becomes an [`Error`]; tensors stay `tch::Tensor`s. This crate knows nothing of networks,
 //! recipes or files: it is a thin face over libtorch, and policy lives in `train`.
@@ -16,7 +16,9 @@ pub mod cuda;
 pub mod device;
 pub mod error;
 pub mod grad;
+pub mod graph;
 pub mod host_memory;
+pub mod host_reads;
 pub mod memory_format;
 pub mod optim;
 pub mod random;

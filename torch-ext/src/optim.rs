@@ -12,19 +12,21 @@ use tch::Tensor;
 use crate::error::{Error, check};
 use crate::ffi::{self, Raw, raw_option, raws};
 
-/// What the fused steps need to undo a loss scale: `grad_scale` and `found_inf` are 1-element f32 tensors on the
-/// parameters' device. The step divides by the scale, and does nothing where `found_inf` is 1.
-#[derive(Clone, Copy)]
-pub struct Scaled<'a> {
+/// What a fused step reads on the parameters' device instead of being told: 1-element f32 tensors there.
+#[derive(Clone, Copy, Default)]
+pub struct OnDevice<'a> {
+    /// The step divides the gradients by it.
     pub grad_scale: Option<&'a Tensor>,
-    pub found_inf: &'a Tensor,
+    /// The step does nothing where it is 1.
+    pub found_inf: Option<&'a Tensor>,
+    /// The learning rate, in the place of `lr`: a step that is captured once and replayed takes the present one.
+    pub rate: Option<&'a Tensor>,
 }
 
-fn scale_of(scaled: Option<Scaled<'_>>) -> (Raw, Raw) {
-    (
-        raw_option(scaled.and_then(|scaled| scaled.grad_scale)),
-        raw_option(scaled.map(|scaled| scaled.found_inf)),
-    )
+impl OnDevice<'_> {
+    fn raws(self) -> [Raw; 3] {
+        [self.grad_scale, self.found_inf, self.rate].map(raw_option)
+    }
 }
 
 fn same_length(
@@ -65,7 +67,7 @@ pub fn fused_sgd<P: Borrow<Tensor>, G: Borrow<Tensor>, M: Borrow<Tensor>>(
     momentum_buffers: &[M],
     options: &Sgd,
     first_step: bool,
-    scaled: Option<Scaled<'_>>,
+    on_device: OnDevice<'_>,
 ) -> Result<(), Error> {
     const OPERATION: &str = "fused sgd step";
     same_length(OPERATION, params.len(), &[("gradients", grads.len())])?;
@@ -77,7 +79,7 @@ pub fn fused_sgd<P: Borrow<Tensor>, G: Borrow<Tensor>, M: Borrow<Tensor>>(
         )?;
     }
     let (params, grads, buffers) = (raws(params), raws(grads), raws(momentum_buffers));
-    let (grad_scale, found_inf) = scale_of(scaled);
+    let [grad_scale, found_inf, rate] = on_device.raws();
     // SAFETY: the lists hold `params.len()` (or for the buffers their own count of) live tensors, borrowed for the call.
     let code = unsafe {
         ffi::tx_fused_sgd(
@@ -94,6 +96,7 @@ pub fn fused_sgd<P: Borrow<Tensor>, G: Borrow<Tensor>, M: Borrow<Tensor>>(
             c_int::from(first_step),
             grad_scale,
             found_inf,
+            rate,
         )
     };
     check(OPERATION, code)
@@ -122,7 +125,7 @@ pub fn fused_adamw<P, G, M, V, S>(
     exp_avg_sqs: &[V],
     steps: &[S],
     options: &Adam,
-    scaled: Option<Scaled<'_>>,
+    on_device: OnDevice<'_>,
 ) -> Result<(), Error>
 where
     P: Borrow<Tensor>,
@@ -146,7 +149,7 @@ where
         raws(exp_avg_sqs),
         raws(steps),
     );
-    let (grad_scale, found_inf) = scale_of(scaled);
+    let [grad_scale, found_inf, rate] = on_device.raws();
     // SAFETY: every list holds `params.len()` live tensors, borrowed for the call.
     let code = unsafe {
         ffi::tx_fused_adamw(
@@ -163,6 +166,7 @@ where
             options.eps,
             grad_scale,
             found_inf,
+            rate,
         )
     };
     check(OPERATION, code)

@@ -2,37 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod tensors;
+
 use tch::{Device, Kind, Tensor};
 use torch_ext::{amp, grad, memory_format, optim};
 
-/// Values between -2 and 2. Not libtorch's generator: it is shared by the tests' threads.
-fn tensors(seed: i64) -> Vec<Tensor> {
-    [vec![8, 3, 3, 3], vec![8], vec![16, 8, 1, 1], vec![10, 16]]
-        .iter()
-        .map(|shape| {
-            let count = shape.iter().product::<i64>();
-            let phase =
-                Tensor::arange(count, (Kind::Float, Device::Cpu)) * (1.7 + 0.1 * seed as f64);
-            ((phase + seed as f64).sin() * 2.0).reshape(shape)
-        })
-        .collect()
-}
-
-fn copies(of: &[Tensor]) -> Vec<Tensor> {
-    of.iter().map(Tensor::copy).collect()
-}
-
-fn zeros(like: &[Tensor]) -> Vec<Tensor> {
-    like.iter().map(Tensor::zeros_like).collect()
-}
-
-/// Largest difference over the lists, relative to values of order one.
-fn distance(a: &[Tensor], b: &[Tensor]) -> f64 {
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| (a - b).abs().max().double_value(&[]))
-        .fold(0.0, f64::max)
-}
+use tensors::{copies, distance, tensors, zeros};
 
 #[test]
 fn fused_sgd_follows_the_momentum_formula() {
@@ -48,7 +23,15 @@ fn fused_sgd_follows_the_momentum_formula() {
         let (mut expected, mut velocity) = (copies(&params), zeros(&params));
         for step in 0..4 {
             let grads = tensors(10 + step);
-            optim::fused_sgd(&params, &grads, &buffers, &options, step == 0, None).unwrap();
+            optim::fused_sgd(
+                &params,
+                &grads,
+                &buffers,
+                &options,
+                step == 0,
+                optim::OnDevice::default(),
+            )
+            .unwrap();
             for (i, gradient) in grads.iter().enumerate() {
                 let gradient = gradient + &expected[i] * options.weight_decay;
                 velocity[i] = &velocity[i] * options.momentum + &gradient;
@@ -81,7 +64,15 @@ fn fused_sgd_without_momentum_needs_no_buffers() {
     let params = tensors(0);
     let before = copies(&params);
     let grads = tensors(1);
-    optim::fused_sgd(&params, &grads, &[] as &[Tensor], &options, true, None).unwrap();
+    optim::fused_sgd(
+        &params,
+        &grads,
+        &[] as &[Tensor],
+        &options,
+        true,
+        optim::OnDevice::default(),
+    )
+    .unwrap();
     let expected: Vec<_> = before
         .iter()
         .zip(&grads)
@@ -104,11 +95,35 @@ fn a_gradient_in_another_memory_order_gives_the_same_step() {
         memory_format::set_channels_last(param).unwrap();
     }
     let grads = tensors(1);
-    optim::fused_sgd(&plain, &grads, &zeros(&plain), &options, true, None).unwrap();
-    optim::fused_sgd(&nhwc, &grads, &zeros(&nhwc), &options, true, None).unwrap();
+    optim::fused_sgd(
+        &plain,
+        &grads,
+        &zeros(&plain),
+        &options,
+        true,
+        optim::OnDevice::default(),
+    )
+    .unwrap();
+    optim::fused_sgd(
+        &nhwc,
+        &grads,
+        &zeros(&nhwc),
+        &options,
+        true,
+        optim::OnDevice::default(),
+    )
+    .unwrap();
     assert_eq!(distance(&plain, &nhwc), 0.0);
     // A momentum buffer in the wrong order would be walked wrongly: refused.
-    let error = optim::fused_sgd(&nhwc, &grads, &zeros(&plain), &options, true, None).unwrap_err();
+    let error = optim::fused_sgd(
+        &nhwc,
+        &grads,
+        &zeros(&plain),
+        &options,
+        true,
+        optim::OnDevice::default(),
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("strides"), "{error}");
 }
 
@@ -129,7 +144,16 @@ fn fused_adamw_follows_the_formula() {
     let (mut expected, mut m, mut v) = (copies(&params), zeros(&params), zeros(&params));
     for step in 1..=3 {
         let grads = tensors(20 + step);
-        optim::fused_adamw(&params, &grads, &first, &second, &steps, &options, None).unwrap();
+        optim::fused_adamw(
+            &params,
+            &grads,
+            &first,
+            &second,
+            &steps,
+            &options,
+            optim::OnDevice::default(),
+        )
+        .unwrap();
         for (i, g) in grads.iter().enumerate() {
             m[i] = &m[i] * 0.9 + g * 0.1;
             v[i] = &v[i] * 0.999 + g * g * 0.001;
@@ -260,19 +284,12 @@ fn unscale_finds_infinity_and_the_scale_backs_off() {
     };
     let params = tensors(5);
     let before = copies(&params);
-    let scaled = optim::Scaled {
+    let scaled = optim::OnDevice {
         grad_scale: Some(&scale),
-        found_inf: &found,
+        found_inf: Some(&found),
+        rate: None,
     };
-    optim::fused_sgd(
-        &params,
-        &grads,
-        &zeros(&params),
-        &options,
-        true,
-        Some(scaled),
-    )
-    .unwrap();
+    optim::fused_sgd(&params, &grads, &zeros(&params), &options, true, scaled).unwrap();
     assert_eq!(distance(&params, &before), 0.0);
 }
 
@@ -292,7 +309,7 @@ fn wrong_lists_are_errors_not_crashes() {
         &zeros(&params),
         &options,
         true,
-        None,
+        optim::OnDevice::default(),
     )
     .unwrap_err();
     assert!(
@@ -301,8 +318,15 @@ fn wrong_lists_are_errors_not_crashes() {
     );
     let mut reversed = tensors(1);
     reversed.reverse();
-    let error =
-        optim::fused_sgd(&params, &reversed, &zeros(&params), &options, true, None).unwrap_err();
+    let error = optim::fused_sgd(
+        &params,
+        &reversed,
+        &zeros(&params),
+        &options,
+        true,
+        optim::OnDevice::default(),
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("shape"), "{error}");
     assert!(optim::clip_grad_norm(&[] as &[Tensor], 1.0).is_err());
 }

@@ -17,6 +17,11 @@ pub trait Collective {
     /// How many there are.
     fn size(&self) -> usize;
 
+    /// Whether a step asks nothing of other processes, as an exchange of gradients does: only then can it be captured.
+    fn is_alone(&self) -> bool {
+        false
+    }
+
     /// Called once, after weights are loaded and placed: makes every process start from rank 0's tensors and prepares
     /// the exchange of gradients of `parameters`.
     fn attach(&mut self, parameters: &[Tensor], buffers: &[Tensor]) -> Result<()>;
@@ -92,6 +97,10 @@ impl Collective for SingleProcess {
 
     fn size(&self) -> usize {
         1
+    }
+
+    fn is_alone(&self) -> bool {
+        true
     }
 
     fn attach(&mut self, _parameters: &[Tensor], _buffers: &[Tensor]) -> Result<()> {

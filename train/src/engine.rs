@@ -1,7 +1,9 @@
 //! What one optimizer step computes: network, loss, backward, update. The trainer runs it in epochs, `bench` in front of
-//! a clock; it knows no files and no epochs. Forward and backward of a batch, at once or in parts, are in `batch`.
+//! a clock; it knows no files and no epochs. Forward and backward of a batch, at once or in parts, are in `batch`;
+//! `graph` captures whole steps.
 
 mod batch;
+pub mod graph;
 
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
@@ -45,6 +47,8 @@ pub struct TrainEngine {
     least_images: usize,
     /// What a batch that fails half-way has changed, as it was before; none until somebody asks for it.
     before: Option<batch::Before>,
+    /// Steps that are alike are captured and replayed; none: each is asked for anew.
+    graph: Option<graph::StepGraph>,
 }
 
 /// How an update went.
@@ -78,6 +82,7 @@ impl TrainEngine {
         world: &mut dyn Collective,
     ) -> Result<Self> {
         let arithmetic = Arithmetic::choose(recipe, device)?;
+        let recorder = graph::recorder(recipe, device, world)?;
         network.set_dropout(Dropout {
             features: recipe.dropout,
             residual: recipe.stochastic_depth,
@@ -115,9 +120,13 @@ impl TrainEngine {
             was_finite: true,
             least_images: if is_lonely { 2 } else { 1 },
             before: None,
+            graph: None,
         };
         if matches!(device, Device::Cuda(_)) {
             engine.look_late()?;
+        }
+        if let Some(recorder) = recorder {
+            engine.capture_with(recorder)?;
         }
         Ok(engine)
     }
@@ -205,22 +214,27 @@ impl TrainEngine {
 
     /// Moves the weights at learning rate `rate` where all gradients are finite, and the loss scale in any case.
     pub fn update(&mut self, rate: f64) -> Result<Update> {
+        self.optimizer.set_rate(rate)?;
+        let update = self.move_weights()?;
+        self.was_finite = update.finite.unwrap_or(true);
+        self.count_update()?;
+        Ok(update)
+    }
+
+    /// The device's part of [`TrainEngine::update`], at the rate that the optimizer has.
+    fn move_weights(&mut self) -> Result<Update> {
         let gradients = torch_ext::grad::grads(&self.optimizer.parameters())?;
         self.scaler.unscale(&gradients)?;
         let finite = match self.skips {
             None => Some(self.scaler.is_finite()?),
             Some(_) => None,
         };
-        self.was_finite = finite.unwrap_or(true);
-        if self.was_finite {
+        if finite.unwrap_or(true) {
             if let Some(norm) = self.recipe.optimizer.clip_norm {
                 let _ = clip_grad_norm(&gradients, norm)?;
             }
             let found_inf = self.skips.is_some().then(|| self.scaler.found_inf());
-            self.optimizer.step(rate, found_inf)?;
-            if let Some(ema) = &mut self.ema {
-                ema.update(&self.network, self.optimizer.steps())?;
-            }
+            self.optimizer.apply(found_inf)?;
         }
         if let Some(skips) = &self.skips {
             // [all, row] becomes [all + found, (row + found) * found].
@@ -233,6 +247,17 @@ impl TrainEngine {
         }
         self.scaler.update()?;
         Ok(Update { finite, gradients })
+    }
+
+    /// The host's part: what follows from one step more.
+    fn count_update(&mut self) -> Result<()> {
+        if self.was_finite {
+            self.optimizer.count_step();
+            if let Some(ema) = &mut self.ema {
+                ema.update(&self.network, self.optimizer.steps())?;
+            }
+        }
+        Ok(())
     }
 }
 

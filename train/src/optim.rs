@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, bail};
 use model_core::arch::TensorKind;
 use tch::{Tensor, no_grad};
-use torch_ext::optim::{Adam, Scaled, Sgd, fused_adamw, fused_sgd, lamb};
+use torch_ext::optim::{Adam, OnDevice, Sgd, fused_adamw, fused_sgd, lamb};
 
 use crate::model::TorchNetwork;
 use crate::recipe::{OptimizerConfig, OptimizerKind};
@@ -39,6 +39,10 @@ pub struct Optimizer {
     settings: OptimizerConfig,
     groups: Vec<Group>,
     steps: i64,
+    /// Of the step that comes next, before each group's factor.
+    learning_rate: f64,
+    /// The same with the factors, f32 `[groups]` on the parameters' device, where it is read there.
+    rates: Option<Tensor>,
 }
 
 impl Optimizer {
@@ -100,6 +104,8 @@ impl Optimizer {
             settings: settings.clone(),
             groups,
             steps: 0,
+            learning_rate: settings.learning_rate,
+            rates: None,
         })
     }
 
@@ -133,21 +139,75 @@ impl Optimizer {
         self.steps -= skipped;
     }
 
-    /// One step from the gradients, at `learning_rate` times each group's factor. Nothing moves where `found_inf` (f32
-    /// `[1]` on the device) is 1, if it is given.
+    /// From now on a step reads its rate on the parameters' device, as a number of 32 bits: a step that is captured once
+    /// takes the rate of the time when it is replayed. LAMB is told its rate all the same.
+    ///
+    /// # Errors
+    /// Only what libtorch itself reports.
+    pub fn keep_rate_on_device(&mut self) -> Result<()> {
+        let first = self
+            .groups
+            .first()
+            .and_then(|group| group.parameters.first());
+        let device = first.context("a parameter to train")?.device();
+        let rates = Tensor::f_zeros([self.groups.len() as i64], (tch::Kind::Float, device))?;
+        self.rates = Some(rates);
+        self.set_rate(self.learning_rate)
+    }
+
+    /// Steps are taken at `learning_rate` times each group's factor from now on.
+    ///
+    /// # Errors
+    /// Only what libtorch itself reports.
+    pub fn set_rate(&mut self, learning_rate: f64) -> Result<()> {
+        self.learning_rate = learning_rate;
+        let Some(rates) = &self.rates else {
+            return Ok(());
+        };
+        for (index, group) in self.groups.iter().enumerate() {
+            let rate = learning_rate * group.lr_factor;
+            // A number that travels with the command: nothing waits, as it would for a copy of a tensor.
+            let _ = no_grad(|| rates.f_narrow(0, index as i64, 1)?.f_fill_(rate))?;
+        }
+        Ok(())
+    }
+
+    /// A whole step at `learning_rate`: set, applied, counted.
+    ///
+    /// # Errors
+    /// As [`Optimizer::apply`].
+    pub fn step(&mut self, learning_rate: f64, found_inf: Option<&Tensor>) -> Result<()> {
+        self.set_rate(learning_rate)?;
+        self.apply(found_inf)?;
+        self.count_step();
+        Ok(())
+    }
+
+    /// One more step was taken.
+    pub fn count_step(&mut self) {
+        self.steps += 1;
+    }
+
+    /// Moves the parameters by their gradients, at the rate of [`Optimizer::set_rate`]; [`Optimizer::count_step`]
+    /// belongs behind it. Nothing moves where `found_inf` (f32 `[1]` on the device) is 1, if it is given.
     ///
     /// # Errors
     /// A parameter without a gradient.
-    pub fn step(&mut self, learning_rate: f64, found_inf: Option<&Tensor>) -> Result<()> {
-        self.steps += 1;
-        let skip = found_inf.map(|found_inf| Scaled {
-            grad_scale: None,
-            found_inf,
-        });
+    pub fn apply(&mut self, found_inf: Option<&Tensor>) -> Result<()> {
+        let steps = self.steps + 1;
         let s = &self.settings;
-        for group in &self.groups {
+        for (index, group) in self.groups.iter().enumerate() {
             let grads = torch_ext::grad::grads(&group.parameters)?;
-            let lr = learning_rate * group.lr_factor;
+            let lr = self.learning_rate * group.lr_factor;
+            let rates = self.rates.as_ref();
+            let rate = rates
+                .map(|rates| rates.f_narrow(0, index as i64, 1))
+                .transpose()?;
+            let on_device = OnDevice {
+                grad_scale: None,
+                found_inf,
+                rate: rate.as_ref(),
+            };
             let adam = Adam {
                 lr,
                 beta1: s.betas[0],
@@ -173,11 +233,13 @@ impl Optimizer {
                     };
                     let buffers: &[Tensor] = if s.momentum == 0.0 { &[] } else { &slots[0] };
                     // Zero buffers make the first step like any other.
-                    fused_sgd(parameters, &grads, buffers, &sgd, false, skip)?;
+                    fused_sgd(parameters, &grads, buffers, &sgd, false, on_device)?;
                 }
                 OptimizerKind::Adamw => {
                     let (first, second) = (&slots[0], &slots[1]);
-                    fused_adamw(parameters, &grads, first, second, counters, &adam, skip)?;
+                    fused_adamw(
+                        parameters, &grads, first, second, counters, &adam, on_device,
+                    )?;
                 }
                 OptimizerKind::Lamb => {
                     lamb(
@@ -185,7 +247,7 @@ impl Optimizer {
                         &grads,
                         &slots[0],
                         &slots[1],
-                        self.steps,
+                        steps,
                         &adam,
                         group.trust_ratio,
                     )?;

@@ -47,7 +47,7 @@ pub fn whiten(
     let numbers = (conv.in_channels * conv.kernel * conv.kernel) as i64;
     let mut products = Tensor::f_zeros([numbers, numbers], (Kind::Double, Device::Cpu))?;
     let (mut patches, mut seen) = (0, 0);
-    for batch in source.train(0, 0, recipe.augment.size_at(0))? {
+    for batch in source.look(recipe.augment.size_at(0))? {
         let pixels = batch?.pixels;
         let count = pixels.size()[0].min((share - seen) as i64);
         let inputs = normalizer.apply(&pixels.f_narrow(0, 0, count)?)?;

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use model_core::atomic_file;
+use model_core::sync::lock;
 use photos::teach::{Findings, Lesson, TeachConfig};
 
 use super::network::problem_of_teaching;
@@ -81,10 +82,6 @@ struct Shared {
     newest: AtomicU64,
     /// One board at a time is looked at.
     looking: Mutex<()>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sends what happened to the window, from any thread.

@@ -1,6 +1,6 @@
 //! What is taught outlives the window; a taught model is gone on from; pasted pictures get a file and join a class.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use egui::{Key, Modifiers};
 use tempfile::tempdir;
@@ -26,18 +26,24 @@ fn remembered(settings: &Path) -> String {
     std::fs::read_to_string(settings.join("classes.json")).unwrap_or_default()
 }
 
+/// A window that was given two folders of photos, in `dir`, and has written them down.
+fn remembering(dir: &Path, settings: &Path) -> ([PathBuf; 2], Window) {
+    let folders = two_folders(dir);
+    let mut window = open_in(settings);
+    open_teaching(&mut window);
+    drop_files(&mut window, &folders);
+    until(&mut window, "they are remembered", |_| {
+        remembered(settings).contains("leaf 7.png")
+    });
+    (folders, window)
+}
+
 #[test]
 fn classes_are_there_again_at_the_next_start() {
     let dir = tempdir().unwrap();
     let settings = dir.path().join("settings");
-    let folders = two_folders(dir.path());
-    let mut window = open_in(&settings);
-    open_teaching(&mut window);
-    drop_files(&mut window, &folders);
+    let (folders, mut window) = remembering(dir.path(), &settings);
     learned(&mut window);
-    until(&mut window, "they are remembered", |_| {
-        remembered(&settings).contains("leaf 7.png")
-    });
     drop(window);
     std::fs::remove_file(folders[0].join("apple 3.png")).unwrap();
     let mut window = open_in(&settings);
@@ -70,13 +76,7 @@ fn classes_are_there_again_at_the_next_start() {
 fn classes_are_forgotten_when_the_user_wants_it_so() {
     let dir = tempdir().unwrap();
     let settings = dir.path().join("settings");
-    let folders = two_folders(dir.path());
-    let mut window = open_in(&settings);
-    open_teaching(&mut window);
-    drop_files(&mut window, &folders);
-    until(&mut window, "they are remembered", |_| {
-        remembered(&settings).contains("leaf 7.png")
-    });
+    let (_, mut window) = remembering(dir.path(), &settings);
     window.key_press_modifiers(Modifiers::COMMAND, Key::Comma);
     window.run_steps(3);
     click(&mut window, "Remember the classes you teach");

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use model_core::atomic_file;
+use model_core::sync::lock;
 use model_core::text::system_words;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -19,7 +20,6 @@ use sha2::{Digest, Sha256};
 use super::listing::{ClassListing, Directory, Names, Stamp};
 use super::{FolderError, thousands};
 use crate::remote;
-use crate::sync::lock;
 
 /// Another number for another layout of the file.
 const MAGIC: &[u8; 32] = b"ResNet50 Toolkit class folders 1";

@@ -78,6 +78,12 @@ impl<'a> Bits<'a> {
         value
     }
 
+    /// Bits that are loaded and not taken.
+    #[cfg(test)]
+    pub fn left(&self) -> u32 {
+        self.left
+    }
+
     /// Bits taken so far; exact up to 64 bits behind the end of the segment.
     fn taken(&self) -> usize {
         self.at * 8 - self.left as usize

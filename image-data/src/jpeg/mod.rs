@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `markers` | a walk over the file before anything is decoded |
 //! | `frame`, `scan`, `tables` | what SOF, SOS, DQT, DHT and DRI say |
-//! | `segments`, `bits`, `huffman` | compressed data to symbols |
+//! | `segments`, `bits`, `huffman`, `standard` | compressed data to symbols |
 //! | `sequential`, `progressive` | symbols to coefficients |
 //! | `idct`, `planes`, `upsample`, `color` | coefficients to pixels |
 //! | `findings` | what is wrong with the file |
@@ -27,6 +27,7 @@ mod received;
 mod scan;
 mod segments;
 mod sequential;
+mod standard;
 mod tables;
 mod upsample;
 mod vectors;

@@ -214,28 +214,31 @@ fn decode_block(
     bits.refill();
     decode_dc(bits, dc, prediction, bad);
     block.0[0] = *prediction as i16;
+    let mut set = |k: u32, value: i16| {
+        block.0[usize::from(NATURAL[(k as usize - 1) & 0xFF])] = value;
+    };
     let mut k = 1_u32;
     'block: loop {
         bits.refill();
-        // Five look-ups of at most 11 bits are in the buffer.
-        for _ in 0..5 {
-            let entry = ac.value(bits);
-            let (advance, value) = if entry != 0 {
-                bits.skip(entry);
-                (entry >> 8 & 0xFF, entry as i32 >> 16)
-            } else {
+        // Two look-ups of at most 25 bits are in the buffer.
+        for _ in 0..2 {
+            let pair = ac.pair(bits);
+            // The second of two belongs to the next block where the first one is this block's last.
+            if pair.is_none() || k + pair.before() > 63 {
                 bits.refill();
-                let (advance, value, none) = ac.long_value(bits);
+                let (advance, value, none) = ac.one_value(bits);
                 *bad |= none;
                 k += advance;
-                block.0[usize::from(NATURAL[(k as usize - 1) & 0xFF])] = value as i16;
+                set(k, value as i16);
                 if k > 63 {
                     break 'block;
                 }
                 continue 'block;
-            };
-            k += advance;
-            block.0[usize::from(NATURAL[(k as usize - 1) & 0xFF])] = value as i16;
+            }
+            set(k + pair.first_advance(), pair.first());
+            k += pair.advance();
+            set(k, pair.last(bits.buffer()));
+            bits.skip(pair.bits());
             if k > 63 {
                 break 'block;
             }
@@ -259,7 +262,7 @@ fn skip_block(
     let mut k = 1_u32;
     'block: loop {
         bits.refill();
-        for _ in 0..5 {
+        for _ in 0..2 {
             let run = ac.run(bits);
             let before = run >> 16;
             if run & 0xFF != 0 && k + before <= 63 {
@@ -267,15 +270,9 @@ fn skip_block(
                 k += run >> 8 & 0xFF;
             } else {
                 bits.refill();
-                let entry = ac.value(bits);
-                if entry != 0 {
-                    bits.skip(entry);
-                    k += entry >> 8 & 0xFF;
-                } else {
-                    let (advance, _, none) = ac.long_value(bits);
-                    *bad |= none;
-                    k += advance;
-                }
+                let (advance, _, none) = ac.one_value(bits);
+                *bad |= none;
+                k += advance;
                 if k > 63 {
                     break 'block;
                 }

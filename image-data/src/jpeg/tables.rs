@@ -1,6 +1,7 @@
 //! What DQT, DHT and DRI define: tables and the restart interval, as they stand at some point of a file.
 
-use super::huffman::{Spec, standard};
+use super::huffman::Spec;
+use super::standard::standard;
 
 /// Natural order (row * 8 + column) of the coefficients in the order of the file (Figure A.6). Sixteen more entries take what a damaged
 /// run puts behind the end, as in libjpeg; the rest makes every byte an index.

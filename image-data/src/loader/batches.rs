@@ -5,12 +5,13 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use model_core::sync::lock;
+
 use super::pool::{JobId, Pool};
 use super::sample::SampleMaker;
 use super::{Batch, Loader, LoaderError};
 use crate::sampler::{SampleRef, Sampler};
 use crate::sandbox::catch;
-use crate::sync::lock;
 
 /// Batches whose bytes are asked for before a worker comes to them.
 const AHEAD_BATCHES: usize = 2;

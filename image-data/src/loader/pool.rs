@@ -11,10 +11,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use model_core::sync::lock;
+
 use super::LoaderError;
 use super::batches::{Assembly, Job};
 use crate::sandbox::catch;
-use crate::sync::lock;
 
 /// Names an epoch for as long as its pool lives.
 pub(super) type JobId = u64;

@@ -6,8 +6,9 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use model_core::sync::lock;
+
 use super::fetch::Shared;
-use crate::sync::lock;
 
 /// Lists of wishes after which one that nobody came for is forgotten: a run that ended early, a replaced image.
 const REMEMBERED: u64 = 16;

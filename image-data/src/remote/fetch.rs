@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use model_core::sync::lock;
 use model_core::text::system_words;
 
 use super::ahead::Stretch;
 use super::chunks::{CHUNK_BYTES, Chunk, Chunks};
 use super::listing;
 use super::{Object, ObjectStore};
-use crate::sync::lock;
 
 /// Times a read is tried, beside what the store's own client does.
 const TRIES: u32 = 5;

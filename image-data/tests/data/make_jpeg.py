@@ -134,6 +134,11 @@ def committed():
     files["adobe-1-of-four"] = bytes(four)
     # Fill bytes before markers are legal.
     files["fill-bytes"] = whole.replace(b"\xff\xda", b"\xff\xff\xff\xff\xda")
+    # Faint noise at the finest steps: blocks whose last coefficient is set, so that no end-of-block code follows.
+    noise = np.random.default_rng(1).integers(126, 131, (40, 56, 3), np.uint8)
+    full = io.BytesIO()
+    Image.fromarray(noise).save(full, "JPEG", quality=100, subsampling=2, optimize=True)
+    files["full-blocks"] = full.getvalue()
     # Steps of 16 bits that fit 8.
     at = plain.index(b"\xff\xdb")
     steps = plain[at + 5 : at + 69]

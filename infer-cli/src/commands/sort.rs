@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use inference::stream::{Outcome, Source, StreamOptions};
 use inference::{Cancel, Classifier};
+use model_core::text::system_words;
 use photos::sort::keywords::{self, KeywordPlan, Tagged};
 use photos::sort::{Item, Mode, Plan, Undone, carry_out, taken_on, undo};
 use photos::teach::NONE_ID;
@@ -108,7 +109,8 @@ fn find(photos: &[PathBuf], into: Option<&Path>, talk: &TalkArgs) -> (Vec<PathBu
                 WalkEntry::PassedOver(_) => passed_over.add(),
                 WalkEntry::Unreadable { path, reason } => {
                     failed += 1;
-                    let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+                    let why = reason.map(|reason| format!(": {}", system_words(reason)));
+                    let why = why.unwrap_or_default();
                     report::error(&format!("cannot read {}{why}", path.display()));
                 }
             }

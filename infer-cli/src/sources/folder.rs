@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use inference::stream::Source;
+use model_core::text::system_words;
 use photos::walk::{WalkEntry, walk};
 
 use super::{PassedOver, Several};
@@ -21,7 +22,7 @@ pub(super) fn images(dir: &Path, passed_over: &PassedOver) -> Several {
             name: path.display().to_string(),
             error: reason.map_or_else(
                 || "it leads back to a folder above".to_owned(),
-                |reason| format!("cannot be read: {reason}"),
+                |reason| format!("cannot be read: {}", system_words(reason)),
             ),
         }),
     }))

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use inference::stream::Source;
 use model_core::platform::path_from_bytes_lossy;
+use model_core::text::system_words;
 
 use super::{PassedOver, Several, is_stdin, listed, one};
 
@@ -162,7 +163,7 @@ impl Iterator for Lines {
                 Ok(0) => return None,
                 Ok(_) => {}
                 Err(error) => {
-                    let text = format!("the list cannot be read further: {error}");
+                    let text = format!("the list cannot be read further: {}", system_words(error));
                     return Some(Err(self.give_up(text)));
                 }
             }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use image_data::decode::DecodeLimits;
 use inference::stream::Source;
+use model_core::text::system_words;
 
 use crate::UsageError;
 use crate::args::InputArgs;
@@ -161,7 +162,7 @@ fn read_stdin(limits: DecodeLimits) -> Source {
         Ok(_) => Source::Bytes { name, bytes },
         Err(error) => Source::Failed {
             name,
-            error: format!("cannot read stdin: {error}"),
+            error: format!("cannot read stdin: {}", system_words(error)),
         },
     }
 }

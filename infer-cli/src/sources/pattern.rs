@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 use inference::stream::Source;
-use model_core::text::natural_order;
+use model_core::text::{natural_order, system_words};
 use photos::walk::is_hidden;
 
 use super::{PassedOver, Several, folder, listed, one};
@@ -184,7 +184,7 @@ fn entries(folder: &Path, found: &mut Found) -> Vec<std::fs::DirEntry> {
             .iter()
             .any(|problem| matches!(problem, Source::Failed { name: known, .. } if *known == name));
         if error.kind() != std::io::ErrorKind::NotFound && !is_known {
-            let error = format!("cannot list it: {error}");
+            let error = format!("cannot list it: {}", system_words(error));
             found.problems.push(Source::Failed { name, error });
         }
         Vec::new()

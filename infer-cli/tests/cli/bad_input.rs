@@ -125,6 +125,28 @@ fn a_cause_is_told_once() {
 }
 
 #[test]
+fn the_systems_numbers_help_nobody() {
+    let bench = Bench::new();
+    for arguments in [
+        &["missing.jpg"][..],
+        &["missing.jpg", "--json"],
+        &["red.ppm", "--manifest", "missing.yaml"],
+        &["red.ppm", "--labels", "missing.txt"],
+        &["red.ppm", "--model", "red.ppm/model.onnx"],
+        &["--files-from", "missing.txt"],
+        &["evaluate", "missing"],
+        &["sort", "missing", "--into", "red.ppm"],
+        &["teach", "missing", "--output", "taught.onnx"],
+        &["bench", "missing.jpg"],
+        &["man", "red.ppm/man"],
+    ] {
+        let (code, out, err) = bench.outcome(arguments);
+        assert_ne!(code, 0, "{arguments:?}: {err}");
+        assert!(!format!("{out}{err}").contains("os error"), "{out}{err}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_code_2() {
     let bench = Bench::new();
     for arguments in [

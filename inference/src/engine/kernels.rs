@@ -4,7 +4,7 @@
 use image_data::sandbox::catch;
 use kernels::{Config, Isa, Network};
 use model_core::scores;
-use model_core::text::short_line;
+use model_core::text::{short_line, system_words};
 
 use super::kernel_graph::{constants, translate};
 use super::{Engine, EngineError, EngineKind, NetworkSource, Precision};
@@ -50,7 +50,7 @@ impl KernelEngine {
             let constants = constants(graph, &source.skeleton.blobs, source.file);
             let translated = translate(graph, &constants, source.input)?;
             let network = Network::with_config(&translated.graph, config);
-            let network = network.map_err(|error| error.to_string())?;
+            let network = network.map_err(system_words)?;
             Ok(Self {
                 network,
                 softmax: translated.softmax,

@@ -9,7 +9,7 @@ use half::f16;
 use image_data::sandbox::catch;
 use model_core::RgbImage;
 use model_core::onnx::{self, ValueInfoProto};
-use model_core::text::one_line;
+use model_core::text::{one_line, system_words};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
@@ -137,7 +137,8 @@ impl OnnxRuntimeEngine {
 
 /// The model's bytes; where the answer is no output of the graph (a `ZipMap` stands behind it), with that output added.
 fn with_output(source: &NetworkSource<'_>) -> Result<Vec<u8>, String> {
-    let unreadable = |error: std::io::Error| format!("cannot read the model: {error}");
+    let unreadable =
+        |error: std::io::Error| format!("cannot read the model: {}", system_words(error));
     let wanted = &source.input.output;
     let outputs = source.proto.graph.iter().flat_map(|graph| &graph.output);
     let whole = |file: &OnnxFile| file.whole().map(Cow::into_owned).map_err(unreadable);
@@ -249,7 +250,7 @@ fn open_library(library: Option<&Path>) -> Result<Environment, String> {
         named.or_else(|| std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()));
     let candidates = match named {
         // Relative paths are the caller's, not relative to the program.
-        Some(path) => vec![std::path::absolute(&path).map_err(|error| error.to_string())?],
+        Some(path) => vec![std::path::absolute(&path).map_err(system_words)?],
         None => {
             let name = |suffix: &str| {
                 format!("{}onnxruntime{suffix}", std::env::consts::DLL_PREFIX).into()
@@ -264,7 +265,7 @@ fn open_library(library: Option<&Path>) -> Result<Environment, String> {
     let mut reasons = Vec::new();
     for path in candidates {
         let built = catch(|| -> Result<Environment, String> {
-            let builder = ort::init_from(&path).map_err(|error| error.to_string())?;
+            let builder = ort::init_from(&path).map_err(system_words)?;
             builder
                 .with_telemetry(false)
                 .build()

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use model_core::onnx::{DataType, ModelProto, TensorProto};
+use model_core::text::system_words;
 
 use super::{Blob, OnnxFile, Part, Skeleton};
 
@@ -113,8 +114,13 @@ pub(super) fn attach(
         }
         let mut data = vec![0; blob.len as usize];
         let tensor = &mut graph.initializer[blob.initializer];
-        file.read_at(blob.offset, &mut data)
-            .map_err(|error| format!("cannot read tensor '{}': {error}", tensor.name))?;
+        file.read_at(blob.offset, &mut data).map_err(|error| {
+            format!(
+                "cannot read tensor '{}': {}",
+                tensor.name,
+                system_words(error)
+            )
+        })?;
         tensor.raw_data = Some(data);
     }
     skeleton.blobs.sort_by_key(|blob| blob.initializer);
@@ -184,20 +190,17 @@ fn open(folder: &Path, location: &str) -> Result<Part, String> {
         ));
     }
     let path = folder.join(relative);
-    let resolved = |path: &Path| {
-        path.canonicalize().map_err(|error| {
-            format!("cannot open '{location}', which holds tensors of the model: {error}")
-        })
+    let problem = |error: std::io::Error| {
+        let reason = system_words(error);
+        format!("cannot open '{location}', which holds tensors of the model: {reason}")
     };
+    let resolved = |path: &Path| path.canonicalize().map_err(problem);
     let (real, home) = (resolved(&path)?, resolved(folder)?);
     if !real.starts_with(&home) {
         return Err(format!(
             "tensors are said to lie in '{location}', a link out of the model's own folder"
         ));
     }
-    let problem = |error: std::io::Error| {
-        format!("cannot open '{location}', which holds tensors of the model: {error}")
-    };
     // Looked at before it is opened: opening a pipe would wait for its writer.
     if !std::fs::metadata(&real).map_err(problem)?.is_file() {
         return Err(format!(

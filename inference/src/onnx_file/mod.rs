@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use model_core::onnx::{self, DataType, ModelProto};
 use model_core::platform::read_exact_at;
+use model_core::text::system_words;
 
 use crate::Error;
 use crate::error::ModelProblem;
@@ -78,7 +79,7 @@ impl OnnxFile {
                 ModelProblem::NotFound,
                 "no such model file",
             ),
-            _ => problem(format!("cannot read the model: {error}")),
+            _ => problem(format!("cannot read the model: {}", system_words(error))),
         };
         let found = std::fs::metadata(path).map_err(io)?;
         if found.is_dir() {

@@ -1,6 +1,7 @@
 //! Takes the encoded file apart without decoding it: protobuf's wire format, as deep as the graph's initializers.
 
 use model_core::onnx::DataType;
+use model_core::text::system_words;
 
 use super::{Blob, OnnxFile, Skeleton};
 
@@ -195,7 +196,7 @@ impl Scan<'_> {
         self.window.resize(len as usize, 0);
         self.file
             .read_at(at, &mut self.window)
-            .map_err(|error| format!("cannot read it: {error}"))?;
+            .map_err(|error| format!("cannot read it: {}", system_words(error)))?;
         self.window
             .first()
             .copied()
@@ -215,7 +216,7 @@ impl Scan<'_> {
         out.resize(from + (end - start) as usize, 0);
         self.file
             .read_at(start, &mut out[from..])
-            .map_err(|error| format!("cannot read it: {error}"))
+            .map_err(|error| format!("cannot read it: {}", system_words(error)))
     }
 }
 

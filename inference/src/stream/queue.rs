@@ -1,6 +1,8 @@
 //! The list of sources, and how far it has been taken.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use model_core::sync::lock;
 
 use super::{Cancel, Source};
 
@@ -18,10 +20,6 @@ pub(super) struct Shared<I> {
 pub(super) struct Window {
     pub(super) limit: usize,
     pub(super) closed: bool,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<I: Iterator<Item = Source>> Shared<I> {

@@ -1,7 +1,7 @@
 """Our kernels, ONNX Runtime and OpenVINO on one architecture, in one run: the median time of one image, by threads.
 
 pip install onnxruntime openvino numpy
-cargo bench -p kernels --no-run                                 # says where the program is
+cargo bench -p kernels --bench networks --no-run                # says where the program is
 python engines.py BENCH "resnet int8 amx" MODEL.onnx [--precision f32|bf16] [--rounds 3]
 
 BENCH runs our kernels on random weights: its words choose architecture, numbers and instructions. MODEL.onnx is a file of

@@ -3,11 +3,15 @@
 // Each of the two uses its own part.
 #![allow(dead_code, clippy::unwrap_used)]
 
+#[path = "../plain/window.rs"]
+mod window;
+
 use std::borrow::Cow;
 
 use kernels::{
     ByteValues, Bytes, Graph, Isa, Network, Node, Quantization, ValueId, WeightData, Window,
 };
+pub use window::window;
 
 /// Numbers from a counter (splitmix64), and choices that may be given.
 pub struct Numbers {
@@ -94,16 +98,6 @@ pub fn bytes(
             zero_points: Cow::Owned(vec![17]),
         },
     })
-}
-
-pub fn window(kernel: usize, stride: usize, before: usize, after: usize) -> Window {
-    Window {
-        kernel: [kernel; 2],
-        stride: [stride; 2],
-        dilation: [1; 2],
-        before: [before; 2],
-        after: [after; 2],
-    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
+mod window;
+
 use std::borrow::Cow;
 
 use kernels::{Config, Function, Graph, Isa, Network, Node, ValueId, WeightData, Window};
+pub use window::window;
 
 /// Numbers between -1 and 1 from a counter (splitmix64).
 pub struct Numbers(pub u64);
@@ -266,16 +269,6 @@ pub fn check_with(what: &str, graph: &Graph, config: &Config) {
                 );
             }
         }
-    }
-}
-
-pub fn window(kernel: usize, stride: usize, before: usize, after: usize) -> Window {
-    Window {
-        kernel: [kernel; 2],
-        stride: [stride; 2],
-        dilation: [1; 2],
-        before: [before; 2],
-        after: [after; 2],
     }
 }
 

@@ -28,7 +28,7 @@ pub const MAX_MODEL_BYTES: u64 = 2 << 30;
 /// What can be wrong with an ONNX file.
 #[derive(Debug, thiserror::Error)]
 pub enum OnnxError {
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), crate::text::system_words(source))]
     Read {
         path: PathBuf,
         source: std::io::Error,

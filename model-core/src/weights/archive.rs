@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
+use crate::text::system_words;
+
 /// Most bytes of the directory at the end: names of a million tensors.
 const MAX_DIRECTORY_BYTES: u64 = 256 << 20;
 
@@ -44,9 +46,7 @@ impl Archive {
     /// # Errors
     /// What is damaged.
     pub(super) fn open(mut file: File) -> Result<Self, String> {
-        let len = file
-            .seek(SeekFrom::End(0))
-            .map_err(|error| error.to_string())?;
+        let len = file.seek(SeekFrom::End(0)).map_err(system_words)?;
         let tail_len = len.min(22 + 20 + 65_535);
         let tail = read(&mut file, len - tail_len, tail_len)?;
         let end = (0..tail.len().saturating_sub(21))
@@ -201,12 +201,11 @@ impl Wide {
 
 fn read(file: &mut File, at: u64, len: u64) -> Result<Vec<u8>, String> {
     let len = usize::try_from(len).map_err(|_| "a size beyond this machine".to_owned())?;
-    file.seek(SeekFrom::Start(at))
-        .map_err(|error| error.to_string())?;
+    file.seek(SeekFrom::Start(at)).map_err(system_words)?;
     let mut bytes = Vec::new();
     file.take(len as u64)
         .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
+        .map_err(system_words)?;
     if bytes.len() != len {
         return Err(format!("the file ends at byte {}", at + bytes.len() as u64));
     }

@@ -57,7 +57,7 @@ pub enum WeightSet {
 /// What can be wrong with a checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), crate::text::system_words(source))]
     Read {
         path: PathBuf,
         source: std::io::Error,

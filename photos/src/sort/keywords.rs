@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image_data::formats::looks_like_picture;
 use model_core::atomic_file;
+use model_core::text::system_words;
 use sha2::{Digest, Sha256};
 
 use super::journal::{self, decode, encode, not_written};
@@ -70,7 +71,7 @@ pub struct KeywordPlan {
 #[derive(Debug, thiserror::Error)]
 pub enum SidecarError {
     /// The sidecar cannot be read.
-    #[error("{0}")]
+    #[error("{}", system_words(.0))]
     Read(io::Error),
     /// It is not understood.
     #[error(transparent)]

@@ -138,3 +138,13 @@ fn a_damaged_journal_is_told_by_line() {
     assert_eq!(parse(&good.replace(" 00 -", " 00 !")).err(), Some(2));
     assert_eq!(parse("").err(), Some(1));
 }
+
+#[test]
+fn a_sidecar_that_cannot_be_read_says_why_in_words() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("a.jpg.xmp")).unwrap();
+    let plan = desk.plan(&["a.jpg"]);
+    let (_, error) = &plan.refused[0];
+    assert!(matches!(error, SidecarError::Read(_)), "{error}");
+    assert!(!error.to_string().contains("os error"), "{error}");
+}

@@ -19,6 +19,7 @@ mod work;
 use std::path::PathBuf;
 
 use model_core::diagnostic::{Diagnose, Remedy};
+use model_core::text::system_words;
 
 pub use packet::PacketError;
 pub use plan::{Item, Mode, Plan, Step, folder_name};
@@ -29,7 +30,7 @@ pub use work::{Undone, carry_out, carry_out_until, undo};
 #[derive(Debug, thiserror::Error)]
 pub enum SortError {
     /// A file could not be read, written, moved or removed.
-    #[error("cannot {action} {}: {reason}", path.display())]
+    #[error("cannot {action} {}: {}", path.display(), system_words(reason))]
     File {
         /// What was to be done: `read`, `write`, `move`, ...
         action: &'static str,

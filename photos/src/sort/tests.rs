@@ -259,3 +259,12 @@ fn labels_become_names_of_folders_and_nothing_leads_out() {
     let plan = Plan::new(&[item], &desk.path("out"), Mode::Copy);
     assert_eq!(plan.steps[0].to, desk.path("out/etc/a.jpg"));
 }
+
+#[test]
+fn what_the_system_says_comes_without_its_number() {
+    let reason = fs::read("no/such/file").unwrap_err();
+    assert!(reason.to_string().contains("(os error "), "{reason}");
+    let error = problem("move", Path::new("a.jpg"))(reason).to_string();
+    assert!(error.starts_with("cannot move a.jpg: "), "{error}");
+    assert!(!error.contains("os error"), "{error}");
+}

@@ -178,7 +178,12 @@ fn linear_end(graph: &GraphProto) -> Result<(String, usize), String> {
         let op = node.op_type.as_str();
         let first = node.input.first().ok_or("a node without input")?;
         let weights = |transposed: bool| {
-            let name = node.input.get(1)?;
+            let mut name = node.input.get(1)?;
+            // Weights that are stored as float16 are widened first.
+            let made = producer(graph, name);
+            if let Some(cast) = made.filter(|node| node.op_type == "Cast") {
+                name = cast.input.first()?;
+            }
             let tensor = graph.initializer.iter().find(|t| t.name == *name)?;
             let [rows, columns] = tensor.dims[..] else {
                 return None;
@@ -246,5 +251,36 @@ fn cut(graph: GraphProto, features: &str, width: usize) -> GraphProto {
         output: vec![ValueInfoProto::tensor(features, DataType::Float, &dims)],
         value_info: Vec::new(),
         ..graph
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_that_are_widened_are_a_linear_end() {
+        let gemm = NodeProto::new(
+            "Gemm",
+            "head",
+            &["features", "wide"],
+            &["logits"],
+            vec![AttributeProto::int("transB", 1)],
+        );
+        let output = ValueInfoProto::tensor("logits", DataType::Float, &[Dim::Size(3)]);
+        let mut graph = GraphProto {
+            node: vec![
+                NodeProto::new("Cast", "widen", &["stored"], &["wide"], Vec::new()),
+                gemm,
+            ],
+            initializer: vec![TensorProto::floats("stored", &[3, 8], &[0.5; 24])],
+            output: vec![output],
+            ..GraphProto::default()
+        };
+        let found = linear_end(&graph).unwrap();
+        assert_eq!(found, ("features".to_owned(), 8));
+        // What is computed from other numbers cannot be replaced.
+        graph.node[0].op_type = "Relu".to_owned();
+        assert!(linear_end(&graph).is_err());
     }
 }

@@ -264,7 +264,8 @@ mod tests {
         assert_eq!(names, [(Some("cat"), 1), (Some("dog"), 2), (None, 1)]);
         let error = find_classes(&dir.path().join("empty")).unwrap_err();
         assert!(matches!(error, TeachError::NoClasses { .. }), "{error}");
-        assert!(find_classes(&dir.path().join("missing")).is_err());
+        let error = find_classes(&dir.path().join("missing")).unwrap_err();
+        assert!(!error.to_string().contains("os error"), "{error}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod none;
 use std::path::PathBuf;
 
 use model_core::diagnostic::{Diagnose, Remedy};
+use model_core::text::system_words;
 use sha2::{Digest, Sha256};
 
 pub use backbone::Backbone;
@@ -39,7 +40,7 @@ pub const FEW_PHOTOS: usize = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum TeachError {
     /// A folder could not be listed.
-    #[error("cannot read {}: {reason}", path.display())]
+    #[error("cannot read {}: {}", path.display(), system_words(reason))]
     Folder {
         /// The folder.
         path: PathBuf,

@@ -190,19 +190,22 @@ impl Stepper {
         };
         self.step += 1;
         let start = Instant::now();
-        self.engine.begin(key)?;
         let images = self.batch.labels.size1()? as usize;
         let explain = |error| {
             let side = self.batch.pixels.size().last().copied().unwrap_or(0) as u32;
             let remedy = failure::MemoryRemedy::SmallerBatch((images / 2).max(1));
             failure::explain_memory(error, images, side, remedy)
         };
-        let sums = self
-            .engine
-            .accumulate(&mut SingleProcess, &self.batch, key, true)
-            .map_err(explain);
-        let _ = sums?;
-        self.engine.update(self.rate).map_err(explain)?;
+        let captured = self.engine.graph_step(&self.batch, key, self.rate);
+        if captured.map_err(explain)?.is_none() {
+            self.engine.begin(key)?;
+            let sums = self
+                .engine
+                .accumulate(&mut SingleProcess, &self.batch, key, true)
+                .map_err(explain);
+            let _ = sums?;
+            self.engine.update(self.rate).map_err(explain)?;
+        }
         if let Device::Cuda(index) = self.device {
             tch::Cuda::synchronize(index as i64);
         }

@@ -274,6 +274,10 @@ impl DataSource for Images {
         Ok(batches(loaded))
     }
 
+    fn look(&self, side: u32) -> Result<BatchIter<'_>> {
+        Ok(batches(self.training(side)?.epoch(0, 0)?))
+    }
+
     fn val(&self) -> Result<BatchIter<'_>> {
         let Some(loader) = &self.val else {
             return Ok(Box::new(std::iter::empty()));

@@ -81,6 +81,12 @@ pub trait DataSource {
     /// The contents depend on nothing but the seed, the epoch and the batch: an interrupted epoch goes on as it would have.
     fn train(&self, epoch: u32, first: u64, side: u32) -> Result<BatchIter<'_>>;
 
+    /// What [`train`](Self::train) gives of epoch 0, for a look at the first batches before training: nothing of the
+    /// next epoch is made ready.
+    fn look(&self, side: u32) -> Result<BatchIter<'_>> {
+        self.train(0, 0, side)
+    }
+
     /// The validation batches; each image comes exactly once, over all processes together.
     fn val(&self) -> Result<BatchIter<'_>>;
 

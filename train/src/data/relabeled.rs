@@ -82,6 +82,10 @@ impl DataSource for Relabeled {
         Ok(self.relabel(self.inner.train(epoch, first, side)?))
     }
 
+    fn look(&self, side: u32) -> Result<BatchIter<'_>> {
+        Ok(self.relabel(self.inner.look(side)?))
+    }
+
     fn val(&self) -> Result<BatchIter<'_>> {
         Ok(self.relabel(self.inner.val()?))
     }

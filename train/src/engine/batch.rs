@@ -55,6 +55,51 @@ impl Whole<'_> {
     }
 }
 
+/// What a forward pass takes, on the device.
+pub(super) struct Inputs {
+    /// `[n, 3, H, W]`, normalized and mixed.
+    pub images: Tensor,
+    /// i64 `[n]`.
+    pub labels: Tensor,
+    /// What the network should say; labels are the memory of `labels`.
+    pub targets: Targets,
+}
+
+impl Inputs {
+    /// Takes the numbers of `others`, which are alike, into the memory of these.
+    pub fn overwrite(&self, others: &Self) -> Result<()> {
+        let copy = |to: &Tensor, from: &Tensor| to.shallow_clone().f_copy_(from);
+        tch::no_grad(|| {
+            copy(&self.images, &others.images)?;
+            copy(&self.labels, &others.labels)?;
+            if let (Targets::Mixed(to), Targets::Mixed(from)) = (&self.targets, &others.targets) {
+                copy(to, from)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What the mean loss of some images adds to the mean of their whole batch.
+pub(super) enum Share {
+    /// They are all of it.
+    Whole,
+    /// By the number of images.
+    OfImages(f64),
+    /// By the weights of their classes, a number on the device.
+    OfWeights(Tensor),
+}
+
+impl Share {
+    fn of(&self, loss: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Whole => loss.shallow_clone(),
+            Self::OfImages(share) => loss.f_mul_scalar(*share)?,
+            Self::OfWeights(share) => loss.f_mul(share)?,
+        })
+    }
+}
+
 impl TrainEngine {
     /// Forward and backward of one of the step's batches (`is_last`: gradients are exchanged after it). Loss sum, top-1
     /// and top-5 hits, and images, `[4]` on the device.
@@ -87,24 +132,9 @@ impl TrainEngine {
         is_last: bool,
     ) -> Result<Tensor> {
         self.arithmetic.set_kernels(true)?;
-        let device = self.network.device();
-        // Asynchronous from page-locked memory, as the pixels' copy in `Normalizer`: nothing in a step waits for the
-        // device, so the host is a batch ahead of it and the copies run while it computes.
-        let labels = batch
-            .labels
-            .f_to_device_(device, Kind::Int64, true, false)?;
-        let count = labels.size1()?;
-        if count == 0 {
-            bail!("none of the images of a batch could be read; train.log names them");
-        }
+        let whole = self.whole(batch, key)?;
+        let count = whole.count;
         let parts = self.parts_of(count, parts)?;
-        let (_, _, height, width) = batch.pixels.size4()?;
-        let whole = Whole {
-            pixels: &batch.pixels,
-            labels,
-            count,
-            blend: Blend::draw(&self.recipe.augment, key, width as u32, height as u32),
-        };
         let mut sums: Option<Tensor> = None;
         for part in 0..parts {
             let rows = count * part / parts..count * (part + 1) / parts;
@@ -139,26 +169,42 @@ impl TrainEngine {
         rows: &Range<i64>,
         is_last: bool,
     ) -> Result<Tensor> {
+        let inputs = self.inputs(whole, rows)?;
+        let share = self.share(whole, rows, &inputs.labels)?;
+        self.learn(world, &inputs, &share, whole.count, is_last)
+    }
+
+    /// Forward and backward from `inputs`, which are a `share` of a batch of `count` images.
+    pub(super) fn learn(
+        &mut self,
+        world: &mut dyn Collective,
+        inputs: &Inputs,
+        share: &Share,
+        count: i64,
+        is_last: bool,
+    ) -> Result<Tensor> {
+        let Inputs {
+            images,
+            labels,
+            targets,
+        } = inputs;
         let device = self.network.device();
-        let length = rows.end - rows.start;
-        let labels = whole.labels.f_narrow(0, rows.start, length)?;
-        let (images, targets) = self.input(whole, rows, &labels)?;
         let network = &mut self.network;
         let dtype = self.arithmetic.autocast;
         let (logits, tape) = match &self.cuts {
             Some(cuts) => {
-                let (logits, tape) = recompute::forward(network, cuts, &images, dtype)?;
+                let (logits, tape) = recompute::forward(network, cuts, images, dtype)?;
                 (logits, Some(tape))
             }
             None => {
-                let logits = autocast(device, dtype, || network.forward_train(&images))??;
+                let logits = autocast(device, dtype, || network.forward_train(images))??;
                 (logits, None)
             }
         };
         let weights = self.class_weights.as_ref();
-        let loss = loss(&logits, &targets, &self.recipe.loss, weights)?;
+        let loss = loss(&logits, targets, &self.recipe.loss, weights)?;
         // From here on it is what the part adds to the mean of the whole batch.
-        let loss = self.share_of_loss(&loss, whole, rows, &labels)?;
+        let loss = share.of(&loss)?;
         let share = loss.f_div_scalar(self.recipe.accumulate_steps as f64)?;
         let scaled = self.scaler.scale(&share)?;
         let network = &self.network;
@@ -169,18 +215,63 @@ impl TrainEngine {
         })?;
 
         tch::no_grad(|| {
-            let (top1, top5) = correct(&logits.f_detach()?, &labels)?;
+            let (top1, top5) = correct(&logits.f_detach()?, labels)?;
             let kind = sum_kind(&self.network);
             let loss = loss.f_detach()?.f_to_kind(kind)?;
-            let loss = loss.f_mul_scalar(whole.count as f64)?;
-            let images = Tensor::f_full([] as [i64; 0], length as f64, (kind, device))?;
+            let loss = loss.f_mul_scalar(count as f64)?;
+            let images = labels.size1()? as f64;
+            let images = Tensor::f_full([] as [i64; 0], images, (kind, device))?;
             let parts = [loss, top1.f_to_kind(kind)?, top5.f_to_kind(kind)?, images];
             Ok(Tensor::f_stack(&parts, 0)?)
         })
     }
 
-    /// Images `[n, 3, H, W]` of `rows`, with `labels` `[n]`, as the network takes them, and what it should say.
-    fn input(
+    /// All of a batch, as the network takes it.
+    pub(super) fn whole_inputs(&self, batch: &TensorBatch, key: MixKey) -> Result<Inputs> {
+        self.arithmetic.set_kernels(true)?;
+        let whole = self.whole(batch, key)?;
+        self.inputs(&whole, &(0..whole.count))
+    }
+
+    fn whole<'a>(&self, batch: &'a TensorBatch, key: MixKey) -> Result<Whole<'a>> {
+        // Asynchronous from page-locked memory, as the pixels' copy in `Normalizer`: nothing in a step waits for the
+        // device, so the host is a batch ahead of it and the copies run while it computes.
+        let device = self.network.device();
+        let labels = batch
+            .labels
+            .f_to_device_(device, Kind::Int64, true, false)?;
+        let count = labels.size1()?;
+        if count == 0 {
+            bail!("none of the images of a batch could be read; train.log names them");
+        }
+        Ok(Whole {
+            pixels: &batch.pixels,
+            labels,
+            count,
+            blend: self.blend(batch, key)?,
+        })
+    }
+
+    /// How a batch is blended with itself, drawn for all of it.
+    pub(super) fn blend(&self, batch: &TensorBatch, key: MixKey) -> Result<Option<Blend>> {
+        let (_, _, height, width) = batch.pixels.size4()?;
+        let augment = &self.recipe.augment;
+        Ok(Blend::draw(augment, key, width as u32, height as u32))
+    }
+
+    /// Images `[n, 3, H, W]` of `rows` as the network takes them, their labels `[n]`, and what it should say.
+    fn inputs(&self, whole: &Whole<'_>, rows: &Range<i64>) -> Result<Inputs> {
+        let length = rows.end - rows.start;
+        let labels = whole.labels.f_narrow(0, rows.start, length)?;
+        let (images, targets) = self.images_and_targets(whole, rows, &labels)?;
+        Ok(Inputs {
+            images,
+            labels,
+            targets,
+        })
+    }
+
+    fn images_and_targets(
         &self,
         whole: &Whole<'_>,
         rows: &Range<i64>,
@@ -208,30 +299,21 @@ impl TrainEngine {
         Ok((mixed, targets))
     }
 
-    /// What the mean `loss` of `rows` adds to the mean of the whole batch. That mean is over images, but where classes
-    /// are weighed: PyTorch's softmax loss of labels then divides by the sum of the labels' weights.
-    fn share_of_loss(
-        &self,
-        loss: &Tensor,
-        whole: &Whole<'_>,
-        rows: &Range<i64>,
-        labels: &Tensor,
-    ) -> Result<Tensor> {
+    /// What `rows` with `labels` are of the whole batch. Its mean loss is over images, but where classes are weighed:
+    /// PyTorch's softmax loss of labels then divides by the sum of the labels' weights.
+    fn share(&self, whole: &Whole<'_>, rows: &Range<i64>, labels: &Tensor) -> Result<Share> {
         if whole.is_all(rows) {
-            return Ok(loss.shallow_clone());
+            return Ok(Share::Whole);
         }
         let is_softmax = self.recipe.loss.kind == LossKind::CrossEntropy;
-        match &self.class_weights {
+        Ok(match &self.class_weights {
             Some(weights) if is_softmax && whole.blend.is_none() => {
                 let sum =
                     |labels: &Tensor| weights.f_index_select(0, labels)?.f_sum(weights.kind());
-                Ok(loss.f_mul(&sum(labels)?.f_div(&sum(&whole.labels)?)?)?)
+                Share::OfWeights(sum(labels)?.f_div(&sum(&whole.labels)?)?)
             }
-            _ => {
-                let share = (rows.end - rows.start) as f64 / whole.count as f64;
-                Ok(loss.f_mul_scalar(share)?)
-            }
-        }
+            _ => Share::OfImages((rows.end - rows.start) as f64 / whole.count as f64),
+        })
     }
 
     /// Tries a batch in this process alone, without the others: only [`TrainEngine::go_back`] may follow. Whether

@@ -38,6 +38,7 @@ impl Default for Recipe {
             accumulate_steps: 1,
             micro_batch_size: MicroBatchSize::Rule(MicroBatchRule::Auto),
             gradient_checkpointing: false,
+            cuda_graphs: false,
             sync_batch_norm: false,
             precision: TrainPrecision::Auto,
             channels_last: None,

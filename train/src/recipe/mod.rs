@@ -9,6 +9,7 @@ pub mod load;
 
 mod defaults;
 mod derived;
+mod graphs;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -95,6 +96,8 @@ pub struct Recipe {
     pub gradient_checkpointing: bool,
     /// Arithmetic of the forward pass.
     pub precision: TrainPrecision,
+    /// CUDA only: steps are captured as a graph and replayed, for networks so small that the host is slower than the GPU.
+    pub cuda_graphs: bool,
     /// Activations and weights as `[N, H, W, C]` in memory; none: wherever it is faster.
     pub channels_last: Option<bool>,
 

@@ -42,6 +42,7 @@ impl Recipe {
         self.validate_optimization()?;
         self.augment.validate()?;
         self.validate_network()?;
+        self.validate_cuda_graphs()?;
         self.validate_evaluation()
     }
 

@@ -9,6 +9,7 @@ use tch::Tensor;
 use super::Trainer;
 use super::build::in_parts;
 use crate::data::{BatchIter, TensorBatch};
+use crate::engine::Update;
 use crate::failure;
 use crate::mix;
 
@@ -36,12 +37,15 @@ impl Trainer {
             source,
             taken: Vec::with_capacity(self.recipe.accumulate_steps),
         };
-        let sums = self.gradients(&mut batches, key)?;
         let rate = self.schedule.rate(self.now_epochs());
-        let update = self
-            .engine
-            .update(rate)
-            .map_err(|error| self.explain(error))?;
+        let (sums, update) = match self.graph_step(&mut batches, key, rate)? {
+            Some(done) => done,
+            None => {
+                let sums = self.gradients(&mut batches, key)?;
+                let update = self.engine.update(rate);
+                (sums, update.map_err(|error| self.explain(error))?)
+            }
+        };
         let counted = self.engine.where_finite(&sums)?;
         let _ = tch::no_grad(|| self.sums.f_add_(&counted))?;
         self.progress.learning_rate = rate;
@@ -54,6 +58,30 @@ impl Trainer {
             None => {}
         }
         Ok(())
+    }
+
+    /// The step as a graph, where the recipe wants graphs and this one is captured or replayed.
+    fn graph_step(
+        &mut self,
+        batches: &mut Batches<'_, '_>,
+        key: mix::MixKey,
+        rate: f64,
+    ) -> Result<Option<(Tensor, Update)>> {
+        if !self.engine.has_graphs() {
+            return Ok(None);
+        }
+        if self.micro.is_split() {
+            self.engine.leave_graphs();
+            self.reporter.line(format!(
+                "epoch {} step {}: batches are computed in parts, so from here on no step is captured as a CUDA graph",
+                self.progress.epoch + 1,
+                self.progress.step_in_epoch + 1
+            ));
+            return Ok(None);
+        }
+        let batch = self.batch(batches, 0)?;
+        let done = self.engine.graph_step(batch, key, rate);
+        done.map_err(|error| self.explain(error))
     }
 
     /// The gradients of the step, in as many parts as memory asks for; the sums over its images.

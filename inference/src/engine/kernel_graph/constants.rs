@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use kernels::{ByteValues, Bytes, WeightData, WeightSource};
 use model_core::onnx::{DataType, GraphProto, NodeProto, TensorProto};
+use model_core::text::system_words;
 
 use super::attributes::{attribute, integer};
 use crate::onnx_file::{Blob, OnnxFile};
@@ -88,7 +89,7 @@ impl<'a> Constant<'a> {
 
     pub(super) fn values(&self) -> Result<Vec<f32>, String> {
         let mut values = vec![0.0; self.count];
-        self.read(&mut values).map_err(|error| error.to_string())?;
+        self.read(&mut values).map_err(system_words)?;
         Ok(values)
     }
 

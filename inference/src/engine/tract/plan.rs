@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use model_core::onnx::{self, DataType, ModelProto, TensorProto};
+use model_core::text::{one_line, system_words};
 use prost::Message;
 use tract_onnx::model::ParseResult;
 use tract_onnx::pb;
@@ -315,7 +316,8 @@ fn read_tensor(weight: &Weight<'_>, file: &OnnxFile) -> Result<Tensor, Refusal> 
         )));
     }
     let problem = |error: std::io::Error| {
-        Refusal::Ours(format!("cannot read tensor '{}': {error}", weight.name))
+        let reason = system_words(error);
+        Refusal::Ours(format!("cannot read tensor '{}': {reason}", weight.name))
     };
     if matches!(
         stored,
@@ -372,6 +374,6 @@ fn check_sizes(model: &TypedModel) -> Result<(), Refusal> {
 
 /// One line from tract's error and its causes.
 pub(super) fn chain(error: &TractError) -> String {
-    let parts: Vec<String> = error.chain().map(model_core::text::one_line).collect();
+    let parts: Vec<String> = error.chain().map(one_line).collect();
     model_core::text::short_line(parts.join(": "), 600)
 }
