@@ -1,5 +1,6 @@
 //! From a photo's file to an answer with the embedded model, and its steps, on one thread and on all:
-//! `cargo bench -p inference -- [FILTER]`. `tests/by-hand/engines.py` compares the network with other engines.
+//! `cargo bench -p inference --bench classify -- [FILTER]`. `tests/by-hand/engines.py` compares the network with other
+//! engines.
 
 use std::path::Path;
 use std::sync::LazyLock;

@@ -14,7 +14,6 @@ use model_core::preprocessing::{Preprocessing, Resize};
 use model_core::resample::Rect;
 use model_core::{RgbImage, resample};
 
-use crate::decode::recycle;
 use crate::random::{Purpose, Random};
 
 pub use config::{
@@ -216,7 +215,6 @@ impl Transform for TrainTransform {
     fn apply_to_part(&self, part: RgbImage, random: &mut Random) -> RgbImage {
         let config = &self.config;
         let mut image = self.crop(&part, random);
-        recycle(part);
         if self.is_flipped(random) {
             image.flip_horizontal();
         }

@@ -8,7 +8,6 @@ use model_core::RgbImage;
 use model_core::resample::Rect;
 
 use super::metadata::{exif_orientation, xmp_orientation};
-use super::spare::{self, KEPT_BYTES};
 use super::{
     Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Exif, Format, Header, Icc, Notes,
 };
@@ -128,7 +127,7 @@ pub(super) fn decode_part(
     {
         part = smaller;
     }
-    let mut data = spare::take();
+    let mut data = Vec::new();
     with_decoder(|decoder| decoder.decode(bytes, &markers, part, false, &mut data))?;
     let image = RgbImage {
         width: part.width,
@@ -170,6 +169,9 @@ fn smaller_part(part: Part, least: [u32; 2], width: u32, height: u32) -> Option<
         ))
     })
 }
+
+/// Buffers that a thread keeps for its next picture are no larger.
+const KEPT_BYTES: usize = 64 << 20;
 
 /// Calls `work` with this thread's decoder, which keeps its buffers and tables from picture to picture.
 fn with_decoder<R>(work: impl FnOnce(&mut Decoder) -> R) -> R {

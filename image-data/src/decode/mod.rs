@@ -18,7 +18,6 @@ mod metadata;
 mod png;
 mod raster;
 mod raw;
-mod spare;
 mod tga;
 mod tiff;
 
@@ -34,7 +33,6 @@ pub use damage::{Damage, DamageKind};
 pub use error::DecodeError;
 pub use format::Format;
 pub use model_core::reading::{Alpha, Exif, Icc, ReadingConfig};
-pub use spare::recycle;
 
 /// What a picture may cost before it is refused. Checked against the header, so refusing is cheap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

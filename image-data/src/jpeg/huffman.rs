@@ -1,5 +1,5 @@
-//! Huffman tables: what a file defines ([`Spec`]), and three tables of it for decoding. A code that no table holds
-//! takes 17 bits and stands for the symbol 0, as in libjpeg (`jdhuff.c`).
+//! Huffman tables: what a file defines ([`Spec`]), and tables of it for decoding; those for AC are in `ac`. A code that no
+//! table holds takes 17 bits and stands for the symbol 0, as in libjpeg (`jdhuff.c`).
 
 use super::bits::Bits;
 

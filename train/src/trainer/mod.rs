@@ -22,7 +22,6 @@ use crate::checkpoint::state::Progress;
 use crate::collective::Collective;
 use crate::data::DataSource;
 use crate::engine::TrainEngine;
-use crate::engine::graph::Recorder;
 use crate::micro_batch::MicroBatches;
 use crate::model::MemoryLimit;
 use crate::progress::Reporter;
@@ -147,14 +146,6 @@ impl Trainer {
     /// From now on the passes of this process have no more memory than this: for tests of what happens without.
     pub fn limit_memory(&mut self, limit: MemoryLimit) {
         self.engine.network.limit_memory(Some(limit));
-    }
-
-    /// From now on steps are captured by `recorder`: for tests of what happens with CUDA graphs.
-    ///
-    /// # Errors
-    /// As [`TrainEngine::capture_with`].
-    pub fn capture_with(&mut self, recorder: Box<dyn Recorder>) -> Result<()> {
-        self.engine.capture_with(recorder)
     }
 
     fn is_first(&self) -> bool {
