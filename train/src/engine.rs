@@ -4,6 +4,7 @@
 
 mod batch;
 pub mod graph;
+mod statistics;
 
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
@@ -203,13 +204,17 @@ impl TrainEngine {
 
     /// Begins a step: no gradients, and dropout that depends on nothing but seed, epoch, place in it and process.
     pub fn begin(&mut self, key: mix::MixKey) -> Result<()> {
+        self.seed_dropout(key);
+        self.optimizer.zero_grad()
+    }
+
+    fn seed_dropout(&self, key: mix::MixKey) {
         if self.network.is_random() {
             let epoch = u64::from(key.epoch + 1).wrapping_mul(0xd1b5_4a32_d192_ed03);
             let step = key.step.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let rank = (key.rank as u64) << 48;
             tch::manual_seed((key.seed ^ epoch ^ step ^ rank) as i64);
         }
-        self.optimizer.zero_grad()
     }
 
     /// Moves the weights at learning rate `rate` where all gradients are finite, and the loss scale in any case.

@@ -48,6 +48,8 @@ pub struct TorchNetwork {
     dropout: Dropout,
     /// The processes over whose batches BatchNorm takes its statistics; none: this one's batch.
     norm_group: Option<Rc<ProcessGroup>>,
+    /// How much a batch counts in BatchNorm's running statistics; none: as its layer says.
+    momentum: Option<f64>,
     memory_limit: Option<MemoryLimit>,
 }
 
@@ -109,6 +111,7 @@ impl TorchNetwork {
             blur: Tensor::f_from_slice(&BLUR)?.f_view([1, 1, 3, 3])?,
             dropout: Dropout::default(),
             norm_group: None,
+            momentum: None,
             memory_limit: None,
         })
     }
@@ -126,6 +129,11 @@ impl TorchNetwork {
     /// The processes over whose batches BatchNorm takes its statistics; none: this one's batch.
     pub fn norm_group(&self) -> Option<Rc<ProcessGroup>> {
         self.norm_group.clone()
+    }
+
+    /// From now on a batch counts so much in BatchNorm's running statistics, 0 to 1; none: as its layer says.
+    pub fn set_momentum(&mut self, momentum: Option<f64>) {
+        self.momentum = momentum;
     }
 
     /// Whether a BatchNorm takes statistics in training: then it matters how many images are computed at a time.

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use anyhow::{Result, ensure};
 use common::{recipe, turn};
 use tch::{Device, Tensor};
+use train::checkpoint::state::{self, Parts, Progress};
 use train::collective::SingleProcess;
 use train::data::TensorBatch;
 use train::engine::TrainEngine;
@@ -95,7 +96,7 @@ fn step(engine: &mut TrainEngine, step: u64, count: i64) -> Tensor {
     sums.unwrap()
 }
 
-fn state(engine: &TrainEngine) -> Vec<Tensor> {
+fn tensors(engine: &TrainEngine) -> Vec<Tensor> {
     let mut all: Vec<Tensor> = engine
         .network
         .tensors()
@@ -125,13 +126,7 @@ fn replayed_steps_are_the_steps_taken_as_usual() {
         &["loss.kind=binary_cross_entropy"],
     ] {
         let recipe = recipe(keys);
-        let (mut usual, mut replayed) = (engine(&recipe), engine(&recipe));
-        let seen = Rc::new(RefCell::new(Seen::default()));
-        let recorder = StandIn {
-            seen: Rc::clone(&seen),
-            holds: false,
-        };
-        replayed.capture_with(Box::new(recorder)).unwrap();
+        let (mut usual, (mut replayed, seen)) = (engine(&recipe), with_graphs(&recipe));
         let steps = u64::from(USUAL_STEPS) + 5;
         for number in 0..steps {
             // A short batch in between is taken as usual.
@@ -142,7 +137,7 @@ fn replayed_steps_are_the_steps_taken_as_usual() {
             );
             assert_eq!(a, b, "{keys:?}: sums of step {number}");
         }
-        for (a, b) in state(&usual).iter().zip(&state(&replayed)) {
+        for (a, b) in tensors(&usual).iter().zip(&tensors(&replayed)) {
             assert_eq!(a, b, "{keys:?}");
         }
         let counts =
@@ -164,6 +159,141 @@ fn replayed_steps_are_the_steps_taken_as_usual() {
             "{keys:?}: {:?} reads, {groups} groups",
             seen.reads
         );
+    }
+}
+
+/// The same, its steps captured by a stand-in.
+fn with_graphs(recipe: &Recipe) -> (TrainEngine, Rc<RefCell<Seen>>) {
+    let mut engine = engine(recipe);
+    let seen = Rc::new(RefCell::new(Seen::default()));
+    let recorder = StandIn {
+        seen: Rc::clone(&seen),
+        holds: false,
+    };
+    engine.capture_with(Box::new(recorder)).unwrap();
+    (engine, seen)
+}
+
+/// Puts a NaN into the gradients of the steps that follow, or takes it out again.
+fn spoil(engine: &TrainEngine, value: f64) {
+    let mut tensors = engine.network.tensors().iter();
+    let bias = tensors.find(|named| named.name == "fc.bias").unwrap();
+    let _ = tch::no_grad(|| bias.tensor.get(0).fill_(value));
+}
+
+/// A gradient that is not finite in a replayed step: the step is left out and counted, and the next one is taken.
+#[test]
+fn a_replayed_step_with_a_nan_is_left_out_and_counted() {
+    let _turn = turn();
+    let recipe = recipe(&[]);
+    let (mut usual, (mut replayed, seen)) = (engine(&recipe), with_graphs(&recipe));
+    for number in 0..u64::from(USUAL_STEPS) + 4 {
+        let is_spoiled = number == u64::from(USUAL_STEPS) + 2;
+        for engine in [&mut usual, &mut replayed] {
+            let mut tensors = engine.network.tensors().iter();
+            let bias = tensors.find(|named| named.name == "fc.bias").unwrap();
+            let sound = bias.tensor.get(0).double_value(&[]);
+            if is_spoiled {
+                spoil(engine, f64::NAN);
+            }
+            let _ = step(engine, number, 8);
+            if is_spoiled {
+                spoil(engine, sound);
+            }
+        }
+        for engine in [&mut usual, &mut replayed] {
+            let skipped = engine.take_skips().unwrap().unwrap().in_all;
+            assert_eq!(skipped, u64::from(is_spoiled), "step {number}");
+        }
+    }
+    for (a, b) in tensors(&usual).iter().zip(&tensors(&replayed)) {
+        assert_eq!(a, b);
+    }
+    assert_eq!(seen.borrow().reads.len(), 4);
+}
+
+/// A run that is saved after captured steps goes on to the same bits, in a new process that captures anew.
+#[test]
+fn captured_steps_are_saved_and_resumed_exactly() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("last.state.safetensors");
+    for keys in [
+        &["ema={decay: 0.9}"][..],
+        &["optimizer.kind=adamw", "optimizer.nesterov=false"],
+    ] {
+        let recipe = recipe(keys);
+        let (mut whole, _) = with_graphs(&recipe);
+        let half = u64::from(USUAL_STEPS) + 3;
+        for number in 0..half {
+            let _ = step(&mut whole, number, 8);
+        }
+        let progress = Progress {
+            optimizer_steps: whole.optimizer.steps(),
+            batches_tracked: whole.network.batches_tracked(),
+            scaler: whole.scaler.state().unwrap(),
+            statistics_of: 1,
+            ..Progress::default()
+        };
+        state::write(&parts(&mut whole), &[], &progress, &path).unwrap();
+
+        let (mut resumed, seen) = with_graphs(&recipe);
+        let (progress, file) = state::read_progress(&path).unwrap();
+        state::restore(&mut parts(&mut resumed), &progress, &file, (0, 1)).unwrap();
+        for number in half..2 * half {
+            let (a, b) = (step(&mut whole, number, 8), step(&mut resumed, number, 8));
+            assert_eq!(a, b, "{keys:?}: sums of step {number}");
+        }
+        for (a, b) in tensors(&whole).iter().zip(&tensors(&resumed)) {
+            assert_eq!(a, b, "{keys:?}");
+        }
+        let seen = seen.borrow();
+        assert_eq!((seen.captures, seen.reads.len()), (1, 3), "{keys:?}");
+    }
+}
+
+fn parts(engine: &mut TrainEngine) -> Parts<'_> {
+    Parts {
+        network: &mut engine.network,
+        optimizer: &mut engine.optimizer,
+        ema: engine.ema.as_ref(),
+    }
+}
+
+/// Memory that does not hold the captured step: said with the way out, and nothing was taken for done.
+#[test]
+fn a_capture_that_fails_says_how_to_go_without() {
+    struct Full;
+    impl Recorder for Full {
+        fn capture(&mut self, _: Body<'_>) -> Result<()> {
+            anyhow::bail!("CUDA out of memory")
+        }
+        fn replay(&mut self, _: Body<'_>) -> Result<()> {
+            unreachable!("nothing was captured")
+        }
+        fn forget(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+    let _turn = turn();
+    let mut engine = engine(&recipe(&[]));
+    engine.capture_with(Box::new(Full)).unwrap();
+    for number in 0..u64::from(USUAL_STEPS) {
+        let _ = step(&mut engine, number, 8);
+    }
+    let before = tensors(&engine);
+    let key = MixKey {
+        seed: 3,
+        epoch: 0,
+        step: u64::from(USUAL_STEPS),
+        micro: 0,
+        rank: 0,
+    };
+    let failed = engine.graph_step(&batch(9, 8), key, 0.01);
+    let error = format!("{:#}", failed.unwrap_err());
+    assert!(error.contains("--set cuda_graphs=false"), "{error}");
+    for (a, b) in before.iter().zip(&tensors(&engine)) {
+        assert_eq!(a, b);
     }
 }
 

@@ -28,7 +28,7 @@ fn start(out: &Path) -> Child {
         .args(["--threads", "1", "--precision", "fp32"])
         .args([
             "--set",
-            "ema={decay: 0.9}",
+            "ema={decay: 0.9, statistics_images: 8}",
             "--set",
             "augment.mixup_alpha=0.2",
         ])

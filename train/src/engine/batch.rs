@@ -149,7 +149,7 @@ impl TrainEngine {
     }
 
     /// In how many parts a batch of `count` images is computed where `wanted` are.
-    fn parts_of(&self, count: i64, wanted: usize) -> Result<i64> {
+    pub(super) fn parts_of(&self, count: i64, wanted: usize) -> Result<i64> {
         let most = (count / self.least_images as i64).max(1);
         let parts = most.min(wanted as i64);
         // Its exchange of statistics is part of every forward pass: all processes must make as many.

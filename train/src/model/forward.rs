@@ -18,6 +18,13 @@ impl TorchNetwork {
         self.run(0..self.graph.nodes.len() - 1, &images, Pass::Train)
     }
 
+    /// Records batch statistics of images `[N, 3, H, W]`, which count as no training batch.
+    pub fn forward_statistics(&self, images: &Tensor) -> Result<()> {
+        let images = self.laid_out(images)?;
+        let _ = self.run(0..self.graph.nodes.len() - 1, &images, Pass::Train)?;
+        Ok(())
+    }
+
     /// One more training batch was seen.
     pub fn count_batch(&mut self) {
         self.batches_tracked += 1;
@@ -137,7 +144,7 @@ impl TorchNetwork {
                     tensor(*bias),
                     &recorded(*mean)?,
                     &recorded(*var)?,
-                    norm.momentum,
+                    self.momentum.unwrap_or(norm.momentum),
                     norm.eps,
                 )?
             }
@@ -161,7 +168,7 @@ impl TorchNetwork {
                     statistic(*mean),
                     statistic(*var),
                     learns,
-                    norm.momentum,
+                    self.momentum.unwrap_or(norm.momentum),
                     norm.eps,
                     true,
                 )?

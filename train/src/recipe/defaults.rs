@@ -108,6 +108,7 @@ impl Default for EmaConfig {
             warmup: true,
             every_steps: 1,
             keep_raw: true,
+            statistics_images: None,
         }
     }
 }

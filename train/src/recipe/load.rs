@@ -324,6 +324,7 @@ mod tests {
                 decay: 0.5,
                 every_steps: 1,
                 keep_raw: true,
+                statistics_images: None,
             })
         );
     }

@@ -334,6 +334,9 @@ pub struct EmaConfig {
     pub every_steps: u64,
     /// Validate the network's own weights too, and keep the best of them as `best-raw`, the newest as `last-raw`.
     pub keep_raw: bool,
+    /// After each epoch BatchNorm's statistics are measured anew for the averaged weights, over so many training images
+    /// (PyTorch's `update_bn`); none: they are averaged as the weights are.
+    pub statistics_images: Option<u64>,
 }
 
 /// Validation.

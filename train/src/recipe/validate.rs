@@ -193,6 +193,9 @@ impl Recipe {
         if let Some(ema) = &self.ema {
             within("ema.decay", ema.decay, 0.0, 1.0)?;
             count("ema.every_steps", ema.every_steps, u64::MAX)?;
+            if let Some(images) = ema.statistics_images {
+                count("ema.statistics_images", images, u64::MAX)?;
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::engine::buffers;
 use crate::evaluate::{Evaluation, Evaluator};
 use crate::failure::{MemoryRemedy, explain_memory};
 use crate::metrics::{EpochRecord, Running, unix_secs};
+use crate::mix::MixKey;
 use crate::progress::Moment;
 
 impl Trainer {
@@ -197,6 +198,9 @@ impl Trainer {
         // The network holds the averages from here to the end of this function, where there are averages.
         self.swap_averages()?;
         if self.engine.ema.is_some() {
+            if !self.measure_statistics()? {
+                return Ok(Some(self.stop_unvalidated()));
+            }
             self.average_statistics()?;
         }
         let mut evaluated = None;
@@ -239,6 +243,36 @@ impl Trainer {
     /// validated and saved must be one network.
     fn average_statistics(&mut self) -> Result<()> {
         self.world.average(&buffers(&self.engine.network))
+    }
+
+    /// BatchNorm's statistics of the averaged weights, which the network holds, where the recipe has them measured. False:
+    /// a signal came.
+    fn measure_statistics(&mut self) -> Result<bool> {
+        let ema = self.recipe.ema.as_ref();
+        let Some(images) = ema.and_then(|ema| ema.statistics_images) else {
+            return Ok(true);
+        };
+        let share = images.div_ceil(self.world.size() as u64);
+        let key = MixKey {
+            seed: self.recipe.seed,
+            epoch: self.progress.epoch,
+            step: 0,
+            micro: 0,
+            rank: self.world.rank(),
+        };
+        let source = Rc::clone(&self.source);
+        let batches = source.look(self.side())?;
+        let stop = &self.stop;
+        let measured = self.engine.measure_statistics(
+            batches,
+            share,
+            // Memory held as many with their gradients.
+            self.micro.parts(),
+            key,
+            self.world.as_mut(),
+            &|| stop.received().is_some(),
+        );
+        measured.map_err(|error| self.explain(error))
     }
 
     fn swap_averages(&mut self) -> Result<()> {

@@ -198,7 +198,7 @@ impl Trainer {
     }
 
     /// Side of the training images of this epoch, in pixels.
-    fn side(&self) -> u32 {
+    pub(super) fn side(&self) -> u32 {
         self.recipe.augment.size_at(self.progress.epoch)
     }
 
