@@ -273,29 +273,23 @@ fn vertical_pass(image: &RgbImage, first_row: u32, taps: &Taps) -> RgbImage {
 #[inline(always)]
 fn vertical_rows(image: &RgbImage, first_row: u32, taps: &Taps) -> RgbImage {
     const BLOCK: usize = 64;
+    const HALF_BLOCK: usize = BLOCK / 2;
     let height = taps.starts.len();
     let stride = image.stride();
     let mut data = vec![0; stride * height];
     for (output, out) in data.chunks_exact_mut(stride).enumerate() {
         let (start, weights) = taps.at(output);
         let rows = &image.data[(start - first_row as usize) * stride..];
-        let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
-        let rest_at = blocks.len() * BLOCK;
-        for (number, block) in blocks.iter_mut().enumerate() {
-            let mut sums = [HALF; BLOCK];
-            for (row, weight) in rows.chunks_exact(stride).zip(weights) {
-                for (sum, byte) in sums.iter_mut().zip(&row[number * BLOCK..][..BLOCK]) {
-                    *sum = sum.wrapping_add(i32::from(*byte).wrapping_mul(*weight));
-                }
-            }
-            *block = sums.map(to_byte);
-        }
-        for (column, byte) in rest.iter_mut().enumerate() {
-            let mut sum = HALF;
-            for (row, weight) in rows.chunks_exact(stride).zip(weights) {
-                sum = sum.wrapping_add(i32::from(row[rest_at + column]).wrapping_mul(*weight));
-            }
-            *byte = to_byte(sum);
+        let mut column = 0;
+        while column < stride {
+            // The last block begins early enough to be whole: a few columns are computed twice.
+            column += if stride >= BLOCK && stride - column > HALF_BLOCK {
+                columns::<BLOCK>(rows, column.min(stride - BLOCK), weights, out)
+            } else if stride >= HALF_BLOCK {
+                columns::<HALF_BLOCK>(rows, column.min(stride - HALF_BLOCK), weights, out)
+            } else {
+                columns::<1>(rows, column, weights, out)
+            };
         }
     }
     RgbImage {
@@ -303,6 +297,21 @@ fn vertical_rows(image: &RgbImage, first_row: u32, taps: &Taps) -> RgbImage {
         height: height as u32,
         data,
     }
+}
+
+/// `N` bytes of `out`, a row, from byte `from` on: sums over as many rows as there are weights. `N`.
+#[inline(always)]
+fn columns<const N: usize>(rows: &[u8], from: usize, weights: &[i32], out: &mut [u8]) -> usize {
+    let mut sums = [HALF; N];
+    for (row, weight) in rows.chunks_exact(out.len()).zip(weights) {
+        for (sum, byte) in sums.iter_mut().zip(&row[from..][..N]) {
+            *sum = sum.wrapping_add(i32::from(*byte).wrapping_mul(*weight));
+        }
+    }
+    for (byte, sum) in out[from..][..N].iter_mut().zip(sums) {
+        *byte = to_byte(sum);
+    }
+    N
 }
 
 #[cfg(test)]

@@ -100,3 +100,32 @@ fn an_extreme_shape_costs_its_crop_only() {
     let out = resize_region(&image, 256, 25_600_000, Filter::Bicubic, rect);
     assert_eq!((out.width, out.height), (224, 224));
 }
+
+#[test]
+fn rows_of_every_width_are_the_plain_sums() {
+    let byte = |i: usize| ((i * 2_654_435_761) >> 7) as u8;
+    for width in 1..=50_u32 {
+        let image = RgbImage {
+            width,
+            height: 11,
+            data: (0..width as usize * 3 * 11).map(byte).collect(),
+        };
+        for target in [5, 11, 17] {
+            let taps = Taps::new(11, target, 0, target, Filter::Bicubic);
+            let stride = image.stride();
+            let mut plain = Vec::new();
+            for output in 0..target as usize {
+                let (start, weights) = taps.at(output);
+                for column in 0..stride {
+                    let sum = weights.iter().enumerate().fold(HALF, |sum, (tap, weight)| {
+                        let byte = image.data[(start + tap) * stride + column];
+                        sum.wrapping_add(i32::from(byte).wrapping_mul(*weight))
+                    });
+                    plain.push(to_byte(sum));
+                }
+            }
+            let got = vertical_pass(&image, 0, &taps);
+            assert_eq!(got.data, plain, "{width} wide to {target} rows");
+        }
+    }
+}
