@@ -9,6 +9,7 @@ mod window;
 
 pub use error::Error;
 pub(crate) use error::{MAX_ARENA_BYTES, MAX_WEIGHT_BYTES};
+pub(crate) use weights::Room;
 pub use weights::{ByteValues, Bytes, WeightData, WeightSource};
 pub use window::Window;
 

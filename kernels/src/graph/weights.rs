@@ -63,6 +63,37 @@ pub trait WeightSource: Sync {
     }
 }
 
+/// Where one layer after the other is read into: memory given back after each would stay with the program for a while,
+/// in pieces that fit no other layer.
+pub(crate) struct Room<T> {
+    largest: usize,
+    values: Vec<T>,
+}
+
+/// Numbers for which every thread makes room from the start. More are asked for by the thread that reads them, so that
+/// the one large layer of a network is not promised to all.
+const USUAL_ROOM: usize = 4 << 20;
+
+impl<T: Copy + Default> Room<T> {
+    /// Room for as many numbers as the largest layer has, made when it is first needed.
+    pub(crate) fn new(largest: usize) -> Self {
+        Self {
+            largest: largest.min(USUAL_ROOM),
+            values: Vec::new(),
+        }
+    }
+
+    /// Room for so many; what it holds is left over from another layer.
+    fn of(&mut self, count: usize) -> &mut [T] {
+        if self.values.len() < count {
+            // What is too small goes first.
+            self.values = Vec::new();
+            self.values = vec![T::default(); count.max(self.largest)];
+        }
+        &mut self.values[..count]
+    }
+}
+
 impl Bytes<'_> {
     /// How many there are.
     pub fn count(&self) -> usize {
@@ -82,13 +113,13 @@ impl Bytes<'_> {
     }
 
     /// The stored numbers.
-    pub(crate) fn read(&self) -> io::Result<Cow<'_, [u8]>> {
+    pub(crate) fn read<'r>(&'r self, room: &'r mut Room<u8>) -> io::Result<&'r [u8]> {
         match &self.values {
-            ByteValues::Here(values) => Ok(Cow::Borrowed(values)),
+            ByteValues::Here(values) => Ok(values),
             ByteValues::Source(source) => {
-                let mut values = vec![0; source.count()];
-                source.read_bytes(&mut values)?;
-                Ok(Cow::Owned(values))
+                let values = room.of(source.count());
+                source.read_bytes(values)?;
+                Ok(values)
             }
         }
     }
@@ -124,6 +155,20 @@ impl WeightData<'_> {
         }
     }
 
+    /// As [`WeightData::read`]; what is elsewhere is read into the room.
+    pub(crate) fn read_into<'r>(
+        &'r self,
+        out: usize,
+        room: &'r mut Room<f32>,
+    ) -> io::Result<Cow<'r, [f32]>> {
+        let Self::Source(source) = self else {
+            return self.read(out);
+        };
+        let floats = room.of(source.count());
+        source.read(floats)?;
+        Ok(Cow::Borrowed(floats))
+    }
+
     /// All of them as float32; those of `out` output channels.
     pub(crate) fn read(&self, out: usize) -> io::Result<Cow<'_, [f32]>> {
         match self {
@@ -134,7 +179,8 @@ impl WeightData<'_> {
                 Ok(Cow::Owned(floats))
             }
             Self::Bytes(bytes) => {
-                let stored = bytes.read()?;
+                let mut room = Room::new(0);
+                let stored = bytes.read(&mut room)?;
                 let each = (stored.len() / out).max(1);
                 let mut floats = Vec::with_capacity(stored.len());
                 for (channel, row) in stored.chunks(each).enumerate() {

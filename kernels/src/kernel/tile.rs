@@ -42,6 +42,7 @@ pub(crate) struct Tile<'a> {
 
 impl<'a> Tile<'a> {
     /// Reads and writes nothing: for those who need a part of it.
+    #[inline(always)]
     pub fn nowhere(finish: &'a Finish) -> Self {
         Self {
             input: std::ptr::null(),

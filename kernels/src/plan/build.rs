@@ -9,7 +9,7 @@ use super::integers::{Integers, fixed_part, integer_finish, store, stored_bounds
 use super::place::{Placed, window_of};
 use crate::buffer::Buffer;
 use crate::elem::Elem;
-use crate::graph::{Error, Graph, Node, ValueId, WeightData};
+use crate::graph::{Error, Graph, Node, Room, ValueId, WeightData};
 use crate::isa::Proof;
 use crate::kernel::finish::{self, Finish};
 use crate::step::small::{LRN_REACH, Op};
@@ -37,14 +37,26 @@ pub(super) fn steps(
         .map_or(1, usize::from)
         .min(drafts.len());
     let next = AtomicUsize::new(0);
+    let weights = graph.nodes.iter().map(|node| match node {
+        Node::Conv { weights, .. } | Node::Linear { weights, .. } => weights.count(),
+        _ => 0,
+    });
+    let largest = weights.max().unwrap_or(0);
     let member = || {
         let mut made = Vec::new();
+        let mut rooms = Rooms {
+            bytes: Room::new(largest),
+            floats: Room::new(largest),
+        };
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(draft) = drafts.get(index) else {
                 return made;
             };
-            made.push((index, builder.steps(draft, placed.tilings[index])));
+            made.push((
+                index,
+                builder.steps(draft, placed.tilings[index], &mut rooms),
+            ));
         }
     };
     let mut all = thread::scope(|scope| {
@@ -66,6 +78,12 @@ pub(super) fn steps(
     Ok(all?.into_iter().flatten().collect())
 }
 
+/// Where a thread reads weights that it packs.
+struct Rooms {
+    bytes: Room<u8>,
+    floats: Room<f32>,
+}
+
 struct Builder<'a, 'g> {
     graph: &'a Graph<'g>,
     buffers: &'a [Option<Buffer>],
@@ -77,7 +95,12 @@ impl Builder<'_, '_> {
         self.buffers[value].ok_or(Error::Output(value))
     }
 
-    fn steps(&self, draft: &Draft, tiling: Option<(Tiling, usize)>) -> Result<Vec<Step>, Error> {
+    fn steps(
+        &self,
+        draft: &Draft,
+        tiling: Option<(Tiling, usize)>,
+        rooms: &mut Rooms,
+    ) -> Result<Vec<Step>, Error> {
         let dst = self.buffer(draft.gives)?;
         let op = match &draft.work {
             Work::Conv {
@@ -85,7 +108,8 @@ impl Builder<'_, '_> {
                 is_integer,
                 residual,
             } => {
-                return self.conv(draft, dst, *node, *is_integer, *residual, tiling);
+                let is_integer = *is_integer;
+                return self.conv(draft, *node, is_integer, *residual, tiling, rooms);
             }
             Work::Read => Op::Read,
             Work::Map { affine, function } => Op::Map {
@@ -225,13 +249,14 @@ impl Builder<'_, '_> {
     fn conv(
         &self,
         draft: &Draft,
-        dst: Buffer,
         index: usize,
         is_integer: bool,
         residual: Option<Residual>,
         tiling: Option<(Tiling, usize)>,
+        rooms: &mut Rooms,
     ) -> Result<Vec<Step>, Error> {
         let src = self.buffer(draft.reads[0])?;
+        let dst = self.buffer(draft.gives)?;
         let node = &self.graph.nodes[index];
         let (weights, bias, out) = match node {
             Node::Conv {
@@ -266,7 +291,8 @@ impl Builder<'_, '_> {
                     Some((inner, ..)) => Some(inner),
                     None => units(&dst),
                 };
-                let numbers = Integers::new(bytes, bias, out, from, unit).map_err(unread)?;
+                let numbers = Integers::new(bytes, &mut rooms.bytes, bias, out, from, unit)
+                    .map_err(unread)?;
                 let finish = integer_finish(draft, &dst, residual, place);
                 packed(
                     self.proof,
@@ -282,7 +308,7 @@ impl Builder<'_, '_> {
                 )
             }
             _ => {
-                let weights = weights.read(out).map_err(unread)?;
+                let weights = weights.read_into(out, &mut rooms.floats).map_err(unread)?;
                 let bias = bias
                     .map(|bias| bias.read(out))
                     .transpose()

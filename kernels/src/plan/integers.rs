@@ -3,8 +3,9 @@
 use super::draft::{Draft, Residual};
 use crate::buffer::Buffer;
 use crate::elem::{Elem, Scale};
-use crate::graph::{Bytes, WeightData};
+use crate::graph::{Bytes, Room, WeightData};
 use crate::kernel::finish::{self, Finish, QuantizedSum, Store};
+use crate::step::spec::Whole;
 
 /// The output's units: its scale and zero where it is quantized.
 pub(super) fn units(dst: &Buffer) -> Option<Scale> {
@@ -94,41 +95,31 @@ pub(super) fn integer_finish(
 }
 
 /// The numbers of an integer convolution.
-pub(super) struct Integers {
-    pub weights: Vec<i16>,
+pub(super) struct Integers<'a> {
+    pub weights: Whole<'a>,
     pub bias: Vec<i32>,
     pub scale: Vec<f32>,
 }
 
-impl Integers {
-    /// Zero points subtracted and taken into the biases; scales as ONNX Runtime multiplies them, `(x * w) / y`.
+impl<'a> Integers<'a> {
+    /// Zero points taken into the biases; scales as ONNX Runtime multiplies them, `(x * w) / y`.
     pub fn new(
-        bytes: &Bytes,
+        bytes: &'a Bytes,
+        room: &'a mut Room<u8>,
         bias: Option<&WeightData>,
         out: usize,
         from: Scale,
         unit: Option<Scale>,
     ) -> std::io::Result<Self> {
-        let stored = bytes.read()?;
-        let each = stored.len() / out;
-        let mut weights = Vec::with_capacity(stored.len());
+        let (weights, sums) = Whole::new(bytes, bytes.read(room)?, out);
         let mut biases = Vec::with_capacity(out);
         let mut scales = Vec::with_capacity(out);
         let real_bias = match bias {
             Some(WeightData::Integers { .. }) | None => None,
             Some(real) => Some(real.read(out)?),
         };
-        for channel in 0..out {
-            let (weight_scale, zero) = bytes.affine(channel);
-            let row = &stored[channel * each..][..each];
-            let numbers = row
-                .iter()
-                .map(|byte| (bytes.number(*byte) - zero).clamp(-255, 255) as i16);
-            weights.extend(numbers);
-            let sum = weights[channel * each..]
-                .iter()
-                .fold(0i32, |sum, w| sum.wrapping_add(i32::from(*w)));
-            let product = from.scale * weight_scale;
+        for (channel, sum) in sums.into_iter().enumerate() {
+            let product = from.scale * bytes.affine(channel).0;
             let own = match (bias, &real_bias) {
                 (Some(WeightData::Integers { values, .. }), _) => values[channel],
                 (_, Some(real)) => {

@@ -68,7 +68,7 @@ impl Conv {
         let per_copy = layout.vector_bytes(lanes)?;
         // Weights beyond int8 are the sum of two: every run is read twice.
         let copies = match &spec.numbers {
-            Numbers::Integers { weights, .. } if !weights.iter().all(|w| is_int8(*w)) => 2,
+            Numbers::Integers { weights, .. } if !weights.is_int8() => 2,
             _ => 1,
         };
         if copies == 2 {
@@ -104,6 +104,17 @@ impl Conv {
                     |out, i| to_bf16(from[out * row + i]),
                 );
             }
+            (Numbers::Integers { weights: from, .. }, _) if copies == 1 => {
+                pack(
+                    &mut weights,
+                    &layout,
+                    &panels,
+                    start,
+                    lanes,
+                    channels,
+                    |out, i| from.int8_at(out, i),
+                );
+            }
             (Numbers::Integers { weights: from, .. }, _) => {
                 pack(
                     &mut weights,
@@ -113,7 +124,7 @@ impl Conv {
                     lanes,
                     channels,
                     |out, i| {
-                        let whole = from[out * row + i];
+                        let whole = from.at(out, i);
                         let first = whole.clamp(-128, 127);
                         (if start == 0 { first } else { whole - first }) as i8
                     },
@@ -256,6 +267,7 @@ impl Conv {
     ///
     /// # Safety
     /// As for [`Conv::run`].
+    #[inline(always)] // See `Panel::target`.
     unsafe fn at(&self, arena: Arena, panel: &Panel, y: usize, x: usize) -> Tile<'_> {
         let number = panel.group * self.lanes;
         let residual = self.residual.as_ref();
@@ -352,8 +364,4 @@ impl Conv {
             }
         }
     }
-}
-
-fn is_int8(weight: i16) -> bool {
-    (-128..=127).contains(&weight)
 }

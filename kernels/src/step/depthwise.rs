@@ -1,7 +1,7 @@
 //! Convolution of every channel by itself: packed weights, pieces of rows, and their order.
 
 use super::cover;
-use super::spec::{Numbers, Spec, arithmetic};
+use super::spec::{Numbers, Spec, Whole, arithmetic};
 use crate::buffer::Buffer;
 use crate::isa::{self, Proof};
 use crate::kernel::depthwise::{Kernel, Piece, WIDTHS, WOVEN_WIDTHS};
@@ -76,7 +76,7 @@ impl Depthwise {
                     scale,
                 },
             ) => {
-                if !weights.iter().all(|w| (-128..=127).contains(w)) {
+                if !weights.is_int8() {
                     return None;
                 }
                 let is_common = window.dilation[1] == 1
@@ -225,7 +225,7 @@ fn pack_woven(
     dst: &Buffer,
     lanes: usize,
     [rows, columns]: [usize; 2],
-    from: &[i16],
+    from: &Whole<'_>,
     bias_from: &[i32],
     scale_from: &[f32],
 ) -> Vec<Aligned> {
@@ -244,8 +244,7 @@ fn pack_woven(
             scale.as_mut::<f32>()[at] = scale_from[channel];
             for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
                 let word = ((block * quads + y / 4) * columns + x) * block_channels + place;
-                weights.as_mut::<i8>()[word * 4 + y % 4] =
-                    from[(channel * rows + y) * columns + x] as i8;
+                weights.as_mut::<i8>()[word * 4 + y % 4] = from.int8_at(channel, y * columns + x);
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::pack::{Groups, Layout};
 use crate::buffer::{Border, Buffer};
 use crate::elem::Elem;
-use crate::graph::Window;
+use crate::graph::{Bytes, Window};
 use crate::isa::{Arithmetic, Matrix, Proof};
 use crate::kernel::finish::Finish;
 
@@ -24,14 +24,84 @@ pub(crate) enum Numbers<'a> {
         weights: &'a [f32],
         bias: Option<&'a [f32]>,
     },
-    /// Integers whose zero points have been subtracted: within -255 to 255.
     Integers {
-        weights: &'a [i16],
+        weights: &'a Whole<'a>,
         /// With the input's zero point taken care of.
         bias: &'a [i32],
         /// From sums to the output's units, for each channel.
         scale: &'a [f32],
     },
+}
+
+/// Whole weights as the bytes that are stored. Zero points are subtracted while a kernel's order is made of them, so that
+/// a layer is never held a second time as wider numbers.
+pub(crate) struct Whole<'a> {
+    stored: &'a [u8],
+    /// Makes uint8 of int8, whose zero points then are 128 more.
+    flip: u8,
+    /// The zero point of each output channel.
+    zeros: Vec<i16>,
+    /// Weights of an output channel.
+    each: usize,
+    /// Whether all are within -128 to 127.
+    is_int8: bool,
+}
+
+impl<'a> Whole<'a> {
+    /// The weights of `out` output channels, and the sum of each channel's.
+    pub fn new(bytes: &Bytes<'_>, stored: &'a [u8], out: usize) -> (Self, Vec<i32>) {
+        let (flip, more) = if bytes.is_signed { (128, 128) } else { (0, 0) };
+        // What lies beyond all bytes clamps every difference, as it does here.
+        let zero = |channel| (bytes.affine(channel).1.clamp(-512, 512) + more) as i16;
+        let zeros: Vec<i16> = (0..out).map(zero).collect();
+        let each = stored.len() / out;
+        let mut is_int8 = true;
+        let sum = |(channel, zero): (usize, &i16)| {
+            let row = stored[channel * each..][..each].iter();
+            let weights = row.map(|stored| difference(stored ^ flip, *zero));
+            let (sum, least, most) = weights.fold((0i32, 0, 0), |(sum, least, most), weight| {
+                let sum = sum.wrapping_add(i32::from(weight));
+                (sum, weight.min(least), weight.max(most))
+            });
+            is_int8 &= least >= -128 && most <= 127;
+            sum
+        };
+        let sums = zeros.iter().enumerate().map(sum).collect();
+        let whole = Self {
+            stored,
+            flip,
+            zeros,
+            each,
+            is_int8,
+        };
+        (whole, sums)
+    }
+
+    /// Weight `index` of an output channel with the zero point subtracted: within -255 to 255.
+    #[inline(always)]
+    pub fn at(&self, channel: usize, index: usize) -> i16 {
+        let stored = self.stored[channel * self.each + index] ^ self.flip;
+        difference(stored, self.zeros[channel])
+    }
+
+    /// The same where [`Whole::is_int8`].
+    #[inline(always)]
+    pub fn int8_at(&self, channel: usize, index: usize) -> i8 {
+        let stored = self.stored[channel * self.each + index] ^ self.flip;
+        // The difference fits, so its lowest byte is all of it.
+        stored.wrapping_sub(self.zeros[channel] as u8) as i8
+    }
+
+    /// Whether every weight is within -128 to 127.
+    pub fn is_int8(&self) -> bool {
+        self.is_int8
+    }
+}
+
+/// A weight without its zero point.
+#[inline(always)]
+fn difference(stored: u8, zero: i16) -> i16 {
+    (i16::from(stored) - zero).clamp(-255, 255)
 }
 
 /// Output pixels below which matrix tiles would be mostly empty.

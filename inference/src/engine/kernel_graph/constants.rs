@@ -10,6 +10,9 @@ use model_core::text::system_words;
 use super::attributes::{attribute, integer};
 use crate::onnx_file::{Blob, OnnxFile};
 
+/// Numbers read from the file at once.
+const READ_TOGETHER: usize = 1 << 15;
+
 /// A constant of the graph, still in the file where it is large.
 #[derive(Clone)]
 pub(in super::super) struct Constant<'a> {
@@ -34,9 +37,10 @@ impl WeightSource for Constant<'_> {
     }
 
     fn read(&self, to: &mut [f32]) -> std::io::Result<()> {
-        let values =
-            self.with_tensor(|tensor| tensor.to_f32().map_err(std::io::Error::other))??;
-        to.copy_from_slice(&values);
+        match self.place {
+            Some((file, blob)) => self.read_parts(file, blob, to)?,
+            None => to.copy_from_slice(&self.tensor.to_f32().map_err(std::io::Error::other)?),
+        }
         if let Some(affine) = &self.affine {
             let (steps, inner) = self.along(affine.axis);
             for (index, value) in to.iter_mut().enumerate() {
@@ -70,6 +74,30 @@ impl WeightSource for Constant<'_> {
 }
 
 impl<'a> Constant<'a> {
+    /// Reads numbers from the file, some at a time: a layer is not held as bytes and as numbers at once.
+    fn read_parts(&self, file: &OnnxFile, blob: &Blob, to: &mut [f32]) -> std::io::Result<()> {
+        let width = blob.element.bytes().unwrap_or(0);
+        if width == 0 || blob.len != (to.len() * width) as u64 {
+            return Err(std::io::ErrorKind::InvalidData.into());
+        }
+        let mut offset = blob.offset;
+        for part in to.chunks_mut(READ_TOGETHER) {
+            let mut raw = vec![0; part.len() * width];
+            file.read_at(offset, &mut raw)?;
+            offset += raw.len() as u64;
+            let tensor = TensorProto {
+                dims: vec![part.len() as i64],
+                // The graph may call float16 numbers float32 by now.
+                data_type: Some(blob.element as i32),
+                name: self.tensor.name.clone(),
+                raw_data: Some(raw),
+                ..Default::default()
+            };
+            part.copy_from_slice(&tensor.to_f32().map_err(std::io::Error::other)?);
+        }
+        Ok(())
+    }
+
     /// Calls `read` with the tensor and all its values.
     fn with_tensor<T>(&self, read: impl FnOnce(&TensorProto) -> T) -> std::io::Result<T> {
         let Some((file, blob)) = self.place else {
