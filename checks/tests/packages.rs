@@ -203,3 +203,32 @@ fn an_included_file_is_seen_with_its_feature() {
     );
     assert_eq!(plain(Path::new("a/b/../../c")), Path::new("c"));
 }
+
+/// Whether the words about a crate, at the head of its `lib.rs`, hold an example that the compiler sees.
+fn has_example(source: &str) -> bool {
+    source
+        .lines()
+        .take_while(|line| line.starts_with("//!"))
+        .filter_map(|line| line.trim_start_matches("//!").trim().strip_prefix("```"))
+        .step_by(2)
+        .any(|kind| ["", "no_run", "rust"].contains(&kind))
+}
+
+#[test]
+fn the_words_about_a_library_begin_with_an_example() {
+    assert!(has_example(
+        "//! A.\n//!\n//! ```no_run\n//! f();\n//! ```\n"
+    ));
+    assert!(!has_example("//! A.\n//! ```ignore\n//! f();\n//! ```\n"));
+    let without: Vec<String> = libraries()
+        .iter()
+        // Neither holds code to call.
+        .filter(|package| !["one-build", "libtorch-check"].contains(&package.name.as_str()))
+        .filter(|package| {
+            let head = std::fs::read_to_string(folder(package).join("src/lib.rs"));
+            !has_example(&head.expect("a library's source"))
+        })
+        .map(|package| package.name.to_string())
+        .collect();
+    assert_eq!(without, Vec::<String>::new());
+}

@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use desktop_app::cli::DesktopArgs;
 use desktop_app::ui::APP_NAME;
+use model_core::text::join_causes;
 
 fn main() -> ExitCode {
     match desktop_app::run(&DesktopArgs::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("desktop-app: {error:#}");
-            desktop_app::platform::show_message(APP_NAME, &format!("{error:#}"));
+            let causes = join_causes(error.chain().map(ToString::to_string));
+            eprintln!("desktop-app: {causes}");
+            desktop_app::platform::show_message(APP_NAME, &causes);
             ExitCode::FAILURE
         }
     }

@@ -180,7 +180,7 @@ pub fn remedy_for_model(remedy: Option<&Remedy>) -> String {
             | Remedy::ExportAgain,
         ) => "Export it again with export-onnx, which writes into the file what is missing.",
         Some(Remedy::UseFewerThreads) => "Close other programs and try again.",
-        Some(Remedy::UsePrecision(_)) => "Start the window with --precision auto, or without.",
+        Some(Remedy::UsePrecision(_)) => "Start the window again, without a choice of precision.",
         Some(Remedy::ReportBug) => "Report this, with the file.",
         Some(
             Remedy::ChooseAnotherModel

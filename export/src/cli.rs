@@ -115,7 +115,7 @@ pub struct ExportArgs {
     #[arg(long)]
     pub overwrite_side_files: bool,
     #[command(flatten)]
-    pub quantize: QuantizeArgs,
+    pub quantize: crate::quant::QuantizeArgs,
     #[command(flatten)]
     pub proof: ProofArgs,
 }
@@ -138,38 +138,6 @@ pub struct ProofArgs {
     /// The ONNX Runtime library to load.
     #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
     pub onnxruntime_lib: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "int8")]
-pub struct QuantizeArgs {
-    /// Write an int8 model (QDQ form) by static post-training quantization.
-    #[arg(long, requires = "calibration")]
-    pub int8: bool,
-    /// Folder of images to measure activations on (100 are plenty).
-    #[arg(long, value_name = "DIR")]
-    pub calibration: Option<PathBuf>,
-    /// Use at most this many calibration images.
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    pub calibration_images: usize,
-    /// How activation ranges are chosen.
-    #[arg(long, value_enum, default_value_t = crate::quant::CalibrationMethod::Mse)]
-    pub calibration_method: crate::quant::CalibrationMethod,
-    /// Activations as uint8 with a zero point, or int8 around zero.
-    #[arg(long, value_enum, default_value_t = crate::quant::Activations::Asymmetric)]
-    pub activations: crate::quant::Activations,
-    /// Layers kept in float.
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
-    pub keep_float: Vec<crate::quant::KeepFloat>,
-    /// Weights in 7 bits: the result is the same on CPUs whose 8-bit products saturate (x86 without VNNI).
-    #[arg(long)]
-    pub seven_bit: bool,
-    /// Do not correct the mean shift that rounding the weights causes.
-    #[arg(long)]
-    pub no_bias_correction: bool,
-    /// Equalize channel ranges across layers before quantizing (Nagel et al. 2019).
-    #[arg(long)]
-    pub equalize: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use export::cli::{Cli, Command};
+use model_core::text::join_causes;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -17,7 +18,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let causes = error.chain().map(ToString::to_string);
+            eprintln!("error: {}", join_causes(causes));
             ExitCode::FAILURE
         }
     }

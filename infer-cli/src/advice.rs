@@ -10,9 +10,9 @@ use photos::teach::TeachError;
 
 use crate::output::FailureReason;
 
-/// A failure as it is told: the text, its stable name, and what to do.
+/// A failure in words: what happened, its stable name, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct FailureText {
     /// What was expected and what was got.
     pub error: String,
     /// A stable name for programs.
@@ -21,7 +21,7 @@ pub struct Told {
     pub advice: Option<String>,
 }
 
-impl Told {
+impl FailureText {
     /// A failure of one image.
     pub fn failure(failure: &Failure) -> Self {
         match failure {

@@ -102,7 +102,7 @@ pub struct ClassifyArgs {
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
-    pub talk: TalkArgs,
+    pub verbosity: VerbosityArgs,
 }
 
 /// What is printed.
@@ -147,7 +147,7 @@ pub struct AnswerArgs {
 /// How much is said on stderr.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Messages")]
-pub struct TalkArgs {
+pub struct VerbosityArgs {
     /// No progress and no notes; errors only
     #[arg(short, long)]
     pub quiet: bool,

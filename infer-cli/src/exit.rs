@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use image_data::decode::DecodeError;
 use model_core::atomic_file::WriteFileError;
-use model_core::text::system_words;
+use model_core::text::{join_causes, one_line};
 use photos::teach::TeachError;
 
 /// How the program ended.
@@ -86,7 +86,7 @@ impl Exit {
 pub fn line(error: &anyhow::Error) -> String {
     let mut parts = Vec::new();
     for cause in error.chain() {
-        parts.push(system_words(cause));
+        parts.push(one_line(cause));
         if cause.is::<inference::Error>()
             || cause.is::<DecodeError>()
             || cause.is::<WriteFileError>()
@@ -95,7 +95,7 @@ pub fn line(error: &anyhow::Error) -> String {
             break;
         }
     }
-    parts.join(": ")
+    join_causes(parts)
 }
 
 impl From<Exit> for ExitCode {

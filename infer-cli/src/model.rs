@@ -8,21 +8,21 @@ use model_core::Manifest;
 use model_core::labels::read_labels;
 use model_core::manifest::ManifestError;
 
-use crate::args::{DescribeArgs, ModelArgs, TalkArgs};
+use crate::args::{DescribeArgs, ModelArgs, VerbosityArgs};
 use crate::{ModelFileError, UsageError, report};
 
 /// Loads the model that the options name and tells notes to the person.
 ///
 /// # Errors
 /// [`UsageError`] for option files that cannot be read; [`inference::Error`] for the model.
-pub fn open(args: &ModelArgs, talk: &TalkArgs) -> Result<Classifier> {
+pub fn open(args: &ModelArgs, verbosity: &VerbosityArgs) -> Result<Classifier> {
     let classifier = load(args.model.as_deref(), &options(args)?)?;
-    if !talk.quiet {
+    if !verbosity.quiet {
         for note in &classifier.model().notes {
             report::note(note);
         }
     }
-    if talk.verbose {
+    if verbosity.verbose {
         let model = classifier.model();
         let plural = if model.threads == 1 { "" } else { "s" };
         let place = match &model.source {

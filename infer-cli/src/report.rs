@@ -5,7 +5,7 @@ use image_data::decode::Format;
 use inference::stream::Outcome;
 use model_core::text::one_line;
 
-use crate::advice::Told;
+use crate::advice::FailureText;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = AnsiColor::Yellow.on_default().bold();
@@ -16,15 +16,15 @@ pub fn error(text: &str) {
 }
 
 /// One image failed.
-pub fn failed_image(name: &str, told: &Told) {
-    let advice = told
+pub fn failed_image(name: &str, text: &FailureText) {
+    let advice = text
         .advice
         .as_deref()
         .map_or_else(String::new, |advice| format!("; {advice}"));
     anstream::eprintln!(
         "{ERROR}error{ERROR:#}: {}: {}{advice}",
         printable(name),
-        told.error
+        text.error
     );
 }
 

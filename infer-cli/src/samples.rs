@@ -13,8 +13,8 @@ use model_core::labels::{ClassMatcher, MatchError};
 use model_core::text::system_words;
 use photos::walk::{WalkEntry, walk};
 
-use crate::advice::Told;
-use crate::args::{DecodeArgs, TalkArgs};
+use crate::advice::FailureText;
+use crate::args::{DecodeArgs, VerbosityArgs};
 use crate::commands::decode_options;
 use crate::metrics::Judged;
 use crate::{UsageError, report};
@@ -166,7 +166,7 @@ pub fn judge(
     samples: &LabeledSamples,
     decode: &DecodeArgs,
     batch: Option<usize>,
-    talk: &TalkArgs,
+    verbosity: &VerbosityArgs,
     cancel: &Cancel,
     mut each: impl FnMut(usize, &Outcome),
 ) -> Result<Judgment> {
@@ -179,7 +179,7 @@ pub fn judge(
         cancel: cancel.clone(),
         ..StreamOptions::default()
     };
-    let progress = match talk.quiet {
+    let progress = match verbosity.quiet {
         true => indicatif::ProgressBar::hidden(),
         false => indicatif::ProgressBar::new(samples.samples.len() as u64),
     };
@@ -192,7 +192,7 @@ pub fn judge(
         match &answer.result {
             Ok(outcome) => {
                 let truth = samples.truths[answer.index];
-                if !talk.quiet {
+                if !verbosity.quiet {
                     progress.suspend(|| report::about_image(&answer.name, outcome));
                 }
                 judgment
@@ -202,13 +202,14 @@ pub fn judge(
             }
             Err(failure) => {
                 judgment.failed += 1;
-                progress.suspend(|| report::failed_image(&answer.name, &Told::failure(failure)));
+                progress
+                    .suspend(|| report::failed_image(&answer.name, &FailureText::failure(failure)));
             }
         }
         ControlFlow::Continue(())
     })?;
     progress.finish_and_clear();
-    if !talk.quiet {
+    if !verbosity.quiet {
         if samples.without_class > 0 {
             report::note(&format!(
                 "pictures left out because they have no class: {} (they lie in no class folder, or no list names them)",

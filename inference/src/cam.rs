@@ -4,17 +4,27 @@
 //!
 //! Not here: what to do for networks that end otherwise (`explain`).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use model_core::onnx::{GraphProto, NodeProto, TensorProto};
+use model_core::onnx::{GraphProto, ModelProto, NodeProto, TensorProto};
 use model_core::text::system_words;
 
 use crate::EngineError;
-use crate::classifier::Network;
 use crate::engine::{Engine, KernelEngine, NetworkSource, Precision, TractEngine, in_color};
 use crate::graph::index::GraphIndex;
 use crate::graph::{Element, InputShape};
 use crate::onnx_file::{OnnxFile, Skeleton};
+
+/// The file behind a classifier, for questions that the engine's plan cannot answer.
+pub(crate) struct Network {
+    pub file: OnnxFile,
+    pub skeleton: Skeleton,
+    /// The graph as our own engines take it.
+    pub prepared: ModelProto,
+    pub input: InputShape,
+    /// The part before the last pooling, once somebody has asked for it, or why there is none.
+    pub features: OnceLock<Result<Features, String>>,
+}
 
 /// The part of a network before its last pooling, and the linear layer after it.
 pub(crate) struct Features {

@@ -1,23 +1,19 @@
 //! The classifier: a network, its manifest and an engine, from file to answer.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use half::f16;
 use image_data::decode::{DecodeOptions, decode};
 use model_core::manifest::{Answers, Manifest};
-use model_core::onnx::ModelProto;
 use model_core::{EverydayAnswer, Hierarchy, Label, RgbImage, scores};
 use serde::Serialize;
 
-use crate::cam::Features;
+use crate::cam::Network;
 use crate::engine::{Engine, EngineKind, Precision};
-use crate::graph::InputShape;
-use crate::load::check_labels;
+use crate::error::ModelProblem;
 use crate::metadata::Dialect;
-use crate::onnx_file::{OnnxFile, Skeleton};
-use crate::stream::Cancel;
-use crate::{Error, ModelInfo, ModelSource};
+use crate::{Cancel, Error, ModelInfo, ModelSource};
 
 /// One class and how sure the model is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,17 +59,6 @@ pub struct Classifier {
     pub(crate) takes_pictures: bool,
     pub(crate) takes_float16: bool,
     pub(crate) network: Option<Arc<Network>>,
-}
-
-/// The file behind a classifier, for questions that the engine's plan cannot answer.
-pub(crate) struct Network {
-    pub file: OnnxFile,
-    pub skeleton: Skeleton,
-    /// The graph as our own engines take it.
-    pub prepared: ModelProto,
-    pub input: InputShape,
-    /// The part before the last pooling, once somebody has asked for it, or why there is none.
-    pub features: OnceLock<Result<Features, String>>,
 }
 
 impl Classifier {
@@ -363,4 +348,24 @@ pub(crate) fn check_numbers(output: &[f32]) -> Result<(), Error> {
     } else {
         Ok(())
     }
+}
+
+/// Holds the number of labels against the network's outputs: as many, or two for the one number of a binary classifier.
+pub(crate) fn check_labels(manifest: &Manifest, outputs: usize, model: &str) -> Result<(), Error> {
+    let labels = manifest.labels.len();
+    let both_sides = labels == 2 && manifest.answers(outputs) == Answers::Binary;
+    if labels == outputs || both_sides {
+        return Ok(());
+    }
+    let hint = match (labels, outputs) {
+        (1000, 1001) => {
+            "; the network probably has a background class first (TensorFlow's ImageNet order)"
+        }
+        _ => "",
+    };
+    Err(Error::model_problem(
+        model,
+        ModelProblem::Labels,
+        format!("the network gives {outputs} numbers an image but there are {labels} labels{hint}"),
+    ))
 }

@@ -12,8 +12,7 @@ use model_core::RgbImage;
 use serde::Serialize;
 
 use crate::cam::Features;
-use crate::stream::Cancel;
-use crate::{Classifier, Error, Prediction};
+use crate::{Cancel, Classifier, Error, Prediction};
 
 /// How to find out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -35,6 +35,7 @@
 #![cfg_attr(not(all(feature = "tract", feature = "onnxruntime")), allow(dead_code))]
 
 mod cam;
+mod cancel;
 mod classifier;
 pub mod embedded;
 pub mod engine;
@@ -49,6 +50,7 @@ pub mod models;
 mod onnx_file;
 pub mod stream;
 
+pub use cancel::Cancel;
 pub use classifier::{Classifier, Prediction};
 pub use engine::{Engine, EngineError, EngineKind, FailingNode, Precision};
 pub use error::{Error, ModelProblem};
@@ -58,4 +60,3 @@ pub use metadata::Overrides;
 pub use model_core::manifest::{Answers, Output};
 pub use model_core::{EverydayAnswer, Hierarchy, Label, Manifest, Preprocessing, RgbImage};
 pub use model_info::{ModelInfo, ModelSource};
-pub use stream::Cancel;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::available_parallelism;
 
-use model_core::manifest::{Answers, MANIFEST_KEY, Manifest};
+use model_core::manifest::{MANIFEST_KEY, Manifest};
 
-use crate::classifier::Network;
+use crate::cam::Network;
+use crate::classifier::check_labels;
 use crate::engine::{self, EngineKind, NetworkSource, Precision};
 use crate::error::ModelProblem;
 use crate::graph::{Element, GraphFacts, Wanted, prepare};
@@ -197,24 +198,4 @@ impl Classifier {
         });
         Ok(classifier)
     }
-}
-
-/// Holds the number of labels against the network's outputs: as many, or two for the one number of a binary classifier.
-pub(crate) fn check_labels(manifest: &Manifest, outputs: usize, model: &str) -> Result<(), Error> {
-    let labels = manifest.labels.len();
-    let both_sides = labels == 2 && manifest.answers(outputs) == Answers::Binary;
-    if labels == outputs || both_sides {
-        return Ok(());
-    }
-    let hint = match (labels, outputs) {
-        (1000, 1001) => {
-            "; the network probably has a background class first (TensorFlow's ImageNet order)"
-        }
-        _ => "",
-    };
-    Err(Error::model_problem(
-        model,
-        ModelProblem::Labels,
-        format!("the network gives {outputs} numbers an image but there are {labels} labels{hint}"),
-    ))
 }

@@ -8,50 +8,17 @@ mod runner;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::sync::{Condvar, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use image_data::decode::{Damage, DecodeOptions, Decoded, Format, decode_full, read_file};
 use model_core::RgbImage;
 use model_core::scores::DEFAULT_TOP_K;
 
 use crate::classifier::check_numbers;
-use crate::{Classifier, Error, Prediction};
+use crate::{Cancel, Classifier, Error, Prediction};
 use queue::{Shared, Window};
 use runner::Runner;
-
-/// Asks running work to stop; clones share the flag.
-#[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
-
-impl Cancel {
-    /// Asks to stop.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether somebody asked to stop.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// The flag itself, for a signal handler.
-    pub fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0)
-    }
-
-    /// # Errors
-    /// [`Error::Cancelled`] when somebody asked to stop.
-    pub fn check(&self) -> Result<(), Error> {
-        if self.is_cancelled() {
-            Err(Error::Cancelled)
-        } else {
-            Ok(())
-        }
-    }
-}
 
 /// An image to classify.
 #[derive(Clone, Debug)]
@@ -155,10 +122,6 @@ pub struct Outcome {
     pub damage: Option<Damage>,
     /// The crop and the numbers the network saw, when [`StreamOptions::keep_input`] asked for them.
     pub input: Option<(RgbImage, Vec<f32>)>,
-    /// Time spent reading and decoding.
-    pub decode_time: Duration,
-    /// Time spent on resize, crop and normalization.
-    pub preprocess_time: Duration,
 }
 
 /// More threads than this decode no faster, and each holds a picture.
@@ -172,8 +135,6 @@ struct Prepared {
     size: [u32; 2],
     format: Format,
     damage: Option<Damage>,
-    decode_time: Duration,
-    preprocess_time: Duration,
 }
 
 struct Item {
@@ -262,7 +223,6 @@ impl Classifier {
     /// # Errors
     /// [`Error::Engine`] when the network failed, [`Error::NotANumber`] when its output holds NaN.
     pub fn classify_decoded(&self, decoded: Decoded, top_k: usize) -> Result<Outcome, Error> {
-        let start = Instant::now();
         let Decoded {
             image,
             format,
@@ -280,8 +240,6 @@ impl Classifier {
             format,
             damage,
             input: None,
-            decode_time: Duration::ZERO,
-            preprocess_time: start.elapsed(),
         })
     }
 
@@ -315,7 +273,6 @@ impl Classifier {
     }
 
     fn prepare(&self, source: Source, options: &StreamOptions) -> Result<Prepared, Failure> {
-        let start = Instant::now();
         let decode_options = options.decode.unwrap_or_else(|| self.decode_options());
         let Decoded {
             image,
@@ -329,12 +286,10 @@ impl Classifier {
             Source::Failed { error, .. } => return Err(Failure::Listing(error)),
         }
         .map_err(Error::from)?;
-        let decoded = Instant::now();
         let preprocessing = &self.model().manifest.preprocessing;
         let crop = preprocessing.crop_pixels(&image);
         let mut input = vec![0.0; self.input_len()];
         preprocessing.normalize_into(&crop, &mut input);
-        let preprocess_time = decoded.elapsed();
         Ok(Prepared {
             input,
             crop: options.keep_input.then_some(crop),
@@ -342,8 +297,6 @@ impl Classifier {
             format,
             damage,
             picture: self.takes_pictures.then_some(image),
-            decode_time: decoded - start,
-            preprocess_time,
         })
     }
 }

@@ -26,6 +26,25 @@ pub struct WriteFileError {
     pub reason: io::Error,
 }
 
+impl WriteFileError {
+    /// The system says of a missing folder what it says of a missing file; which of them it is, is said here.
+    fn new(path: &Path, reason: io::Error) -> Self {
+        let folder = folder_of(path);
+        let is_missing = reason.kind() == io::ErrorKind::NotFound && !folder.exists();
+        let reason = match is_missing {
+            true => io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("there is no folder {}", folder.display()),
+            ),
+            false => reason,
+        };
+        Self {
+            path: path.to_owned(),
+            reason,
+        }
+    }
+}
+
 impl Diagnose for WriteFileError {
     fn code(&self) -> &'static str {
         "file.not-writable"
@@ -75,10 +94,7 @@ pub fn write_with(
         sync_folder(folder_of(path));
         Ok(())
     };
-    attempt().map_err(|reason| WriteFileError {
-        path: path.to_owned(),
-        reason,
-    })
+    attempt().map_err(|reason| WriteFileError::new(path, reason))
 }
 
 /// Fails when `path` could not be written, before any long work is done for it. Leaves nothing behind.
@@ -95,10 +111,7 @@ pub fn check_writable(path: &Path) -> Result<(), WriteFileError> {
         }
         temporary_beside(path).map(drop)
     };
-    attempt().map_err(|reason| WriteFileError {
-        path: path.to_owned(),
-        reason,
-    })
+    attempt().map_err(|reason| WriteFileError::new(path, reason))
 }
 
 /// Removes temporary files that killed writers left in `folder`. Call it only while no other process writes there.
@@ -182,12 +195,31 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         write(&file, b"in the way").unwrap();
-        for path in [file.join("below"), dir.path().join("away").join("file")] {
-            let error = write(&path, b"new").unwrap_err();
-            let system = File::create(&path).unwrap_err();
+        let path = file.join("below");
+        let error = write(&path, b"new").unwrap_err();
+        let system = File::create(&path).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("cannot write {}: {}", path.display(), system_words(system))
+        );
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("away");
+        let path = folder.join("file");
+        for error in [
+            write(&path, b"new").unwrap_err(),
+            check_writable(&path).unwrap_err(),
+        ] {
             assert_eq!(
                 error.to_string(),
-                format!("cannot write {}: {}", path.display(), system_words(system))
+                format!(
+                    "cannot write {}: there is no folder {}",
+                    path.display(),
+                    folder.display()
+                )
             );
         }
     }

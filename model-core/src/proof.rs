@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::splitmix::splitmix64;
+
 /// The metadata key of [`StoredAnswers`].
 pub const PROOF_KEY: &str = "resnet50_toolkit.proof";
 
@@ -113,16 +115,8 @@ pub fn synthetic_input(index: usize, height: usize, width: usize) -> Vec<f32> {
     let count = 3 * height * width;
     let start = (index as u64).wrapping_mul(0x0000_0001_0000_0000);
     (0..count as u64)
-        .map(|at| (splitmix64(start + at) >> 40) as f32 / (1u64 << 22) as f32 - 2.0)
+        .map(|at| (splitmix64(0, start + at) >> 40) as f32 / (1u64 << 22) as f32 - 2.0)
         .collect()
-}
-
-/// Steele, Lea and Flood 2014.
-fn splitmix64(state: u64) -> u64 {
-    let mut z = state.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -27,8 +27,23 @@ pub fn short_line(text: impl Display, chars: usize) -> String {
 /// What a system or library says of a failed read or write, on one line and without the number that Rust puts behind it:
 /// "(os error 2)" helps nobody who misses a photo. The one place that words such errors.
 pub fn system_words(error: impl Display) -> String {
+    without_number(one_line(error))
+}
+
+/// An error and its causes as a person reads them, from the texts of its chain: without the system's numbers, and no text
+/// twice, for some errors repeat their cause's in their own. A text of several lines keeps them.
+pub fn join_causes(texts: impl IntoIterator<Item = String>) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for text in texts.into_iter().map(without_number) {
+        if !parts.iter().any(|said| said.ends_with(&text)) {
+            parts.push(text);
+        }
+    }
+    parts.join(": ")
+}
+
+fn without_number(mut text: String) -> String {
     const NUMBER: &str = " (os error ";
-    let mut text = one_line(error);
     let mut from = 0;
     while let Some(start) = text[from..].find(NUMBER).map(|at| from + at) {
         let digits = &text[start + NUMBER.len()..];
@@ -162,6 +177,20 @@ mod tests {
         ] {
             assert_eq!(system_words(error), words);
         }
+    }
+
+    #[test]
+    fn causes_are_said_once_and_without_the_systems_number() {
+        let join = |texts: &[&str]| join_causes(texts.iter().map(|text| (*text).to_owned()));
+        let system = "gone (os error 2)";
+        assert_eq!(join(&["cannot read a", system]), "cannot read a: gone");
+        // As errors of our libraries do, which end with their cause.
+        assert_eq!(
+            join(&["cannot read a: gone", system]),
+            "cannot read a: gone"
+        );
+        assert_eq!(join(&["looked in:\n  a", "gone"]), "looked in:\n  a: gone");
+        assert_eq!(join(&[]), "");
     }
 
     #[test]

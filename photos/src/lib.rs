@@ -1,5 +1,21 @@
 //! For people with photos: a classifier of one's own classes in seconds, and photos sorted into folders with a way back.
 //!
+//! ```no_run
+//! use image_data::decode::DecodeOptions;
+//! use inference::{Cancel, Classifier, Options};
+//! use photos::teach::{Lesson, TeachConfig, Teacher, find_classes};
+//!
+//! let options = Options::default();
+//! let found = find_classes("animals".as_ref())?;
+//! let teacher = Teacher::new(&Classifier::open("model.onnx", &options)?, &options)?;
+//! let decode = DecodeOptions::default();
+//! let photos = teacher.look(&found.classes, &decode, &Cancel::default(), |_| ())?;
+//! let lesson = Lesson::learn(photos, &TeachConfig::default())?;
+//! println!("{:.1} % of photos that were not learned from", lesson.findings.accuracy_percent);
+//! std::fs::write("mine.onnx", lesson.to_onnx(&teacher)?.0)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! | module | idea |
 //! |---|---|
 //! | [`teach`] | folders of photos become a model: the features of a trained network and a new last layer |

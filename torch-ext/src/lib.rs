@@ -2,6 +2,15 @@
 //! kernels, the loss scaler's kernels, memory format, device memory statistics, CUDA opened at run time, CUDA
 //! graphs, numeric switches, and libtorch's distributed engine ([`c10d`]).
 //!
+//! ```no_run
+//! // Opened at run time: one program serves machines with and without a GPU.
+//! match torch_ext::cuda::open() {
+//!     Ok(library) => println!("{}: {} GPUs", library.display(), torch_ext::device::count()?),
+//!     Err(error) => println!("on the CPU, for {error}"),
+//! }
+//! # Ok::<(), torch_ext::Error>(())
+//! ```
+//!
 //! Every C++ exception becomes an [`Error`]; tensors stay `tch::Tensor`s. This crate knows nothing of networks,
 //! recipes or files: it is a thin face over libtorch, and policy lives in `train`.
 

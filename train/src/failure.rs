@@ -2,6 +2,7 @@
 //! kind they are of is decided here and nowhere else.
 
 use anyhow::Error;
+use model_core::text::join_causes;
 use tch::TchError;
 
 /// A device or the host has no memory left for a batch.
@@ -55,24 +56,17 @@ pub fn explain_memory(error: Error, images: usize, side: u32, remedy: MemoryReme
     })
 }
 
-/// An error and its causes in one line, as a person reads it: libtorch's without the C++ frames, no text twice.
+/// An error and its causes as a person reads them: libtorch's without the C++ frames, no text twice.
 pub fn describe(error: &Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    for cause in error.chain() {
-        let text = if is_memory_error(cause) {
-            out_of_memory(&cause.to_string())
-        } else {
-            match cause.downcast_ref::<TchError>() {
-                Some(TchError::Torch(text)) => torch_ext::error::without_backtrace(text),
-                _ => cause.to_string(),
-            }
-        };
-        // Some errors repeat their cause's text in their own.
-        if !parts.iter().any(|said| said.ends_with(&text)) {
-            parts.push(text);
+    join_causes(error.chain().map(|cause| {
+        if is_memory_error(cause) {
+            return out_of_memory(&cause.to_string());
         }
-    }
-    parts.join(": ")
+        match cause.downcast_ref::<TchError>() {
+            Some(TchError::Torch(text)) => torch_ext::error::without_backtrace(text),
+            _ => cause.to_string(),
+        }
+    }))
 }
 
 /// libtorch's report of its allocator in our words.
@@ -126,5 +120,10 @@ mod tests {
         let twice: anyhow::Result<()> = Err(anyhow::anyhow!("disk full"));
         let twice = twice.context("cannot write x: disk full").unwrap_err();
         assert_eq!(describe(&twice), "cannot write x: disk full");
+        let missing = Error::new(std::fs::read("no/such/file").unwrap_err());
+        assert!(missing.to_string().contains("(os error "), "{missing}");
+        let text = describe(&missing.context("cannot read no/such/file"));
+        assert!(text.starts_with("cannot read no/such/file: "), "{text}");
+        assert!(!text.contains("os error"), "{text}");
     }
 }

@@ -113,7 +113,8 @@ impl Reporter {
             Log::Waiting(lines) => lines.push(line),
             Log::Open(file) => {
                 if let Err(error) = writeln!(file, "{line}") {
-                    say!("train.log: {error}; going on without it");
+                    let reason = model_core::text::system_words(error);
+                    say!("train.log: {reason}; going on without it");
                     self.log = Log::None;
                 }
             }

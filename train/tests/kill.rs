@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use model_core::splitmix::splitmix64;
 use train::checkpoint::file::TensorFile;
 use train::checkpoint::state::read_progress;
 use train::metrics;
@@ -39,14 +40,6 @@ fn start(out: &Path) -> Child {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command.spawn().unwrap()
-}
-
-/// Steele, Lea & Flood 2014.
-fn random(index: u64) -> u64 {
-    let mut z = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// Waits until `is_so`, the run's end, or a minute; false where the run ended.
@@ -80,12 +73,12 @@ fn killed_twenty_times_it_ends_in_the_same_bytes() {
     for kill in 0..KILLS {
         // One moment in each twentieth of the run, at a random step of it and a random time within the step.
         let share = EPOCHS * STEPS_PER_EPOCH / KILLS;
-        let target = kill * share + random(kill) % share;
+        let target = kill * share + splitmix64(0, kill) % share;
         let mut child = start(&parts);
         let runs = match kill % 4 {
             // Anywhere between the program's start and its first steps.
             0 => {
-                std::thread::sleep(Duration::from_micros(random(kill + 100) % 400_000));
+                std::thread::sleep(Duration::from_micros(splitmix64(0, kill + 100) % 400_000));
                 true
             }
             1 => wait_until(&mut child, || steps(&state) >= target && is_saving(&parts)),
@@ -94,7 +87,7 @@ fn killed_twenty_times_it_ends_in_the_same_bytes() {
                     std::thread::sleep(Duration::from_micros(200));
                     steps(&state) >= target
                 });
-                std::thread::sleep(Duration::from_micros(random(kill + 200) % 12_000));
+                std::thread::sleep(Duration::from_micros(splitmix64(0, kill + 200) % 12_000));
                 reached
             }
         };

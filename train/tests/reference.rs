@@ -4,8 +4,9 @@ use checks::reference::types::Types;
 use train::recipe::{Recipe, load};
 
 /// Where the types of a recipe are defined.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "train/src/recipe/mod.rs",
+    "train/src/recipe/sections.rs",
     "image-data/src/augment/config.rs",
     "model-core/src/preprocessing.rs",
     "model-core/src/reading.rs",

@@ -56,6 +56,10 @@ fn each_has_its_line() {
     let line = error(&mut with("resnet51", "cifar10-resnet20", &data, &out));
     assert!(line.contains("did you mean 'resnet50'?"), "{line}");
 
+    let line = error(&mut with("resnet_tiny", "no/such/recipe.yaml", &data, &out));
+    assert!(line.contains("cannot read recipe file"), "{line}");
+    assert!(!line.contains("os error"), "{line}");
+
     let line = error(on(&data, &out).args(["--device", "cuda:99"]));
     assert!(line.contains("cuda:99"), "{line}");
 

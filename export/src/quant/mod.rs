@@ -12,6 +12,7 @@
 //! Weights are symmetric per output channel, activations per tensor (Jacob et al. 2018; Nagel et al. 2021,
 //! arXiv:2106.08295). Not here: training with quantization.
 
+mod args;
 pub mod calibrate;
 pub mod equalize;
 pub mod observe;
@@ -24,10 +25,10 @@ use clap::ValueEnum;
 use model_core::manifest::Manifest;
 use model_core::onnx::ModelProto;
 
-use crate::cli::QuantizeArgs;
 use crate::emit::{EmitOptions, InputSize};
 use crate::images::ImageList;
 use crate::plan::ExportPlan;
+pub use args::QuantizeArgs;
 
 /// How the range of an activation is chosen from its calibration histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -129,6 +129,8 @@ fn bad_input_gives_one_clear_line_and_leaves_files_alone() {
         ),
         (vec!["inspect", &text], "not an ONNX model"),
         (vec!["verify", &text], "not an ONNX model"),
+        (vec!["inspect", &missing_dir], "cannot read"),
+        (vec!["verify", &missing_dir], "cannot read"),
     ];
     for (arguments, expected) in cases {
         let assert = export_onnx().args(&arguments).assert().failure().code(1);
@@ -140,6 +142,12 @@ fn bad_input_gives_one_clear_line_and_leaves_files_alone() {
             "{arguments:?} says more than a line: {stderr}"
         );
         assert!(!stderr.contains("panicked"), "{stderr}");
+        assert!(!stderr.contains("os error"), "{stderr}");
+        let mut parts: Vec<&str> = stderr.trim_end().split(": ").collect();
+        let count = parts.len();
+        parts.sort_unstable();
+        parts.dedup();
+        assert_eq!(parts.len(), count, "a cause is said twice: {stderr}");
     }
     assert_eq!(fs::read_to_string(&output).unwrap(), "before");
     let leftovers = fs::read_dir(dir.path()).unwrap().filter(|entry| {

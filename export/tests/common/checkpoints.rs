@@ -8,27 +8,21 @@ use std::path::{Path, PathBuf};
 use model_core::arch::{self, TensorKind};
 use model_core::manifest::{MANIFEST_KEY, Manifest};
 use model_core::preprocessing::{Preprocessing, Resize};
+use model_core::splitmix::splitmix64;
 use model_core::weights::{StateDict, Tensor};
 use model_core::{Architecture, Label};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-fn splitmix64(state: u64) -> u64 {
-    let mut z = state.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 /// In -1..1, 24 bits.
 fn uniform(place: usize, index: usize) -> f32 {
-    (splitmix64((place as u64) << 32 | index as u64) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    (splitmix64(0, (place as u64) << 32 | index as u64) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
 }
 
 /// The image that `tests/data/generate.py` shows: numbers from -2 to 2.
 pub fn noise(count: usize) -> Vec<f32> {
     (0..count)
-        .map(|index| (splitmix64(index as u64) >> 40) as f32 / (1u64 << 22) as f32 - 2.0)
+        .map(|index| (splitmix64(0, index as u64) >> 40) as f32 / (1u64 << 22) as f32 - 2.0)
         .collect()
 }
 

@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::CheckOptions;
-use super::report::Kind;
+use super::kind::Kind;
 use crate::dataset::Sample;
 use crate::decode::{
     Color, DecodeError, DecodeOptions, Decoded, Format, Header, decode_full, probe,

@@ -3,6 +3,7 @@
 
 mod duplicates;
 mod file;
+mod kind;
 mod report;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +14,8 @@ use rayon::prelude::*;
 use crate::decode::DecodeLimits;
 use crate::folder::Folder;
 
-pub use report::{CheckReport, Duplicate, Finding, Kind};
+pub use kind::Kind;
+pub use report::{CheckReport, Duplicate, Finding};
 
 /// How thoroughly to look.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use model_core::hierarchy::DEFAULT_AT_LEAST;
 use photos::sort::Template;
 
 use super::values::{fraction, positive, refusals, template};
-use super::{DecodeArgs, ModelArgs, TalkArgs};
+use super::{DecodeArgs, ModelArgs, VerbosityArgs};
 use crate::words::WordsArgs;
 
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
-    pub talk: TalkArgs,
+    pub verbosity: VerbosityArgs,
 }
 
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ pub struct CalibrateArgs {
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
-    pub talk: TalkArgs,
+    pub verbosity: VerbosityArgs,
 }
 
 #[derive(Debug, Args)]
@@ -115,7 +115,7 @@ pub struct TeachArgs {
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
-    pub talk: TalkArgs,
+    pub verbosity: VerbosityArgs,
 }
 
 #[derive(Debug, Args)]
@@ -152,7 +152,7 @@ pub struct SortArgs {
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
-    pub talk: TalkArgs,
+    pub verbosity: VerbosityArgs,
 }
 
 #[derive(Debug, Args)]
@@ -175,7 +175,7 @@ pub struct BenchArgs {
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
-    pub talk: TalkArgs,
+    pub verbosity: VerbosityArgs,
 }
 
 #[derive(Debug, Args)]
@@ -208,7 +208,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
-    pub talk: TalkArgs,
+    pub verbosity: VerbosityArgs,
 }
 
 #[derive(Debug, Args)]

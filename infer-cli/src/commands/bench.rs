@@ -11,7 +11,7 @@ use inference::{Cancel, Classifier, EngineKind, Precision};
 use serde::Serialize;
 
 use super::print;
-use crate::advice::Told;
+use crate::advice::FailureText;
 use crate::args::{BenchArgs, InputArgs, ModelArgs};
 use crate::output::SCHEMA;
 use crate::sources::Sources;
@@ -94,7 +94,7 @@ pub fn run(args: &BenchArgs, cancel: &Cancel) -> Result<Exit> {
             engine,
             ..args.model.clone()
         };
-        if !args.talk.quiet {
+        if !args.verbosity.quiet {
             report::note(&format!("measuring {engine}"));
         }
         let (classifier, stages) = stages(&options, &images, args, cancel)?;
@@ -153,11 +153,11 @@ fn images(args: &BenchArgs) -> Result<(Vec<Vec<u8>>, usize)> {
             Ok(bytes) => images.push(bytes),
             Err(error) => {
                 failed += 1;
-                report::failed_image(&name, &Told::decode(&error));
+                report::failed_image(&name, &FailureText::decode(&error));
             }
         }
     }
-    if !args.talk.quiet {
+    if !args.verbosity.quiet {
         report::passed_over(passed_over.count());
         if failed > 0 && !images.is_empty() {
             let all = images.len() + failed;

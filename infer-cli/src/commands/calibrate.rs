@@ -38,7 +38,7 @@ struct Document<'a> {
 /// # Errors
 /// When the folder or model cannot be used, when no temperature fits, or when the model cannot be written.
 pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
-    let classifier = model::open(&args.model, &args.talk)?;
+    let classifier = model::open(&args.model, &args.verbosity)?;
     let target = target(args, &classifier)?;
     let samples = LabeledSamples::open(&args.dir, classifier.labels())?;
     if classifier.answers() != Answers::SingleLabel {
@@ -53,7 +53,7 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
         &samples,
         &args.decode,
         args.model.batch,
-        &args.talk,
+        &args.verbosity,
         cancel,
         |truth, outcome| {
             truths.push(truth);
@@ -72,7 +72,7 @@ pub fn run(args: &CalibrateArgs, cancel: &Cancel) -> Result<Exit> {
              take more, and such that the model was not trained on"
         );
     };
-    if logits.len() < FEW_IMAGES && !args.talk.quiet {
+    if logits.len() < FEW_IMAGES && !args.verbosity.quiet {
         let count = logits.len();
         report::note(&format!(
             "{count} images are few: below {FEW_IMAGES} another set may give another temperature"

@@ -14,7 +14,7 @@ use inference::stream::{Answer, Failure, Outcome, Source, StreamOptions};
 use inference::{Cancel, Classifier, Error};
 
 use super::{decode_limits, decode_options};
-use crate::advice::Told;
+use crate::advice::FailureText;
 use crate::args::ClassifyArgs;
 use crate::output::{Named, Shown, Writer, writer};
 use crate::sources::Sources;
@@ -30,7 +30,7 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
     if let Some(png) = &args.answer.explain {
         return explain(args, png, cancel);
     }
-    let classifier = model::open(&args.model, &args.talk)?;
+    let classifier = model::open(&args.model, &args.verbosity)?;
     args.answer.words.check(&classifier)?;
     if let Some(dir) = &args.answer.save_preprocessed {
         std::fs::create_dir_all(dir)
@@ -71,7 +71,7 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
             _ => Err(problem),
         };
     }
-    if !unread.is_empty() && done > 1 && !args.talk.quiet {
+    if !unread.is_empty() && done > 1 && !args.verbosity.quiet {
         let kinds: Vec<String> = unread
             .iter()
             .map(|(kind, n)| format!("{kind} ({n})"))
@@ -82,10 +82,10 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
             kinds.join(", ")
         ));
     }
-    if !args.talk.quiet {
+    if !args.verbosity.quiet {
         report::passed_over(passed_over.count());
     }
-    if args.talk.verbose {
+    if args.verbosity.verbose {
         let seconds = start.elapsed().as_secs_f64();
         report::note(&format!(
             "{done} images, {failed} failed, in {seconds:.2} s"
@@ -144,7 +144,7 @@ impl Session<'_> {
                 tensor,
             )?;
         }
-        if !self.args.talk.quiet {
+        if !self.args.verbosity.quiet {
             self.progress
                 .suspend(|| report::about_image(&answer.name, outcome));
         }
@@ -158,11 +158,11 @@ impl Session<'_> {
         if let Failure::Error(Error::Decode(DecodeError::Unsupported { name })) = failure {
             *self.unread.entry(name.clone()).or_default() += 1;
         }
-        let told = Told::failure(failure);
+        let text = FailureText::failure(failure);
         let writer = &mut self.writer;
         self.progress.suspend(|| {
-            report::failed_image(&answer.name, &told);
-            writer.failure(named(answer), told.problem())
+            report::failed_image(&answer.name, &text);
+            writer.failure(named(answer), text.problem())
         })?;
         Ok(())
     }
@@ -195,7 +195,7 @@ fn file_stem(name: &str) -> String {
 /// A bar on stderr for many images, when a person watches and the answers go elsewhere.
 fn progress(args: &ClassifyArgs, sources: &Sources) -> ProgressBar {
     let watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
-    if args.talk.quiet || !watched || !sources.several {
+    if args.verbosity.quiet || !watched || !sources.several {
         return ProgressBar::hidden();
     }
     let (bar, template) = match sources.count {
@@ -229,7 +229,7 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     }
     let limits = decode_limits(&args.input.decode.limits);
     let mut sources = Sources::new(&args.images, &args.input, limits)?;
-    let classifier = model::open(&args.model, &args.talk)?;
+    let classifier = model::open(&args.model, &args.verbosity)?;
     args.answer.words.check(&classifier)?;
     let decode = decode_options(&args.input.decode, &classifier);
     let decoded = match sources.next() {
@@ -253,16 +253,16 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     let decoded = match decoded {
         Ok(decoded) => decoded,
         Err(error) => {
-            let told = Told::decode(&error);
-            report::failed_image(&name, &told);
+            let text = FailureText::decode(&error);
+            report::failed_image(&name, &text);
             writer(&args.answer, false, anstream::stdout().lock())
-                .failure(named, told.problem())?;
+                .failure(named, text.problem())?;
             return Ok(Exit::SomeFailed);
         }
     };
     let image = decoded.image.clone();
     let outcome = classifier.classify_decoded(decoded, args.answer.top_k)?;
-    if !args.talk.quiet {
+    if !args.verbosity.quiet {
         report::about_image(&name, &outcome);
     }
     let shown = Shown::new(named, &classifier, &outcome, &args.answer);
@@ -271,7 +271,7 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     let method = args.answer.explain_method;
     let explanation = explain::explain(&classifier, &image, method, &options, cancel)?;
     picture::save_png(png, &explanation.side_by_side())?;
-    if !args.talk.quiet {
+    if !args.verbosity.quiet {
         if let Some(note) = &explanation.note {
             report::note(note);
         }

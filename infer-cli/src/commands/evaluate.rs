@@ -11,7 +11,7 @@ use model_core::atomic_file;
 use serde::Serialize;
 
 use super::{decode_options, print};
-use crate::args::{EvaluateArgs, TalkArgs};
+use crate::args::{EvaluateArgs, VerbosityArgs};
 use crate::metrics::{self, Bin, Judged, Report};
 use crate::output::SCHEMA;
 use crate::samples::{LabeledSamples, judge};
@@ -27,7 +27,7 @@ const SHEET_COLUMNS: u32 = 10;
 /// # Errors
 /// When the folder, its class names or the model cannot be used.
 pub fn run(args: &EvaluateArgs, cancel: &Cancel) -> Result<Exit> {
-    let classifier = model::open(&args.model, &args.talk)?;
+    let classifier = model::open(&args.model, &args.verbosity)?;
     let samples = LabeledSamples::open(&args.dir, classifier.labels())?;
     let (mut leaf, mut everyday) = (Vec::new(), Vec::new());
     let judged = judge(
@@ -35,7 +35,7 @@ pub fn run(args: &EvaluateArgs, cancel: &Cancel) -> Result<Exit> {
         &samples,
         &args.decode,
         args.model.batch,
-        &args.talk,
+        &args.verbosity,
         cancel,
         |truth, outcome| {
             let Some(word) = classifier.everyday(&outcome.probabilities, args.at_least) else {
@@ -69,7 +69,7 @@ pub fn run(args: &EvaluateArgs, cancel: &Cancel) -> Result<Exit> {
             &samples,
             &decode_options(&args.decode, &classifier),
             classifier.labels(),
-            &args.talk,
+            &args.verbosity,
         )?;
     }
     let document = Document {
@@ -207,7 +207,7 @@ fn save_errors(
     samples: &LabeledSamples,
     decode_options: &DecodeOptions,
     labels: &[Label],
-    talk: &TalkArgs,
+    verbosity: &VerbosityArgs,
 ) -> Result<()> {
     let mut wrong: Vec<&(usize, Judged)> =
         answers.iter().filter(|(_, one)| !one.is_right()).collect();
@@ -241,7 +241,7 @@ fn save_errors(
     picture::save_png(path, &sheet)?;
     let legend = path.with_extension("tsv");
     atomic_file::write(&legend, list.as_bytes())?;
-    if !talk.quiet {
+    if !verbosity.quiet {
         report::note(&format!(
             "{} shows {} wrong answers, {} names them",
             path.display(),

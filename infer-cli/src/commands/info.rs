@@ -8,7 +8,7 @@ use model_core::preprocessing::Resize;
 use serde::Serialize;
 
 use super::print;
-use crate::args::{InfoArgs, TalkArgs};
+use crate::args::{InfoArgs, VerbosityArgs};
 use crate::output::SCHEMA;
 use crate::report::printable;
 use crate::{Exit, model};
@@ -30,7 +30,7 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
     if args.which.is_some() {
         options.model.clone_from(&args.which);
     }
-    let quiet = TalkArgs {
+    let quiet = VerbosityArgs {
         quiet: true,
         verbose: false,
     };

@@ -24,7 +24,7 @@ const OTHER_FILES: u64 = 64;
 /// # Errors
 /// When the model cannot be used or the address cannot be listened on.
 pub fn run(args: &ServeArgs, cancel: &Cancel) -> Result<Exit> {
-    let classifier = model::open(&args.model, &args.talk)?;
+    let classifier = model::open(&args.model, &args.verbosity)?;
     args.words.check(&classifier)?;
     let upload_bytes = usize::try_from(args.max_upload << 20)?;
     let limits = Limits {
@@ -36,7 +36,7 @@ pub fn run(args: &ServeArgs, cancel: &Cancel) -> Result<Exit> {
             .unwrap_or(classifier.model().threads.max(1)),
         connections: connections(args),
     };
-    if !args.host.is_loopback() && !args.talk.quiet {
+    if !args.host.is_loopback() && !args.verbosity.quiet {
         report::note("others on the network can reach this service, and nothing asks who they are");
     }
     let config = ServeConfig {
@@ -68,7 +68,7 @@ fn connections(args: &ServeArgs) -> usize {
         return args.max_connections;
     }
     let connections = allowed.saturating_sub(OTHER_FILES).max(1);
-    if !args.talk.quiet {
+    if !args.verbosity.quiet {
         report::note(&format!(
             "{connections} connections at most, not {wanted}: the system lets this program open {allowed} files"
         ));

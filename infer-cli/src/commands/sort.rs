@@ -18,8 +18,8 @@ use photos::teach::NONE_ID;
 use photos::walk::{WalkEntry, walk_own};
 
 use super::{decode_options, print};
-use crate::advice::Told;
-use crate::args::{SortArgs, TalkArgs};
+use crate::advice::FailureText;
+use crate::args::{SortArgs, VerbosityArgs};
 use crate::report::printable;
 use crate::sources::{self, PassedOver};
 use crate::words::WordsArgs;
@@ -37,10 +37,10 @@ pub fn run(args: &SortArgs, cancel: &Cancel) -> Result<Exit> {
     if args.undo {
         return take_back(&place, args.xmp);
     }
-    let classifier = model::open(&args.model, &args.talk)?;
+    let classifier = model::open(&args.model, &args.verbosity)?;
     args.words.check(&classifier)?;
     let aside = (!args.xmp).then_some(place.as_path());
-    let (photos, mut failed) = find(&args.photos, aside, &args.talk);
+    let (photos, mut failed) = find(&args.photos, aside, &args.verbosity);
     let answers = ask(&classifier, &photos, args, cancel, &mut failed)?;
     if args.xmp {
         failed += write_keywords(&answers, &place, args)?;
@@ -90,7 +90,11 @@ fn take_back(place: &Path, xmp: bool) -> Result<Exit> {
 
 /// Every photo, in the natural order of names, with its absolute path; what lies in the target folder is sorted already.
 /// Links are not followed: their file has a place of its own.
-fn find(photos: &[PathBuf], into: Option<&Path>, talk: &TalkArgs) -> (Vec<PathBuf>, usize) {
+fn find(
+    photos: &[PathBuf],
+    into: Option<&Path>,
+    verbosity: &VerbosityArgs,
+) -> (Vec<PathBuf>, usize) {
     let (mut photos_found, mut failed) = (Vec::new(), 0);
     let passed_over = PassedOver::default();
     for source in sources::named(photos, &passed_over) {
@@ -116,7 +120,7 @@ fn find(photos: &[PathBuf], into: Option<&Path>, talk: &TalkArgs) -> (Vec<PathBu
             }
         }
     }
-    if !talk.quiet {
+    if !verbosity.quiet {
         report::passed_over(passed_over.count());
     }
     (photos_found, failed)
@@ -147,7 +151,7 @@ fn ask(
         cancel: cancel.clone(),
         ..StreamOptions::default()
     };
-    let progress = match args.talk.quiet {
+    let progress = match args.verbosity.quiet {
         true => indicatif::ProgressBar::hidden(),
         false => indicatif::ProgressBar::new(photos.len() as u64),
     };
@@ -162,7 +166,8 @@ fn ask(
             }
             Err(failure) => {
                 *failed += 1;
-                progress.suspend(|| report::failed_image(&answer.name, &Told::failure(failure)));
+                progress
+                    .suspend(|| report::failed_image(&answer.name, &FailureText::failure(failure)));
             }
         }
         ControlFlow::Continue(())
@@ -225,14 +230,14 @@ fn put_into_folders(answers: &[Shows], into: &Path, args: &SortArgs, failed: usi
     } else {
         carry_out(&plan, |_| ()).inspect_err(|_| can_be_undone(args))?;
     }
-    if !args.talk.quiet {
+    if !args.verbosity.quiet {
         print(&summary(&plan, args.dry_run, failed)?)?;
     }
     Ok(())
 }
 
 fn can_be_undone(args: &SortArgs) {
-    if !args.talk.quiet {
+    if !args.verbosity.quiet {
         report::note("what was done until then can be taken back with --undo");
     }
 }
@@ -274,7 +279,7 @@ fn write_keywords(answers: &[Shows], folder: &Path, args: &SortArgs) -> Result<u
     } else {
         keywords::write(&plan, |_| ()).inspect_err(|_| can_be_undone(args))?;
     }
-    if !args.talk.quiet {
+    if !args.verbosity.quiet {
         let merged = plan.edits.iter().filter(|edit| edit.merges()).count();
         let would = if args.dry_run { " would be" } else { "" };
         print(&format!(

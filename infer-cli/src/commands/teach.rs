@@ -15,7 +15,7 @@ use photos::teach::{
 use serde::Serialize;
 
 use super::{decode_options, print};
-use crate::advice::Told;
+use crate::advice::FailureText;
 use crate::args::TeachArgs;
 use crate::output::SCHEMA;
 use crate::report::printable;
@@ -48,7 +48,7 @@ pub fn run(args: &TeachArgs, cancel: &Cancel) -> Result<Exit> {
         (None, None) => return Err(UsageError("expected a folder of photos".to_owned()).into()),
     };
     let found = find_classes(dir)?;
-    if !args.talk.quiet {
+    if !args.verbosity.quiet {
         if found.without_class > 0 {
             report::note(&format!(
                 "photos left out because they lie in no class folder: {}",
@@ -58,7 +58,7 @@ pub fn run(args: &TeachArgs, cancel: &Cancel) -> Result<Exit> {
         report::passed_over(found.passed_over);
     }
     let folders = found.classes;
-    let classifier = model::open(&args.model, &args.talk)?;
+    let classifier = model::open(&args.model, &args.verbosity)?;
     let teacher = Teacher::new(&classifier, &model::options(&args.model)?)?;
     let (mut photos, failed) = look(&teacher, &classifier, &folders, args, cancel)?;
     if adding {
@@ -145,7 +145,7 @@ fn look(
     cancel: &Cancel,
 ) -> Result<(Vec<Photo>, usize)> {
     let count: usize = folders.iter().map(|folder| folder.photos.len()).sum();
-    let progress = match args.talk.quiet {
+    let progress = match args.verbosity.quiet {
         true => indicatif::ProgressBar::hidden(),
         false => indicatif::ProgressBar::new(count as u64),
     };
@@ -159,7 +159,10 @@ fn look(
             if let Some(why) = &one.failure {
                 failed += 1;
                 progress.suspend(|| {
-                    report::failed_image(&one.path.display().to_string(), &Told::failure(why))
+                    report::failed_image(
+                        &one.path.display().to_string(),
+                        &FailureText::failure(why),
+                    )
                 });
             }
         },

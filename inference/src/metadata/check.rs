@@ -59,7 +59,7 @@ fn gray(resolved: &mut Resolved, facts: &GraphFacts, model: &str) -> Result<(), 
 }
 
 fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Error> {
-    let told = &resolved.dialect;
+    let dialect = &resolved.dialect;
     let preprocessing = &resolved.manifest.preprocessing;
     if let Some(layout) = facts.layout()
         && layout != preprocessing.layout
@@ -68,7 +68,7 @@ fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Err
             model,
             ModelProblem::Preprocessing,
             format!(
-                "{told} says the input is {} (preprocessing.layout) but the network's input is {}",
+                "{dialect} says the input is {} (preprocessing.layout) but the network's input is {}",
                 match preprocessing.layout {
                     Layout::Nchw => "[N, 3, H, W]",
                     Layout::Nhwc => "[N, H, W, 3]",
@@ -87,7 +87,7 @@ fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Err
                 model,
                 ModelProblem::Preprocessing,
                 format!(
-                    "{told} says images are {height} x {width} (preprocessing.crop) but the network's input is {}",
+                    "{dialect} says images are {height} x {width} (preprocessing.crop) but the network's input is {}",
                     facts.shape_text()
                 ),
             ));

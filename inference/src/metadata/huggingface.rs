@@ -10,13 +10,16 @@ use model_core::preprocessing::{Preprocessing, Resize};
 use model_core::resample::Filter;
 use serde_json::Value;
 
-use super::{Dialect, Told, python, timm};
+use super::{Description, Dialect, python, timm};
 
 /// Reads the keys inside an ONNX file.
-pub(super) fn read_embedded(id2label: &str, preprocessor: Option<&str>) -> Result<Told, String> {
+pub(super) fn read_embedded(
+    id2label: &str,
+    preprocessor: Option<&str>,
+) -> Result<Description, String> {
     let names =
         python::dictionary(id2label).map_err(|reason| format!("metadata 'id2label': {reason}"))?;
-    Ok(Told {
+    Ok(Description {
         labels: Some(
             python::in_order(names)?
                 .into_iter()
@@ -24,7 +27,7 @@ pub(super) fn read_embedded(id2label: &str, preprocessor: Option<&str>) -> Resul
                 .collect(),
         ),
         preprocessing: preprocessor.map(preprocessing).transpose()?,
-        ..Told::default()
+        ..Description::default()
     })
 }
 
@@ -32,7 +35,7 @@ pub(super) fn read_embedded(id2label: &str, preprocessor: Option<&str>) -> Resul
 pub(super) fn read_files(
     config: &str,
     preprocessor: Option<&str>,
-) -> Result<Option<(Told, Dialect)>, String> {
+) -> Result<Option<(Description, Dialect)>, String> {
     let config: Value =
         serde_json::from_str(config).map_err(|error| format!("config.json: {error}"))?;
     if config["pretrained_cfg"].is_object() {
@@ -48,21 +51,21 @@ pub(super) fn read_files(
     if !names.is_object() && preprocessor.is_none() {
         return Ok(None);
     }
-    let mut told = match names {
-        Value::Null => Told::default(),
+    let mut description = match names {
+        Value::Null => Description::default(),
         names => read_embedded(&names.to_string(), None)
             .map_err(|reason| format!("config.json: {reason}"))?,
     };
-    told.arch = config["model_type"].as_str().map(str::to_owned);
-    told.name = config["_name_or_path"]
+    description.arch = config["model_type"].as_str().map(str::to_owned);
+    description.name = config["_name_or_path"]
         .as_str()
         .filter(|name| !name.is_empty())
         .map(str::to_owned);
-    told.preprocessing = preprocessor.map(preprocessing).transpose()?;
+    description.preprocessing = preprocessor.map(preprocessing).transpose()?;
     // transformers' models end in logits; the kind of problem says what belongs on top.
     let several = config["problem_type"].as_str() == Some("multi_label_classification");
-    told.output = several.then_some(Output::SigmoidLogits);
-    Ok(Some((told, Dialect::HuggingFace)))
+    description.output = several.then_some(Output::SigmoidLogits);
+    Ok(Some((description, Dialect::HuggingFace)))
 }
 
 fn preprocessing(text: &str) -> Result<Preprocessing, String> {
@@ -185,15 +188,15 @@ mod tests {
 
     #[test]
     fn reads_labels_in_number_order_and_timm_files() {
-        let (told, dialect) = read_files(
+        let (description, dialect) = read_files(
             r#"{"id2label": {"1": "dog", "0": "cat"}, "model_type": "resnet"}"#,
             None,
         )
         .unwrap()
         .unwrap();
         assert_eq!(dialect, Dialect::HuggingFace);
-        assert_eq!(told.labels.unwrap()[1], Label::named("dog"));
-        let (told, dialect) = read_files(
+        assert_eq!(description.labels.unwrap()[1], Label::named("dog"));
+        let (description, dialect) = read_files(
             r#"{"architecture": "resnet50", "num_classes": 2, "label_names": ["a", "b"],
                 "pretrained_cfg": {"input_size": [3, 64, 64]}}"#,
             None,
@@ -201,7 +204,10 @@ mod tests {
         .unwrap()
         .unwrap();
         assert_eq!(dialect, Dialect::Timm);
-        assert_eq!(told.labels.unwrap(), [Label::named("a"), Label::named("b")]);
+        assert_eq!(
+            description.labels.unwrap(),
+            [Label::named("a"), Label::named("b")]
+        );
         assert!(read_files("{}", None).unwrap().is_none());
     }
 

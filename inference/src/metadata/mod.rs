@@ -40,7 +40,7 @@ use crate::error::ModelProblem;
 use crate::graph::GraphFacts;
 use crate::{Error, Options};
 
-/// Who told the manifest.
+/// Who described the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
@@ -94,7 +94,7 @@ impl Resolved {
 
 /// What a dialect tells; parts may be missing.
 #[derive(Debug, Default)]
-struct Told {
+struct Description {
     name: Option<String>,
     arch: Option<String>,
     labels: Option<Vec<Label>>,
@@ -171,7 +171,7 @@ impl Sidecars {
 /// Finds the manifest and holds it against the network.
 ///
 /// # Errors
-/// [`Error`] when nobody tells what is needed, or what is told cannot be true of this network.
+/// [`Error`] when nobody tells what is needed, or what is described cannot be true of this network.
 pub(crate) fn resolve(
     proto: &ModelProto,
     facts: &GraphFacts,
@@ -227,15 +227,15 @@ fn find(
     }
     let problem = |reason: String| Error::model(model, reason);
     let mut notes = Vec::new();
-    let told = if let Some(config) = proto.metadata("pretrained_cfg") {
+    let description = if let Some(config) = proto.metadata("pretrained_cfg") {
         Some((timm::read(config).map_err(problem)?, Dialect::Timm))
     } else if let Some(names) = proto.metadata("names") {
-        let told = ultralytics::read(proto, names).map_err(problem)?;
-        Some((told, Dialect::Ultralytics))
+        let description = ultralytics::read(proto, names).map_err(problem)?;
+        Some((description, Dialect::Ultralytics))
     } else if let Some(labels) = proto.metadata("id2label") {
         let config = proto.metadata("preprocessor_config");
-        let told = huggingface::read_embedded(labels, config).map_err(problem)?;
-        Some((told, Dialect::HuggingFace))
+        let description = huggingface::read_embedded(labels, config).map_err(problem)?;
+        Some((description, Dialect::HuggingFace))
     } else if let Some(config) = sidecars.read("config.json")? {
         let preprocessor = sidecars.read("preprocessor_config.json")?;
         // A file of this name may be of something else that lies in the same folder.
@@ -246,25 +246,33 @@ fn find(
     } else {
         None
     };
-    let (mut told, dialect) = told.unwrap_or((Told::default(), Dialect::Given));
-    told.notes.append(&mut notes);
-    complete(told, dialect, facts, model, sidecars, &options.overrides)
+    let (mut description, dialect) =
+        description.unwrap_or((Description::default(), Dialect::Given));
+    description.notes.append(&mut notes);
+    complete(
+        description,
+        dialect,
+        facts,
+        model,
+        sidecars,
+        &options.overrides,
+    )
 }
 
 /// Fills what a dialect left out from the preset and the side file `labels.txt`; what is still missing is an error.
 fn complete(
-    mut told: Told,
+    mut description: Description,
     dialect: Dialect,
     facts: &GraphFacts,
     model: &str,
     sidecars: &Sidecars,
     overrides: &Overrides,
 ) -> Result<Resolved, Error> {
-    let mut preprocessing = match (&overrides.preset, told.preprocessing) {
+    let mut preprocessing = match (&overrides.preset, description.preprocessing) {
         (Some(preset), _) => preset.preprocessing(),
         (None, Some(preprocessing)) => preprocessing,
         (None, None) => {
-            let unused = told.notes.iter().map(|note| format!("; {note}"));
+            let unused = description.notes.iter().map(|note| format!("; {note}"));
             let reason = format!(
                 "the file does not say how images are prepared for it (no manifest, no metadata of a known dialect){}",
                 unused.collect::<String>()
@@ -279,26 +287,27 @@ fn complete(
     if let Some(layout) = facts.layout() {
         preprocessing.layout = layout;
     }
-    if told.labels.is_none() {
-        told.labels.clone_from(&facts.labels);
+    if description.labels.is_none() {
+        description.labels.clone_from(&facts.labels);
     }
-    if told.labels.is_none()
+    if description.labels.is_none()
         && let Some(path) = sidecars.small("labels.txt")?
     {
         let read = labels::read_labels(&path).map_err(|error| {
             Error::model_problem(model, ModelProblem::Labels, error.to_string())
         })?;
-        told.labels = Some(read);
-        told.notes
+        description.labels = Some(read);
+        description
+            .notes
             .push("labels taken from labels.txt beside the model".to_owned());
     }
     // An empty list is filled in by `finish_labels` once the engine has told the number of classes.
-    let labels = told
+    let labels = description
         .labels
         .or_else(|| overrides.labels.clone())
         .unwrap_or_default();
     if labels.is_empty() {
-        told.notes.push(match facts.classes {
+        description.notes.push(match facts.classes {
             Some(1000) => {
                 "no labels found; 1000 classes are taken for ImageNet's, in torchvision's order"
                     .to_owned()
@@ -309,21 +318,21 @@ fn complete(
     let stem = Path::new(model)
         .file_stem()
         .map_or(model.to_owned(), |stem| stem.to_string_lossy().into_owned());
-    let name = told.name.unwrap_or(stem);
-    let arch = told.arch.unwrap_or_else(|| "unknown".to_owned());
+    let name = description.name.unwrap_or(stem);
+    let arch = description.arch.unwrap_or_else(|| "unknown".to_owned());
     let labels = if labels.is_empty() {
         placeholder(facts.classes)
     } else {
         labels
     };
     let mut manifest = Manifest::new(name, arch, labels, preprocessing);
-    manifest.output = told.output.unwrap_or_default();
-    manifest.license = told.license;
+    manifest.output = description.output.unwrap_or_default();
+    manifest.license = description.license;
     Ok(Resolved {
         manifest,
         dialect,
-        output_said: told.output,
-        notes: told.notes,
+        output_said: description.output,
+        notes: description.notes,
     })
 }
 

@@ -8,16 +8,16 @@ use model_core::resample::Filter;
 use model_core::{Label, labels};
 use serde_json::Value;
 
-use super::Told;
+use super::Description;
 
-pub(super) fn read(text: &str) -> Result<Told, String> {
+pub(super) fn read(text: &str) -> Result<Description, String> {
     let config: Value = serde_json::from_str(text)
         .map_err(|error| format!("metadata 'pretrained_cfg': {error}"))?;
     from_value(&config)
 }
 
 /// Reads a parsed `pretrained_cfg`.
-pub(super) fn from_value(config: &Value) -> Result<Told, String> {
+pub(super) fn from_value(config: &Value) -> Result<Description, String> {
     let problem = |key: &str, expected: &str| {
         format!(
             "pretrained_cfg.{key}: expected {expected}, got {}",
@@ -72,7 +72,7 @@ pub(super) fn from_value(config: &Value) -> Result<Told, String> {
         ),
     };
     let text = |key: &str| config[key].as_str().map(str::to_owned);
-    Ok(Told {
+    Ok(Description {
         name: text("architecture"),
         arch: text("architecture"),
         labels,
@@ -85,7 +85,7 @@ pub(super) fn from_value(config: &Value) -> Result<Told, String> {
             ..imagenet
         }),
         license: text("license"),
-        ..Told::default()
+        ..Description::default()
     })
 }
 
@@ -95,23 +95,23 @@ mod tests {
 
     #[test]
     fn reads_the_transform_of_an_efficientnet() {
-        let told = read(
+        let description = read(
             r#"{"architecture": "tf_efficientnet_lite0", "num_classes": 1000, "input_size": [3, 224, 224],
                 "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center",
                 "mean": [0.498, 0.498, 0.498], "std": [0.502, 0.502, 0.502], "license": "apache-2.0"}"#,
         )
         .unwrap();
-        let p = told.preprocessing.unwrap();
+        let p = description.preprocessing.unwrap();
         assert_eq!(p.resize, Resize::ShortSide(256));
         assert_eq!((p.crop, p.interpolation), ([224, 224], Filter::Bicubic));
-        assert_eq!(told.labels.unwrap()[281].name, "tabby");
+        assert_eq!(description.labels.unwrap()[281].name, "tabby");
     }
 
     #[test]
     fn one_channel_has_one_mean() {
         let text = r#"{"input_size": [1, 28, 28], "mean": [0.1307], "std": [0.3081]}"#;
-        let told = read(text).unwrap();
-        let preprocessing = told.preprocessing.unwrap();
+        let description = read(text).unwrap();
+        let preprocessing = description.preprocessing.unwrap();
         assert_eq!(preprocessing.crop, [28, 28]);
         assert_eq!(preprocessing.mean, [0.1307; 3]);
         assert_eq!(preprocessing.std, [0.3081; 3]);

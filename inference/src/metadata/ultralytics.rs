@@ -7,9 +7,9 @@ use model_core::Label;
 use model_core::onnx::ModelProto;
 use model_core::preprocessing::Resize;
 
-use super::{Preset, Told, python};
+use super::{Description, Preset, python};
 
-pub(super) fn read(model: &ModelProto, names: &str) -> Result<Told, String> {
+pub(super) fn read(model: &ModelProto, names: &str) -> Result<Description, String> {
     let task = model.metadata("task").unwrap_or("classify");
     if task != "classify" {
         return Err(format!(
@@ -42,11 +42,11 @@ pub(super) fn read(model: &ModelProto, names: &str) -> Result<Told, String> {
             Resize::Exact { height, width }
         };
     }
-    Ok(Told {
+    Ok(Description {
         name: model.metadata("description").map(str::to_owned),
         labels: Some(labels),
         preprocessing: Some(preprocessing),
         license: model.metadata("license").map(str::to_owned),
-        ..Told::default()
+        ..Description::default()
     })
 }

@@ -103,8 +103,6 @@ impl Runner<'_> {
             format: prepared.format,
             damage: prepared.damage,
             input: prepared.crop.map(|crop| (crop, prepared.input)),
-            decode_time: prepared.decode_time,
-            preprocess_time: prepared.preprocess_time,
         })
     }
 }

@@ -7,6 +7,8 @@
 The seed is fixed, so the same versions write the same networks. Every network takes `x` [1, 3, H, W] of float32 and
 gives `y` [1, K]. The input is not stored: `inputs()` below and `input()` in src/engine/corpus.rs compute the same numbers.
 ONNX Runtime runs with its graph optimizations off: each operator computes what the specification says of it.
+
+It is long because it is a list: one entry for each operator and attribute, with the helpers that they share.
 """
 
 import io

@@ -3,6 +3,8 @@
 // Each of the two uses its own part.
 #![allow(dead_code, clippy::unwrap_used)]
 
+#[path = "../plain/splitmix.rs"]
+mod splitmix;
 #[path = "../plain/window.rs"]
 mod window;
 
@@ -13,7 +15,7 @@ use kernels::{
 };
 pub use window::window;
 
-/// Numbers from a counter (splitmix64), and choices that may be given.
+/// Numbers from a counter, and choices that may be given.
 pub struct Numbers {
     counter: u64,
     choices: Vec<u8>,
@@ -37,11 +39,7 @@ impl Numbers {
     }
 
     pub fn bits(&mut self) -> u64 {
-        self.counter = self.counter.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.counter;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        splitmix::next(&mut self.counter)
     }
 
     /// Between -1 and 1.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
+mod splitmix;
 mod window;
 
 use std::borrow::Cow;
@@ -10,16 +11,12 @@ use std::borrow::Cow;
 use kernels::{Config, Function, Graph, Isa, Network, Node, ValueId, WeightData, Window};
 pub use window::window;
 
-/// Numbers between -1 and 1 from a counter (splitmix64).
+/// Numbers between -1 and 1 from a counter.
 pub struct Numbers(pub u64);
 
 impl Numbers {
     pub fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        (splitmix::next(&mut self.0) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     }
 
     pub fn many(&mut self, count: usize) -> Vec<f32> {

@@ -1,20 +1,14 @@
 use std::path::PathBuf;
 
-use super::*;
+use model_core::splitmix::splitmix64;
 
-/// A number without any relation to its neighbors' ("SplitMix64", Steele, Lea and Flood 2014).
-fn mixed(number: u64) -> u64 {
-    let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
+use super::*;
 
 /// A photo whose features lean towards its class, and vary with `number`.
 fn photo(class: Option<&str>, lean: usize, number: u64) -> Photo {
     let features = (0..12)
         .map(|j| {
-            let noise = (mixed(12 * number + j as u64) >> 40) as f32 / (1u64 << 24) as f32;
+            let noise = (splitmix64(0, 12 * number + j as u64) >> 40) as f32 / (1u64 << 24) as f32;
             let value = noise + if j == lean { 1.5 } else { 0.0 };
             half::f16::from_f32(value).to_f32()
         })
@@ -23,7 +17,7 @@ fn photo(class: Option<&str>, lean: usize, number: u64) -> Photo {
         path: Some(PathBuf::from(format!("{number}.jpg"))),
         class: class.map(str::to_owned),
         sha256: format!("{number:064x}"),
-        print: mixed(!number),
+        print: splitmix64(0, !number),
         features,
     }
 }

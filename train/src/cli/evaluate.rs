@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use model_core::arch;
 use model_core::labels::{Label, imagenet1k};
 use model_core::manifest::Manifest;
+use model_core::{arch, atomic_file};
 
 use crate::checkpoint::weights;
 use crate::collective::SingleProcess;
@@ -119,8 +119,7 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
         crate::say!("unreadable {line}");
     }
     if let Some(path) = &args.confusion {
-        std::fs::write(path, confusion.to_csv(&labels))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        atomic_file::write(path, confusion.to_csv(&labels).as_bytes())?;
     }
     if args.json {
         crate::answer!(
@@ -161,7 +160,8 @@ fn recipe(args: &EvaluateArgs, manifest: Option<&Manifest>) -> Result<Recipe> {
     let mut recipe = match saved.map(|text| load::from_text(text, &[])) {
         Some(Ok(recipe)) => recipe,
         Some(Err(error)) => {
-            crate::say!("note: the checkpoint's recipe is not used, its manifest is: {error:#}");
+            let reason = crate::failure::describe(&error);
+            crate::say!("note: the checkpoint's recipe is not used, its manifest is: {reason}");
             Recipe::default()
         }
         None => Recipe::default(),

@@ -1,6 +1,7 @@
 //! Made-up images: to measure the speed of everything but the data, and to try the program without any.
 
 use anyhow::Result;
+use model_core::splitmix::splitmix64;
 
 use super::fingerprint::{DataFingerprint, ImageListDigest};
 use super::{BatchIter, DataSource, TensorBatch};
@@ -46,12 +47,12 @@ impl Synthetic {
         let mut labels = Vec::with_capacity(count);
         let mut pixels = Vec::with_capacity(count * (side * side * 3) as usize);
         for index in first..first + count as u64 {
-            let mut state = splitmix(self.seed ^ splitmix(stream) ^ splitmix(index + 1));
+            let mut state = mix(self.seed ^ mix(stream) ^ mix(index + 1));
             let class = state % classes;
             labels.push(class as i64);
-            let means = [0, 1, 2].map(|c| splitmix(class * 3 + c) % 128);
+            let means = [0, 1, 2].map(|c| mix(class * 3 + c) % 128);
             for _ in 0..side * side {
-                state = splitmix(state);
+                state = mix(state);
                 let noise = state.to_le_bytes();
                 pixels.extend([0, 1, 2].map(|c| (means[c] as u8) + noise[c] / 2));
             }
@@ -70,12 +71,9 @@ impl Synthetic {
     }
 }
 
-/// Steele, Lea & Flood 2014: a bijective mix of 64 bits.
-fn splitmix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// A bijective mix of 64 bits.
+fn mix(value: u64) -> u64 {
+    splitmix64(value, 0)
 }
 
 impl DataSource for Synthetic {

@@ -336,7 +336,7 @@ mod tests {
         // Mixing ends, or begins, for good.
         let mixed = || kin(8, 32, true);
         assert_eq!(turns(&[mixed(), mixed(), mixed(), mixed()]), four);
-        // Larger images.
+        // Larger images come to stay: what was captured for smaller ones is given back.
         let large = || kin(8, 48, true);
         assert_eq!(turns(&[large()]), [Usual]);
         assert_eq!(forgotten.get(), 1);

@@ -9,6 +9,7 @@ mod reports;
 mod resume;
 mod save;
 mod step;
+mod validation;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

@@ -4,6 +4,7 @@
 use anyhow::Result;
 
 use crate::checkpoint::state::Progress;
+use crate::failure::describe;
 use crate::metrics::{self, EpochRecord, Running, StepRecord, unix_secs};
 use crate::report;
 use crate::report::tensorboard::EventFile;
@@ -96,6 +97,6 @@ impl Reports {
 
     fn warn(&mut self, written: Result<()>) -> Option<String> {
         let error = written.err()?;
-        (!std::mem::replace(&mut self.has_warned, true)).then(|| format!("{error:#}"))
+        (!std::mem::replace(&mut self.has_warned, true)).then(|| describe(&error))
     }
 }

@@ -85,7 +85,7 @@ async function ask(file, signal) {
     return { text: "This file can no longer be read. Was it moved, or is it a folder?" };
   }
   if (file.size > model.max_upload_bytes) return { text: tooLarge() };
-  const address = `api/classify?topk=5&abstain=${model.sure_from}&name=${encodeURIComponent(file.name)}`;
+  const address = `api/classify?abstain=${model.sure_from}&name=${encodeURIComponent(file.name)}`;
   for (let attempt = 0; ; attempt++) {
     let reply, answer;
     try {
