@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let seconds = start.elapsed().as_secs_f64() / RUNS as f64;
         let billions = sums / seconds / 1e9;
         let (name, millis) = (isa.to_string(), seconds * 1e3);
-        println!("{name:10} {millis:7.3} ms  {billions:6.1} billion products a second");
+        println!("{name:14} {millis:7.3} ms  {billions:6.1} billion products a second");
     }
     Ok(())
 }
