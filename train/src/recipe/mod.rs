@@ -13,7 +13,6 @@ mod graphs;
 mod sections;
 mod validate;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use image_data::augment::AugmentConfig;

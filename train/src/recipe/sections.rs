@@ -1,7 +1,6 @@
 //! The sections of a recipe: loss, optimizer, schedule, averages, validation, checkpoints, gradients that are not finite.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
