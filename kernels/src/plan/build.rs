@@ -37,16 +37,21 @@ pub(super) fn steps(
         .map_or(1, usize::from)
         .min(drafts.len());
     let next = AtomicUsize::new(0);
-    let weights = graph.nodes.iter().map(|node| match node {
-        Node::Conv { weights, .. } | Node::Linear { weights, .. } => weights.count(),
-        _ => 0,
-    });
-    let largest = weights.max().unwrap_or(0);
+    let largest = |is_of_kind: fn(&WeightData) -> bool| {
+        let weights = graph.nodes.iter().filter_map(|node| match node {
+            Node::Conv { weights, .. } | Node::Linear { weights, .. } => Some(weights),
+            _ => None,
+        });
+        let weights = weights.filter(|weights| is_of_kind(weights));
+        weights.map(WeightData::count).max().unwrap_or(0)
+    };
+    let largest_bytes = largest(|weights| matches!(weights, WeightData::Bytes(_)));
+    let largest_floats = largest(|weights| matches!(weights, WeightData::Source(_)));
     let member = || {
         let mut made = Vec::new();
         let mut rooms = Rooms {
-            bytes: Room::new(largest),
-            floats: Room::new(largest),
+            bytes: Room::new(largest_bytes),
+            floats: Room::new(largest_floats),
         };
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
