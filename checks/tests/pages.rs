@@ -1,4 +1,4 @@
-//! The pages: every relative link leads somewhere, and no line of prose is too long to read.
+//! The pages: every relative link leads somewhere, and no line and no sentence of prose is too long to read.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -7,6 +7,15 @@ use checks::pages::{Place, anchors, lines, links};
 
 /// Prose lines may be this long. Tables, code, links that stand alone and HTML may be longer.
 const MAX_LINE_CHARS: usize = 120;
+
+/// A sentence may have this many words.
+const MAX_WORDS: usize = 25;
+
+/// Words that end in a stop and no sentence.
+const ABBREVIATIONS: [&str; 6] = ["e.g.", "i.e.", "etc.", "vs.", "al.", "cf."];
+
+/// A page with this remark was made from a definition, whose words are its own.
+const GENERATED: &str = "a test holds it. -->";
 
 /// The lines of a page that are prose, numbered from 1: neither code nor table nor a bare link.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
@@ -146,4 +155,145 @@ fn lines_of_prose_are_short() {
         }
     }
     assert_eq!(long, Vec::<String>::new());
+}
+
+/// What the item of a list says, where a line begins one.
+fn item(line: &str) -> Option<&str> {
+    let (marker, said) = line.split_once(' ')?;
+    let digits = marker.trim_end_matches(['.', ')']);
+    let is_number = marker.len() == digits.len() + 1
+        && (1..=2).contains(&digits.len())
+        && digits.bytes().all(|digit| digit.is_ascii_digit());
+    (is_number || ["-", "*", "+"].contains(&marker)).then_some(said.trim_start())
+}
+
+/// Whether a line is a heading, a row of a table, HTML or the target of links that stand elsewhere.
+fn is_apart(line: &str) -> bool {
+    let is_html = line.starts_with('<') && !line.starts_with("<http");
+    let is_target = line
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .is_some_and(|(_, after)| after.starts_with(':'));
+    is_html || is_target || line.starts_with(['#', '|'])
+}
+
+/// The paragraphs of a page, as numbered lines. The item of a list is one of its own.
+fn paragraphs(text: &str) -> Vec<Vec<(usize, &str)>> {
+    let (mut found, mut paragraph) = (Vec::new(), Vec::new());
+    let mut in_list = false;
+    for (number, place, line) in lines(text) {
+        let said = line.trim();
+        // Four spaces make code, except below the item of a list.
+        let is_indented = line.starts_with("    ") && paragraph.is_empty() && !in_list;
+        if place == Place::Code || said.is_empty() || is_indented || is_apart(said) {
+            found.push(std::mem::take(&mut paragraph));
+            continue;
+        }
+        let said = said.strip_prefix("> ").unwrap_or(said);
+        let item = item(said);
+        if item.is_some() {
+            found.push(std::mem::take(&mut paragraph));
+            in_list = true;
+        } else if paragraph.is_empty() && !line.starts_with(' ') {
+            in_list = false;
+        }
+        paragraph.push((number, item.unwrap_or(said)));
+    }
+    found.push(paragraph);
+    found.retain(|paragraph| !paragraph.is_empty());
+    found
+}
+
+/// The words of a paragraph, each with its line. What stands between backticks is one word.
+fn words(paragraph: &[(usize, &str)]) -> Vec<(usize, String)> {
+    let (mut found, mut word) = (Vec::new(), String::new());
+    let (mut begun, mut is_code) = (0, false);
+    for &(number, line) in paragraph {
+        for c in line.chars().chain([' ']) {
+            is_code ^= c == '`';
+            if !c.is_whitespace() || is_code {
+                if word.is_empty() {
+                    begun = number;
+                }
+                word.push(c);
+            } else if !word.is_empty() {
+                found.push((begun, std::mem::take(&mut word)));
+            }
+        }
+    }
+    if !word.is_empty() {
+        found.push((begun, word));
+    }
+    found
+}
+
+/// Whether a sentence ends with a word: at a stop, behind which quotation marks, brackets and emphasis may close.
+fn ends_sentence(word: &str) -> bool {
+    // The target of a link is no part of what is read.
+    let shown = match word.split_once("](") {
+        Some((shown, rest)) => shown.to_owned() + rest.split_once(')').map_or("", |(_, rest)| rest),
+        None => word.to_owned(),
+    };
+    let shown = shown.trim_end_matches([')', ']', '"', '\'', '*', '_']);
+    let plain = shown.trim_start_matches(['(', '[', '"', '\'', '*', '_']);
+    shown.ends_with(['.', '!', '?']) && !ABBREVIATIONS.contains(&plain.to_lowercase().as_str())
+}
+
+/// The sentences of a page that are too long, each with the line where it begins.
+fn long_sentences(text: &str) -> Vec<(usize, String)> {
+    let mut long = Vec::new();
+    for paragraph in paragraphs(text) {
+        for sentence in words(&paragraph).split_inclusive(|(_, word)| ends_sentence(word)) {
+            let read: Vec<&str> = sentence.iter().map(|(_, word)| word.as_str()).collect();
+            // A dash or an arrow alone is no word.
+            let is_word = |word: &&&str| word.contains('`') || word.contains(char::is_alphanumeric);
+            if read.iter().filter(is_word).count() > MAX_WORDS {
+                long.push((sentence[0].0, read.join(" ")));
+            }
+        }
+    }
+    long
+}
+
+#[test]
+fn sentences_are_short() {
+    let mut long = Vec::new();
+    for page in checks::files(&["md"]) {
+        let text = std::fs::read_to_string(&page).expect("a page is text");
+        // The changelog tells of old versions, in the words of their time.
+        if page.ends_with("CHANGELOG.md") || text.contains(GENERATED) {
+            continue;
+        }
+        for (number, sentence) in long_sentences(&text) {
+            long.push(format!("{}:{number}: {sentence}", page.display()));
+        }
+    }
+    assert_eq!(long, Vec::<String>::new());
+}
+
+#[test]
+fn a_long_sentence_is_seen() {
+    let half = "word ".repeat(MAX_WORDS / 2);
+    let most = "word ".repeat(MAX_WORDS - 1) + "end.";
+    let long = format!("One {most}");
+    let numbers = |text: &str| -> Vec<usize> {
+        let long = long_sentences(text).into_iter();
+        long.map(|(number, _)| number).collect()
+    };
+    assert_eq!(numbers(&format!("# Title\n\nShort.\n{long} Short.")), [4]);
+    assert_eq!(numbers(&format!("1. Short\n2. {long}\n   Short.")), [2]);
+    assert_eq!(numbers(&long.replacen("word ", "word\n", 9)), [1]);
+    // What ends no sentence.
+    assert_eq!(numbers(&format!("{half} et al. 1.2 {half}")), [1]);
+    for text in [
+        most.clone(),
+        format!("**Most.** {most} (\"{most}\") {most}"),
+        format!("```\n{long}\n```\n| {long} |\n# {long}\n<p>{long}\n\n    {long}"),
+        format!("- {half} word\n- {half} word"),
+        format!("{half} [a link.](README.md) {half}"),
+        most.replace("end.", &format!("`{long}`.")),
+        most.replace("word ", "word - "),
+    ] {
+        assert_eq!(numbers(&text).len(), 0, "{text}");
+    }
 }
