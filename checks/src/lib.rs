@@ -2,6 +2,7 @@
 //! reference pages made from definitions. How long tests with damaged input go on is said here, too. Only tests depend on
 //! this crate.
 
+pub mod allocations;
 pub mod pages;
 pub mod reference;
 

@@ -3,46 +3,24 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use checks::allocations::Counting;
 use image_data::decode::{DecodeError, DecodeLimits, DecodeOptions, decode, probe};
 use image_data::random::{Key, Purpose, Random};
 
-/// Counts what is allocated, to see what a header makes decoders ask for.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
+/// To see what a header makes decoders ask for.
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting::new();
 
 /// Peaks are of the whole process: one measurement at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
-    let before = NOW.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
+    let before = ALLOCATOR.begin();
     let result = work();
-    (result, PEAK.load(Ordering::Relaxed).saturating_sub(before))
+    (result, ALLOCATOR.peak().saturating_sub(before))
 }
 
 fn fixtures() -> Vec<(String, Vec<u8>)> {

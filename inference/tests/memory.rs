@@ -4,38 +4,16 @@
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use checks::allocations::Counting;
 use inference::engine::kernels_here;
 use inference::{Classifier, EngineKind, Options};
 use model_core::onnx::{self, AttributeProto, ModelProto, NodeProto, TensorProto};
 use support::{Shape, colors, manifest};
 
-/// Counts what is allocated.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator unchanged; growing and zeroing are made of the two calls here.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting::new();
 
 const CHANNELS: usize = 512;
 const LAYERS: usize = 24;
@@ -120,12 +98,11 @@ fn bytes_of(path: &Path) -> (usize, usize) {
         threads: 1,
         ..Options::default()
     };
-    let before = NOW.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
+    let before = ALLOCATOR.begin();
     let classifier = Classifier::open(path, &options).unwrap();
     let input = vec![0.5; classifier.input_len()];
     assert!(classifier.logits_of(&input).unwrap()[0].is_finite());
-    let (peak, held) = (PEAK.load(Ordering::Relaxed), NOW.load(Ordering::Relaxed));
+    let (peak, held) = (ALLOCATOR.peak(), ALLOCATOR.now());
     (peak - before, held - before)
 }
 
