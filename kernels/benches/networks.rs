@@ -56,6 +56,7 @@ fn measure(line: &str, graph: &Graph, numbers: Numbers, isa: Isa, runs: usize) {
             isa: Some(isa),
             precision,
             less_memory: std::env::var_os("LESS_MEMORY").is_some(),
+            ..Config::default()
         },
     ) {
         Ok(network) => network,

@@ -16,6 +16,8 @@ pub(crate) struct Buffer {
     pub height: usize,
     pub width: usize,
     pub border: Border,
+    /// Rows of a block that memory holds at once, borders included; none: all.
+    pub held: Option<usize>,
 }
 
 /// Rows and columns of zeros around an image.
@@ -83,7 +85,8 @@ impl Buffer {
 
     /// From a block of channels to the next.
     pub fn block(&self) -> usize {
-        (self.border.top + self.height + self.border.bottom) * self.row()
+        let all = self.border.top + self.height + self.border.bottom;
+        self.held.unwrap_or(all) * self.row()
     }
 
     /// Bytes in all.
@@ -103,22 +106,56 @@ impl Buffer {
             .checked_add(border.left)?
             .checked_add(border.right)?;
         let bytes = self.blocks().checked_mul(self.pixel())?;
+        let rows = self.held.unwrap_or(rows);
         rows.checked_mul(columns)?.checked_mul(bytes)
     }
 
     /// A pixel of a block, from the arena's start; pixels count from the image's corner.
     pub fn at(&self, block: usize, y: usize, x: usize) -> usize {
-        self.offset
-            + block * self.block()
+        let within = block * self.block()
             + (self.border.top + y) * self.row()
-            + (self.border.left + x) * self.pixel()
+            + (self.border.left + x) * self.pixel();
+        self.offset.wrapping_add(within)
+    }
+
+    /// The same value when the first `rows` rows, borders included, have left its memory. Its offset then may lie before
+    /// the arena, in wrapping arithmetic; the places of rows that are there do not.
+    pub fn without(self, rows: usize) -> Self {
+        Self {
+            offset: self.offset.wrapping_sub(rows * self.row()),
+            ..self
+        }
+    }
+
+    /// What memory holds of it, as if that were all: every row below the upper border may come to be one of the image.
+    pub fn in_memory(&self) -> Self {
+        let Some(held) = self.held else {
+            return *self;
+        };
+        let border = Border {
+            bottom: 0,
+            ..self.border
+        };
+        Self {
+            height: held - border.top,
+            border,
+            held: None,
+            ..*self
+        }
+    }
+
+    /// The border below the image, of one block: the first byte and how many.
+    pub fn rows_below(&self, block: usize) -> (usize, usize) {
+        let left = self.border.left * self.pixel();
+        let start = self.at(block, self.height, 0).wrapping_sub(left);
+        (start, self.border.bottom * self.row())
     }
 
     /// A pixel of a group.
     pub fn group_at(&self, group: usize, y: usize, x: usize) -> usize {
         let per_block = self.elem.per_word();
         let within = (group % per_block) * self.words * self.elem.size();
-        self.at(group / per_block, y, x) + within
+        self.at(group / per_block, y, x).wrapping_add(within)
     }
 
     /// From a pixel of a group to the same pixel of the next group; may be negative in wrapping arithmetic.
@@ -135,10 +172,10 @@ impl Buffer {
 
     /// The corner of the window whose first tap lies `before` rows and columns outside of the image.
     pub fn window_start(&self, block: usize, before: [usize; 2]) -> usize {
-        self.offset
-            + block * self.block()
+        let within = block * self.block()
             + (self.border.top - before[0]) * self.row()
-            + (self.border.left - before[1]) * self.pixel()
+            + (self.border.left - before[1]) * self.pixel();
+        self.offset.wrapping_add(within)
     }
 
     /// Runs of border bytes of one block, each as (first byte, how many).
@@ -186,6 +223,7 @@ mod tests {
             height: 3,
             width: 2,
             border,
+            held: None,
         };
         let mut seen = vec![0; 7 + buffer.len()];
         for block in 0..2 {

@@ -56,6 +56,16 @@ impl Elem {
         4 / self.size()
     }
 
+    /// A number as it is stored, in the lowest bits.
+    #[inline(always)]
+    pub fn bits(self, value: f32) -> u32 {
+        match self {
+            Self::F32 => value.to_bits(),
+            Self::Bf16 => u32::from(to_bf16(value)),
+            Self::U8(scale) => u32::from(scale.store(value)),
+        }
+    }
+
     /// The byte that zeros are made of.
     pub fn zero_byte(self) -> u8 {
         match self {

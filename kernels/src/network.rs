@@ -19,6 +19,9 @@ pub struct Config {
     pub precision: ComputeType,
     /// Computes 3 x 3 convolutions of float32 as direct sums: slower, with a quarter of their weights' memory.
     pub less_memory: bool,
+    /// Bytes of a core's second-level cache, 1 MiB where it is not said. What would not stay in it between two
+    /// convolutions is computed a band of rows at a time. The numbers do not depend on it.
+    pub cache_bytes: Option<usize>,
 }
 
 /// How many convolutions and linear layers a network has.
@@ -98,7 +101,7 @@ impl Network {
             ComputeType::Bf16 if isa.has_bf16() => ComputeType::Bf16,
             _ => ComputeType::Float32,
         };
-        let plan = Plan::new(graph, proof, precision, config.less_memory)?;
+        let plan = Plan::new(graph, proof, precision, config)?;
         Ok(Self {
             isa,
             precision,

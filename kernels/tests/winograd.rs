@@ -14,6 +14,7 @@ const DIRECT: Config = Config {
     isa: None,
     precision: kernels::ComputeType::Float32,
     less_memory: true,
+    cache_bytes: None,
 };
 
 /// Whether the network really has other weights than that of direct sums.

@@ -35,6 +35,7 @@ impl KernelEngine {
             isa: None,
             precision: precision.here()?,
             less_memory,
+            cache_bytes: None,
         })
     }
 

@@ -25,11 +25,13 @@ impl Path {
     fn all() -> Vec<(String, Self)> {
         let mut all = Vec::new();
         for isa in Isa::available() {
-            for less_memory in [false, true] {
+            // Direct sums also with hardly a cache, so that all that can be computed in bands is.
+            for (less_memory, cache_bytes) in [(false, None), (true, Some(1))] {
                 let config = Config {
                     isa: Some(isa),
                     precision: ComputeType::Float32,
                     less_memory,
+                    cache_bytes,
                 };
                 let memory = if less_memory { ", less memory" } else { "" };
                 all.push((format!("kernels, {isa}{memory}"), Self::Kernels(config)));

@@ -40,6 +40,18 @@ impl Window {
         Some([along(0)?, along(1)?])
     }
 
+    /// How many of `outputs` rows read only the first `ready` of `rows` rows.
+    pub(crate) fn rows_from(&self, ready: usize, rows: usize, outputs: usize) -> usize {
+        if ready >= rows {
+            return outputs;
+        }
+        let reach = (self.kernel[0] - 1) * self.dilation[0];
+        let Some(last) = (ready + self.before[0]).checked_sub(reach + 1) else {
+            return 0;
+        };
+        (last / self.stride[0] + 1).min(outputs)
+    }
+
     /// Whether every window covers a pixel of the image, as a pooling needs it.
     pub(crate) fn always_covers(&self) -> bool {
         (0..2).all(|axis| {
@@ -47,5 +59,36 @@ impl Window {
                 && self.after[axis] < self.kernel[axis]
                 && self.dilation[axis] == 1
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_ready_when_their_windows_are() {
+        for (kernel, stride, dilation, before) in
+            [(1, 1, 1, 0), (3, 1, 1, 1), (5, 2, 1, 2), (3, 2, 2, 0)]
+        {
+            let window = Window {
+                kernel: [kernel, 1],
+                stride: [stride, 1],
+                dilation: [dilation, 1],
+                before: [before, 0],
+                after: [2, 0],
+            };
+            let outputs = window.output([20, 1]).unwrap_or_default()[0];
+            for ready in 0..=20 {
+                let last = |output: usize| output * stride + (kernel - 1) * dilation;
+                let is_ready = |output: &usize| ready == 20 || last(*output) < ready + before;
+                let expected = (0..outputs).filter(is_ready).count();
+                assert_eq!(
+                    window.rows_from(ready, 20, outputs),
+                    expected,
+                    "{window:?}, {ready}"
+                );
+            }
+        }
     }
 }

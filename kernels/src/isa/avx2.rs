@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::{Arithmetic, Depthwise, Isa, Set};
 use crate::kernel::depthwise::{depthwise_bytes, depthwise_floats};
+use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::winograd::winograd;
 use crate::kernel::{Dot, Float, Weave};
@@ -105,6 +106,7 @@ impl Float for F32 {
 }
 
 impl Dot for F32 {
+    const STORE: Store = Store::F32;
     type F = Self;
     type Sum = __m256;
     type Weights = __m256;
@@ -136,8 +138,12 @@ impl Dot for F32 {
         unsafe { _mm256_loadu_ps(bias.cast()) }
     }
     #[inline(always)]
-    unsafe fn value(sum: *const u8, bias: __m256) -> __m256 {
-        unsafe { _mm256_add_ps(_mm256_loadu_ps(sum.cast()), bias) }
+    unsafe fn load_sum(from: *const u8) -> __m256 {
+        unsafe { _mm256_loadu_ps(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: __m256, bias: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(sum, bias) }
     }
 }
 
@@ -152,6 +158,7 @@ pub(crate) struct Pairs;
 /// What both do alike.
 macro_rules! bytes {
     () => {
+        const STORE: Store = Store::U8;
         type F = F32;
         type Sum = __m256i;
 
@@ -169,9 +176,13 @@ macro_rules! bytes {
             unsafe { (_mm256_loadu_si256(bias.cast()), _mm256_loadu_ps(scale)) }
         }
         #[inline(always)]
-        unsafe fn value(sum: *const u8, (bias, scale): (__m256i, __m256)) -> __m256 {
+        unsafe fn load_sum(from: *const u8) -> __m256i {
+            unsafe { _mm256_loadu_si256(from.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn value(sum: __m256i, (bias, scale): (__m256i, __m256)) -> __m256 {
             unsafe {
-                let sum = _mm256_add_epi32(_mm256_loadu_si256(sum.cast()), bias);
+                let sum = _mm256_add_epi32(sum, bias);
                 _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale)
             }
         }
@@ -295,7 +306,9 @@ small_steps!(small, 8, #[target_feature(enable = "avx2,fma")]);
 const FLOAT: Arithmetic = Arithmetic {
     widths: float_tiles::WIDTHS,
     tile: float_tiles::select,
-    depthwise: Depthwise::Lanes(|pixels| float_depthwise::select(pixels, false)),
+    depthwise: Depthwise::Lanes(|pixels, stride, columns| {
+        float_depthwise::select(pixels, stride, columns, false)
+    }),
     matrix: None,
 };
 

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use super::avx512_int8::{PAIRS, VNNI};
 use super::{Arithmetic, Depthwise, Isa, Set};
 use crate::kernel::depthwise::depthwise_floats;
+use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::winograd::winograd;
 use crate::kernel::{Dot, Float};
@@ -98,6 +99,7 @@ impl Float for F32 {
 }
 
 impl Dot for F32 {
+    const STORE: Store = Store::F32;
     type F = Self;
     type Sum = __m512;
     type Weights = __m512;
@@ -129,8 +131,12 @@ impl Dot for F32 {
         unsafe { _mm512_loadu_ps(bias.cast()) }
     }
     #[inline(always)]
-    unsafe fn value(sum: *const u8, bias: __m512) -> __m512 {
-        unsafe { _mm512_add_ps(_mm512_loadu_ps(sum.cast()), bias) }
+    unsafe fn load_sum(from: *const u8) -> __m512 {
+        unsafe { _mm512_loadu_ps(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: __m512, bias: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(sum, bias) }
     }
 }
 
@@ -139,6 +145,7 @@ impl Dot for F32 {
 pub(crate) struct Bf16;
 
 impl Dot for Bf16 {
+    const STORE: Store = Store::Bf16;
     type F = F32;
     type Sum = __m512;
     type Weights = __m512i;
@@ -177,8 +184,12 @@ impl Dot for Bf16 {
         unsafe { _mm512_loadu_ps(bias.cast()) }
     }
     #[inline(always)]
-    unsafe fn value(sum: *const u8, bias: __m512) -> __m512 {
-        unsafe { _mm512_add_ps(_mm512_loadu_ps(sum.cast()), bias) }
+    unsafe fn load_sum(from: *const u8) -> __m512 {
+        unsafe { _mm512_loadu_ps(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: __m512, bias: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(sum, bias) }
     }
     #[inline(always)]
     unsafe fn store_half(to: *mut u16, v: __m512) {
@@ -198,14 +209,18 @@ small_steps!(small, 16, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx
 pub(super) const FLOAT: Arithmetic = Arithmetic {
     widths: float_tiles::WIDTHS,
     tile: float_tiles::select,
-    depthwise: Depthwise::Lanes(|pixels| float_depthwise::select(pixels, false)),
+    depthwise: Depthwise::Lanes(|pixels, stride, columns| {
+        float_depthwise::select(pixels, stride, columns, false)
+    }),
     matrix: None,
 };
 
 pub(super) const BF16: Arithmetic = Arithmetic {
     widths: bf16_tiles::WIDTHS,
     tile: bf16_tiles::select,
-    depthwise: Depthwise::Lanes(|pixels| float_depthwise::select(pixels, true)),
+    depthwise: Depthwise::Lanes(|pixels, stride, columns| {
+        float_depthwise::select(pixels, stride, columns, true)
+    }),
     matrix: None,
 };
 

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use super::avx512::F32;
 use super::{Arithmetic, Depthwise};
 use crate::kernel::depthwise::depthwise_bytes;
+use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::{Dot, Weave};
 
@@ -21,6 +22,7 @@ pub(crate) struct Pairs;
 /// What both do alike.
 macro_rules! bytes {
     () => {
+        const STORE: Store = Store::U8;
         type F = F32;
         type Sum = __m512i;
 
@@ -38,9 +40,13 @@ macro_rules! bytes {
             unsafe { (_mm512_loadu_si512(bias.cast()), _mm512_loadu_ps(scale)) }
         }
         #[inline(always)]
-        unsafe fn value(sum: *const u8, (bias, scale): (__m512i, __m512)) -> __m512 {
+        unsafe fn load_sum(from: *const u8) -> __m512i {
+            unsafe { _mm512_loadu_si512(from.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn value(sum: __m512i, (bias, scale): (__m512i, __m512)) -> __m512 {
             unsafe {
-                let sum = _mm512_add_epi32(_mm512_loadu_si512(sum.cast()), bias);
+                let sum = _mm512_add_epi32(sum, bias);
                 _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale)
             }
         }

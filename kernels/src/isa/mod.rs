@@ -91,9 +91,9 @@ pub(crate) struct Arithmetic {
 /// Depthwise kernels by pixels, stride and columns of taps.
 #[derive(Clone, Copy)]
 pub(crate) enum Depthwise {
-    /// A vector of channels at a time; the stride does not matter.
-    Lanes(fn(usize) -> Option<depthwise::Kernel>),
-    /// A block of channels at a time, four rows woven into words.
+    /// A vector of channels at a time: the kernel of so many pixels, for a stride and columns of taps.
+    Lanes(fn(usize, usize, usize) -> Option<depthwise::Kernel>),
+    /// A block of channels at a time, four rows woven into words; the same.
     Woven(fn(usize, usize, usize) -> Option<depthwise::Kernel>),
 }
 

@@ -8,6 +8,7 @@ use super::neon_int8::{MIXED, SIGNED};
 use super::portable::INT8;
 use super::{Arithmetic, Depthwise, Isa, Set};
 use crate::kernel::depthwise::depthwise_floats;
+use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::winograd::winograd;
 use crate::kernel::{Dot, Float};
@@ -119,6 +120,7 @@ pub(super) unsafe fn whole(v: Floats, zero: i32) -> Words {
 }
 
 impl Dot for F32 {
+    const STORE: Store = Store::F32;
     type F = Self;
     type Sum = Floats;
     type Weights = Floats;
@@ -150,8 +152,12 @@ impl Dot for F32 {
         unsafe { Self::load(bias.cast()) }
     }
     #[inline(always)]
-    unsafe fn value(sum: *const u8, bias: Floats) -> Floats {
-        unsafe { Self::add(Self::load(sum.cast()), bias) }
+    unsafe fn load_sum(from: *const u8) -> Floats {
+        unsafe { Self::load(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: Floats, bias: Floats) -> Floats {
+        unsafe { Self::add(sum, bias) }
     }
 }
 
@@ -163,7 +169,9 @@ small_steps!(small, 8, #[target_feature(enable = "neon")]);
 const FLOAT: Arithmetic = Arithmetic {
     widths: float_tiles::WIDTHS,
     tile: float_tiles::select,
-    depthwise: Depthwise::Lanes(|pixels| float_depthwise::select(pixels, false)),
+    depthwise: Depthwise::Lanes(|pixels, stride, columns| {
+        float_depthwise::select(pixels, stride, columns, false)
+    }),
     matrix: None,
 };
 

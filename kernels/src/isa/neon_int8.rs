@@ -8,6 +8,7 @@ use std::arch::asm;
 use super::neon::{F32, Floats, Words, whole};
 use super::{Arithmetic, Depthwise};
 use crate::kernel::depthwise::depthwise_bytes;
+use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::{Dot, Float, Weave};
 
@@ -58,6 +59,7 @@ unsafe fn sdot(sum: int32x4_t, x: int8x16_t, w: int8x16_t) -> int32x4_t {
 /// What both do alike.
 macro_rules! bytes {
     () => {
+        const STORE: Store = Store::U8;
         type F = F32;
         type Sum = Words;
         type Factor = (Words, Floats);
@@ -78,9 +80,12 @@ macro_rules! bytes {
             unsafe { (words(bias), F32::load(scale)) }
         }
         #[inline(always)]
-        unsafe fn value(sum: *const u8, (bias, scale): (Words, Floats)) -> Floats {
+        unsafe fn load_sum(from: *const u8) -> Words {
+            unsafe { words(from) }
+        }
+        #[inline(always)]
+        unsafe fn value(sum: Words, (bias, scale): (Words, Floats)) -> Floats {
             unsafe {
-                let sum = words(sum);
                 let real = |i: usize| vcvtq_f32_s32(vaddq_s32(sum[i], bias[i]));
                 F32::mul([real(0), real(1)], scale)
             }

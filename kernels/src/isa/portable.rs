@@ -3,6 +3,7 @@
 use super::{Arithmetic, Depthwise, Isa, Set};
 use crate::elem::{from_bf16, to_bf16};
 use crate::kernel::depthwise::{depthwise_bytes, depthwise_floats};
+use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::winograd::winograd;
 use crate::kernel::{Dot, Float, Weave, woven_channel};
@@ -104,6 +105,7 @@ fn round(value: f32) -> f32 {
 }
 
 impl Dot for F32 {
+    const STORE: Store = Store::F32;
     type F = Self;
     type Sum = [f32; WIDTH];
     type Weights = [f32; WIDTH];
@@ -130,8 +132,12 @@ impl Dot for F32 {
         unsafe { Self::store(to.cast(), sum) }
     }
     #[inline(always)]
-    unsafe fn value(sum: *const u8, bias: Self::Factor) -> Self::Sum {
-        unsafe { Self::add(Self::load(sum.cast()), bias) }
+    unsafe fn load_sum(from: *const u8) -> Self::Sum {
+        unsafe { Self::load(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: Self::Sum, bias: Self::Factor) -> Self::Sum {
+        unsafe { Self::add(sum, bias) }
     }
     type Factor = Self::Sum;
     #[inline(always)]
@@ -145,6 +151,7 @@ impl Dot for F32 {
 pub(crate) struct Bytes;
 
 impl Dot for Bytes {
+    const STORE: Store = Store::U8;
     type F = F32;
     type Sum = [i32; WIDTH];
     type Weights = [[i8; 4]; WIDTH];
@@ -174,8 +181,11 @@ impl Dot for Bytes {
         unsafe { to.cast::<Self::Sum>().write_unaligned(sum) }
     }
     #[inline(always)]
-    unsafe fn value(sum: *const u8, (bias, scale): Self::Factor) -> [f32; WIDTH] {
-        let sum = unsafe { sum.cast::<Self::Sum>().read_unaligned() };
+    unsafe fn load_sum(from: *const u8) -> Self::Sum {
+        unsafe { from.cast::<Self::Sum>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: Self::Sum, (bias, scale): Self::Factor) -> [f32; WIDTH] {
         each(|i| sum[i].wrapping_add(bias[i]) as f32 * scale[i])
     }
     type Factor = ([i32; WIDTH], [f32; WIDTH]);
@@ -222,7 +232,9 @@ pub(super) static PORTABLE: Set = Set {
     float: Arithmetic {
         widths: float_tiles::WIDTHS,
         tile: float_tiles::select,
-        depthwise: Depthwise::Lanes(|pixels| float_depthwise::select(pixels, false)),
+        depthwise: Depthwise::Lanes(|pixels, stride, columns| {
+            float_depthwise::select(pixels, stride, columns, false)
+        }),
         matrix: None,
     },
     bf16: None,

@@ -10,6 +10,7 @@ use std::hint::black_box;
 use super::simd128::{F32, Pair, interleave, read, store_bytes, write};
 use super::{Arithmetic, Depthwise, Isa, Set, simd128};
 use crate::kernel::depthwise::depthwise_bytes;
+use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::{Dot, Float, Weave};
 
@@ -58,6 +59,7 @@ pub(crate) struct Signed;
 /// What both do alike.
 macro_rules! bytes {
     () => {
+        const STORE: Store = Store::U8;
         type F = F32;
         type Sum = Pair;
         type Factor = (Pair, Pair);
@@ -78,7 +80,11 @@ macro_rules! bytes {
             unsafe { (read(bias), F32::load(scale)) }
         }
         #[inline(always)]
-        unsafe fn value(sum: *const u8, factor: (Pair, Pair)) -> Pair {
+        unsafe fn load_sum(from: *const u8) -> Pair {
+            unsafe { simd128::Bytes::load_sum(from) }
+        }
+        #[inline(always)]
+        unsafe fn value(sum: Pair, factor: (Pair, Pair)) -> Pair {
             unsafe { simd128::Bytes::value(sum, factor) }
         }
     };

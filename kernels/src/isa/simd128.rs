@@ -8,6 +8,7 @@ use std::arch::wasm32::*;
 
 use super::{Arithmetic, Depthwise, Isa, Set};
 use crate::kernel::depthwise::{depthwise_bytes, depthwise_floats};
+use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::winograd::winograd;
 use crate::kernel::{Dot, Float, Weave};
@@ -135,6 +136,7 @@ fn whole(v: Pair, zero: i32) -> Pair {
 }
 
 impl Dot for F32 {
+    const STORE: Store = Store::F32;
     type F = Self;
     type Sum = Pair;
     type Weights = Pair;
@@ -166,8 +168,12 @@ impl Dot for F32 {
         unsafe { read(bias) }
     }
     #[inline(always)]
-    unsafe fn value(sum: *const u8, bias: Pair) -> Pair {
-        unsafe { Self::add(read(sum), bias) }
+    unsafe fn load_sum(from: *const u8) -> Pair {
+        unsafe { read(from) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: Pair, bias: Pair) -> Pair {
+        unsafe { Self::add(sum, bias) }
     }
 }
 
@@ -180,6 +186,7 @@ pub(crate) struct Bytes;
 type Halves = [v128; 2];
 
 impl Dot for Bytes {
+    const STORE: Store = Store::U8;
     type F = F32;
     type Sum = Pair;
     type Weights = [Halves; 2];
@@ -216,9 +223,12 @@ impl Dot for Bytes {
         unsafe { (read(bias), F32::load(scale)) }
     }
     #[inline(always)]
-    unsafe fn value(sum: *const u8, (bias, scale): (Pair, Pair)) -> Pair {
+    unsafe fn load_sum(from: *const u8) -> Pair {
+        unsafe { read(from) }
+    }
+    #[inline(always)]
+    unsafe fn value(sum: Pair, (bias, scale): (Pair, Pair)) -> Pair {
         unsafe {
-            let sum = read(sum);
             let real = |i: usize| f32x4_convert_i32x4(i32x4_add(sum[i], bias[i]));
             F32::mul([real(0), real(1)], scale)
         }
@@ -318,7 +328,9 @@ pub(super) const SET: Set = Set {
     float: Arithmetic {
         widths: float_tiles::WIDTHS,
         tile: float_tiles::select,
-        depthwise: Depthwise::Lanes(|pixels| float_depthwise::select(pixels, false)),
+        depthwise: Depthwise::Lanes(|pixels, stride, columns| {
+            float_depthwise::select(pixels, stride, columns, false)
+        }),
         matrix: None,
     },
     bf16: None,

@@ -26,6 +26,14 @@ pub(crate) struct Finish {
     pub zero: f32,
 }
 
+impl Finish {
+    /// Whether results are stored as most of this type are, and nothing is added to them but the bias.
+    #[inline(always)]
+    pub fn is_simple<D: Dot>(&self) -> bool {
+        self.store == D::STORE && matches!(self.residual, Residual::None)
+    }
+}
+
 /// What is added before the clamp.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Residual {
@@ -77,14 +85,14 @@ pub(crate) unsafe fn finish<D: Dot>(
                     let from = t.residual.wrapping_add(n.wrapping_mul(t.residual_next));
                     let sum = sums.add(n * pixel);
                     for p in 0..half.min(pixels) {
-                        let $value = D::value(sum.add(p * vectors * pixel), factor);
+                        let $value = D::value(D::load_sum(sum.add(p * vectors * pixel)), factor);
                         let ($to, $from) = (to.add(p * pixel), from.wrapping_add(p * pixel));
                         $body
                     }
                     let to = to.wrapping_add(t.output_second);
                     let from = from.wrapping_add(t.residual_second);
                     for p in half..pixels {
-                        let $value = D::value(sum.add(p * vectors * pixel), factor);
+                        let $value = D::value(D::load_sum(sum.add(p * vectors * pixel)), factor);
                         let along = (p - half) * pixel;
                         let ($to, $from) = (to.add(along), from.wrapping_add(along));
                         $body

@@ -16,6 +16,8 @@ pub(crate) mod finish;
 pub(crate) mod tile;
 pub(crate) mod winograd;
 
+use finish::Store;
+
 /// A vector of [`Float::LANES`] float32.
 ///
 /// # Safety
@@ -64,6 +66,8 @@ pub(crate) trait Dot: Copy {
     type Weights: Copy;
     /// One word of input in every lane.
     type Word: Copy;
+    /// How the results of layers of this type are stored most often.
+    const STORE: Store;
     /// Whether registers hold the sums of two pixels only, so that larger tiles are made of pairs.
     const IN_PAIRS: bool = false;
 
@@ -72,12 +76,13 @@ pub(crate) trait Dot: Copy {
     unsafe fn word(from: *const u8) -> Self::Word;
     unsafe fn dot(sum: Self::Sum, x: Self::Word, w: Self::Weights) -> Self::Sum;
     unsafe fn store_sum(to: *mut u8, sum: Self::Sum);
+    unsafe fn load_sum(from: *const u8) -> Self::Sum;
     /// What [`Dot::value`] needs of a vector of channels.
     type Factor: Copy;
     /// From `LANES` biases of 32 bits and, where sums are integers, as many scales.
     unsafe fn factor(bias: *const u8, scale: *const f32) -> Self::Factor;
-    /// Stored sums with the bias, as real numbers (in units of the output's scale, where that is quantized).
-    unsafe fn value(sum: *const u8, factor: Self::Factor) -> <Self::F as Float>::V;
+    /// Sums with the bias, as real numbers (in units of the output's scale, where that is quantized).
+    unsafe fn value(sum: Self::Sum, factor: Self::Factor) -> <Self::F as Float>::V;
     /// Stores bfloat16, as [`Float::store_bf16`] does.
     #[inline(always)]
     unsafe fn store_half(to: *mut u16, v: <Self::F as Float>::V) {
@@ -103,7 +108,7 @@ pub(crate) fn woven_channel(vector: usize, lane: usize) -> usize {
     16 * (lane / 4) + 4 * vector + lane % 4
 }
 
-/// Repeats a statement for `$i` = 0, 1, ... below a constant of at most 2, 4, 6 or 14, as the word after it says. A loop
+/// Repeats a statement for `$i` = 0, 1, ... below a constant of at most 2, 4, 6, 14 or 20, as the word after it says. A loop
 /// would do, but where the compiler does not unroll it the sums leave their registers.
 macro_rules! unroll {
     ($i:ident < $count:expr, two, $body:block) => {
@@ -117,6 +122,9 @@ macro_rules! unroll {
     };
     ($i:ident < $count:expr, fourteen, $body:block) => {
         $crate::kernel::unroll!(@ $i $count, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
+    };
+    ($i:ident < $count:expr, twenty, $body:block) => {
+        $crate::kernel::unroll!(@ $i $count, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19)
     };
     (@ $i:ident $count:expr, $body:block, $($n:literal)*) => {
         $(

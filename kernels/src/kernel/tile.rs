@@ -4,7 +4,7 @@
 //! The shape of the tile is known to the compiler, so that the sums are registers. Which tile goes where is
 //! `step::conv`'s business.
 
-use super::finish::Finish;
+use super::finish::{Finish, Store};
 use super::{Dot, Float, unroll};
 
 /// What one call works on. Distances are bytes.
@@ -18,8 +18,8 @@ pub(crate) struct Tile<'a> {
     /// From the window's first byte to that of each run of words.
     pub runs: *const usize,
     pub run_count: usize,
-    /// Words in a run.
-    pub words: usize,
+    /// Words in each run, 1 at least.
+    pub words: *const usize,
     /// `[runs][words][vectors][LANES]` words.
     pub weights: *const u8,
     /// Vectors that are stored.
@@ -50,7 +50,7 @@ impl<'a> Tile<'a> {
             step: 0,
             runs: std::ptr::null(),
             run_count: 0,
-            words: 0,
+            words: std::ptr::null(),
             weights: std::ptr::null(),
             live: 0,
             output: std::ptr::null_mut(),
@@ -100,7 +100,12 @@ pub(crate) unsafe fn tile<D: Dot, const P: usize, const N: usize, const STEP: us
     // SAFETY: the caller's.
     unsafe {
         let mut stored = Sums::<D::Sum, P, N>([[std::mem::MaybeUninit::uninit(); N]; P]);
-        sums::<D, P, N, STEP>(t, stored.0.as_mut_ptr().cast());
+        let to = stored.0.as_mut_ptr().cast();
+        if D::IN_PAIRS && P > 2 {
+            sums::<D, P, N, STEP>(t, to);
+        } else if at_once::<D, P, N, STEP, true>(t, t.input, t.second, to) {
+            return;
+        }
         finish(t, stored.0.as_ptr().cast(), P, N, half);
     }
 }
@@ -126,25 +131,26 @@ pub(crate) unsafe fn sums<D: Dot, const P: usize, const N: usize, const STEP: us
                     t.input.wrapping_add(t.second + (p - half) * step)
                 };
                 let to = to.add(p * N * D::F::LANES * 4);
-                at_once::<D, 2, N, STEP>(t, input, step, to);
+                at_once::<D, 2, N, STEP, false>(t, input, step, to);
             }
         } else {
-            at_once::<D, P, N, STEP>(t, t.input, t.second, to);
+            at_once::<D, P, N, STEP, false>(t, t.input, t.second, to);
         }
     }
 }
 
 /// Sums that are in registers all at once: of `P` pixels from `input` on, whose second half is `second` bytes away.
+/// Stores them; or, where `ENDS` and the layer is of the most common kind, finishes them where they are, and says so.
 ///
 /// # Safety
 /// As for [`sums`].
 #[inline(always)]
-unsafe fn at_once<D: Dot, const P: usize, const N: usize, const STEP: usize>(
+unsafe fn at_once<D: Dot, const P: usize, const N: usize, const STEP: usize, const ENDS: bool>(
     t: &Tile,
     input: *const u8,
     second: usize,
     to: *mut u8,
-) {
+) -> bool {
     let half = half(P);
     let step = if STEP == 0 { t.step } else { STEP };
     let vector = D::F::LANES * 4;
@@ -155,7 +161,9 @@ unsafe fn at_once<D: Dot, const P: usize, const N: usize, const STEP: usize>(
         for run in 0..t.run_count {
             let mut first = input.add(*t.runs.add(run));
             let mut second = first.wrapping_add(second);
-            for _ in 0..t.words {
+            // A run has a word at least. Were that unknown, the sums would be kept in memory from run to run.
+            let mut left = *t.words.add(run);
+            loop {
                 let mut w = [D::weights(weights); N];
                 unroll!(n < N, two, {
                     if n > 0 {
@@ -177,11 +185,55 @@ unsafe fn at_once<D: Dot, const P: usize, const N: usize, const STEP: usize>(
                 first = first.add(4);
                 second = second.wrapping_add(4);
                 weights = weights.add(N * vector);
+                left -= 1;
+                if left == 0 {
+                    break;
+                }
             }
+        }
+        if ENDS && t.finish.is_simple::<D>() {
+            finish_in_place::<D, P, N>(t, &sums);
+            return true;
         }
         unroll!(p < P, fourteen, {
             unroll!(n < N, two, {
                 D::store_sum(to.add((p * N + n) * vector), sums[p][n]);
+            });
+        });
+        false
+    }
+}
+
+/// What [`Finish::is_simple`] asks of a tile's sums.
+///
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+unsafe fn finish_in_place<D: Dot, const P: usize, const N: usize>(
+    t: &Tile,
+    sums: &[[D::Sum; N]; P],
+) {
+    let (half, pixel, lanes) = (half(P), D::F::LANES * 4, D::F::LANES);
+    let zero = t.finish.zero as i32;
+    // SAFETY: the caller's.
+    unsafe {
+        let (low, high) = (D::F::splat(t.finish.low), D::F::splat(t.finish.high));
+        unroll!(n < N, two, {
+            let factor = D::factor(t.bias.add(n * pixel), t.scale.wrapping_add(n * lanes));
+            let first = t.output.wrapping_add(n.wrapping_mul(t.output_next));
+            let second = first.wrapping_add(t.output_second);
+            unroll!(p < P, fourteen, {
+                let to = if p < half {
+                    first.add(p * pixel)
+                } else {
+                    second.add((p - half) * pixel)
+                };
+                let v = D::F::min(high, D::F::max(low, D::value(sums[p][n], factor)));
+                match D::STORE {
+                    Store::F32 => D::F::store(to.cast(), v),
+                    Store::Bf16 => D::store_half(to.cast(), v),
+                    Store::U8 => D::F::store_u8(to, v, zero),
+                }
             });
         });
     }

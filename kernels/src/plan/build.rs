@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use super::bands;
 use super::draft::{Draft, Fused, Residual, Work};
 use super::integers::{Integers, fixed_part, integer_finish, store, stored_bounds, units};
 use super::place::{Placed, window_of};
@@ -80,7 +81,7 @@ pub(super) fn steps(
     });
     all.sort_by_key(|(index, _)| *index);
     let all: Result<Vec<Vec<Step>>, Error> = all.into_iter().map(|(_, steps)| steps).collect();
-    Ok(all?.into_iter().flatten().collect())
+    bands::in_turns(all?, &placed.chains).ok_or(Error::Output(graph.output))
 }
 
 /// Where a thread reads weights that it packs.
@@ -355,7 +356,7 @@ fn packed(proof: Proof, spec: &Spec, tiling: Option<(Tiling, usize)>) -> Option<
         return Some(steps.collect());
     }
     if let Some(depthwise) = Depthwise::new(proof, spec) {
-        return Some(vec![Step::Depthwise(Box::new(depthwise))]);
+        return Some(vec![Step::depthwise(depthwise)]);
     }
-    Some(vec![Step::Conv(Box::new(Conv::new(proof, spec)?))])
+    Some(vec![Step::conv(Conv::new(proof, spec)?)])
 }

@@ -5,9 +5,11 @@
 //! | [`draft`] | steps before their values have places |
 //! | [`fuse`] | which nodes become one step, and how each value is stored |
 //! | [`place`] | where in one arena each value lies |
+//! | [`bands`] | which steps take turns, band by band, so that what passes between them stays in the cache |
 //! | [`build`] | steps with packed weights |
 //! | [`integers`] | the numbers of integer layers |
 
+mod bands;
 mod build;
 mod draft;
 mod fuse;
@@ -17,6 +19,7 @@ mod place;
 use crate::buffer::Buffer;
 use crate::graph::{Error, Graph};
 use crate::isa::Proof;
+use crate::network::Config;
 use crate::step::Step;
 
 /// In what numbers a float32 network is computed.
@@ -43,11 +46,11 @@ impl Plan {
         graph: &Graph,
         proof: Proof,
         precision: ComputeType,
-        less_memory: bool,
+        config: &Config,
     ) -> Result<Self, Error> {
         let shapes = graph.shapes()?;
         let fused = fuse::fuse(graph, &shapes, proof, precision);
-        let placed = place::place(graph, &fused, proof, less_memory)?;
+        let placed = place::place(graph, &fused, proof, config)?;
         let steps = build::steps(graph, &fused, &placed, proof)?;
         let output = placed.buffers[fused.root(graph.output)];
         Ok(Self {

@@ -1,10 +1,12 @@
 //! Where in one arena each value lies, with the border that its readers need.
 
+use super::bands::{self, Chain};
 use super::draft::{Fused, Work};
 use crate::buffer::{Border, Buffer};
 use crate::graph::{Error, Graph, MAX_ARENA_BYTES, MAX_WEIGHT_BYTES, Node, Window};
 use crate::isa::Proof;
 use crate::memory::LINE;
+use crate::network::Config;
 use crate::step::spec::{packed_bytes, reads_beyond};
 use crate::step::winograd::Tiling;
 
@@ -20,6 +22,8 @@ pub(super) struct Placed {
     pub buffers: Vec<Option<Buffer>>,
     /// For every draft that is computed in Winograd's tiles, those and where their inputs lie.
     pub tilings: Vec<Option<(Tiling, usize)>>,
+    /// Drafts whose steps take turns.
+    pub chains: Vec<Chain>,
     pub arena_bytes: usize,
 }
 
@@ -39,12 +43,12 @@ pub(super) fn window_of(node: &Node, [_, h, w]: [usize; 3]) -> (Window, usize) {
 
 /// Gives every value that a step reads or writes a place; places of values that are no longer read are used again.
 ///
-/// With `less_memory`, no convolution is computed in Winograd's tiles.
+/// With [`Config::less_memory`], no convolution is computed in Winograd's tiles.
 pub(super) fn place(
     graph: &Graph,
     fused: &Fused,
     proof: Proof,
-    less_memory: bool,
+    config: &Config,
 ) -> Result<Placed, Error> {
     let lanes = proof.set().lanes;
     let count = fused.shapes.len();
@@ -80,6 +84,7 @@ pub(super) fn place(
             height,
             width,
             border: Border::default(),
+            held: None,
         }
     };
     let mut borders = vec![Border::default(); count];
@@ -92,7 +97,8 @@ pub(super) fn place(
         let value = draft.reads[0];
         let (window, groups) = window_of(&graph.nodes[*node], fused.shapes[value]);
         let (src, dst) = (bare(value), bare(draft.gives));
-        let tiling = Tiling::choose(proof, &src, &dst, groups, &window).filter(|_| !less_memory);
+        let tiling =
+            Tiling::choose(proof, &src, &dst, groups, &window).filter(|_| !config.less_memory);
         let (border, bytes) = match &tiling {
             Some(tiling) => (tiling.border(&src, &window), Some(tiling.packed_bytes())),
             None => (
@@ -109,12 +115,30 @@ pub(super) fn place(
             return Err(Error::TooLarge(packed));
         }
     }
+    let bordered = |value: usize| Buffer {
+        border: borders[value],
+        ..bare(value)
+    };
+    let cache = config.cache_bytes.unwrap_or(bands::CACHE_BYTES);
+    let is_tiled = |at: usize| tilings[at].is_some();
+    let chains = bands::chains(graph, fused, proof, cache, bordered, is_tiled);
+    let mut held = vec![None; count];
+    for chain in &chains {
+        let drafts = &fused.drafts[chain.drafts.clone()];
+        for (draft, rows) in drafts.iter().zip(&chain.held) {
+            held[draft.gives] = Some(*rows);
+        }
+        // They read and write until the last of them ends.
+        for value in drafts.iter().flat_map(|draft| &draft.reads) {
+            last_read[*value] = last_read[*value].max(chain.drafts.end - 1);
+        }
+    }
     let mut buffers: Vec<Option<Buffer>> = vec![None; count];
     let mut arena = Space::default();
     for (at, draft) in fused.drafts.iter().enumerate() {
         let mut buffer = Buffer {
-            border: borders[draft.gives],
-            ..bare(draft.gives)
+            held: held[draft.gives],
+            ..bordered(draft.gives)
         };
         let len = buffer.checked_len().filter(|len| *len <= MAX_ARENA_BYTES);
         let len = len.ok_or(Error::TooLarge(usize::MAX))?;
@@ -142,6 +166,7 @@ pub(super) fn place(
     Ok(Placed {
         buffers,
         tilings,
+        chains,
         arena_bytes: arena.end + SLACK,
     })
 }

@@ -4,7 +4,7 @@
 
 use super::small::{chunks, pixels};
 use crate::buffer::Buffer;
-use crate::elem::{Elem, load, store};
+use crate::elem::{Elem, load};
 use crate::memory::Arena;
 
 /// A row of the image. Numbers of a pixel without a channel become zeros: what the last user of this place left there
@@ -25,31 +25,46 @@ pub(super) unsafe fn read(arena: Arena, dst: &Buffer, image: &[f32], y: usize) {
     unsafe { each!(arena, dst, image, y) }
 }
 
-/// See [`read`]. A stretch of every channel becomes stored numbers first, then they are put beside each other.
+/// See [`read`]. A stretch of the channels that share words becomes stored numbers first, then words of them.
 #[inline(always)]
 unsafe fn row(arena: Arena, dst: &Buffer, image: &[f32], y: usize, elem: Elem) {
     const STRETCH: usize = 64;
     let Buffer { height, width, .. } = *dst;
-    let (size, pixel) = (elem.size(), dst.pixel());
-    for block in 0..dst.blocks() {
-        let start = dst.at(block, y, 0);
+    let (per_word, pixel) = (elem.per_word(), dst.pixel());
+    for first_channel in (0..dst.blocks() * dst.block_channels()).step_by(per_word) {
+        let start = dst.number_at(first_channel, y, 0);
         for first in (0..width).step_by(STRETCH) {
             let count = STRETCH.min(width - first);
-            for within in 0..dst.block_channels() {
-                let channel = block * dst.block_channels() + within;
+            let mut words = [0u32; STRETCH];
+            for within in 0..per_word {
+                let channel = first_channel + within;
                 let mut reals = [0.0f32; STRETCH];
                 if channel < dst.channels {
                     let from = (channel * height + y) * width + first;
                     reals[..count].copy_from_slice(&image[from..from + count]);
                 }
-                let mut stored = [0u8; STRETCH * 4];
-                let to = start + first * pixel + within * size;
-                // SAFETY: numbers of pixels of the row.
-                unsafe {
-                    store(elem, &reals, stored.as_mut_ptr());
-                    for x in 0..count {
-                        let to = arena.at(to + x * pixel);
-                        std::ptr::copy_nonoverlapping(stored.as_ptr().add(x * size), to, size);
+                let place = if cfg!(target_endian = "big") {
+                    per_word - 1 - within
+                } else {
+                    within
+                };
+                let shift = 8 * elem.size() * place;
+                for (word, real) in words.iter_mut().zip(reals) {
+                    *word |= elem.bits(real) << shift;
+                }
+            }
+            let to = start + first * pixel;
+            // SAFETY: words of pixels of the row.
+            unsafe {
+                if pixel == 4 {
+                    let from = words.as_ptr().cast::<u8>();
+                    std::ptr::copy_nonoverlapping(from, arena.at(to), count * 4);
+                } else {
+                    for (x, word) in words[..count].iter().enumerate() {
+                        arena
+                            .at(to + x * pixel)
+                            .cast::<u32>()
+                            .write_unaligned(*word);
                     }
                 }
             }

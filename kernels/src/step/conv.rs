@@ -3,6 +3,9 @@
 //! Output channels are cut into panels of two vectors (one, where a group or the end asks for it), output pixels into
 //! places; every (panel, place) is one call of a kernel. Linear layers and the stem are convolutions too.
 
+use std::ops::Range;
+
+use super::cut::Cut;
 use super::pack::{Groups, pack};
 use super::part;
 use super::places::{MatrixPlace, Panel, Place, Places, matrix_places, panels, places};
@@ -24,7 +27,8 @@ pub(crate) struct Conv {
     window: Window,
     /// See [`Tile::runs`].
     runs: Vec<usize>,
-    words: usize,
+    /// See [`Tile::words`].
+    words: Vec<usize>,
     weights: Aligned,
     /// 32 bits a channel.
     bias: Aligned,
@@ -71,8 +75,10 @@ impl Conv {
             Numbers::Integers { weights, .. } if !weights.is_int8() => 2,
             _ => 1,
         };
+        let mut words = layout.run_words()?;
         if copies == 2 {
             runs.extend_from_within(..);
+            words.extend_from_within(..);
         }
         let panels = panels(spec, lanes, per_copy * copies, channels, layout.blocks);
         let total = vectors(&dst) * per_copy * copies;
@@ -172,7 +178,7 @@ impl Conv {
             residual: spec.residual,
             window,
             runs,
-            words: layout.words,
+            words,
             weights,
             bias,
             scale,
@@ -196,51 +202,45 @@ impl Conv {
         self.weights.bytes() + self.bias.bytes() + self.scale.bytes()
     }
 
-    fn place_count(&self) -> usize {
-        match &self.places {
-            Places::Tiles(places) => places.len(),
-            Places::Matrix(_, places) => places.len(),
-        }
-    }
-
-    /// Into how many parts the work is cut: of panels, of places.
-    fn parts(&self, threads: usize) -> (usize, usize) {
+    /// Into how many parts the work on `places` places is cut: of panels, of places.
+    fn parts(&self, places: usize, threads: usize) -> (usize, usize) {
         if threads == 1 {
             return (1, 1);
         }
         let wanted = threads * 4;
         if self.places_together != usize::MAX {
-            return (1, wanted.min(self.place_count()));
+            return (1, wanted.min(places));
         }
         let panels = wanted.min(self.panels.len());
-        (panels, wanted.div_ceil(panels).min(self.place_count()))
+        (panels, wanted.div_ceil(panels).min(places))
     }
 
-    pub fn tasks(&self, threads: usize) -> usize {
-        let (panels, places) = self.parts(threads);
+    pub fn tasks(&self, rows: &Range<usize>, threads: usize) -> usize {
+        let (panels, places) = self.parts(self.places.in_rows(rows).len(), threads);
         panels * places
     }
 
-    /// Computes one part of the output.
+    /// Computes one part of some rows of the output.
     ///
     /// # Safety
     /// The arena is the plan's, nobody writes what is read here, and nobody else has this task.
-    pub unsafe fn run(&self, arena: Arena, threads: usize, task: usize) {
-        let (panel_parts, place_parts) = self.parts(threads);
+    pub unsafe fn run(&self, arena: Arena, cut: &Cut, threads: usize, task: usize) {
+        let range = self.places.in_rows(&cut.rows);
+        let (panel_parts, place_parts) = self.parts(range.len(), threads);
         let panels = part(&self.panels, panel_parts, task / place_parts);
         // SAFETY of all calls: the caller's.
         match &self.places {
             Places::Tiles(places) => {
-                let places = part(places, place_parts, task % place_parts);
+                let places = part(&places[range], place_parts, task % place_parts);
                 self.walk(panels, places, |panel, place, _| unsafe {
-                    self.tile(arena, panel, place);
+                    self.tile(arena, cut, panel, place);
                 });
             }
             Places::Matrix(matrix, places) => {
                 let places = part(places, place_parts, task % place_parts);
                 unsafe { (matrix.enter)() };
                 self.walk(panels, places, |panel, place, which| unsafe {
-                    self.matrix_tile(arena, matrix, panel, place, which);
+                    self.matrix_tile(arena, cut, matrix, panel, place, which);
                 });
                 unsafe { (matrix.leave)() };
             }
@@ -268,7 +268,7 @@ impl Conv {
     /// # Safety
     /// As for [`Conv::run`].
     #[inline(always)] // See `Panel::target`.
-    unsafe fn at(&self, arena: Arena, panel: &Panel, y: usize, x: usize) -> Tile<'_> {
+    unsafe fn at(&self, arena: Arena, dst: &Buffer, panel: &Panel, [y, x]: [usize; 2]) -> Tile<'_> {
         let number = panel.group * self.lanes;
         let residual = self.residual.as_ref();
         // SAFETY: panels and places lie inside the output, and biases and scales cover its vectors.
@@ -277,25 +277,25 @@ impl Conv {
                 step: self.window.stride[1] * self.src.pixel(),
                 runs: self.runs.as_ptr(),
                 run_count: self.runs.len(),
-                words: self.words,
+                words: self.words.as_ptr(),
                 weights: self.weights.as_ptr().add(panel.weights),
                 bias: self.bias.as_ptr().add(number * 4),
                 scale: self.scale.as_ptr().cast::<f32>().wrapping_add(number),
-                ..panel.target(arena, &self.dst, residual, [y, x], &self.finish)
+                ..panel.target(arena, dst, residual, [y, x], &self.finish)
             }
         }
     }
 
-    unsafe fn tile(&self, arena: Arena, panel: &Panel, place: &Place) {
-        let Self {
-            src, dst, window, ..
-        } = self;
-        let start = src.window_start(panel.input_block, window.before)
-            + place.y * window.stride[0] * src.row()
-            + place.x * window.stride[1] * src.pixel();
+    unsafe fn tile(&self, arena: Arena, cut: &Cut, panel: &Panel, place: &Place) {
+        let Cut { src, dst, .. } = cut;
+        let window = &self.window;
+        let along =
+            place.y * window.stride[0] * src.row() + place.x * window.stride[1] * src.pixel();
+        let start = src.window_start(panel.input_block, window.before);
+        let start = start.wrapping_add(along);
         // SAFETY: buffers were laid out with the border that the window reads, places lie inside the output.
         unsafe {
-            let mut tile = self.at(arena, panel, place.y, place.x);
+            let mut tile = self.at(arena, dst, panel, [place.y, place.x]);
             tile.input = arena.at(start);
             if place.two_rows {
                 tile.second = window.stride[0] * src.row();
@@ -313,6 +313,7 @@ impl Conv {
     unsafe fn matrix_tile(
         &self,
         arena: Arena,
+        cut: &Cut,
         matrix: &Matrix,
         panel: &Panel,
         place: &MatrixPlace,
@@ -322,7 +323,7 @@ impl Conv {
         struct Sums([std::mem::MaybeUninit<u8>; 32 * 2 * 64]);
         let mut sums = Sums([std::mem::MaybeUninit::uninit(); 32 * 2 * 64]);
         let panel_bytes = self.runs.len() * MATRIX_WORDS * panel.vectors * 64;
-        let start = self.src.window_start(0, self.window.before);
+        let start = cut.src.window_start(0, self.window.before);
         // SAFETY: buffers were laid out with the border that the window reads, and the arena ends with room for the
         // pixels of a tile that lie beyond the last one.
         unsafe {
@@ -352,7 +353,7 @@ impl Conv {
                 sums: sums.0.as_mut_ptr().cast(),
             });
             for outputs in &place.outputs {
-                let tile = self.at(arena, panel, outputs.y, outputs.x);
+                let tile = self.at(arena, &cut.dst, panel, [outputs.y, outputs.x]);
                 let from = sums.0.as_ptr().add(outputs.first * panel.vectors * 64);
                 (matrix.finish)(
                     &tile,

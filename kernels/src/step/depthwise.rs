@@ -1,8 +1,12 @@
 //! Convolution of every channel by itself: packed weights, pieces of rows, and their order.
 
+use std::ops::Range;
+
 use super::cover;
+use super::cut::Cut;
 use super::spec::{Numbers, Spec, Whole, arithmetic};
 use crate::buffer::Buffer;
+use crate::graph::Window;
 use crate::isa::{self, Proof};
 use crate::kernel::depthwise::{Kernel, Piece, WIDTHS, WOVEN_WIDTHS};
 use crate::kernel::finish::{Finish, Residual};
@@ -13,9 +17,7 @@ use crate::memory::{Aligned, Arena};
 pub(crate) struct Depthwise {
     src: Buffer,
     dst: Buffer,
-    before: [usize; 2],
-    stride: [usize; 2],
-    kernel: [usize; 2],
+    window: Window,
     /// See [`Piece::taps`].
     taps: Vec<usize>,
     weights: Aligned,
@@ -60,10 +62,15 @@ impl Depthwise {
         let depthwise = arithmetic(proof, src.elem)?.depthwise;
         let mut pieces = Vec::new();
         let mut x = 0;
+        // Columns of taps that kernels know, where taps are neighbors; 0: any.
+        let known = match (window.dilation[1], window.stride[1], columns) {
+            (1, 1 | 2, 3 | 5) => columns,
+            _ => 0,
+        };
         let mut packed = match (depthwise, &spec.numbers) {
             (isa::Depthwise::Lanes(kernel), Numbers::Floats { weights, bias }) => {
                 for pixels in cover(dst.width, WIDTHS) {
-                    pieces.push((x, kernel(pixels)?));
+                    pieces.push((x, kernel(pixels, window.stride[1], known)?));
                     x += pixels;
                 }
                 pack_floats(&dst, lanes, rows * columns, weights, *bias)
@@ -79,16 +86,9 @@ impl Depthwise {
                 if !weights.is_int8() {
                     return None;
                 }
-                let is_common = window.dilation[1] == 1
-                    && matches!(window.stride[1], 1 | 2)
-                    && matches!(columns, 3 | 5);
-                let (widths, columns_known) = if is_common {
-                    (WOVEN_WIDTHS, columns)
-                } else {
-                    (&[1][..], 0)
-                };
+                let widths = if known > 0 { WOVEN_WIDTHS } else { &[1] };
                 for pixels in cover(dst.width, widths) {
-                    pieces.push((x, kernel(pixels, window.stride[1], columns_known)?));
+                    pieces.push((x, kernel(pixels, window.stride[1], known)?));
                     x += pixels;
                 }
                 pack_woven(&dst, lanes, window.kernel, weights, bias, scale)
@@ -107,9 +107,7 @@ impl Depthwise {
         Some(Self {
             src,
             dst,
-            before: window.before,
-            stride: window.stride,
-            kernel: window.kernel,
+            window,
             taps,
             weights,
             bias,
@@ -133,10 +131,6 @@ impl Depthwise {
         self.weights.bytes() + self.bias.bytes() + self.scale.bytes()
     }
 
-    fn row_parts(&self) -> usize {
-        self.dst.height.div_ceil(ROWS)
-    }
-
     /// Vectors or blocks of channels.
     fn units(&self) -> usize {
         if self.is_woven {
@@ -146,17 +140,20 @@ impl Depthwise {
         }
     }
 
-    pub fn tasks(&self) -> usize {
-        self.units() * self.row_parts()
+    pub fn tasks(&self, rows: &Range<usize>) -> usize {
+        self.units() * rows.len().div_ceil(ROWS)
     }
 
-    /// Computes some rows of one vector or block of channels.
+    /// Computes some of `rows` of one vector or block of channels.
     ///
     /// # Safety
     /// The arena is the plan's, nobody writes what is read here, and nobody else has this task.
-    pub unsafe fn run(&self, arena: Arena, task: usize) {
-        let Self { src, dst, .. } = self;
-        let (unit, rows) = (task / self.row_parts(), task % self.row_parts());
+    pub unsafe fn run(&self, arena: Arena, cut: &Cut, task: usize) {
+        let Cut { rows, src, dst } = cut;
+        let window = &self.window;
+        let parts = rows.len().div_ceil(ROWS);
+        let unit = task / parts;
+        let first = rows.start + task % parts * ROWS;
         let per_block = if self.is_woven {
             1
         } else {
@@ -169,20 +166,20 @@ impl Depthwise {
         } else {
             src.words
         };
-        for y in rows * ROWS..((rows + 1) * ROWS).min(dst.height) {
+        for y in first..(first + ROWS).min(rows.end) {
             for &(x, kernel) in &self.pieces {
-                let start = src.window_start(block, self.before)
-                    + y * self.stride[0] * src.row()
-                    + x * self.stride[1] * src.pixel()
-                    + inside;
+                let along =
+                    y * window.stride[0] * src.row() + x * window.stride[1] * src.pixel() + inside;
+                let start = src.window_start(block, window.before);
+                let start = start.wrapping_add(along);
                 // SAFETY: the window's border is part of the buffer, the pixels lie in the output, weights, biases and
                 // scales cover all units; the kernels came with the proof of their instructions.
                 unsafe {
                     kernel(&Piece {
                         input: arena.at(start),
-                        step: self.stride[1] * src.pixel(),
+                        step: window.stride[1] * src.pixel(),
                         taps: self.taps.as_ptr(),
-                        kernel: self.kernel,
+                        kernel: window.kernel,
                         weights: self.weights.as_ptr().add(unit * self.unit_bytes),
                         bias: self.bias.as_ptr().add(unit * numbers * 4),
                         scale: self
@@ -190,7 +187,7 @@ impl Depthwise {
                             .as_ptr()
                             .cast::<f32>()
                             .wrapping_add(unit * numbers),
-                        output: arena.at(dst.at(block, y, x) + inside),
+                        output: arena.at(dst.at(block, y, x).wrapping_add(inside)),
                         finish: &self.finish,
                     });
                 }

@@ -2,6 +2,7 @@
 
 mod channels;
 pub(crate) mod conv;
+mod cut;
 pub(crate) mod depthwise;
 pub(crate) mod function;
 mod pack;
@@ -11,6 +12,7 @@ pub(crate) mod small;
 pub(crate) mod spec;
 pub(crate) mod winograd;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::buffer::{Border, Buffer};
@@ -18,67 +20,102 @@ use crate::elem::Elem;
 use crate::memory::Arena;
 
 pub(crate) use conv::Conv;
+pub(crate) use cut::{Cut, Slide};
 pub(crate) use depthwise::Depthwise;
 pub(crate) use small::Small;
 pub(crate) use winograd::WinogradConv;
 
 /// One step.
 pub(crate) enum Step {
-    Conv(Box<Conv>),
-    Depthwise(Box<Depthwise>),
+    Conv(Arc<Conv>, Cut),
+    Depthwise(Arc<Depthwise>, Cut),
     Small(Box<Small>),
     /// The inputs of a band, transformed.
     WinogradInput(Arc<WinogradConv>, usize),
     /// The outputs of a band.
     WinogradOutput(Arc<WinogradConv>, usize),
+    Slide(Slide),
 }
 
 impl Step {
-    /// The value that is complete after this step.
-    fn completes(&self) -> Option<&Buffer> {
+    /// All rows of a convolution.
+    pub fn conv(conv: Conv) -> Self {
+        let cut = Cut::whole(conv.src(), conv.dst());
+        Self::Conv(Arc::new(conv), cut)
+    }
+
+    /// All rows of a depthwise convolution.
+    pub fn depthwise(conv: Depthwise) -> Self {
+        let cut = Cut::whole(conv.src(), conv.dst());
+        Self::Depthwise(Arc::new(conv), cut)
+    }
+
+    /// Some rows of a convolution; none where the step is none that can be cut into rows.
+    pub fn cut(&self, rows: Range<usize>, [read, written]: [usize; 2]) -> Option<Self> {
+        let part = |whole: &Cut| Cut {
+            rows: rows.clone(),
+            src: whole.src.without(read),
+            dst: whole.dst.without(written),
+        };
         match self {
-            Self::Conv(conv) => Some(conv.dst()),
-            Self::Depthwise(conv) => Some(conv.dst()),
-            Self::Small(small) => Some(&small.dst),
-            Self::WinogradOutput(conv, band) if band + 1 == conv.bands() => Some(conv.dst()),
-            Self::WinogradInput(..) | Self::WinogradOutput(..) => None,
+            Self::Conv(conv, whole) => Some(Self::Conv(Arc::clone(conv), part(whole))),
+            Self::Depthwise(conv, whole) => Some(Self::Depthwise(Arc::clone(conv), part(whole))),
+            _ => None,
         }
     }
 
-    /// Whether its sums are integers; none where it completes no convolution.
+    /// Moves `count` rows of what a convolution gives to the beginning of its memory; none as above.
+    pub fn slide(&self, from: usize, count: usize) -> Option<Self> {
+        match self {
+            Self::Conv(_, Cut { dst: value, .. }) | Self::Depthwise(_, Cut { dst: value, .. }) => {
+                let value = *value;
+                Some(Self::Slide(Slide { value, from, count }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether its sums are integers; none where it begins no convolution.
     pub fn is_integer(&self) -> Option<bool> {
         match self {
-            Self::Conv(conv) => Some(matches!(conv.src().elem, Elem::U8(_))),
-            Self::Depthwise(conv) => Some(matches!(conv.src().elem, Elem::U8(_))),
-            Self::WinogradOutput(..) => self.completes().map(|_| false),
-            Self::Small(_) | Self::WinogradInput(..) => None,
+            Self::Conv(_, cut) | Self::Depthwise(_, cut) if cut.is_first() => {
+                Some(matches!(cut.src.elem, Elem::U8(_)))
+            }
+            Self::WinogradOutput(_, 0) => Some(false),
+            _ => None,
         }
     }
 
     /// Bytes of packed weights, of which a layer of several steps counts its own once.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Conv(conv) => conv.bytes(),
-            Self::Depthwise(conv) => conv.bytes(),
+            Self::Conv(conv, cut) if cut.is_first() => conv.bytes(),
+            Self::Depthwise(conv, cut) if cut.is_first() => conv.bytes(),
             Self::WinogradOutput(conv, 0) => conv.bytes(),
-            Self::Small(_) | Self::WinogradInput(..) | Self::WinogradOutput(..) => 0,
+            _ => 0,
         }
     }
 
     fn work(&self, threads: usize) -> usize {
         match self {
-            Self::Conv(conv) => conv.tasks(threads),
-            Self::Depthwise(conv) => conv.tasks(),
+            Self::Conv(conv, cut) => conv.tasks(&cut.rows, threads),
+            Self::Depthwise(conv, cut) => conv.tasks(&cut.rows),
             Self::Small(small) => small.tasks(),
             Self::WinogradInput(conv, band) => conv.input_tasks(*band, threads),
             Self::WinogradOutput(conv, band) => conv.output_tasks(*band, threads),
+            Self::Slide(slide) => slide.tasks(),
         }
     }
 
     /// The value whose border it writes.
     fn bordered(&self) -> Option<&Buffer> {
-        self.completes()
-            .filter(|value| value.border != Border::default())
+        let value = match self {
+            Self::Conv(_, cut) | Self::Depthwise(_, cut) if cut.has_border() => &cut.dst,
+            Self::Small(small) => &small.dst,
+            Self::WinogradOutput(conv, 0) => conv.dst(),
+            _ => return None,
+        };
+        (value.border != Border::default()).then_some(value)
     }
 
     /// Tasks of the step: its work, and the border of each block.
@@ -96,18 +133,21 @@ impl Step {
         // there.
         unsafe {
             if let Some(value) = self.bordered().filter(|_| task >= work) {
-                let zero = value.elem.zero_byte();
-                for (start, count) in value.border_runs(task - work) {
-                    arena.at(start).write_bytes(zero, count);
+                match self {
+                    Self::Conv(_, cut) | Self::Depthwise(_, cut) => {
+                        cut.write_border(arena, task - work);
+                    }
+                    _ => cut::write_border(arena, value, task - work),
                 }
                 return;
             }
             match self {
-                Self::Conv(conv) => conv.run(arena, threads, task),
-                Self::Depthwise(conv) => conv.run(arena, task),
+                Self::Conv(conv, cut) => conv.run(arena, cut, threads, task),
+                Self::Depthwise(conv, cut) => conv.run(arena, cut, task),
                 Self::Small(small) => small.run(arena, image, task),
                 Self::WinogradInput(conv, band) => conv.run_input(arena, *band, threads, task),
                 Self::WinogradOutput(conv, band) => conv.run_output(arena, *band, threads, task),
+                Self::Slide(slide) => slide.run(arena, task),
             }
         }
     }

@@ -12,6 +12,8 @@ pub(super) struct Layout {
     pub per_word: usize,
     /// Words in a run.
     pub words: usize,
+    /// Words in a run of the last block, where it has fewer channels.
+    pub last_words: usize,
     /// Blocks of input channels.
     pub blocks: usize,
     /// A run is a row of taps of a block of one word; otherwise it is one tap of a block.
@@ -23,33 +25,65 @@ impl Layout {
     /// The layout for an input of `blocks` blocks; a run of a narrow input has at least `least` words.
     pub fn new(src: &Buffer, blocks: usize, window: &Window, least: usize) -> Self {
         let is_row = src.words == 1 && window.dilation[1] == 1;
+        let words = if is_row {
+            window.kernel[1].max(least)
+        } else {
+            src.words
+        };
         Self {
             per_word: src.elem.per_word(),
-            words: if is_row {
-                window.kernel[1].max(least)
-            } else {
-                src.words
-            },
+            words,
+            last_words: words,
             blocks,
             is_row,
             kernel: window.kernel,
         }
     }
 
-    pub fn runs(&self) -> Option<usize> {
-        let [rows, columns] = self.kernel;
-        let taps = if self.is_row {
-            rows
-        } else {
-            rows.checked_mul(columns)?
+    /// The same without the words of the last block that hold no channel, for kernels that can end a run anywhere.
+    pub fn trimmed(self, src: &Buffer) -> Self {
+        let within = src.channels - (src.blocks() - 1) * src.block_channels();
+        Self {
+            last_words: if self.is_row {
+                self.words
+            } else {
+                within.div_ceil(self.per_word)
+            },
+            ..self
+        }
+    }
+
+    /// Words of each run.
+    pub fn run_words(&self) -> Option<Vec<usize>> {
+        let taps = self.taps()?;
+        let full = (self.blocks - 1).checked_mul(taps)?;
+        let words = |run: usize| {
+            if run < full {
+                self.words
+            } else {
+                self.last_words
+            }
         };
-        self.blocks.checked_mul(taps)
+        Some((0..full.checked_add(taps)?).map(words).collect())
+    }
+
+    /// Runs of a block.
+    fn taps(&self) -> Option<usize> {
+        let [rows, columns] = self.kernel;
+        if self.is_row {
+            Some(rows)
+        } else {
+            rows.checked_mul(columns)
+        }
     }
 
     /// Bytes of the weights of one vector of output channels.
     pub fn vector_bytes(&self, lanes: usize) -> Option<usize> {
-        self.runs()?
+        let last = self.taps()?.checked_mul(self.last_words)?;
+        (self.blocks - 1)
+            .checked_mul(self.taps()?)?
             .checked_mul(self.words)?
+            .checked_add(last)?
             .checked_mul(lanes)?
             .checked_mul(4)
     }
@@ -75,7 +109,12 @@ impl Layout {
         if self.is_row {
             (block * rows + y) * self.words + x
         } else {
-            (block * rows * columns + y * columns + x) * self.words + word
+            let words = if block + 1 == self.blocks {
+                self.last_words
+            } else {
+                self.words
+            };
+            block * rows * columns * self.words + (y * columns + x) * words + word
         }
     }
 

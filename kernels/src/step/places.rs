@@ -1,5 +1,7 @@
 //! Which output channels, and which output pixels, one call of a kernel computes.
 
+use std::ops::Range;
+
 use super::cover;
 use super::pack::Groups;
 use super::spec::{Spec, channels_read, vectors};
@@ -55,6 +57,19 @@ impl Panel {
 pub(super) enum Places {
     Tiles(Vec<Place>),
     Matrix(&'static Matrix, Vec<MatrixPlace>),
+}
+
+impl Places {
+    /// Those in `rows`: all where tiles go over the ends of rows, which then are not cut.
+    pub fn in_rows(&self, rows: &Range<usize>) -> Range<usize> {
+        match self {
+            Self::Tiles(places) => {
+                let before = |row: usize| places.partition_point(|place| place.y < row);
+                before(rows.start)..before(rows.end)
+            }
+            Self::Matrix(_, places) => 0..places.len(),
+        }
+    }
 }
 
 /// A tile in one row or two, with its kernels for one and for two vectors.

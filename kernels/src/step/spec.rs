@@ -136,6 +136,17 @@ pub(super) fn matrix(
     arithmetic.matrix.filter(|_| fits)
 }
 
+/// Whether a convolution is computed by matrix tiles, which go over the ends of rows.
+pub(crate) fn uses_matrix(
+    proof: Proof,
+    src: &Buffer,
+    dst: &Buffer,
+    groups: usize,
+    window: &Window,
+) -> bool {
+    arithmetic(proof, src.elem).is_some_and(|a| matrix(a, src, dst, groups, window).is_some())
+}
+
 pub(super) fn layout(
     matrix: Option<&Matrix>,
     src: &Buffer,
@@ -148,8 +159,11 @@ pub(super) fn layout(
     } else {
         group_blocks(src, dst, groups)
     };
-    let least = if matrix.is_some() { MATRIX_WORDS } else { 1 };
-    Layout::new(src, blocks, window, least)
+    match matrix {
+        Some(_) => Layout::new(src, blocks, window, MATRIX_WORDS),
+        None if groups == 1 => Layout::new(src, blocks, window, 1).trimmed(src),
+        None => Layout::new(src, blocks, window, 1),
+    }
 }
 
 /// How many bytes the packed weights take; none where that cannot be counted.
@@ -177,9 +191,7 @@ pub(crate) fn reads_beyond(
 ) -> Border {
     let (size, output) = ([src.height, src.width], [dst.height, dst.width]);
     let border = Border::read_by(window, size, output);
-    let uses_matrix =
-        arithmetic(proof, src.elem).is_some_and(|a| matrix(a, src, dst, groups, window).is_some());
-    if src.words > 1 || !uses_matrix {
+    if src.words > 1 || !uses_matrix(proof, src, dst, groups, window) {
         return border;
     }
     let mut wide = *window;

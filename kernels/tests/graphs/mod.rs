@@ -11,7 +11,7 @@ mod window;
 use std::borrow::Cow;
 
 use kernels::{
-    ByteValues, Bytes, Graph, Isa, Network, Node, Quantization, ValueId, WeightData, Window,
+    ByteValues, Bytes, Config, Graph, Isa, Network, Node, Quantization, ValueId, WeightData, Window,
 };
 pub use window::window;
 
@@ -156,20 +156,24 @@ pub fn stored_image() -> Vec<Node<'static>> {
     ]
 }
 
-/// Only that all ways give the same.
+/// Only that all ways give the same: every instruction set, and values passed on whole or a band of rows at a time.
 pub fn same_bits(what: &str, graph: &Graph) {
     let mut n = Numbers::new(6);
     let image = n.many(graph.input.iter().product());
     let mut first: Option<Vec<f32>> = None;
     for isa in Isa::available() {
-        let network = Network::for_isa(graph, isa).unwrap();
-        let mut got = vec![f32::NAN; network.output_len()];
-        network.run(&image, &mut got, 2);
-        assert_eq!(
-            first.get_or_insert_with(|| got.clone()),
-            &got,
-            "{what}, {isa}"
-        );
+        for cache_bytes in [None, Some(1)] {
+            let config = Config {
+                isa: Some(isa),
+                cache_bytes,
+                ..Config::default()
+            };
+            let network = Network::with_config(graph, &config).unwrap();
+            let mut got = vec![f32::NAN; network.output_len()];
+            network.run(&image, &mut got, 2);
+            let first = first.get_or_insert_with(|| got.clone());
+            assert_eq!(first, &got, "{what}, {isa}, a cache of {cache_bytes:?}");
+        }
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct WinogradConv {
     before: [usize; 2],
     /// See [`Tile::runs`].
     runs: Vec<usize>,
+    /// See [`Tile::words`].
+    words: Vec<usize>,
     weights: Aligned,
     bias: Aligned,
     finish: Finish,
@@ -121,6 +123,7 @@ impl WinogradConv {
             dst,
             residual: spec.residual,
             before: spec.window.before,
+            words: vec![lanes; src.blocks()],
             runs: (0..src.blocks())
                 .map(|block| block * band_rows * tiling.columns * vector)
                 .collect(),
@@ -263,7 +266,7 @@ impl WinogradConv {
                         step: self.vector,
                         runs: self.runs.as_ptr(),
                         run_count: self.runs.len(),
-                        words: self.vector / 4,
+                        words: self.words.as_ptr(),
                         weights: weights.add(at * panel_position),
                         output: products.add((at * group.count + call.first) * wide),
                         ..Tile::nowhere(&self.finish)
