@@ -7,13 +7,13 @@ use std::ops::Range;
 use super::draft::{Draft, Fused, Work};
 use super::place::window_of;
 use crate::buffer::Buffer;
-use crate::graph::{Graph, Window};
+use crate::graph::{Graph, MAX_ARENA_BYTES, Window};
 use crate::isa::Proof;
 use crate::step::Step;
 use crate::step::spec::{arithmetic, uses_matrix};
 
-/// A second-level cache as today's processors have it at least. Values as large are not passed on whole, and what a
-/// chain holds of its values fills half of it.
+/// A second-level cache as today's processors have it at least. Values as large are not passed on whole, and a band
+/// of a chain's values fills it.
 pub(super) const CACHE_BYTES: usize = 1024 * 1024;
 
 /// Drafts that take turns.
@@ -72,8 +72,11 @@ pub(super) fn chains(
         })
     };
     let passes_on = |from: &Draft, to: &Draft| {
-        let passed = value(from.gives);
-        to.reads[0] == from.gives && readers[from.gives] == 1 && passed.len() >= cache
+        // What cannot be counted is refused when it gets its place.
+        let len = value(from.gives).checked_len();
+        to.reads[0] == from.gives
+            && readers[from.gives] == 1
+            && len.is_some_and(|len| (cache..=MAX_ARENA_BYTES).contains(&len))
     };
     let mut chains = Vec::new();
     let mut start = 0;
@@ -135,7 +138,8 @@ fn chain(drafts: Range<usize>, stages: &[Stage], room: usize) -> Chain {
             if let Some(next) = stages.get(at + 1) {
                 let border = stage.dst.border;
                 let written = border.top + first;
-                let needed = done[at + 1] * next.window.stride[0] + border.top;
+                let needed = done[at + 1].saturating_mul(next.window.stride[0]);
+                let needed = needed.saturating_add(border.top);
                 let needed = (needed - next.window.before[0]).min(written);
                 if needed > gone[at] {
                     if written > needed {
