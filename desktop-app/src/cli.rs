@@ -17,8 +17,8 @@ pub struct DesktopArgs {
     #[arg(long, value_name = "MODEL")]
     pub model: Option<PathBuf>,
 
-    /// In what numbers a float32 network is computed: float32, bf16 (bfloat16: faster, less exact; needs AMX or AVX-512
-    /// BF16), or auto: bf16 where this processor has it, float32 otherwise
+    /// In what numbers a float32 network is computed: float32, bf16 or auto. bf16 (bfloat16) is faster and less exact;
+    /// it needs AMX or AVX-512 BF16. auto takes bf16 where this processor has it, float32 otherwise
     #[arg(long, default_value = "float32", value_name = "NUMBERS")]
     pub precision: Precision,
 

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use inference::explain::{self, ExplainOptions, Method};
-use inference::{Cancel, Classifier, Options, Precision};
+use inference::explain::{self, ExplainConfig, Method};
+use inference::{Cancel, Classifier, ClassifierConfig, Precision};
 use model_core::RgbImage;
 use model_core::diagnostic::Diagnose as _;
 use model_core::hierarchy::DEFAULT_AT_LEAST;
@@ -28,12 +28,12 @@ impl OpenModel for ModelOpener {
     fn open(&self, choice: &ModelChoice) -> Result<Arc<dyn Classify>, Problem> {
         // Several photos are worked on at once, each on one thread: more photos a second than one photo on all
         // threads.
-        let options = Options {
+        let config = ClassifierConfig {
             threads: 1,
             precision: self.precision,
-            ..Options::default()
+            ..ClassifierConfig::default()
         };
-        opened(choice, &options)
+        opened(choice, &config)
             .map(|classifier| {
                 Arc::new(NetworkClassifier::new(classifier, choice.clone())) as Arc<dyn Classify>
             })
@@ -41,16 +41,16 @@ impl OpenModel for ModelOpener {
     }
 
     fn teacher(&self, base: &ModelChoice) -> Result<Arc<dyn Teach>, Problem> {
-        let options = Options::default();
-        let classifier = opened(base, &options).map_err(|error| problem_of(&error))?;
-        Ok(Arc::new(NetworkTeacher::new(&classifier, &options)?))
+        let config = ClassifierConfig::default();
+        let classifier = opened(base, &config).map_err(|error| problem_of(&error))?;
+        Ok(Arc::new(NetworkTeacher::new(&classifier, &config)?))
     }
 }
 
-fn opened(choice: &ModelChoice, options: &Options) -> Result<Classifier, inference::Error> {
+fn opened(choice: &ModelChoice, config: &ClassifierConfig) -> Result<Classifier, inference::Error> {
     match choice {
-        ModelChoice::Embedded => Classifier::embedded(options),
-        ModelChoice::File(path) => Classifier::open(path, options),
+        ModelChoice::Embedded => Classifier::embedded(config),
+        ModelChoice::File(path) => Classifier::open(path, config),
     }
 }
 
@@ -176,12 +176,12 @@ impl Classify for NetworkClassifier {
         index: usize,
         cancel: &Cancel,
     ) -> Result<Option<HeatMap>, Problem> {
-        let options = ExplainOptions {
+        let config = ExplainConfig {
             class: Some(index),
-            ..ExplainOptions::default()
+            ..ExplainConfig::default()
         };
         // At once where the network allows it, by hiding parts where it does not.
-        match explain::explain(&self.classifier, image, Method::Auto, &options, cancel) {
+        match explain::explain(&self.classifier, image, Method::Auto, &config, cancel) {
             Ok(found) => {
                 let (width, height) = (found.crop.width as usize, found.crop.height as usize);
                 let heat_map = HeatMap::new(width, height, &found.importance, index);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use image_data::decode::{self, DecodeOptions, Format};
+use image_data::decode::{self, DecodeConfig, Format};
 use model_core::RgbImage;
 use model_core::reading::ReadingConfig;
 
@@ -46,21 +46,18 @@ pub fn load(
     reading: &ReadingConfig,
     large: &Mutex<()>,
 ) -> Result<LoadedPhoto, Problem> {
-    let mut options = DecodeOptions::reading(reading);
+    let mut config = DecodeConfig::reading(reading);
     // `infer-cli` counts its limit in whole megapixels, and both refuse the same photos.
-    options.limits.max_pixels -= options.limits.max_pixels % 1_000_000;
+    config.limits.max_pixels -= config.limits.max_pixels % 1_000_000;
     let (bytes, stamp) = match source {
-        PhotoSource::Memory { bytes, .. } => return decode_bytes(bytes, None, &options, large),
-        PhotoSource::File(path) => read_file(path, &options)?,
+        PhotoSource::Memory { bytes, .. } => return decode_bytes(bytes, None, &config, large),
+        PhotoSource::File(path) => read_file(path, &config)?,
     };
-    decode_bytes(&bytes, stamp, &options, large)
+    decode_bytes(&bytes, stamp, &config, large)
 }
 
 /// The bytes of a file and the stamp that belongs to them: it was the same before and after the reading.
-fn read_file(
-    path: &Path,
-    options: &DecodeOptions,
-) -> Result<(Vec<u8>, Option<FileStamp>), Problem> {
+fn read_file(path: &Path, config: &DecodeConfig) -> Result<(Vec<u8>, Option<FileStamp>), Problem> {
     // Opening a pipe would wait for a writer that may never come.
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return Err(Problem::new(
@@ -71,14 +68,14 @@ fn read_file(
     }
     for _ in 1..ATTEMPTS {
         let before = FileStamp::of(path);
-        let bytes = decode::read_file(path, &options.limits)
+        let bytes = decode::read_file(path, &config.limits)
             .map_err(|error| problem::of_decoding(&error))?;
         if before.is_some() && before == FileStamp::of(path) {
             return Ok((bytes, before));
         }
     }
     // It changes all the time. Without a stamp it counts as changed whenever somebody asks.
-    decode::read_file(path, &options.limits)
+    decode::read_file(path, &config.limits)
         .map(|bytes| (bytes, None))
         .map_err(|error| problem::of_decoding(&error))
 }
@@ -86,16 +83,16 @@ fn read_file(
 fn decode_bytes(
     bytes: &[u8],
     stamp: Option<FileStamp>,
-    options: &DecodeOptions,
+    config: &DecodeConfig,
     large: &Mutex<()>,
 ) -> Result<LoadedPhoto, Problem> {
     let header =
-        decode::probe(bytes, &options.limits).map_err(|error| problem::of_decoding(&error))?;
+        decode::probe(bytes, &config.limits).map_err(|error| problem::of_decoding(&error))?;
     let pixels = u64::from(header.width) * u64::from(header.height);
     let _alone =
         (pixels > LARGE_PIXELS).then(|| large.lock().unwrap_or_else(PoisonError::into_inner));
     let decoded =
-        decode::decode_full(bytes, options).map_err(|error| problem::of_decoding(&error))?;
+        decode::decode_full(bytes, config).map_err(|error| problem::of_decoding(&error))?;
     Ok(LoadedPhoto {
         is_preview: decoded.format == Format::Raw,
         image: decoded.image,

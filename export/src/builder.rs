@@ -4,7 +4,7 @@
 
 use model_core::onnx::{AttributeProto, DataType, NodeProto, TensorProto};
 
-use crate::emit::EmitOptions;
+use crate::emit::EmitConfig;
 
 /// Collects nodes and initializers in order.
 pub struct GraphBuilder {
@@ -15,12 +15,12 @@ pub struct GraphBuilder {
 }
 
 impl GraphBuilder {
-    pub fn new(options: &EmitOptions) -> Self {
+    pub fn new(config: &EmitConfig) -> Self {
         Self {
             nodes: Vec::new(),
             initializers: Vec::new(),
-            half_weights: options.half_weights,
-            opset: options.opset,
+            half_weights: config.half_weights,
+            opset: config.opset,
         }
     }
 

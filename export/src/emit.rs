@@ -30,7 +30,7 @@ pub enum InputSize {
 
 /// How a model is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EmitOptions {
+pub struct EmitConfig {
     pub opset: i64,
     pub size: InputSize,
     /// Weights stored as float16, computed in float32 after a `Cast`.
@@ -250,11 +250,11 @@ pub fn gemm_attributes() -> Vec<AttributeProto> {
 ///
 /// # Errors
 /// An opset outside [`OPSETS`], or a plan that has not been folded.
-pub fn float_model(plan: &ExportPlan, options: &EmitOptions) -> Result<ModelProto> {
-    let mut builder = GraphBuilder::new(options);
-    let logits = network(&mut builder, plan, INPUT, options.size)?;
-    let input = image_input(options.size);
-    finish(builder, input, &logits, plan.num_classes, options)
+pub fn float_model(plan: &ExportPlan, config: &EmitConfig) -> Result<ModelProto> {
+    let mut builder = GraphBuilder::new(config);
+    let logits = network(&mut builder, plan, INPUT, config.size)?;
+    let input = image_input(config.size);
+    finish(builder, input, &logits, plan.num_classes, config)
 }
 
 /// The normalized image input.
@@ -279,17 +279,17 @@ pub fn finish(
     input: ValueInfoProto,
     logits: &str,
     num_classes: usize,
-    options: &EmitOptions,
+    config: &EmitConfig,
 ) -> Result<ModelProto> {
-    if !OPSETS.contains(&options.opset) {
+    if !OPSETS.contains(&config.opset) {
         bail!(
             "opset {} is not supported: expected {} to {}",
-            options.opset,
+            config.opset,
             OPSETS.start(),
             OPSETS.end()
         );
     }
-    let (last, name) = match options.softmax {
+    let (last, name) = match config.softmax {
         Some(temperature) => (builder.softmax(logits, temperature), "probabilities"),
         None => (logits.to_string(), "logits"),
     };
@@ -313,13 +313,13 @@ pub fn finish(
         ..Default::default()
     };
     Ok(ModelProto {
-        ir_version: Some(ir_version(options.opset)),
+        ir_version: Some(ir_version(config.opset)),
         producer_name: "export-onnx".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(graph),
         opset_import: vec![OperatorSetIdProto {
             domain: String::new(),
-            version: Some(options.opset),
+            version: Some(config.opset),
         }],
         ..Default::default()
     })

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use image_data::dataset::{self, Sample, is_junk_file};
-use image_data::decode::{self, DecodeOptions};
+use image_data::decode::{self, DecodeConfig};
 use image_data::folder::is_image_name;
 use model_core::RgbImage;
 use model_core::manifest::Manifest;
@@ -69,13 +69,13 @@ impl ImageList {
     /// # Errors
     /// Every image that cannot be decoded, by name.
     pub fn load(&self, start: usize, end: usize) -> Result<Vec<Vec<f32>>> {
-        let options = DecodeOptions::reading(&self.preprocessing.reading);
+        let config = DecodeConfig::reading(&self.preprocessing.reading);
         let loaded: Vec<Result<Vec<f32>, String>> = self.samples[start..end]
             .par_iter()
             .map(|sample| {
                 let image = sample
-                    .read(&options.limits)
-                    .and_then(|bytes| decode::decode(&bytes, &options))
+                    .read(&config.limits)
+                    .and_then(|bytes| decode::decode(&bytes, &config))
                     .map_err(|error| format!("{}: {error}", sample.path.display()))?;
                 Ok(self.preprocessing.apply(&image))
             })
@@ -99,11 +99,11 @@ impl ImageList {
     /// # Errors
     /// As [`Self::load`].
     pub fn decode(&self) -> Result<Vec<RgbImage>> {
-        let options = DecodeOptions::reading(&self.preprocessing.reading);
+        let config = DecodeConfig::reading(&self.preprocessing.reading);
         let decode = |sample: &Sample| {
-            let bytes = sample.read(&options.limits);
+            let bytes = sample.read(&config.limits);
             bytes
-                .and_then(|bytes| decode::decode(&bytes, &options))
+                .and_then(|bytes| decode::decode(&bytes, &config))
                 .with_context(|| format!("cannot use the image {}", sample.path.display()))
         };
         self.samples.par_iter().map(decode).collect()

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use inference::{Classifier, Options};
+use inference::{Classifier, ClassifierConfig};
 use model_core::onnx::{self, DataType, DimensionProto, GraphProto, TensorProto, ValueInfoProto};
 use serde::Serialize;
 
@@ -182,7 +182,7 @@ fn value(info: &ValueInfoProto) -> ValueInfo {
 /// Loads the file the way `infer-cli` does, and runs it once.
 fn ask_engine(path: &Path) -> EngineVerdict {
     let started = Instant::now();
-    let loaded = Classifier::open(path, &Options::default());
+    let loaded = Classifier::open(path, &ClassifierConfig::default());
     let load_millis = started.elapsed().as_secs_f64() * 1e3;
     let mut verdict = EngineVerdict {
         loads: false,

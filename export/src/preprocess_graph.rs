@@ -12,7 +12,7 @@ use model_core::preprocessing::{ChannelOrder, Layout, Preprocessing, Resize};
 use model_core::resample::Filter;
 
 use crate::builder::GraphBuilder;
-use crate::emit::{self, EmitOptions, InputSize};
+use crate::emit::{self, EmitConfig, InputSize};
 use crate::plan::ExportPlan;
 pub use proof::{InGraphProof, prove, test_images};
 
@@ -210,8 +210,8 @@ fn image_input() -> ValueInfoProto {
 ///
 /// # Errors
 /// As [`append`].
-pub fn model(plan: &ExportPlan, p: &Preprocessing, options: &EmitOptions) -> Result<ModelProto> {
-    let mut builder = GraphBuilder::new(options);
+pub fn model(plan: &ExportPlan, p: &Preprocessing, config: &EmitConfig) -> Result<ModelProto> {
+    let mut builder = GraphBuilder::new(config);
     let input = append(&mut builder, p)?;
     let [height, width] = p.crop.map(|side| side as usize);
     let logits = emit::network(
@@ -220,7 +220,7 @@ pub fn model(plan: &ExportPlan, p: &Preprocessing, options: &EmitOptions) -> Res
         &input,
         InputSize::Fixed { height, width },
     )?;
-    let mut model = emit::finish(builder, image_input(), &logits, plan.num_classes, options)?;
+    let mut model = emit::finish(builder, image_input(), &logits, plan.num_classes, config)?;
     if let Some(output) = model
         .graph
         .as_mut()
@@ -236,12 +236,12 @@ pub fn model(plan: &ExportPlan, p: &Preprocessing, options: &EmitOptions) -> Res
 }
 
 /// The preprocessing alone, to measure it.
-fn preprocessing_model(p: &Preprocessing, options: &EmitOptions) -> Result<ModelProto> {
-    let mut builder = GraphBuilder::new(options);
+fn preprocessing_model(p: &Preprocessing, config: &EmitConfig) -> Result<ModelProto> {
+    let mut builder = GraphBuilder::new(config);
     let last = append(&mut builder, p)?;
-    let plain = EmitOptions {
+    let plain = EmitConfig {
         softmax: None,
-        ..*options
+        ..*config
     };
     let mut model = emit::finish(builder, image_input(), &last, 1, &plain)?;
     if let Some(output) = model

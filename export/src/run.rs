@@ -9,7 +9,7 @@ use model_core::manifest::{Manifest, Output};
 use model_core::onnx::{self, ModelProto};
 
 use crate::cli::{ExportArgs, InspectArgs, ProofArgs};
-use crate::emit::{self, EmitOptions, InputSize};
+use crate::emit::{self, EmitConfig, InputSize};
 use crate::hub::{self, NewFile};
 use crate::images::ImageList;
 use crate::plan::ExportPlan;
@@ -213,14 +213,14 @@ fn build_model(
         InputSize::Fixed { height, width }
     };
     let softmax = args.softmax.then_some(source.manifest.temperature);
-    let options = EmitOptions {
+    let config = EmitConfig {
         opset: args.opset,
         size,
         half_weights: args.fp16,
         softmax,
     };
     if args.quantize.int8 {
-        let model = quant::quantized_model(folded, &source.manifest, &args.quantize, &options)?;
+        let model = quant::quantized_model(folded, &source.manifest, &args.quantize, &config)?;
         return Ok((model, FilePrecision::Int8));
     }
     let precision = if args.fp16 {
@@ -228,7 +228,7 @@ fn build_model(
     } else {
         FilePrecision::Float32
     };
-    Ok((emit::float_model(folded, &options)?, precision))
+    Ok((emit::float_model(folded, &config)?, precision))
 }
 
 /// The model with its preprocessing inside, proved against the outside path; its row joins the report.
@@ -239,20 +239,20 @@ fn embed_preprocessing(
     report: &mut ProofReport,
 ) -> Result<ModelProto> {
     let [height, width] = input_size(&source.manifest);
-    let options = EmitOptions {
+    let config = EmitConfig {
         opset: args.opset.max(preprocess_graph::OPSET),
         size: InputSize::Fixed { height, width },
         half_weights: false,
         softmax: args.softmax.then_some(source.manifest.temperature),
     };
-    let model = preprocess_graph::model(folded, &source.manifest.preprocessing, &options)?;
+    let model = preprocess_graph::model(folded, &source.manifest.preprocessing, &config)?;
     let images = match &args.proof.verify_data {
         Some(dir) => ImageList::open(dir, &source.manifest, args.proof.verify_images)?.decode()?,
         None => preprocess_graph::test_images(),
     };
     let library = args.proof.onnxruntime_lib.as_deref();
     let proof =
-        preprocess_graph::prove(&model, folded, &source.manifest, &options, library, &images)?;
+        preprocess_graph::prove(&model, folded, &source.manifest, &config, library, &images)?;
     report.notes.push(format!(
         "preprocessing in the graph differs from outside by at most {:.3} pixel levels of 255 (bound {}), logits by {:.2e}, \
          best class the same on {:.1} % of {}",

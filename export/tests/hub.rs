@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{export_onnx, procedural_weights, tiny_checkpoint, write_checkpoint};
-use inference::{Classifier, EngineKind, Options};
+use inference::{Classifier, ClassifierConfig, EngineKind};
 use model_core::arch;
 use model_core::manifest::{Accuracy, MANIFEST_KEY, Manifest};
 use model_core::onnx;
@@ -161,14 +161,14 @@ fn networks_that_timm_does_not_have_are_refused_at_once() {
 
 /// The answers of a model to one input, by our own engines.
 fn answers(path: &Path, manifest: &Manifest) -> Vec<f32> {
-    let options = Options {
+    let config = ClassifierConfig {
         engine: EngineKind::Tract,
         manifest: Some(manifest.clone()),
         ..Default::default()
     };
     let [height, width] = manifest.preprocessing.crop;
     let input = model_core::proof::synthetic_input(0, height as usize, width as usize);
-    Classifier::from_bytes(fs::read(path).unwrap(), "model", &options)
+    Classifier::from_bytes(fs::read(path).unwrap(), "model", &config)
         .unwrap()
         .logits_of(&input)
         .unwrap()

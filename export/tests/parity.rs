@@ -6,14 +6,14 @@ mod common;
 
 use std::path::Path;
 
-use export::emit::{self, EmitOptions, InputSize};
+use export::emit::{self, EmitConfig, InputSize};
 use export::eval::PlanEvaluator;
 use export::plan::ExportPlan;
 use export::proof::synthetic_input;
 use export::quant::{
     Activations, CalibrationMethod, QuantConfig, equalize, observe, scheme, simulate, write,
 };
-use inference::{Classifier, EngineKind, Options};
+use inference::{Classifier, ClassifierConfig, EngineKind};
 use model_core::arch;
 use model_core::onnx;
 
@@ -42,8 +42,8 @@ fn unfolded(name: &str) -> ExportPlan {
     .unwrap()
 }
 
-fn options(size: InputSize) -> EmitOptions {
-    EmitOptions {
+fn config(size: InputSize) -> EmitConfig {
+    EmitConfig {
         opset: emit::DEFAULT_OPSET,
         size,
         half_weights: false,
@@ -66,12 +66,12 @@ fn in_engine(
     side: usize,
     inputs: &[Vec<f32>],
 ) -> Vec<Vec<f32>> {
-    let options = Options {
+    let config = ClassifierConfig {
         engine,
         manifest: Some(common::manifest(name, 10, side as u32)),
         ..Default::default()
     };
-    let classifier = Classifier::from_bytes(onnx::to_bytes(model), name, &options).unwrap();
+    let classifier = Classifier::from_bytes(onnx::to_bytes(model), name, &config).unwrap();
     let output = classifier.logits_of(&inputs.concat()).unwrap();
     output.chunks(10).map(<[f32]>::to_vec).collect()
 }
@@ -129,7 +129,7 @@ fn answer_as_in_pytorch(side: usize) -> usize {
             (fixed(side), EngineKind::Tract),
             (InputSize::Dynamic, EngineKind::Auto),
         ] {
-            let model = emit::float_model(&folded, &options(size)).unwrap();
+            let model = emit::float_model(&folded, &config(size)).unwrap();
             let what = format!("{name} {size:?} in {engine}");
             let inputs = [input.clone(), input.clone()];
             let got = in_engine(engine, &model, name, side, &inputs);
@@ -152,9 +152,9 @@ fn same_input_same_bytes_and_half_weights_are_half_the_size() {
         onnx::to_bytes(
             &emit::float_model(
                 &folded,
-                &EmitOptions {
+                &EmitConfig {
                     half_weights,
-                    ..options(fixed(SIZE))
+                    ..config(fixed(SIZE))
                 },
             )
             .unwrap(),
@@ -167,9 +167,9 @@ fn same_input_same_bytes_and_half_weights_are_half_the_size() {
         bytes(true).len(),
         bytes(false).len()
     );
-    let wrong = EmitOptions {
+    let wrong = EmitConfig {
         opset: 9,
-        ..options(fixed(SIZE))
+        ..config(fixed(SIZE))
     };
     assert!(
         emit::float_model(&folded, &wrong)
@@ -269,7 +269,7 @@ fn quantized_files_answer_as_simulated() {
             assert!(all.clone().all(|value| (-64..=64).contains(value)));
         }
         let simulated = simulate::logits(&network, &inputs[..1], [SIZE, SIZE]);
-        let model = write::qdq_model(&network, &options(fixed(SIZE))).unwrap();
+        let model = write::qdq_model(&network, &config(fixed(SIZE))).unwrap();
         let got = in_engine(EngineKind::Tract, &model, "resnet_tiny", SIZE, &inputs[..1]);
         assert_close(
             &got[0],

@@ -1,7 +1,7 @@
 //! Any bytes as an ONNX file: loaded and run by our kernels and by tract, or refused in one line.
 #![no_main]
 
-use inference::{Classifier, EngineKind, Options, RgbImage};
+use inference::{Classifier, ClassifierConfig, EngineKind, RgbImage};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -9,12 +9,12 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     for engine in [EngineKind::Kernels, EngineKind::Tract] {
-        let options = Options {
+        let config = ClassifierConfig {
             engine,
             threads: 1,
-            ..Options::default()
+            ..ClassifierConfig::default()
         };
-        match Classifier::from_bytes(bytes.to_vec(), "fuzzed", &options) {
+        match Classifier::from_bytes(bytes.to_vec(), "fuzzed", &config) {
             Ok(classifier) => drop(classifier.classify(&image, 3)),
             Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
         }

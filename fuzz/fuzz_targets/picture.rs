@@ -2,9 +2,9 @@
 //! never more memory than the limits allow.
 #![no_main]
 
-use image_data::decode::{DecodeLimits, DecodeOptions, decode, decode_smaller_part};
-use model_core::resample::Rect;
+use image_data::decode::{DecodeConfig, DecodeLimits, decode, decode_smaller_part};
 use libfuzzer_sys::fuzz_target;
+use model_core::resample::Rect;
 
 fuzz_target!(|bytes: &[u8]| {
     // Small, so that the fuzzer spends its time in the readers and not in filling memory.
@@ -12,9 +12,9 @@ fuzz_target!(|bytes: &[u8]| {
         max_pixels: 1 << 20,
         ..DecodeLimits::default()
     };
-    for options in [DecodeOptions::default(), DecodeOptions::torchvision()] {
-        let options = DecodeOptions { limits, ..options };
-        match decode(bytes, &options) {
+    for config in [DecodeConfig::default(), DecodeConfig::torchvision()] {
+        let config = DecodeConfig { limits, ..config };
+        match decode(bytes, &config) {
             Ok(image) => assert_eq!(image.data.len(), 3 * (image.width * image.height) as usize),
             Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
         }
@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
                 height: height - height / 3,
             })
         };
-        if let Ok(part) = decode_smaller_part(bytes, &options, [5, 5], &mut corner) {
+        if let Ok(part) = decode_smaller_part(bytes, &config, [5, 5], &mut corner) {
             assert_eq!(part.data.len(), 3 * (part.width * part.height) as usize);
         }
     }

@@ -10,7 +10,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use image::{ImageFormat, RgbImage as Pixels};
 use image_data::augment::{AugmentConfig, TrainTransform, Transform};
-use image_data::decode::{DecodeOptions, decode, decode_part, decode_smaller_part};
+use image_data::decode::{DecodeConfig, decode, decode_part, decode_smaller_part};
 use image_data::random::{Key, Purpose};
 use model_core::resample::{Filter, resize};
 use model_core::{Preprocessing, RgbImage};
@@ -29,7 +29,7 @@ static JPEG: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 static PHOTO: LazyLock<RgbImage> =
-    LazyLock::new(|| decode(&JPEG, &DecodeOptions::torchvision()).expect("a JPEG file"));
+    LazyLock::new(|| decode(&JPEG, &DecodeConfig::torchvision()).expect("a JPEG file"));
 
 /// What the photo is stored as.
 #[derive(Clone, Copy)]
@@ -67,10 +67,10 @@ const FORMATS: [Stored; 5] = [
 
 #[divan::bench(name = "decode", args = FORMATS)]
 fn decode_whole(bencher: Bencher, stored: Stored) {
-    let (bytes, options) = (stored.bytes(), DecodeOptions::torchvision());
+    let (bytes, config) = (stored.bytes(), DecodeConfig::torchvision());
     bencher
         .counter(BytesCount::of_slice(&PHOTO.data))
-        .bench_local(|| decode(black_box(&bytes), &options));
+        .bench_local(|| decode(black_box(&bytes), &config));
 }
 
 fn transform() -> TrainTransform {
@@ -86,13 +86,13 @@ fn random() -> image_data::random::Random {
 /// From the file to a random-resized, flipped square; `smaller` as well from a JPEG's smaller sizes.
 #[divan::bench(args = [false, true])]
 fn training_sample(bencher: Bencher, smaller: bool) {
-    let (transform, options) = (transform(), DecodeOptions::torchvision());
+    let (transform, config) = (transform(), DecodeConfig::torchvision());
     bencher.counter(ItemsCount::new(1_u32)).bench_local(|| {
         let mut random = random();
         let mut choose = |width, height| transform.part(width, height, &mut random);
         let part = match smaller {
-            true => decode_smaller_part(&JPEG, &options, [SIDE; 2], &mut choose),
-            false => decode_part(&JPEG, &options, &mut choose),
+            true => decode_smaller_part(&JPEG, &config, [SIDE; 2], &mut choose),
+            false => decode_part(&JPEG, &config, &mut choose),
         };
         transform.apply_to_part(part.expect("a JPEG file"), &mut random)
     });

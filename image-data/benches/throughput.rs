@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use image_data::augment::{AugmentConfig, TrainTransform, Transform};
-use image_data::decode::{DecodeOptions, decode, decode_part, decode_smaller_part};
+use image_data::decode::{DecodeConfig, decode, decode_part, decode_smaller_part};
 use image_data::folder::Folder;
 use image_data::random::{Key, Purpose};
 
@@ -45,10 +45,10 @@ fn main() {
         .iter()
         .map(|s| std::fs::read(&s.path).expect("a readable file"))
         .collect();
-    let options = DecodeOptions::torchvision();
+    let config = DecodeConfig::torchvision();
     let images: Vec<_> = files
         .iter()
-        .filter_map(|bytes| decode(bytes, &options).ok())
+        .filter_map(|bytes| decode(bytes, &config).ok())
         .collect();
     let pixels: u64 = images
         .iter()
@@ -72,7 +72,7 @@ fn main() {
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..threads {
-                let (files, transform, options, next) = (&files, &transform, &options, &next);
+                let (files, transform, config, next) = (&files, &transform, &config, &next);
                 scope.spawn(move || {
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
@@ -84,8 +84,8 @@ fn main() {
                         let mut random = random(index);
                         let mut choose = |width, height| transform.part(width, height, &mut random);
                         let part = match smaller {
-                            true => decode_smaller_part(bytes, options, [side; 2], &mut choose),
-                            false => decode_part(bytes, options, &mut choose),
+                            true => decode_smaller_part(bytes, config, [side; 2], &mut choose),
+                            false => decode_part(bytes, config, &mut choose),
                         };
                         if let Ok(part) = part {
                             black_box(transform.apply_to_part(part, &mut random));
@@ -98,7 +98,7 @@ fn main() {
     let stages: [(&str, usize, &dyn Fn()); 4] = [
         ("decode", 1, &|| {
             for bytes in &files {
-                let _ = black_box(decode(bytes, &options));
+                let _ = black_box(decode(bytes, &config));
             }
         }),
         ("crop, resize, flip", 1, &|| {

@@ -4,7 +4,7 @@
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-use image_data::decode::{DecodeOptions, decode_full};
+use image_data::decode::{DecodeConfig, decode_full};
 
 fn main() -> std::io::Result<()> {
     let out = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
@@ -14,8 +14,7 @@ fn main() -> std::io::Result<()> {
         let result = std::fs::read(&name)
             .map_err(|error| error.to_string())
             .and_then(|bytes| {
-                decode_full(&bytes, &DecodeOptions::torchvision())
-                    .map_err(|error| error.to_string())
+                decode_full(&bytes, &DecodeConfig::torchvision()).map_err(|error| error.to_string())
             });
         match result {
             Ok(decoded) => {

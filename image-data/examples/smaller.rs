@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use image_data::augment::{AugmentConfig, TrainTransform, Transform};
 use image_data::dataset;
-use image_data::decode::{DecodeOptions, decode_part, decode_smaller_part};
+use image_data::decode::{DecodeConfig, decode_part, decode_smaller_part};
 use image_data::random::{Key, Purpose};
 use model_core::Preprocessing;
 
@@ -55,11 +55,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let set = dataset::open(Path::new(data))?;
     let folder = set.train.or(set.val).ok_or("expected images")?;
     println!("{}", folder.description);
-    let options = DecodeOptions::torchvision();
+    let config = DecodeConfig::torchvision();
     let files: Vec<Vec<u8>> = folder
         .samples
         .iter()
-        .filter_map(|sample| sample.read(&options.limits).ok())
+        .filter_map(|sample| sample.read(&config.limits).ok())
         .collect();
     for side in sides {
         let augment = AugmentConfig::default();
@@ -75,8 +75,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let mut random = key.stream();
                 let mut choose = |w, h| transform.part(w, h, &mut random);
                 let part = match way {
-                    0 => decode_part(bytes, &options, &mut choose),
-                    _ => decode_smaller_part(bytes, &options, [side; 2], &mut choose),
+                    0 => decode_part(bytes, &config, &mut choose),
+                    _ => decode_smaller_part(bytes, &config, [side; 2], &mut choose),
                 };
                 let Ok(part) = part else { break };
                 *columns = part.width;

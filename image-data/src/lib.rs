@@ -2,11 +2,11 @@
 //! Shared by training and inference; knows no tensor library and no network.
 //!
 //! ```
-//! use image_data::decode::{DecodeOptions, decode};
+//! use image_data::decode::{DecodeConfig, decode};
 //!
 //! // A red pixel beside a blue one. Files of any format are read the same way.
 //! let file = b"P6 2 1 255\n\xff\x00\x00\x00\x00\xff";
-//! let picture = decode(file, &DecodeOptions::default())?;
+//! let picture = decode(file, &DecodeConfig::default())?;
 //! assert_eq!((picture.width, picture.height), (2, 1));
 //! assert_eq!(picture.data, [255, 0, 0, 0, 0, 255]);
 //! # Ok::<(), image_data::decode::DecodeError>(())

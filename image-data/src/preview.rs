@@ -19,7 +19,7 @@ const LEAST_SIDE: u32 = 96;
 
 /// What to show.
 #[derive(Clone, Copy, Debug)]
-pub struct PreviewOptions {
+pub struct PreviewConfig {
     /// Samples, one a row, drawn from the whole data set.
     pub rows: usize,
     /// Augmented versions of each, as epochs 0, 1, 2, ... make them.
@@ -37,15 +37,15 @@ pub fn contact_sheet(
     source: &dyn SampleSource,
     transform: &dyn Transform,
     evaluation: &Preprocessing,
-    options: &PreviewOptions,
+    config: &PreviewConfig,
 ) -> Result<RgbImage, DecodeError> {
     let [height, width] = transform.size();
-    let mut random = Key::new(options.seed, 0, u64::MAX, Purpose::Other).stream();
+    let mut random = Key::new(config.seed, 0, u64::MAX, Purpose::Other).stream();
     let (mut rows, mut first_error) = (Vec::new(), None);
     let mut drawn = std::collections::HashSet::new();
     // A few draws more than rows: some may repeat, some may be unreadable.
-    for _ in 0..options.rows.max(1) * 8 {
-        if rows.len() == options.rows.max(1) || source.is_empty() {
+    for _ in 0..config.rows.max(1) * 8 {
+        if rows.len() == config.rows.max(1) || source.is_empty() {
             break;
         }
         let index = random.below(source.len() as u64) as usize;
@@ -65,8 +65,8 @@ pub fn contact_sheet(
             height,
             Filter::Bilinear,
         )];
-        for epoch in 0..options.columns.max(1) {
-            let key = Key::new(options.seed, epoch as u32, index as u64, Purpose::Augment);
+        for epoch in 0..config.columns.max(1) {
+            let key = Key::new(config.seed, epoch as u32, index as u64, Purpose::Augment);
             row.push(transform.apply(image.clone(), &mut key.stream()));
         }
         rows.push(row);

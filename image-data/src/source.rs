@@ -7,7 +7,7 @@ use model_core::RgbImage;
 use model_core::resample::Rect;
 
 use crate::dataset::Sample;
-use crate::decode::{DecodeError, DecodeOptions, decode, decode_part, decode_smaller_part};
+use crate::decode::{DecodeConfig, DecodeError, decode, decode_part, decode_smaller_part};
 use crate::folder::Folder;
 use crate::remote::{self, Mirror};
 
@@ -62,7 +62,7 @@ pub trait SampleSource: Send + Sync {
 #[derive(Clone)]
 pub struct FolderSource {
     folder: Folder,
-    options: DecodeOptions,
+    config: DecodeConfig,
     /// Parts that will be shrunk may be decoded smaller.
     decodes_smaller: bool,
     /// Where the folder is the mirror of an object store.
@@ -70,12 +70,12 @@ pub struct FolderSource {
 }
 
 impl FolderSource {
-    /// Reads `folder` with `options`; [`DecodeOptions::torchvision`] for training and published accuracies.
-    pub fn new(folder: Folder, options: DecodeOptions) -> Self {
+    /// Reads `folder` with `config`; [`DecodeConfig::torchvision`] for training and published accuracies.
+    pub fn new(folder: Folder, config: DecodeConfig) -> Self {
         Self {
             mirror: remote::mirror_of(&folder.root),
             folder,
-            options,
+            config,
             decodes_smaller: false,
         }
     }
@@ -121,8 +121,8 @@ impl SampleSource for FolderSource {
     }
 
     fn image(&self, index: usize) -> Result<RgbImage, DecodeError> {
-        let bytes = self.folder.samples[index].read(&self.options.limits)?;
-        decode(&bytes, &self.options)
+        let bytes = self.folder.samples[index].read(&self.config.limits)?;
+        decode(&bytes, &self.config)
     }
 
     fn part(
@@ -131,10 +131,10 @@ impl SampleSource for FolderSource {
         least: Option<[u32; 2]>,
         choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
     ) -> Result<RgbImage, DecodeError> {
-        let bytes = self.folder.samples[index].read(&self.options.limits)?;
+        let bytes = self.folder.samples[index].read(&self.config.limits)?;
         match least.filter(|_| self.decodes_smaller) {
-            Some(least) => decode_smaller_part(&bytes, &self.options, least, choose),
-            None => decode_part(&bytes, &self.options, choose),
+            Some(least) => decode_smaller_part(&bytes, &self.config, least, choose),
+            None => decode_part(&bytes, &self.config, choose),
         }
     }
 }

@@ -5,10 +5,10 @@
 use std::fs;
 use std::path::Path;
 
-use image_data::check::{CheckOptions, Kind, check};
-use image_data::decode::DecodeOptions;
+use image_data::check::{CheckConfig, Kind, check};
+use image_data::decode::DecodeConfig;
 use image_data::folder::Folder;
-use image_data::preview::{PreviewOptions, contact_sheet, write_png};
+use image_data::preview::{PreviewConfig, contact_sheet, write_png};
 use image_data::source::FolderSource;
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -52,12 +52,12 @@ fn everything_is_found_in_both_modes() {
     let train = Folder::open(dir.path().join("train")).unwrap();
     let val = Folder::open(dir.path().join("val")).unwrap();
     for decode in [false, true] {
-        let options = CheckOptions {
+        let config = CheckConfig {
             decode,
             min_side: 40,
-            ..CheckOptions::default()
+            ..CheckConfig::default()
         };
-        let report = check(&[&train, &val], &options, &|_| {}).unwrap();
+        let report = check(&[&train, &val], &config, &|_| {}).unwrap();
         let found: Vec<(Kind, String)> = report
             .findings
             .iter()
@@ -132,9 +132,9 @@ fn a_sound_data_set_is_clean() {
     for decode in [false, true] {
         let report = check(
             &[&folder],
-            &CheckOptions {
+            &CheckConfig {
                 decode,
-                ..CheckOptions::default()
+                ..CheckConfig::default()
             },
             &|_| {},
         )
@@ -151,25 +151,25 @@ fn a_contact_sheet_has_rows_of_augmented_samples() {
     troubled(dir.path());
     let source = FolderSource::new(
         Folder::open(dir.path().join("train")).unwrap(),
-        DecodeOptions::torchvision(),
+        DecodeConfig::torchvision(),
     );
-    let options = PreviewOptions {
+    let config = PreviewConfig {
         rows: 3,
         columns: 5,
         seed: 1,
     };
     let evaluation = model_core::Preprocessing::imagenet();
     let transform = TrainTransform::new(&AugmentConfig::default(), &evaluation, 24).unwrap();
-    let sheet = contact_sheet(&source, &transform, &evaluation, &options).unwrap();
+    let sheet = contact_sheet(&source, &transform, &evaluation, &config).unwrap();
     // Each pixel as a square of 4 x 4.
     assert_eq!((sheet.width, sheet.height), (6 * 100 + 4, 3 * 100 + 4));
     assert_eq!(
         sheet,
-        contact_sheet(&source, &transform, &evaluation, &options).unwrap()
+        contact_sheet(&source, &transform, &evaluation, &config).unwrap()
     );
     let path = dir.path().join("sheet.png");
     write_png(&sheet, &path).unwrap();
-    let back = image_data::decode::decode_file(&path, &DecodeOptions::default()).unwrap();
+    let back = image_data::decode::decode_file(&path, &DecodeConfig::default()).unwrap();
     assert_eq!(back, sheet);
     assert!(write_png(&sheet, &dir.path().join("absent/sheet.png")).is_err());
 }
@@ -190,12 +190,12 @@ fn a_missing_end_is_no_truncation_where_the_picture_is_whole() {
     put(dir.path(), "b/half.jpg", &jpeg[..jpeg.len() / 2]);
     let folder = Folder::open(dir.path()).unwrap();
     for decode in [false, true] {
-        let options = CheckOptions {
+        let config = CheckConfig {
             decode,
             min_side: 8,
-            ..CheckOptions::default()
+            ..CheckConfig::default()
         };
-        let report = check(&[&folder], &options, &|_| {}).unwrap();
+        let report = check(&[&folder], &config, &|_| {}).unwrap();
         let of = |name: &str| -> Vec<Kind> {
             let all = report.findings.iter();
             all.filter(|finding| finding.path.ends_with(name))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use image_data::augment::{AugmentConfig, TrainTransform};
 use image_data::dataset::{self, Dataset, discover};
-use image_data::decode::{DecodeLimits, DecodeOptions};
+use image_data::decode::{DecodeConfig, DecodeLimits};
 use image_data::folder::Folder;
 use image_data::loader::{Loader, LoaderConfig};
 use image_data::sampler::Sampler;
@@ -87,7 +87,7 @@ fn epochs(folder: Folder) -> Vec<(Vec<u8>, Vec<i64>)> {
     };
     let transform =
         TrainTransform::new(&AugmentConfig::default(), &Preprocessing::imagenet(), 16).unwrap();
-    let source = FolderSource::new(folder, DecodeOptions::torchvision());
+    let source = FolderSource::new(folder, DecodeConfig::torchvision());
     let config = LoaderConfig::training(2);
     let loader = Loader::new(Arc::new(source), Arc::new(transform), sampler, config);
     (0..2)
@@ -381,7 +381,7 @@ fn shards_of_the_webdataset_package_are_read() {
     for (set, shade) in [(&train, 40), (&val, 200)] {
         for sample in &set.samples {
             let bytes = sample.read(&DecodeLimits::default()).unwrap();
-            let image = image_data::decode::decode(&bytes, &DecodeOptions::torchvision()).unwrap();
+            let image = image_data::decode::decode(&bytes, &DecodeConfig::torchvision()).unwrap();
             // Every picture is plain: its class in one channel, its split in another.
             let pixel = &image.data[..3];
             assert!(pixel[1].abs_diff(shade) < 4, "{}", sample.path.display());

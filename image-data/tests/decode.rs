@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use image_data::decode::{
-    Alpha, Color, DecodeError, DecodeLimits, DecodeOptions, Format, decode, decode_file,
+    Alpha, Color, DecodeConfig, DecodeError, DecodeLimits, Format, decode, decode_file,
     decode_full, probe,
 };
 
@@ -70,7 +70,7 @@ fn difference(a: &[u8], b: &[u8]) -> (u8, f64) {
 fn pixels_are_pils() {
     let mut checked = 0;
     for case in expected() {
-        let image = decode(&bytes(&case.name), &DecodeOptions::torchvision())
+        let image = decode(&bytes(&case.name), &DecodeConfig::torchvision())
             .unwrap_or_else(|e| panic!("{}: {e}", case.name));
         assert_eq!(
             (image.width, image.height),
@@ -93,13 +93,13 @@ fn pixels_are_pils() {
 
 #[test]
 fn exif_orientation_is_applied_or_ignored() {
-    let upright = decode_file(folder().join("exif-1.jpg"), &DecodeOptions::default()).unwrap();
+    let upright = decode_file(folder().join("exif-1.jpg"), &DecodeConfig::default()).unwrap();
     let (w, h) = (upright.width as usize, upright.height as usize);
     let at = |x: usize, y: usize| &upright.data[(y * w + x) * 3..][..3];
     for orientation in 2..=8 {
         let turned = decode_file(
             folder().join(format!("exif-{orientation}.jpg")),
-            &DecodeOptions::default(),
+            &DecodeConfig::default(),
         )
         .unwrap();
         let (tw, th) = if orientation >= 5 { (h, w) } else { (w, h) };
@@ -125,7 +125,7 @@ fn exif_orientation_is_applied_or_ignored() {
         }
         let ignored = decode_file(
             folder().join(format!("exif-{orientation}.jpg")),
-            &DecodeOptions::torchvision(),
+            &DecodeConfig::torchvision(),
         );
         assert_eq!(ignored.unwrap().data, upright.data);
     }
@@ -133,10 +133,10 @@ fn exif_orientation_is_applied_or_ignored() {
 
 #[test]
 fn alpha_lies_on_white_unless_dropped() {
-    let on_white = decode(&bytes("rgba.png"), &DecodeOptions::default()).unwrap();
+    let on_white = decode(&bytes("rgba.png"), &DecodeConfig::default()).unwrap();
     let dropped = decode(
         &bytes("rgba.png"),
-        &DecodeOptions {
+        &DecodeConfig {
             alpha: Alpha::Drop,
             ..Default::default()
         },
@@ -158,14 +158,14 @@ fn color_profiles_are_converted_as_lcms_does() {
     flate2::read::ZlibDecoder::new(packed.as_slice())
         .read_to_end(&mut expected)
         .unwrap();
-    let stored = decode(&bytes("rgb.png"), &DecodeOptions::torchvision()).unwrap();
+    let stored = decode(&bytes("rgb.png"), &DecodeConfig::torchvision()).unwrap();
     let (of_png, of_jpeg) = expected.split_at(stored.data.len());
     assert!(
         difference(&stored.data, of_png).0 > 20,
         "the profile must matter"
     );
     for (name, expected) in [("p3.png", of_png), ("p3.jpg", of_jpeg)] {
-        let converted = decode(&bytes(name), &DecodeOptions::default()).unwrap();
+        let converted = decode(&bytes(name), &DecodeConfig::default()).unwrap();
         let (worst, mean) = difference(&converted.data, expected);
         println!("{name} worst {worst} mean {mean:.3}");
         assert!(
@@ -173,14 +173,14 @@ fn color_profiles_are_converted_as_lcms_does() {
             "{name}: {worst} levels from lcms, {mean} on average"
         );
     }
-    let ignored = decode(&bytes("p3.png"), &DecodeOptions::torchvision()).unwrap();
+    let ignored = decode(&bytes("p3.png"), &DecodeConfig::torchvision()).unwrap();
     assert_eq!(ignored, stored);
 }
 
 #[test]
 fn storage_is_reported() {
     let color = |name: &str| {
-        decode_full(&bytes(name), &DecodeOptions::default())
+        decode_full(&bytes(name), &DecodeConfig::default())
             .unwrap()
             .color
     };
@@ -222,12 +222,12 @@ fn truncation_is_an_error_for_every_format() {
         "first-frame.gif",
     ] {
         let whole = bytes(name);
-        let result = decode(&whole[..whole.len() / 3], &DecodeOptions::default());
+        let result = decode(&whole[..whole.len() / 3], &DecodeConfig::default());
         let error = result.expect_err(name).to_string();
         assert!(!error.contains('\n'), "{name}: {error}");
     }
     let whole = bytes("rgb-444.jpg");
-    let error = decode(&whole[..whole.len() - 2], &DecodeOptions::default()).unwrap_err();
+    let error = decode(&whole[..whole.len() - 2], &DecodeConfig::default()).unwrap_err();
     assert!(
         matches!(
             error,
@@ -244,9 +244,9 @@ fn truncation_is_an_error_for_every_format() {
 fn limits_hold_before_decoding() {
     let whole = bytes("rgb-444.jpg");
     let with = |change: fn(&mut DecodeLimits)| {
-        let mut options = DecodeOptions::default();
-        change(&mut options.limits);
-        decode(&whole, &options).expect_err("over a limit")
+        let mut config = DecodeConfig::default();
+        change(&mut config.limits);
+        decode(&whole, &config).expect_err("over a limit")
     };
     assert!(matches!(
         with(|l| l.max_pixels = 1000),
@@ -269,15 +269,15 @@ fn limits_hold_before_decoding() {
         DecodeError::TooMuchMemory { limit: 100, .. }
     ));
     assert!(matches!(
-        decode(&[], &DecodeOptions::default()),
+        decode(&[], &DecodeConfig::default()),
         Err(DecodeError::Empty)
     ));
-    let missing = decode_file(folder().join("absent.png"), &DecodeOptions::default());
+    let missing = decode_file(folder().join("absent.png"), &DecodeConfig::default());
     assert!(matches!(missing, Err(DecodeError::Io(_))));
     let words = missing.unwrap_err().to_string();
     assert!(!words.contains("os error"), "{words}");
     assert!(matches!(
-        decode_file(folder(), &DecodeOptions::default()),
+        decode_file(folder(), &DecodeConfig::default()),
         Err(DecodeError::Io(_))
     ));
 }
@@ -289,7 +289,7 @@ fn a_bitmap_that_forgets_its_palettes_length_is_read() {
     // The pixels are said to begin right after the headers, where the palette does.
     short[10..14].copy_from_slice(&54u32.to_le_bytes());
     assert_ne!(whole, short);
-    let pixels = |file: &[u8]| decode(file, &DecodeOptions::default()).unwrap().data;
+    let pixels = |file: &[u8]| decode(file, &DecodeConfig::default()).unwrap().data;
     assert_eq!(pixels(&short), pixels(&whole));
 }
 
@@ -309,18 +309,18 @@ fn under_a_gifs_transparency_lies_its_palettes_color() {
     };
     encoder.write_frame(&frame).unwrap();
     drop(encoder);
-    let row = |options: &DecodeOptions| {
-        let image = decode(&file, options).unwrap();
+    let row = |config: &DecodeConfig| {
+        let image = decode(&file, config).unwrap();
         [0, 1, 2, 3].map(|x| image.pixel(x, 0))
     };
     let hidden = [250, 60, 70];
     assert_eq!(
-        row(&DecodeOptions::torchvision()),
+        row(&DecodeConfig::torchvision()),
         [hidden, [0, 200, 0], hidden, hidden]
     );
     let white = [255; 3];
     assert_eq!(
-        row(&DecodeOptions::default()),
+        row(&DecodeConfig::default()),
         [white, [0, 200, 0], white, white]
     );
 }
@@ -328,7 +328,7 @@ fn under_a_gifs_transparency_lies_its_palettes_color() {
 /// A decoder's own words are for programmers: no name of a type, no "I/O error".
 #[test]
 fn damage_is_told_in_our_words() {
-    let options = DecodeOptions::default();
+    let config = DecodeConfig::default();
     let mut refused = 0;
     for name in [
         "rgb.png",
@@ -344,7 +344,7 @@ fn damage_is_told_in_our_words() {
         for at in 8..whole.len().min(800) {
             let mut broken = whole.clone();
             broken[at] ^= 0x5A;
-            let Err(error) = decode(&broken, &options) else {
+            let Err(error) = decode(&broken, &config) else {
                 continue;
             };
             let text = error.to_string();
@@ -365,6 +365,6 @@ fn damage_is_told_in_our_words() {
     // A header that asks for more than the limits is told as the limit that it breaks.
     let mut huge = bytes("rgb.png");
     huge[16..20].copy_from_slice(&0x7FFF_FFFF_u32.to_be_bytes());
-    let error = decode(&huge, &options).unwrap_err().to_string();
+    let error = decode(&huge, &config).unwrap_err().to_string();
     assert!(error.starts_with("expected at most"), "{error}");
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use checks::allocations::Counting;
-use image_data::decode::{DecodeError, DecodeLimits, DecodeOptions, decode, probe};
+use image_data::decode::{DecodeConfig, DecodeError, DecodeLimits, decode, probe};
 use image_data::random::{Key, Purpose, Random};
 
 /// To see what a header makes decoders ask for.
@@ -49,22 +49,22 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
 }
 
 /// Small limits: a mutated header may ask for anything.
-fn options() -> DecodeOptions {
+fn config() -> DecodeConfig {
     let limits = DecodeLimits {
         max_pixels: 1 << 20,
         max_side: 4096,
         max_memory_bytes: 64 << 20,
         ..DecodeLimits::default()
     };
-    DecodeOptions {
+    DecodeConfig {
         limits,
-        ..DecodeOptions::default()
+        ..DecodeConfig::default()
     }
 }
 
 /// Whatever happens inside, the result is pixels of the right number or one line of text.
 fn survives(name: &str, what: &str, bytes: &[u8]) {
-    let (result, peak) = peak_of(|| decode(bytes, &options()));
+    let (result, peak) = peak_of(|| decode(bytes, &config()));
     match result {
         Ok(image) => assert_eq!(
             image.data.len(),
@@ -80,7 +80,7 @@ fn survives(name: &str, what: &str, bytes: &[u8]) {
         }
     }
     assert!(peak < 160 << 20, "{name} {what}: {peak} bytes at the peak");
-    let _ = probe(bytes, &options().limits);
+    let _ = probe(bytes, &config().limits);
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
 fn bombs_cost_nothing() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for (name, bytes) in bombs() {
-        let (result, peak) = peak_of(|| decode(&bytes, &DecodeOptions::default()));
+        let (result, peak) = peak_of(|| decode(&bytes, &DecodeConfig::default()));
         let error = result.expect_err(name);
         assert!(
             matches!(error, DecodeError::TooManyPixels { width: 60_000, .. }),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use image_data::augment::{AugmentConfig, TrainTransform, Transform};
 use image_data::decode::{
-    DamageKind, DecodeError, DecodeLimits, DecodeOptions, Decoded, decode, decode_full, decode_part,
+    DamageKind, DecodeConfig, DecodeError, DecodeLimits, Decoded, decode, decode_full, decode_part,
 };
 use image_data::random::{Key, Purpose};
 use model_core::Preprocessing;
@@ -23,8 +23,7 @@ fn read(name: &str) -> Vec<u8> {
 }
 
 fn decoded(name: &str) -> Decoded {
-    decode_full(&read(name), &DecodeOptions::torchvision())
-        .unwrap_or_else(|e| panic!("{name}: {e}"))
+    decode_full(&read(name), &DecodeConfig::torchvision()).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
 #[test]
@@ -79,9 +78,9 @@ fn damage_says_what_and_where() {
     let again = decoded("damaged-repeated-restart.jpg").damage.unwrap();
     assert_eq!(again.kind, DamageKind::LostRestart);
 
-    let strict = DecodeOptions {
+    let strict = DecodeConfig {
         strict: true,
-        ..DecodeOptions::default()
+        ..DecodeConfig::default()
     };
     assert!(matches!(
         decode_full(&read("damaged-half.jpg"), &strict),
@@ -107,7 +106,7 @@ fn the_height_may_come_late() {
     }
     let dnl = [0xFF, 0xDC, 0, 4, height[0], height[1]];
     bytes.splice(second..second, dnl);
-    let late = decode_full(&bytes, &DecodeOptions::torchvision()).unwrap();
+    let late = decode_full(&bytes, &DecodeConfig::torchvision()).unwrap();
     assert_eq!(late.image, plain.image);
 }
 
@@ -116,13 +115,13 @@ fn twelve_bits_and_jpeg_ls_are_refused_by_name() {
     let mut bytes = read("420-apart.jpg");
     let frame = bytes.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
     bytes[frame + 4] = 12;
-    let error = decode_full(&bytes, &DecodeOptions::default()).unwrap_err();
+    let error = decode_full(&bytes, &DecodeConfig::default()).unwrap_err();
     assert!(
         matches!(&error, DecodeError::Unsupported { name } if name == "12-bit JPEG"),
         "{error}"
     );
     bytes[frame + 1] = 0xF7;
-    let error = decode_full(&bytes, &DecodeOptions::default()).unwrap_err();
+    let error = decode_full(&bytes, &DecodeConfig::default()).unwrap_err();
     assert_eq!(error.to_string(), "JPEG-LS is not read");
 }
 
@@ -130,7 +129,7 @@ fn twelve_bits_and_jpeg_ls_are_refused_by_name() {
 #[test]
 fn a_progressive_picture_without_its_last_scans_says_so() {
     let whole = std::fs::read(folder().with_file_name("decode").join("progressive.jpg")).unwrap();
-    let read = |bytes: &[u8]| decode_full(bytes, &DecodeOptions::default()).unwrap();
+    let read = |bytes: &[u8]| decode_full(bytes, &DecodeConfig::default()).unwrap();
     assert_eq!(read(&whole).damage, None);
     let scans: Vec<usize> = (0..whole.len())
         .filter(|at| whole[*at..].starts_with(&[0xFF, 0xDA]))
@@ -177,16 +176,16 @@ fn a_part_is_cut_from_the_whole_even_of_damaged_files() {
                 let at = 150 + random.below(bytes.len() as u64 - 150) as usize;
                 bytes[at] ^= 1 << random.below(8);
             }
-            let options = match round % 2 {
-                0 => DecodeOptions::torchvision(),
-                _ => DecodeOptions::default(),
+            let config = match round % 2 {
+                0 => DecodeConfig::torchvision(),
+                _ => DecodeConfig::default(),
             };
-            let options = DecodeOptions { limits, ..options };
-            let Ok(full) = decode(&bytes, &options) else {
+            let config = DecodeConfig { limits, ..config };
+            let Ok(full) = decode(&bytes, &config) else {
                 continue;
             };
             let mut asked = None;
-            let part = decode_part(&bytes, &options, &mut |width, height| {
+            let part = decode_part(&bytes, &config, &mut |width, height| {
                 assert_eq!((width, height), (full.width, full.height));
                 let mut below = |n: u32| random.below(u64::from(n)) as u32;
                 let (w, h) = (1 + below(width), 1 + below(height));
@@ -217,12 +216,12 @@ fn a_part_is_cut_from_the_whole_even_of_damaged_files() {
 fn a_sample_of_a_part_is_the_sample_of_the_whole() {
     let transform =
         TrainTransform::new(&AugmentConfig::default(), &Preprocessing::imagenet(), 24).unwrap();
-    let options = DecodeOptions::torchvision();
+    let config = DecodeConfig::torchvision();
     for (index, (name, bytes)) in all().into_iter().enumerate() {
         let key = Key::new(3, 0, index as u64, Purpose::Augment);
-        let want = transform.apply(decode(&bytes, &options).unwrap(), &mut key.stream());
+        let want = transform.apply(decode(&bytes, &config).unwrap(), &mut key.stream());
         let mut random = key.stream();
-        let part = decode_part(&bytes, &options, &mut |width, height| {
+        let part = decode_part(&bytes, &config, &mut |width, height| {
             transform.part(width, height, &mut random)
         });
         let got = transform.apply_to_part(part.unwrap(), &mut random);

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use image_data::decode::{
-    Alpha, Color, DecodeError, DecodeOptions, Exif, Format, Icc, asks_program, decode_full, probe,
+    Alpha, Color, DecodeConfig, DecodeError, Exif, Format, Icc, asks_program, decode_full, probe,
 };
 use model_core::diagnostic::{Diagnose as _, Remedy};
 
@@ -15,12 +15,12 @@ fn data(name: &str) -> PathBuf {
 }
 
 /// As stored, so that all pixels can be compared.
-fn plain() -> DecodeOptions {
-    DecodeOptions {
+fn plain() -> DecodeConfig {
+    DecodeConfig {
         exif: Exif::Apply,
         alpha: Alpha::Drop,
         icc: Icc::Ignore,
-        ..DecodeOptions::default()
+        ..DecodeConfig::default()
     }
 }
 
@@ -29,9 +29,9 @@ fn levels_apart(name: &str) -> u8 {
     levels_apart_as(name, &plain())
 }
 
-fn levels_apart_as(name: &str, options: &DecodeOptions) -> u8 {
+fn levels_apart_as(name: &str, config: &DecodeConfig) -> u8 {
     let bytes = std::fs::read(data(name)).unwrap();
-    let decoded = decode_full(&bytes, options).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let decoded = decode_full(&bytes, config).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(decoded.damage, None, "{name}");
     let expected = image::open(data(&format!("{name}.png"))).unwrap();
     let expected = if expected.color().has_alpha() {
@@ -82,7 +82,7 @@ fn lossy_pictures_are_as_other_decoders_show_them() {
 
 #[test]
 fn a_profile_is_applied_once_whichever_way_colors_are_stored() {
-    let to_srgb = DecodeOptions {
+    let to_srgb = DecodeConfig {
         icc: Icc::ToSrgb,
         ..plain()
     };
@@ -155,8 +155,8 @@ fn high_throughput_jpeg_2000_is_refused_by_name() {
 fn phones_pictures_are_read_by_the_systems_program_or_refused_with_a_remedy() {
     for name in ["picture.heic", "picture.avif", "turned.heic"] {
         let bytes = std::fs::read(data(name)).unwrap();
-        let refused = |options: &DecodeOptions| {
-            let error = decode_full(&bytes, options).expect_err(name);
+        let refused = |config: &DecodeConfig| {
+            let error = decode_full(&bytes, config).expect_err(name);
             assert!(error.to_string().ends_with("is not read"), "{error}");
             assert_eq!(error.remedy(), Some(Remedy::InstallLibheif));
         };
@@ -166,7 +166,7 @@ fn phones_pictures_are_read_by_the_systems_program_or_refused_with_a_remedy() {
         } else {
             refused(&plain());
         }
-        refused(&DecodeOptions {
+        refused(&DecodeConfig {
             own_decoders_only: true,
             ..plain()
         });

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use image_data::decode::{DecodeError, DecodeLimits, DecodeOptions, Format, decode_full, probe};
+use image_data::decode::{DecodeConfig, DecodeError, DecodeLimits, Format, decode_full, probe};
 
 const RED: [u8; 3] = [250, 10, 20];
 const GREEN: [u8; 3] = [30, 240, 40];
@@ -10,7 +10,7 @@ const BLUE: [u8; 3] = [50, 60, 230];
 
 /// The rows of a picture as colors, from what Pillow would read.
 fn rows(bytes: &[u8]) -> Vec<Vec<[u8; 3]>> {
-    let decoded = decode_full(bytes, &DecodeOptions::torchvision()).unwrap();
+    let decoded = decode_full(bytes, &DecodeConfig::torchvision()).unwrap();
     assert_eq!(decoded.damage, None);
     let image = decoded.image;
     let header = probe(bytes, &DecodeLimits::default()).unwrap();
@@ -70,17 +70,17 @@ fn pixels_that_a_bitmaps_runs_jump_over_have_the_palettes_first_color() {
 #[test]
 fn runs_past_the_edge_are_noted_and_an_early_end_is_refused() {
     let past = bitmap(40, [4, 2], 8, 1, &[6, 1, 0, 0, 4, 2, 0, 0]);
-    let decoded = decode_full(&past, &DecodeOptions::default()).unwrap();
+    let decoded = decode_full(&past, &DecodeConfig::default()).unwrap();
     assert_eq!(decoded.image.pixel(0, 1), GREEN);
     assert_eq!(decoded.image.pixel(3, 0), BLUE);
     let damage = decoded.damage.unwrap().to_string();
     assert_eq!(damage, "runs of pixels go past the edge");
     let cut = bitmap(40, [4, 2], 8, 1, &[4, 1, 0, 0, 2, 2]);
-    let error = decode_full(&cut, &DecodeOptions::default()).unwrap_err();
+    let error = decode_full(&cut, &DecodeConfig::default()).unwrap_err();
     assert!(matches!(error, DecodeError::Truncated { .. }), "{error}");
     // Nothing is unpacked before the limits are checked.
     let huge = bitmap(40, [60_000, 60_000], 8, 1, &[0, 1]);
-    let error = decode_full(&huge, &DecodeOptions::default()).unwrap_err();
+    let error = decode_full(&huge, &DecodeConfig::default()).unwrap_err();
     assert!(
         matches!(error, DecodeError::TooManyPixels { .. }),
         "{error}"
@@ -96,13 +96,13 @@ fn bitmaps_of_os2_and_of_the_clipboard_are_read() {
     // The last row's filling is missing, and then a pixel, too.
     let whole = bitmap(40, [3, 2], 8, 0, &pixels);
     assert_eq!(rows(&whole[..whole.len() - 1]), expected);
-    assert!(decode_full(&whole[..whole.len() - 2], &DecodeOptions::default()).is_err());
+    assert!(decode_full(&whole[..whole.len() - 2], &DecodeConfig::default()).is_err());
     let clipboard = headless(40, [3, 2], 8, 0, &pixels);
     assert_eq!(rows(&clipboard), expected);
     let header = probe(&clipboard, &DecodeLimits::default()).unwrap();
     assert_eq!(header.format, Format::Bmp);
     for end in 0..clipboard.len() - 1 {
-        assert!(decode_full(&clipboard[..end], &DecodeOptions::default()).is_err());
+        assert!(decode_full(&clipboard[..end], &DecodeConfig::default()).is_err());
     }
 }
 
@@ -111,7 +111,7 @@ fn runs_past_a_tgas_end_are_noted() {
     let packed = |runs: &[u8]| {
         let header = [0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 2, 0, 8, 0x20];
         let file = [&header, runs, &[0; 8], b"TRUEVISION-XFILE.\0"].concat();
-        decode_full(&file, &DecodeOptions::default()).unwrap()
+        decode_full(&file, &DecodeConfig::default()).unwrap()
     };
     let sound = packed(&[0x83, 7, 0x82, 9, 0, 3]);
     assert_eq!(sound.damage, None);
@@ -174,6 +174,6 @@ fn without_a_palette_a_gif_is_gray() {
     assert_eq!(rows(&gif([3, 1], [0, 0, 3, 1], false)), expected);
     let whole = gif([3, 1], [0, 0, 3, 1], false);
     for end in 0..whole.len() {
-        let _ = decode_full(&whole[..end], &DecodeOptions::default());
+        let _ = decode_full(&whole[..end], &DecodeConfig::default());
     }
 }

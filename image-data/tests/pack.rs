@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use image_data::dataset::{self, Dataset};
-use image_data::decode::{DecodeLimits, DecodeOptions, decode};
+use image_data::decode::{DecodeConfig, DecodeLimits, decode};
 use image_data::pack::{PackConfig, pack};
 
 fn write_set(root: &Path) {
@@ -143,7 +143,7 @@ fn images_are_scaled_once_and_what_cannot_be_read_is_named() {
     assert_eq!(again.left_out.len(), 1);
     for sample in &open(&packed).train.unwrap().samples {
         let bytes = sample.read(&DecodeLimits::default()).unwrap();
-        let image = decode(&bytes, &DecodeOptions::torchvision()).unwrap();
+        let image = decode(&bytes, &DecodeConfig::torchvision()).unwrap();
         assert_eq!(image.width.min(image.height), 32);
         assert!(
             bytes.windows(2).any(|two| two == [0xFF, 0xDD]),

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use image_data::augment::{AugmentConfig, TrainTransform};
-use image_data::check::{CheckOptions, check};
+use image_data::check::{CheckConfig, check};
 use image_data::dataset::{self, discover};
-use image_data::decode::DecodeOptions;
+use image_data::decode::DecodeConfig;
 use image_data::folder::Folder;
 use image_data::loader::{Loader, LoaderConfig};
 use image_data::sampler::Sampler;
@@ -102,7 +102,7 @@ fn epochs(folder: Folder) -> Vec<(Vec<u8>, Vec<i64>)> {
     };
     let transform =
         TrainTransform::new(&AugmentConfig::default(), &Preprocessing::imagenet(), 16).unwrap();
-    let source = FolderSource::new(folder, DecodeOptions::torchvision());
+    let source = FolderSource::new(folder, DecodeConfig::torchvision());
     let config = LoaderConfig::training(2);
     let loader = Loader::new(Arc::new(source), Arc::new(transform), sampler, config);
     (0..2)
@@ -141,12 +141,12 @@ fn the_same_images_give_the_same_pixels() {
     assert!(epochs(single.train.unwrap()) == train);
     // A check finds nothing to say, about names least of all: a cell has none.
     let set = dataset::open(&at("hub")).unwrap().train.unwrap();
-    let options = CheckOptions {
+    let config = CheckConfig {
         min_side: 8,
         decode: true,
-        ..CheckOptions::default()
+        ..CheckConfig::default()
     };
-    let report = check(&[&set], &options, &|_| ()).unwrap();
+    let report = check(&[&set], &config, &|_| ()).unwrap();
     assert!(
         report.is_clean() && report.findings.is_empty(),
         "{report:?}"
@@ -196,7 +196,7 @@ fn rows(bytes: &[u8]) -> (Vec<String>, Vec<Row>) {
     fs::write(&path, bytes).unwrap();
     let set = dataset::open(&path).unwrap().train.unwrap();
     let read = set.samples.iter().map(|sample| {
-        let bytes = sample.read(&DecodeOptions::torchvision().limits);
+        let bytes = sample.read(&DecodeConfig::torchvision().limits);
         (sample.class, bytes.map_err(|error| error.to_string()))
     });
     (set.classes.clone(), read.collect())
@@ -248,12 +248,12 @@ fn a_damaged_page_costs_its_rows_and_nothing_else() {
         fs::write(&path, &bytes).unwrap();
         let set = dataset::open(&path).unwrap().train.unwrap();
         assert_eq!(set.len(), 8, "{name}");
-        let options = CheckOptions {
+        let config = CheckConfig {
             min_side: 8,
             decode: true,
-            ..CheckOptions::default()
+            ..CheckConfig::default()
         };
-        let report = check(&[&set], &options, &|_| ()).unwrap();
+        let report = check(&[&set], &config, &|_| ()).unwrap();
         assert!(!report.is_clean(), "{name}");
         // Counted: what is damaged is an error or other bytes; all other rows are as before.
         let (_, got) = rows(&bytes);
@@ -263,7 +263,7 @@ fn a_damaged_page_costs_its_rows_and_nothing_else() {
             "{name}: {same} of 8 rows are as before"
         );
         // Named by file and row, and left out by the loader, which goes on to the end.
-        let source = FolderSource::new(set, DecodeOptions::torchvision());
+        let source = FolderSource::new(set, DecodeConfig::torchvision());
         let transform = image_data::augment::EvalTransform(Preprocessing::cifar10());
         let loader = Loader::new(
             Arc::new(source),
@@ -316,7 +316,7 @@ fn mutated_files_are_errors_and_never_hang() {
                 continue;
             };
             for sample in set.train.unwrap().samples {
-                let _ = sample.read(&DecodeOptions::torchvision().limits);
+                let _ = sample.read(&DecodeConfig::torchvision().limits);
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use image_data::decode::{DecodeOptions, Format, decode, decode_full, probe};
+use image_data::decode::{DecodeConfig, Format, decode, decode_full, probe};
 
 fn jpeg(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/decode");
@@ -31,7 +31,7 @@ fn directory(magic: &[u8; 4], tags: &[(u16, u32)], rest: &[&[u8]]) -> Vec<u8> {
 #[test]
 fn the_largest_preview_counts_and_is_turned() {
     let (small, large) = (jpeg("exif-1.jpg"), jpeg("rgb-444.jpg"));
-    let expected = decode(&large, &DecodeOptions::default()).unwrap();
+    let expected = decode(&large, &DecodeConfig::default()).unwrap();
     let (dng_version, orientation) = ((50706, 0x0000_0401), (274, 6));
     for raw in [
         directory(
@@ -42,7 +42,7 @@ fn the_largest_preview_counts_and_is_turned() {
         directory(b"IIRO", &[orientation], &[&large, &small]),
         directory(b"IIU\0", &[orientation], &[&[0xFF; 50], &large]),
     ] {
-        let decoded = decode_full(&raw, &DecodeOptions::default()).unwrap();
+        let decoded = decode_full(&raw, &DecodeConfig::default()).unwrap();
         assert_eq!((decoded.format, decoded.damage), (Format::Raw, None));
         let image = decoded.image;
         assert_eq!(
@@ -50,7 +50,7 @@ fn the_largest_preview_counts_and_is_turned() {
             (expected.height, expected.width)
         );
         assert_eq!(image.pixel(image.width - 1, 0), expected.pixel(0, 0));
-        let header = probe(&raw, &DecodeOptions::default().limits).unwrap();
+        let header = probe(&raw, &DecodeConfig::default().limits).unwrap();
         assert_eq!((header.format, header.width), (Format::Raw, expected.width));
     }
 }
@@ -58,7 +58,7 @@ fn the_largest_preview_counts_and_is_turned() {
 #[test]
 fn without_a_preview_it_is_refused_by_name() {
     let raw = directory(b"IIRO", &[], &[b"sensor data"]);
-    let error = decode(&raw, &DecodeOptions::default()).unwrap_err();
+    let error = decode(&raw, &DecodeConfig::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "camera raw without a preview inside is not read"

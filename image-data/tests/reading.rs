@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use image_data::decode::{Alpha, DecodeOptions, Exif, ReadingConfig, decode_file};
+use image_data::decode::{Alpha, DecodeConfig, Exif, ReadingConfig, decode_file};
 
 /// `tests/data/make_reading.py` says what the pixels are.
 const SIDE: u32 = 32;
@@ -20,7 +20,7 @@ fn upright(x: u32, y: u32) -> [u8; 3] {
 }
 
 fn assert_pixels(name: &str, reading: ReadingConfig, expected: impl Fn(u32, u32) -> [u8; 3]) {
-    let image = decode_file(file(name), &DecodeOptions::reading(&reading)).unwrap();
+    let image = decode_file(file(name), &DecodeConfig::reading(&reading)).unwrap();
     assert_eq!((image.width, image.height), (SIDE, SIDE));
     for y in 0..SIDE {
         for x in 0..SIDE {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use image_data::augment::{EvalTransform, Transform};
 use image_data::dataset::{self, Dataset};
-use image_data::decode::DecodeOptions;
+use image_data::decode::DecodeConfig;
 use image_data::folder::Folder;
 use image_data::loader::{Loader, LoaderConfig};
 use image_data::pack::{PackConfig, pack};
@@ -173,7 +173,7 @@ fn batches(folder: &Folder) -> Vec<(Vec<u8>, Vec<i64>)> {
         ..Preprocessing::cifar10()
     };
     let transform: Arc<dyn Transform> = Arc::new(EvalTransform(preprocessing));
-    let source = FolderSource::new(folder.clone(), DecodeOptions::torchvision());
+    let source = FolderSource::new(folder.clone(), DecodeConfig::torchvision());
     let loader = Loader::new(
         Arc::new(source),
         transform,
@@ -333,7 +333,7 @@ fn an_object_that_stays_unreadable_is_named_and_nothing_else_is_lost() {
     });
     let set = open("s3://broken/data", bucket, &config(dir.path(), 0));
     let folder = set.train.unwrap();
-    let limits = DecodeOptions::torchvision().limits;
+    let limits = DecodeConfig::torchvision().limits;
     let failed: Vec<String> = folder
         .samples
         .iter()

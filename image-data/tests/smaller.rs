@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use image_data::augment::{AugmentConfig, TrainTransform};
 use image_data::decode::{
-    DecodeError, DecodeLimits, DecodeOptions, decode, decode_part, decode_smaller_part,
+    DecodeConfig, DecodeError, DecodeLimits, decode, decode_part, decode_smaller_part,
 };
 use image_data::folder::Folder;
 use image_data::loader::{Batch, Loader, LoaderConfig};
@@ -19,8 +19,8 @@ use image_data::source::FolderSource;
 use model_core::resample::Rect;
 use model_core::{Preprocessing, RgbImage};
 
-fn options() -> DecodeOptions {
-    DecodeOptions::torchvision()
+fn config() -> DecodeConfig {
+    DecodeConfig::torchvision()
 }
 
 fn folder() -> PathBuf {
@@ -46,13 +46,13 @@ fn sound() -> Vec<(String, Vec<u8>)> {
 
 /// The part `rect` of a picture as small as `least` allows.
 fn smaller(bytes: &[u8], least: [u32; 2], rect: Option<Rect>) -> Result<RgbImage, DecodeError> {
-    decode_smaller_part(bytes, &options(), least, &mut |_, _| rect)
+    decode_smaller_part(bytes, &config(), least, &mut |_, _| rect)
 }
 
 /// The whole picture at a `by`-th, where it is large enough and its samplings allow one. Its edges move to the nearest
 /// sample.
 fn whole(bytes: &[u8], by: u32) -> Option<RgbImage> {
-    let exact = decode(bytes, &options()).unwrap();
+    let exact = decode(bytes, &config()).unwrap();
     if exact.width < 2 * by || exact.height < 2 * by {
         return None;
     }
@@ -107,7 +107,7 @@ fn pictures_are_near_libjpegs_at_the_same_size() {
 fn a_part_is_cut_from_the_whole() {
     let mut random = Key::new(5, 0, 0, Purpose::Augment).stream();
     for (name, bytes) in sound() {
-        let exact = decode(&bytes, &options()).unwrap();
+        let exact = decode(&bytes, &config()).unwrap();
         for by in [2, 4, 8] {
             let Some(all) = whole(&bytes, by) else {
                 continue;
@@ -146,10 +146,7 @@ fn parts_keep_what_was_asked_for_even_of_damaged_files() {
         max_pixels: 1 << 18,
         ..DecodeLimits::default()
     };
-    let options = DecodeOptions {
-        limits,
-        ..options()
-    };
+    let config = DecodeConfig { limits, ..config() };
     let mut decoded = 0;
     for entry in std::fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
@@ -163,7 +160,7 @@ fn parts_keep_what_was_asked_for_even_of_damaged_files() {
             let mut below = |n: u32| random.below(u64::from(n)) as u32;
             let least = [1 + below(20), 1 + below(20)];
             let mut asked = None;
-            let part = decode_smaller_part(&bytes, &options, least, &mut |width, height| {
+            let part = decode_smaller_part(&bytes, &config, least, &mut |width, height| {
                 let (w, h) = (1 + below(width), 1 + below(height));
                 asked = Some(Rect {
                     x: below(width - w + 1),
@@ -188,7 +185,7 @@ fn parts_keep_what_was_asked_for_even_of_damaged_files() {
 #[test]
 fn a_part_that_is_not_shrunk_by_half_is_exact() {
     for (name, bytes) in sound() {
-        let exact = decode(&bytes, &options()).unwrap();
+        let exact = decode(&bytes, &config()).unwrap();
         let rect = Rect {
             x: 1,
             y: 1,
@@ -197,7 +194,7 @@ fn a_part_that_is_not_shrunk_by_half_is_exact() {
         };
         let least = [rect.height / 2 + 1, 1];
         let got = smaller(&bytes, least, Some(rect)).unwrap();
-        let want = decode_part(&bytes, &options(), &mut |_, _| Some(rect)).unwrap();
+        let want = decode_part(&bytes, &config(), &mut |_, _| Some(rect)).unwrap();
         assert!(got == want, "{name}");
     }
 }
@@ -218,7 +215,7 @@ fn the_loader_decodes_smaller_only_when_told() {
         }
     }
     let epoch = |yes: Option<bool>| -> Vec<Batch> {
-        let source = FolderSource::new(Folder::open(dir.path()).unwrap(), options());
+        let source = FolderSource::new(Folder::open(dir.path()).unwrap(), config());
         let source = match yes {
             Some(yes) => source.decode_smaller(yes),
             None => source,

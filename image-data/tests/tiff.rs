@@ -5,9 +5,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use image_data::decode::{
-    Alpha, DamageKind, DecodeError, DecodeOptions, Exif, decode, decode_full,
-};
+use image_data::decode::{Alpha, DamageKind, DecodeConfig, DecodeError, Exif, decode, decode_full};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiff")
@@ -34,7 +32,7 @@ fn pixels_are_pillows() {
         let expected;
         (expected, rest) = rest.split_at((width * height * 3) as usize);
         // The orientation is the picture's own, whatever is asked of EXIF.
-        let decoded = decode_full(&bytes(name), &DecodeOptions::torchvision())
+        let decoded = decode_full(&bytes(name), &DecodeConfig::torchvision())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let image = decoded.image;
         assert_eq!(decoded.damage, None, "{name}");
@@ -63,23 +61,23 @@ fn pixels_are_pillows() {
 
 #[test]
 fn associated_and_straight_alpha_look_alike_on_white() {
-    let options = DecodeOptions::default();
-    assert_eq!(options.alpha, Alpha::OnWhite);
-    let straight = decode(&bytes("straight.tif"), &options).unwrap();
-    let associated = decode(&bytes("associated.tif"), &options).unwrap();
+    let config = DecodeConfig::default();
+    assert_eq!(config.alpha, Alpha::OnWhite);
+    let straight = decode(&bytes("straight.tif"), &config).unwrap();
+    let associated = decode(&bytes("associated.tif"), &config).unwrap();
     let pairs = straight.data.iter().zip(&associated.data);
     assert!(pairs.map(|(a, b)| a.abs_diff(*b)).max() <= Some(1));
 }
 
 #[test]
 fn turned_whatever_is_asked_of_exif() {
-    let upright = decode(&bytes("turned-1.tif"), &DecodeOptions::default()).unwrap();
+    let upright = decode(&bytes("turned-1.tif"), &DecodeConfig::default()).unwrap();
     for exif in [Exif::Apply, Exif::Ignore] {
-        let options = DecodeOptions {
+        let config = DecodeConfig {
             exif,
-            ..DecodeOptions::default()
+            ..DecodeConfig::default()
         };
-        let turned = decode(&bytes("turned-6.tif"), &options).unwrap();
+        let turned = decode(&bytes("turned-6.tif"), &config).unwrap();
         assert_eq!(
             (turned.width, turned.height),
             (upright.height, upright.width)
@@ -96,11 +94,11 @@ fn broken_strips_are_shown_and_noted_and_cut_files_refused() {
     for byte in &mut broken[60..90] {
         *byte ^= 0x5A;
     }
-    let decoded = decode_full(&broken, &DecodeOptions::default()).unwrap();
+    let decoded = decode_full(&broken, &DecodeConfig::default()).unwrap();
     assert!(decoded.damage.is_some());
     let uncompressed = bytes("planes.tif");
     for end in [9, 200, uncompressed.len() / 2] {
-        let error = decode(&uncompressed[..end], &DecodeOptions::default()).unwrap_err();
+        let error = decode(&uncompressed[..end], &DecodeConfig::default()).unwrap_err();
         assert!(matches!(error, DecodeError::Truncated { .. }), "{error}");
     }
 }
@@ -108,7 +106,7 @@ fn broken_strips_are_shown_and_noted_and_cut_files_refused() {
 /// What a tag would have said must not be guessed: the picture would be another one.
 #[test]
 fn a_file_cut_anywhere_is_refused_noted_or_whole() {
-    let options = DecodeOptions::torchvision();
+    let config = DecodeConfig::torchvision();
     let mut cut_files = 0;
     for line in std::fs::read_to_string(folder().join("expected.txt"))
         .unwrap()
@@ -116,11 +114,11 @@ fn a_file_cut_anywhere_is_refused_noted_or_whole() {
     {
         let name = line.split(' ').next().unwrap();
         let file = bytes(name);
-        let whole = decode(&file, &options).unwrap();
+        let whole = decode(&file, &config).unwrap();
         let step = (file.len() / 150).max(1);
         let ends = (1..40).map(|cut| file.len().saturating_sub(cut));
         for end in ends.chain((8..file.len()).step_by(step)) {
-            let Ok(decoded) = decode_full(&file[..end], &options) else {
+            let Ok(decoded) = decode_full(&file[..end], &config) else {
                 cut_files += 1;
                 continue;
             };
@@ -140,7 +138,7 @@ fn a_tag_of_no_known_type_is_not_passed_over() {
     // Without its photometric interpretation (262) the picture would be gray.
     let at = file.windows(4).position(|w| w == [6, 1, 3, 0]).unwrap();
     file[at + 2] = 0x83;
-    let error = decode(&file, &DecodeOptions::default()).unwrap_err();
+    let error = decode(&file, &DecodeConfig::default()).unwrap_err();
     assert!(matches!(error, DecodeError::Malformed { .. }), "{error}");
     assert!(error.to_string().contains("the tags that say"), "{error}");
 }
@@ -148,7 +146,7 @@ fn a_tag_of_no_known_type_is_not_passed_over() {
 #[test]
 fn a_wrong_checksum_is_noted() {
     let mut file = bytes("deflate.tif");
-    let whole = decode_full(&file, &DecodeOptions::default()).unwrap();
+    let whole = decode_full(&file, &DecodeConfig::default()).unwrap();
     assert_eq!(whole.damage, None);
     // The one strip lies in front of the directory, and its checksum at its end.
     let directory = u32::from_le_bytes(file[4..8].try_into().unwrap()) as usize;
@@ -160,7 +158,7 @@ fn a_wrong_checksum_is_noted() {
     };
     let end = value(273) + value(279);
     file[end - 1] ^= 1;
-    let decoded = decode_full(&file, &DecodeOptions::default()).unwrap();
+    let decoded = decode_full(&file, &DecodeConfig::default()).unwrap();
     assert_eq!(decoded.image, whole.image);
     assert_eq!(decoded.damage.unwrap().kind, DamageKind::Checksum);
 }
@@ -174,7 +172,7 @@ fn what_is_not_read_is_said_by_name() {
         .position(|w| w == [3, 1, 3, 0, 1, 0, 0, 0])
         .unwrap();
     bytes[at + 8..at + 10].copy_from_slice(&34887_u16.to_le_bytes());
-    let error = decode(&bytes, &DecodeOptions::default()).unwrap_err();
+    let error = decode(&bytes, &DecodeConfig::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "a TIFF with compression LERC is not read"
@@ -184,7 +182,7 @@ fn what_is_not_read_is_said_by_name() {
     let depth = [2, 1, 3, 0, 1, 0, 0, 0];
     let at = wide.windows(8).position(|w| w == depth).unwrap();
     wide[at + 8] = 16;
-    let error = decode(&wide, &DecodeOptions::default()).unwrap_err();
+    let error = decode(&wide, &DecodeConfig::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "a TIFF with a palette of more than 256 colors is not read"

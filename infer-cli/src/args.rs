@@ -129,8 +129,8 @@ pub struct AnswerArgs {
     /// Write the crop the network saw and what its answer rests on, side by side, to a PNG (one image only)
     #[arg(long, value_name = "PNG", value_hint = ValueHint::FilePath)]
     pub explain: Option<PathBuf>,
-    /// How --explain finds out: cam (one run; networks that end in average pooling and one linear layer), occlusion
-    /// (hides one part after the other; any network, hundreds of runs), or auto: cam where it can
+    /// How --explain finds out: cam, occlusion, or auto (cam where it can). cam takes one run, for networks that end in
+    /// average pooling and one linear layer. occlusion hides one part after the other: any network, hundreds of runs
     #[arg(
         long,
         value_name = "METHOD",

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use inference::{Classifier, ModelSource, Options, Overrides, models};
+use inference::{Classifier, ClassifierConfig, ModelSource, Overrides, models};
 use model_core::Manifest;
 use model_core::labels::read_labels;
 use model_core::manifest::ManifestError;
@@ -16,7 +16,7 @@ use crate::{ModelFileError, UsageError, report};
 /// # Errors
 /// [`UsageError`] for option files that cannot be read; [`inference::Error`] for the model.
 pub fn open(args: &ModelArgs, verbosity: &VerbosityArgs) -> Result<Classifier> {
-    let classifier = load(args.model.as_deref(), &options(args)?)?;
+    let classifier = load(args.model.as_deref(), &config(args)?)?;
     if !verbosity.quiet {
         for note in &classifier.model().notes {
             report::note(note);
@@ -46,13 +46,13 @@ pub fn open(args: &ModelArgs, verbosity: &VerbosityArgs) -> Result<Classifier> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn load(model: Option<&Path>, options: &Options) -> Result<Classifier> {
+pub fn load(model: Option<&Path>, config: &ClassifierConfig) -> Result<Classifier> {
     let folders = models::folders();
     let found = match model {
         Some(model) => models::find(model, &folders)?,
         None => models::default_model(&folders),
     };
-    Ok(found.open(options)?)
+    Ok(found.open(config)?)
 }
 
 /// The ONNX file of a loaded model.
@@ -69,11 +69,11 @@ pub fn bytes(source: &ModelSource) -> Result<Vec<u8>, inference::Error> {
     }
 }
 
-/// The library's options from the command line's.
+/// The configuration of a classifier, from the options of the command line.
 ///
 /// # Errors
 /// When a manifest or a list of labels cannot be read.
-pub fn options(args: &ModelArgs) -> Result<Options> {
+pub fn config(args: &ModelArgs) -> Result<ClassifierConfig> {
     let manifest = args
         .manifest
         .as_deref()
@@ -90,7 +90,7 @@ pub fn options(args: &ModelArgs) -> Result<Options> {
             })
         })
         .transpose()?;
-    Ok(Options {
+    Ok(ClassifierConfig {
         engine: args.engine,
         precision: args.precision,
         less_memory: args.less_memory,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use image_data::dataset::{self, Sample};
 use image_data::decode::DecodeLimits;
-use inference::stream::{Outcome, Source, StreamOptions};
+use inference::stream::{Outcome, Source, StreamConfig};
 use inference::{Cancel, Classifier, Label};
 use model_core::labels::{ClassMatcher, MatchError};
 use model_core::text::system_words;
@@ -15,7 +15,7 @@ use photos::walk::{WalkEntry, walk};
 
 use crate::advice::FailureText;
 use crate::args::{DecodeArgs, VerbosityArgs};
-use crate::commands::decode_options;
+use crate::commands::decode_config;
 use crate::metrics::Judged;
 use crate::{UsageError, report};
 
@@ -170,14 +170,14 @@ pub fn judge(
     cancel: &Cancel,
     mut each: impl FnMut(usize, &Outcome),
 ) -> Result<Judgment> {
-    let decode_options = decode_options(decode, classifier);
-    let limits = decode_options.limits;
-    let options = StreamOptions {
+    let decode_config = decode_config(decode, classifier);
+    let limits = decode_config.limits;
+    let config = StreamConfig {
         top_k: 1,
         batch: batch.unwrap_or(0),
-        decode: Some(decode_options),
+        decode: Some(decode_config),
         cancel: cancel.clone(),
-        ..StreamOptions::default()
+        ..StreamConfig::default()
     };
     let progress = match verbosity.quiet {
         true => indicatif::ProgressBar::hidden(),
@@ -187,7 +187,7 @@ pub fn judge(
         answers: Vec::with_capacity(samples.samples.len()),
         failed: 0,
     };
-    classifier.stream(samples.sources(limits), &options, |answer| {
+    classifier.stream(samples.sources(limits), &config, |answer| {
         progress.inc(1);
         match &answer.result {
             Ok(outcome) => {

@@ -25,8 +25,8 @@ pub enum LabelsAs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Answer")]
 pub struct WordsArgs {
-    /// Answer with the model's own classes, or with the finest everyday word that is likely enough [default: everyday
-    /// where the model knows words above its classes]
+    /// Answer with the model's classes or the finest everyday word that is likely enough [default: everyday where the
+    /// model knows words above its classes]
     #[arg(long, value_enum, value_name = "WORDS")]
     pub labels_as: Option<LabelsAs>,
     /// How likely an everyday word must be to answer; the likelihoods of the classes that it covers are summed

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use inference::{Classifier, EngineKind, Options, RgbImage};
+use inference::{Classifier, ClassifierConfig, EngineKind, RgbImage};
 
 fn main() {
     divan::main();
@@ -19,16 +19,16 @@ static JPEG: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 fn classifier(engine: EngineKind, threads: usize) -> Classifier {
-    let options = Options {
+    let config = ClassifierConfig {
         engine,
         threads,
-        ..Options::default()
+        ..ClassifierConfig::default()
     };
-    Classifier::embedded(&options).expect("the model inside")
+    Classifier::embedded(&config).expect("the model inside")
 }
 
 fn photo(classifier: &Classifier) -> RgbImage {
-    image_data::decode::decode(&JPEG, &classifier.decode_options()).expect("a JPEG file")
+    image_data::decode::decode(&JPEG, &classifier.decode_config()).expect("a JPEG file")
 }
 
 /// 0 is one for each core.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use half::f16;
-use image_data::decode::{DecodeOptions, decode};
+use image_data::decode::{DecodeConfig, decode};
 use model_core::manifest::{Answers, Manifest};
 use model_core::{EverydayAnswer, Hierarchy, Label, RgbImage, scores};
 use serde::Serialize;
@@ -165,11 +165,11 @@ impl Classifier {
     }
 
     /// How this model's images are read: orientation, transparency and color profile as its manifest says.
-    pub fn decode_options(&self) -> DecodeOptions {
-        DecodeOptions::reading(&self.info.manifest.preprocessing.reading)
+    pub fn decode_config(&self) -> DecodeConfig {
+        DecodeConfig::reading(&self.info.manifest.preprocessing.reading)
     }
 
-    /// [`Classifier::classify`] for an encoded image file, read as [`Classifier::decode_options`] says.
+    /// [`Classifier::classify`] for an encoded image file, read as [`Classifier::decode_config`] says.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Decode`] or [`Error::Engine`].
@@ -179,7 +179,7 @@ impl Classifier {
         k: usize,
     ) -> Result<Vec<Prediction>, Error> {
         let path = path.as_ref();
-        let image = image_data::decode::decode_file(path, &self.decode_options())?;
+        let image = image_data::decode::decode_file(path, &self.decode_config())?;
         self.classify(&image, k)
     }
 
@@ -188,7 +188,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Decode`] or [`Error::Engine`].
     pub fn classify_bytes(&self, bytes: &[u8], k: usize) -> Result<Vec<Prediction>, Error> {
-        let image = decode(bytes, &self.decode_options())?;
+        let image = decode(bytes, &self.decode_config())?;
         self.classify(&image, k)
     }
 

@@ -42,7 +42,7 @@ impl FromStr for Method {
 
 /// How finely to look.
 #[derive(Clone, Copy, Debug)]
-pub struct ExplainOptions {
+pub struct ExplainConfig {
     /// Side of the patch, as a fraction of the crop's short side.
     pub patch: f32,
     /// Patches along the crop's long side.
@@ -51,7 +51,7 @@ pub struct ExplainOptions {
     pub class: Option<usize>,
 }
 
-impl Default for ExplainOptions {
+impl Default for ExplainConfig {
     fn default() -> Self {
         Self {
             patch: 0.2,
@@ -86,14 +86,14 @@ pub fn explain(
     classifier: &Classifier,
     image: &RgbImage,
     method: Method,
-    options: &ExplainOptions,
+    config: &ExplainConfig,
     cancel: &Cancel,
 ) -> Result<Explanation, Error> {
     if method == Method::Occlusion {
-        return occlusion(classifier, image, options, cancel);
+        return occlusion(classifier, image, config, cancel);
     }
     let reason = match features(classifier) {
-        Ok(features) => return class_activation(classifier, features, image, options),
+        Ok(features) => return class_activation(classifier, features, image, config),
         Err(reason) => reason,
     };
     if method == Method::Cam {
@@ -107,7 +107,7 @@ pub fn explain(
         format!("no class activation map ({reason}); parts are hidden one after the other instead");
     Ok(Explanation {
         note: Some(note),
-        ..occlusion(classifier, image, options, cancel)?
+        ..occlusion(classifier, image, config, cancel)?
     })
 }
 
@@ -132,7 +132,7 @@ fn class_activation(
     classifier: &Classifier,
     features: &Features,
     image: &RgbImage,
-    options: &ExplainOptions,
+    config: &ExplainConfig,
 ) -> Result<Explanation, Error> {
     let crop = classifier.crop(image);
     let mut input = vec![0.0; classifier.input_len()];
@@ -141,7 +141,7 @@ fn class_activation(
         .manifest
         .preprocessing
         .normalize_into(&crop, &mut input);
-    let prediction = explained(classifier, &classifier.logits_of(&input)?, options)?;
+    let prediction = explained(classifier, &classifier.logits_of(&input)?, config)?;
     // A binary network has one number: what speaks for it speaks against the class of the other label.
     let info = classifier.model();
     let against = info.outputs == 1 && info.classes == 2 && prediction.index == 0;
@@ -167,10 +167,10 @@ fn class_activation(
 fn explained(
     classifier: &Classifier,
     output: &[f32],
-    options: &ExplainOptions,
+    config: &ExplainConfig,
 ) -> Result<Prediction, Error> {
     let all = classifier.answer(output, classifier.model().classes)?;
-    match options.class {
+    match config.class {
         None => all.into_iter().next(),
         Some(class) => all.into_iter().find(|p| p.index == class),
     }
@@ -218,7 +218,7 @@ fn enlarge(map: &[f32], from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
 pub fn occlusion(
     classifier: &Classifier,
     image: &RgbImage,
-    options: &ExplainOptions,
+    config: &ExplainConfig,
     cancel: &Cancel,
 ) -> Result<Explanation, Error> {
     let preprocessing = &classifier.model().manifest.preprocessing;
@@ -244,11 +244,11 @@ pub fn occlusion(
         classifier.logits_of(&inputs)
     };
     let output = run(std::slice::from_ref(&crop))?;
-    let prediction = explained(classifier, &output, options)?;
+    let prediction = explained(classifier, &output, config)?;
 
     let (width, height) = (crop.width as usize, crop.height as usize);
-    let patch = ((width.min(height) as f32 * options.patch) as usize).max(1);
-    let stride = width.max(height).div_ceil(options.steps.max(1)).max(1);
+    let patch = ((width.min(height) as f32 * config.patch) as usize).max(1);
+    let stride = width.max(height).div_ceil(config.steps.max(1)).max(1);
     let gray = mean_color(&crop);
     let centers: Vec<(usize, usize)> = (0..height)
         .step_by(stride)

@@ -1,10 +1,10 @@
 //! Classify images offline with one ONNX file.
 //!
 //! ```no_run
-//! use inference::{Classifier, Options};
+//! use inference::{Classifier, ClassifierConfig};
 //!
 //! # fn main() -> Result<(), inference::Error> {
-//! let classifier = Classifier::open("model.onnx", &Options::default())?;
+//! let classifier = Classifier::open("model.onnx", &ClassifierConfig::default())?;
 //! for answer in classifier.classify_file("photo.jpg", 5)? {
 //!     println!("{:6.2} %  {}", answer.probability * 100.0, answer.label);
 //! }
@@ -54,8 +54,8 @@ pub use cancel::Cancel;
 pub use classifier::{Classifier, Prediction};
 pub use engine::{Engine, EngineError, EngineKind, FailingNode, Precision};
 pub use error::{Error, ModelProblem};
-pub use image_data::decode::DecodeOptions;
-pub use load::Options;
+pub use image_data::decode::DecodeConfig;
+pub use load::ClassifierConfig;
 pub use metadata::Overrides;
 pub use model_core::manifest::{Answers, Output};
 pub use model_core::{EverydayAnswer, Hierarchy, Label, Manifest, Preprocessing, RgbImage};

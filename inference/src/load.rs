@@ -18,7 +18,7 @@ use crate::{Classifier, Error, ModelInfo, ModelSource, embedded};
 
 /// How to load a model.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct ClassifierConfig {
     /// What runs the network.
     pub engine: EngineKind,
     /// In what numbers a float32 network is computed.
@@ -35,8 +35,8 @@ pub struct Options {
     pub onnxruntime_lib: Option<PathBuf>,
 }
 
-impl Options {
-    /// [`Options::threads`], resolved.
+impl ClassifierConfig {
+    /// [`ClassifierConfig::threads`], resolved.
     pub fn thread_count(&self) -> usize {
         match self.threads {
             0 => available_parallelism().map_or(1, usize::from),
@@ -50,13 +50,13 @@ impl Classifier {
     ///
     /// # Errors
     /// [`Error`]: unreadable, no ONNX, no usable description of itself, or not runnable by the engine.
-    pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
+    pub fn open(path: impl AsRef<Path>, config: &ClassifierConfig) -> Result<Self, Error> {
         let path = path.as_ref();
         let file = OnnxFile::open(path)?;
         let name = path.display().to_string();
         let sidecars = Sidecars::beside(path);
         let source = ModelSource::File(path.to_owned());
-        Self::load(file, &name, source, &sidecars, options)
+        Self::load(file, &name, source, &sidecars, config)
     }
 
     /// Loads an ONNX model from memory; `name` stands in error messages. Bytes that live as long as the program
@@ -67,18 +67,18 @@ impl Classifier {
     pub fn from_bytes(
         bytes: impl Into<Cow<'static, [u8]>>,
         name: &str,
-        options: &Options,
+        config: &ClassifierConfig,
     ) -> Result<Self, Error> {
         let sidecars = Sidecars::none();
         let file = OnnxFile::Bytes(bytes.into());
-        Self::load(file, name, ModelSource::Memory, &sidecars, options)
+        Self::load(file, name, ModelSource::Memory, &sidecars, config)
     }
 
     /// Loads the default model that is part of the program.
     ///
     /// # Errors
     /// As [`Classifier::open`].
-    pub fn embedded(options: &Options) -> Result<Self, Error> {
+    pub fn embedded(config: &ClassifierConfig) -> Result<Self, Error> {
         if embedded::MODEL.is_empty() {
             return Err(Error::model_problem(
                 embedded::NAME,
@@ -93,7 +93,7 @@ impl Classifier {
             embedded::NAME,
             ModelSource::Embedded,
             &sidecars,
-            options,
+            config,
         )
     }
 
@@ -102,29 +102,29 @@ impl Classifier {
         model: &str,
         source: ModelSource,
         sidecars: &Sidecars,
-        options: &Options,
+        config: &ClassifierConfig,
     ) -> Result<Self, Error> {
         let (skeleton, proto) = file.read(model)?;
-        let given = options.manifest.as_ref().map(|manifest| &manifest.labels);
+        let given = config.manifest.as_ref().map(|manifest| &manifest.labels);
         let wanted = Wanted {
-            output: options.overrides.output_name.as_deref(),
-            labels: options.overrides.labels.as_ref().or(given).map(Vec::len),
+            output: config.overrides.output_name.as_deref(),
+            labels: config.overrides.labels.as_ref().or(given).map(Vec::len),
         };
         let mut facts = GraphFacts::read(&proto, model, wanted)?;
         // Our own file with its preprocessing inside: the manifest describes the same steps, so that any engine runs the
         // rest of the graph.
         let ours = facts.any_size()
-            && options.manifest.is_none()
+            && config.manifest.is_none()
             && proto.metadata(MANIFEST_KEY).is_some()
-            && options.engine != EngineKind::OnnxRuntime;
+            && config.engine != EngineKind::OnnxRuntime;
         let rest = ours
             .then(|| prepare::without_preprocessing(&proto))
             .flatten();
         if let Some((input, _)) = &rest {
             facts.take_images(input);
         }
-        let mut resolved = metadata::resolve(&proto, &facts, model, sidecars, options)?;
-        let threads = options.thread_count();
+        let mut resolved = metadata::resolve(&proto, &facts, model, sidecars, config)?;
+        let threads = config.thread_count();
         let input = facts.input(&resolved.manifest.preprocessing);
         let prepared = match &rest {
             Some((_, rest)) => prepare::prepare(rest, &facts.output),
@@ -138,19 +138,17 @@ impl Classifier {
             prepared: &prepared,
             input: &input,
             threads,
-            precision: options.precision,
-            less_memory: options.less_memory,
+            precision: config.precision,
+            less_memory: config.less_memory,
         };
-        let library = options.onnxruntime_lib.as_deref();
-        let mut opened = engine::open(options.engine, &network, library)?;
-        let settled = match metadata::settle_output(&mut resolved, &facts, &*opened.engine, options)
+        let library = config.onnxruntime_lib.as_deref();
+        let mut opened = engine::open(config.engine, &network, library)?;
+        let settled = match metadata::settle_output(&mut resolved, &facts, &*opened.engine, config)
         {
             // What loads may still fail on its first image.
-            Err(error)
-                if options.engine == EngineKind::Auto && opened.kind == EngineKind::Tract =>
-            {
+            Err(error) if config.engine == EngineKind::Auto && opened.kind == EngineKind::Tract => {
                 opened = engine::fall_back(&network, library, error)?;
-                metadata::settle_output(&mut resolved, &facts, &*opened.engine, options)
+                metadata::settle_output(&mut resolved, &facts, &*opened.engine, config)
             }
             settled => settled,
         };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use crate::error::ModelProblem;
-use crate::{Classifier, Error, Options, embedded};
+use crate::{Classifier, ClassifierConfig, Error, embedded};
 
 /// The name under which a model is put that is to be the default: `models/installed/model.onnx`.
 pub const INSTALLED: &str = "installed";
@@ -30,10 +30,10 @@ impl ModelLocation {
     ///
     /// # Errors
     /// As [`Classifier::open`].
-    pub fn open(&self, options: &Options) -> Result<Classifier, Error> {
+    pub fn open(&self, config: &ClassifierConfig) -> Result<Classifier, Error> {
         match self {
-            Self::Embedded => Classifier::embedded(options),
-            Self::File(path) => Classifier::open(path, options),
+            Self::Embedded => Classifier::embedded(config),
+            Self::File(path) => Classifier::open(path, config),
         }
     }
 }

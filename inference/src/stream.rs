@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, mpsc};
 use std::thread;
 
-use image_data::decode::{Damage, DecodeOptions, Decoded, Format, decode_full, read_file};
+use image_data::decode::{Damage, DecodeConfig, Decoded, Format, decode_full, read_file};
 use model_core::RgbImage;
 use model_core::scores::DEFAULT_TOP_K;
 
@@ -53,7 +53,7 @@ impl Source {
 
 /// How to work through a list.
 #[derive(Clone, Debug)]
-pub struct StreamOptions {
+pub struct StreamConfig {
     /// Predictions an image.
     pub top_k: usize,
     /// Images in one run of the network; 0 asks the engine.
@@ -61,14 +61,14 @@ pub struct StreamOptions {
     /// Threads that decode; 0 takes as many as run the network.
     pub decode_threads: usize,
     /// How to decode; none: as the model's manifest says.
-    pub decode: Option<DecodeOptions>,
+    pub decode: Option<DecodeConfig>,
     /// Keep the pixels and the numbers the network saw in [`Outcome`].
     pub keep_input: bool,
     /// Checked between images.
     pub cancel: Cancel,
 }
 
-impl Default for StreamOptions {
+impl Default for StreamConfig {
     fn default() -> Self {
         Self {
             top_k: DEFAULT_TOP_K,
@@ -120,7 +120,7 @@ pub struct Outcome {
     pub format: Format,
     /// What the decoder had to work around, so that the answer may be about a picture that is not whole.
     pub damage: Option<Damage>,
-    /// The crop and the numbers the network saw, when [`StreamOptions::keep_input`] asked for them.
+    /// The crop and the numbers the network saw, when [`StreamConfig::keep_input`] asked for them.
     pub input: Option<(RgbImage, Vec<f32>)>,
 }
 
@@ -150,23 +150,23 @@ impl Classifier {
     /// [`ControlFlow::Break`].
     ///
     /// # Errors
-    /// [`Error::Cancelled`] when [`StreamOptions::cancel`] was set; [`Error::Engine`] when the network failed, which
+    /// [`Error::Cancelled`] when [`StreamConfig::cancel`] was set; [`Error::Engine`] when the network failed, which
     /// no later image would mend.
     pub fn stream<I>(
         &self,
         sources: I,
-        options: &StreamOptions,
+        config: &StreamConfig,
         mut on_answer: impl FnMut(Answer) -> ControlFlow<()>,
     ) -> Result<(), Error>
     where
         I: IntoIterator<Item = Source>,
         I::IntoIter: Send,
     {
-        let batch = match options.batch {
+        let batch = match config.batch {
             0 => self.preferred_batch(),
             n => n,
         };
-        let workers = match options.decode_threads {
+        let workers = match config.decode_threads {
             0 => self.model().threads.max(1),
             n => n,
         }
@@ -183,13 +183,13 @@ impl Classifier {
         let (sender, receiver) = mpsc::channel::<(usize, Item)>();
         let mut runner = Runner {
             classifier: self,
-            options,
+            config,
             waiting: BTreeMap::new(),
             next: 0,
         };
         let work = |sender: mpsc::Sender<(usize, Item)>| {
-            while let Some((index, source)) = shared.take(&options.cancel) {
-                let item = self.item(source, options);
+            while let Some((index, source)) = shared.take(&config.cancel) {
+                let item = self.item(source, config);
                 if sender.send((index, item)).is_err() {
                     break;
                 }
@@ -250,39 +250,39 @@ impl Classifier {
         runner: &mut Runner<'_>,
         on_answer: &mut impl FnMut(Answer) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        let options = runner.options;
-        while let Some((index, source)) = shared.take(&options.cancel) {
-            let item = self.item(source, options);
+        let config = runner.config;
+        while let Some((index, source)) = shared.take(&config.cancel) {
+            let item = self.item(source, config);
             if runner.answer(vec![item], on_answer)?.is_break() {
                 return Ok(());
             }
             shared.allow(index + 2);
         }
-        options.cancel.check()
+        config.cancel.check()
     }
 
     /// A source prepared, with what it is called.
-    fn item(&self, source: Source, options: &StreamOptions) -> Item {
+    fn item(&self, source: Source, config: &StreamConfig) -> Item {
         let name = source.name();
         let path = match &source {
             Source::File(path) => Some(path.clone()),
             _ => None,
         };
-        let result = self.prepare(source, options);
+        let result = self.prepare(source, config);
         Item { name, path, result }
     }
 
-    fn prepare(&self, source: Source, options: &StreamOptions) -> Result<Prepared, Failure> {
-        let decode_options = options.decode.unwrap_or_else(|| self.decode_options());
+    fn prepare(&self, source: Source, config: &StreamConfig) -> Result<Prepared, Failure> {
+        let decode_config = config.decode.unwrap_or_else(|| self.decode_config());
         let Decoded {
             image,
             format,
             damage,
             ..
         } = match source {
-            Source::File(path) => read_file(&path, &decode_options.limits)
-                .and_then(|bytes| decode_full(&bytes, &decode_options)),
-            Source::Bytes { bytes, .. } => decode_full(&bytes, &decode_options),
+            Source::File(path) => read_file(&path, &decode_config.limits)
+                .and_then(|bytes| decode_full(&bytes, &decode_config)),
+            Source::Bytes { bytes, .. } => decode_full(&bytes, &decode_config),
             Source::Failed { error, .. } => return Err(Failure::Listing(error)),
         }
         .map_err(Error::from)?;
@@ -292,7 +292,7 @@ impl Classifier {
         preprocessing.normalize_into(&crop, &mut input);
         Ok(Prepared {
             input,
-            crop: options.keep_input.then_some(crop),
+            crop: config.keep_input.then_some(crop),
             size: [image.width, image.height],
             format,
             damage,

@@ -4,7 +4,7 @@
 
 mod support;
 
-use inference::{Answers, Classifier, Error, Options, Output, RgbImage};
+use inference::{Answers, Classifier, ClassifierConfig, Error, Output, RgbImage};
 use model_core::Label;
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{
@@ -46,17 +46,17 @@ fn axis(op: &str, input: &str, output: &str, axis: i64) -> NodeProto {
     )
 }
 
-fn options() -> Options {
-    let mut options = Options::default();
+fn config() -> ClassifierConfig {
+    let mut config = ClassifierConfig::default();
     let wanted = preprocessing();
-    options.overrides.preset = Some(inference::metadata::Preset::ZeroToOne);
-    options.overrides.crop = Some(wanted.crop);
-    options.overrides.resize = Some(wanted.resize);
-    options
+    config.overrides.preset = Some(inference::metadata::Preset::ZeroToOne);
+    config.overrides.crop = Some(wanted.crop);
+    config.overrides.resize = Some(wanted.resize);
+    config
 }
 
-fn open_with(model: &ModelProto, options: &Options) -> Result<Classifier, Error> {
-    Classifier::from_bytes(onnx::to_bytes(model), "third", options)
+fn open_with(model: &ModelProto, config: &ClassifierConfig) -> Result<Classifier, Error> {
+    Classifier::from_bytes(onnx::to_bytes(model), "third", config)
 }
 
 fn scores(classifier: &Classifier) -> Vec<f32> {
@@ -142,7 +142,7 @@ fn softmax_is_applied_exactly_once_however_it_is_written() {
         ("mean of two", &mean_of_two),
     ];
     for (name, build) in cases {
-        let classifier = open_with(&ending(build), &options()).unwrap();
+        let classifier = open_with(&ending(build), &config()).unwrap();
         let info = classifier.model();
         assert_eq!(
             info.manifest.output,
@@ -165,12 +165,12 @@ fn softmax_is_applied_exactly_once_however_it_is_written() {
 #[test]
 fn logarithms_of_probabilities_are_told_from_logits() {
     let model = ending(|graph| graph.node.push(axis("LogSoftmax", "logits", "y", 1)));
-    let classifier = open_with(&model, &options()).unwrap();
+    let classifier = open_with(&model, &config()).unwrap();
     assert_eq!(classifier.model().manifest.output, Output::LogProbabilities);
     near(&scores(&classifier), &softmax(&LOGITS));
     let plain = open_with(
         &ending(|g| g.node.push(node("Identity", &["logits"], "y"))),
-        &options(),
+        &config(),
     )
     .unwrap();
     assert_eq!(plain.model().manifest.output, Output::Logits);
@@ -186,7 +186,7 @@ fn sigmoid_scores_stand_on_their_own() {
         graph.node.push(node("Sub", &["logits", "third"], "z"));
         graph.node.push(node("Sigmoid", &["z"], "y"));
     });
-    let classifier = open_with(&model, &options()).unwrap();
+    let classifier = open_with(&model, &config()).unwrap();
     assert_eq!(classifier.answers(), Answers::MultiLabel);
     let want: Vec<f32> = LOGITS
         .iter()
@@ -198,7 +198,7 @@ fn sigmoid_scores_stand_on_their_own() {
     let present: Vec<_> = answer.iter().map(|p| p.present).collect();
     assert_eq!(present, [Some(true), Some(false), Some(false)]);
     // The threshold is the caller's to choose.
-    let mut low = options();
+    let mut low = config();
     low.overrides.threshold = Some(0.05);
     let answer = open_with(&model, &low)
         .unwrap()
@@ -206,7 +206,7 @@ fn sigmoid_scores_stand_on_their_own() {
         .unwrap();
     assert_eq!(answer[1].present, Some(true), "{answer:?}");
     // And so is what the output is.
-    let mut logits = options();
+    let mut logits = config();
     logits.overrides.output = Some(Output::Logits);
     let classifier = open_with(&model, &logits).unwrap();
     assert_eq!(classifier.answers(), Answers::SingleLabel);
@@ -225,7 +225,7 @@ fn one_sigmoid_is_a_question_answered_yes_or_no() {
     let model = ending(binary);
     let z = LOGITS[0] * -0.2 + (LOGITS[1] + LOGITS[2]) * 0.1;
     let score = model_core::scores::sigmoid(z);
-    let classifier = open_with(&model, &options()).unwrap();
+    let classifier = open_with(&model, &config()).unwrap();
     assert_eq!(
         (classifier.answers(), classifier.labels().len()),
         (Answers::Binary, 1)
@@ -237,7 +237,7 @@ fn one_sigmoid_is_a_question_answered_yes_or_no() {
         Some(false)
     );
     // Two names are the two sides.
-    let mut named = options();
+    let mut named = config();
     named.overrides.labels = Some(vec![Label::named("cat"), Label::named("dog")]);
     let classifier = open_with(&model, &named).unwrap();
     assert_eq!(
@@ -268,7 +268,7 @@ fn one_sigmoid_is_a_question_answered_yes_or_no() {
             .push(TensorProto::floats("w", &[3, 1], &[-0.2, 0.1, 0.1]));
         graph.node.push(node("MatMul", &["logits", "w"], "y"));
     });
-    let classifier = open_with(&logit, &options()).unwrap();
+    let classifier = open_with(&logit, &config()).unwrap();
     assert_eq!(classifier.model().manifest.output, Output::SigmoidLogits);
     near(&scores(&classifier), &[score]);
     let said = classifier.model().notes.join(" ");
@@ -309,11 +309,11 @@ fn the_answer_is_found_among_several_outputs() {
         float("logits", 3),
         float("p", 3),
     ];
-    let classifier = open_with(&model, &options()).unwrap();
+    let classifier = open_with(&model, &config()).unwrap();
     near(&scores(&classifier), &softmax(&LOGITS));
     let said = classifier.model().notes.join(" ");
     assert!(said.contains("'p'") && said.contains("means"), "{said}");
-    let mut features = options();
+    let mut features = config();
     features.overrides.output_name = Some("means".to_owned());
     features.overrides.output = Some(Output::Probabilities);
     let classifier = open_with(&model, &features).unwrap();
@@ -326,7 +326,7 @@ fn the_answer_is_found_among_several_outputs() {
     assert!(matches!(error.remedy(), Some(Remedy::ChooseOutput(names)) if names.len() == 5));
     let graph = model.graph.as_mut().unwrap();
     graph.output.truncate(1);
-    let error = open_with(&model, &options()).unwrap_err();
+    let error = open_with(&model, &config()).unwrap_err();
     assert!(error.to_string().contains("floating point"), "{error}");
 }
 
@@ -351,7 +351,7 @@ fn a_dictionary_of_scores_gives_its_tensor_and_its_names() {
         name: "loss".into(),
         ..ValueInfoProto::default()
     }];
-    let classifier = open_with(&model, &options()).unwrap();
+    let classifier = open_with(&model, &config()).unwrap();
     assert_eq!(classifier.labels()[1].name, "Grün");
     near(&scores(&classifier), &softmax(&LOGITS));
 }
@@ -360,13 +360,13 @@ fn a_dictionary_of_scores_gives_its_tensor_and_its_names() {
 fn the_files_own_image_keys_are_obeyed() {
     let mut model = ending(|graph| graph.node.push(axis("Softmax", "logits", "y", 1)));
     model.set_metadata("Image.BitmapPixelFormat", "Bgr8");
-    let classifier = open_with(&model, &options()).unwrap();
+    let classifier = open_with(&model, &config()).unwrap();
     let turned = [LOGITS[2], LOGITS[1], LOGITS[0]];
     near(&scores(&classifier), &softmax(&turned));
     let said = classifier.model().notes.join(" ");
     assert!(said.contains("Bgr8"), "{said}");
     model.set_metadata("Image.NominalPixelRange", "NominalRange_0_255");
-    let classifier = open_with(&model, &options()).unwrap();
+    let classifier = open_with(&model, &config()).unwrap();
     near(&scores(&classifier), &softmax(&turned.map(|z| z * 255.0)));
 }
 
@@ -381,14 +381,14 @@ fn a_network_without_batch_or_shape_is_read() {
     squeezed.graph.as_mut().unwrap().output[0] =
         ValueInfoProto::tensor("y", DataType::Float, &[Dim::Size(3)]);
     near(
-        &scores(&open_with(&squeezed, &options()).unwrap()),
+        &scores(&open_with(&squeezed, &config()).unwrap()),
         &softmax(&LOGITS),
     );
     let mut shapeless = ending(|graph| graph.node.push(node("Identity", &["logits"], "y")));
     let input = &mut shapeless.graph.as_mut().unwrap().input[0];
     let kind = input.r#type.as_mut().unwrap();
     kind.tensor_type.as_mut().unwrap().shape = None;
-    let classifier = open_with(&shapeless, &options()).unwrap();
+    let classifier = open_with(&shapeless, &config()).unwrap();
     near(&scores(&classifier), &softmax(&LOGITS));
     let said = classifier.model().notes.join(" ");
     assert!(said.contains("shape"), "{said}");

@@ -3,7 +3,7 @@
 
 mod support;
 
-use inference::{Classifier, EngineKind, Options, RgbImage};
+use inference::{Classifier, ClassifierConfig, EngineKind, RgbImage};
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{
     self, AttributeProto, DataType, Dim, ModelProto, NodeProto, ValueInfoProto,
@@ -36,7 +36,7 @@ fn taking(element: DataType, open_size: bool) -> ModelProto {
     model
 }
 
-fn open(model: &ModelProto, options: &Options) -> Result<Classifier, inference::Error> {
+fn open(model: &ModelProto, config: &ClassifierConfig) -> Result<Classifier, inference::Error> {
     let mut manifest = manifest();
     if model.graph.as_ref().unwrap().input[0]
         == taking(DataType::Uint8, false).graph.unwrap().input[0]
@@ -44,17 +44,17 @@ fn open(model: &ModelProto, options: &Options) -> Result<Classifier, inference::
         manifest.preprocessing.layout = model_core::preprocessing::Layout::Nhwc;
     }
     let bytes = inference::metadata::with_manifest(&onnx::to_bytes(model), &manifest).unwrap();
-    Classifier::from_bytes(bytes, "model", options)
+    Classifier::from_bytes(bytes, "model", config)
 }
 
-fn engines() -> Vec<Options> {
-    let tract = Options::default();
+fn engines() -> Vec<ClassifierConfig> {
+    let tract = ClassifierConfig::default();
     let mut engines = vec![tract];
     if let Some(library) = support::onnxruntime() {
-        engines.push(Options {
+        engines.push(ClassifierConfig {
             engine: EngineKind::OnnxRuntime,
             onnxruntime_lib: Some(library),
-            ..Options::default()
+            ..ClassifierConfig::default()
         });
     } else {
         eprintln!("ONNX Runtime is not tested: ORT_DYLIB_PATH names no library");
@@ -65,8 +65,8 @@ fn engines() -> Vec<Options> {
 #[test]
 fn bytes_and_halves_are_answered() {
     let green = RgbImage::filled(20, 20, [10, 200, 30]).unwrap();
-    for options in engines() {
-        let bytes = open(&taking(DataType::Uint8, false), &options).unwrap();
+    for config in engines() {
+        let bytes = open(&taking(DataType::Uint8, false), &config).unwrap();
         assert!(
             bytes.model().notes[0].contains("takes bytes"),
             "{:?}",
@@ -77,7 +77,7 @@ fn bytes_and_halves_are_answered() {
         for (got, expected) in logits.iter().zip([100.0, 2000.0, 300.0]) {
             assert!((got - expected).abs() < 0.1, "{logits:?}");
         }
-        let halves = open(&taking(DataType::Float16, false), &options).unwrap();
+        let halves = open(&taking(DataType::Float16, false), &config).unwrap();
         let logits = halves.logits(&green).unwrap();
         // Means of what the network is given, times 10: float16 numbers, whichever engine takes them.
         for (got, value) in logits.iter().zip([10.0f32, 200.0, 30.0]) {
@@ -90,15 +90,15 @@ fn bytes_and_halves_are_answered() {
 #[test]
 fn a_network_that_takes_pictures_needs_onnx_runtime_and_says_so() {
     let model = taking(DataType::Uint8, true);
-    let tract = Options {
+    let tract = ClassifierConfig {
         engine: EngineKind::Tract,
-        ..Options::default()
+        ..ClassifierConfig::default()
     };
     let error = open(&model, &tract).unwrap_err();
     assert!(error.to_string().contains("by itself"), "{error}");
     assert_eq!(error.remedy(), Some(Remedy::UseEngine(&["onnxruntime"])));
-    for options in engines().into_iter().skip(1) {
-        let classifier = open(&model, &options).unwrap();
+    for config in engines().into_iter().skip(1) {
+        let classifier = open(&model, &config).unwrap();
         assert!(classifier.takes_pictures());
         // Any size, and nothing is cropped or divided.
         let wide = RgbImage::filled(30, 10, [10, 20, 200]).unwrap();
@@ -110,7 +110,11 @@ fn a_network_that_takes_pictures_needs_onnx_runtime_and_says_so() {
 
 #[test]
 fn other_types_are_refused_in_words() {
-    let error = open(&taking(DataType::Int32, false), &Options::default()).unwrap_err();
+    let error = open(
+        &taking(DataType::Int32, false),
+        &ClassifierConfig::default(),
+    )
+    .unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("expected a float32, float16, float64 or uint8 input, got int32"),

@@ -3,7 +3,9 @@
 
 mod support;
 
-use inference::{Classifier, EngineError, EngineKind, Error, FailingNode, Options, RgbImage};
+use inference::{
+    Classifier, ClassifierConfig, EngineError, EngineKind, Error, FailingNode, RgbImage,
+};
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{self, NodeProto, TensorProto};
 use support::{SIDE, Shape, described};
@@ -15,10 +17,10 @@ fn image(rgb: [u8; 3]) -> RgbImage {
     RgbImage::filled(40, 30, rgb).unwrap()
 }
 
-fn options(threads: usize) -> Options {
-    Options {
+fn config(threads: usize) -> ClassifierConfig {
+    ClassifierConfig {
         threads,
-        ..Options::default()
+        ..ClassifierConfig::default()
     }
 }
 
@@ -41,7 +43,7 @@ fn every_shape_of_model_names_the_color() {
                         fixed_size,
                     };
                     let classifier =
-                        Classifier::from_bytes(described(&shape), "colors", &options(2)).unwrap();
+                        Classifier::from_bytes(described(&shape), "colors", &config(2)).unwrap();
                     assert_eq!(best(&classifier, RED), "red");
                     assert_eq!(best(&classifier, BLUE), "blue");
                     let answer = classifier.classify(&image(RED), 3).unwrap();
@@ -72,7 +74,7 @@ fn a_batch_answers_as_one_by_one_for_any_threads() {
         };
         for threads in [1, 2, 5] {
             let classifier =
-                Classifier::from_bytes(described(&shape), "colors", &options(threads)).unwrap();
+                Classifier::from_bytes(described(&shape), "colors", &config(threads)).unwrap();
             let together = classifier.classify_batch(&images, 3).unwrap();
             for (image, answer) in images.iter().zip(&together) {
                 assert_eq!(&classifier.classify(image, 3).unwrap(), answer);
@@ -84,7 +86,7 @@ fn a_batch_answers_as_one_by_one_for_any_threads() {
 #[test]
 fn wrong_input_lengths_are_errors() {
     let classifier =
-        Classifier::from_bytes(described(&Shape::default()), "colors", &options(1)).unwrap();
+        Classifier::from_bytes(described(&Shape::default()), "colors", &config(1)).unwrap();
     assert_eq!(classifier.input_len(), 3 * SIDE * SIDE);
     assert!(
         classifier
@@ -101,9 +103,9 @@ fn temperature_flattens_both_kinds_of_output() {
             softmax,
             ..Shape::default()
         };
-        let mut options = options(1);
-        options.overrides.temperature = Some(4.0);
-        let classifier = Classifier::from_bytes(described(&shape), "colors", &options).unwrap();
+        let mut config = config(1);
+        config.overrides.temperature = Some(4.0);
+        let classifier = Classifier::from_bytes(described(&shape), "colors", &config).unwrap();
         let answer = classifier.classify(&image(RED), 1).unwrap();
         let odds = [250.0, 40.0, 10.0].map(|v: f32| (v / 25.5 / 4.0).exp());
         assert!((answer[0].probability - odds[0] / odds.iter().sum::<f32>()).abs() < 1e-5);
@@ -113,13 +115,13 @@ fn temperature_flattens_both_kinds_of_output() {
 #[test]
 fn onnxruntime_agrees_or_says_what_to_do() {
     let open = |library| {
-        let options = Options {
+        let config = ClassifierConfig {
             engine: EngineKind::OnnxRuntime,
             threads: 2,
             onnxruntime_lib: library,
-            ..Options::default()
+            ..ClassifierConfig::default()
         };
-        Classifier::from_bytes(described(&Shape::default()), "colors", &options)
+        Classifier::from_bytes(described(&Shape::default()), "colors", &config)
     };
     let error = open(Some("/nowhere/libonnxruntime.so".into())).unwrap_err();
     let text = error.to_string();
@@ -143,15 +145,16 @@ fn onnxruntime_agrees_or_says_what_to_do() {
             ..Shape::default()
         },
     ] {
-        let options = Options {
+        let config = ClassifierConfig {
             engine: EngineKind::OnnxRuntime,
             threads: 2,
             onnxruntime_lib: Some(library.clone()),
-            ..Options::default()
+            ..ClassifierConfig::default()
         };
-        let theirs = Classifier::from_bytes(described(&shape), "colors", &options).unwrap();
+        let theirs = Classifier::from_bytes(described(&shape), "colors", &config).unwrap();
         let ours =
-            Classifier::from_bytes(described(&shape), "colors", &Options::default()).unwrap();
+            Classifier::from_bytes(described(&shape), "colors", &ClassifierConfig::default())
+                .unwrap();
         for rgb in [RED, BLUE, [9, 9, 9]] {
             let (a, b) = (
                 ours.logits(&image(rgb)).unwrap(),
@@ -172,7 +175,7 @@ fn onnxruntime_agrees_or_says_what_to_do() {
 
 #[test]
 fn the_embedded_model_describes_itself_and_knows_a_cat() {
-    let classifier = Classifier::embedded(&options(0)).unwrap();
+    let classifier = Classifier::embedded(&config(0)).unwrap();
     let model = classifier.model();
     assert_eq!(
         (model.name.as_str(), model.classes),
@@ -195,11 +198,11 @@ fn refused_by_tract(nodes: Vec<NodeProto>, tensors: Vec<TensorProto>) -> Error {
     graph.node[1].output = vec!["sums".to_owned()];
     graph.node.extend(nodes);
     graph.initializer.extend(tensors);
-    let options = Options {
+    let config = ClassifierConfig {
         engine: EngineKind::Tract,
-        ..Options::default()
+        ..ClassifierConfig::default()
     };
-    Classifier::from_bytes(onnx::to_bytes(&model), "colors", &options).unwrap_err()
+    Classifier::from_bytes(onnx::to_bytes(&model), "colors", &config).unwrap_err()
 }
 
 /// A product of shapes that do not fit: the message names the node as the file calls it, and none of tract's inner steps.

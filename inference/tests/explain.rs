@@ -3,8 +3,8 @@
 
 mod support;
 
-use inference::explain::{ExplainOptions, Explanation, Method, explain};
-use inference::{Cancel, Classifier, Options, RgbImage};
+use inference::explain::{ExplainConfig, Explanation, Method, explain};
+use inference::{Cancel, Classifier, ClassifierConfig, RgbImage};
 use support::{SIDE, Shape, described, write_model};
 
 /// Red on the left, blue on the right.
@@ -20,11 +20,11 @@ fn halves() -> RgbImage {
 }
 
 fn ask(classifier: &Classifier, method: Method) -> Result<Explanation, inference::Error> {
-    let options = ExplainOptions {
+    let config = ExplainConfig {
         class: Some(0),
-        ..ExplainOptions::default()
+        ..ExplainConfig::default()
     };
-    explain(classifier, &halves(), method, &options, &Cancel::default())
+    explain(classifier, &halves(), method, &config, &Cancel::default())
 }
 
 fn left_and_right(explanation: &Explanation) -> (f32, f32) {
@@ -35,7 +35,8 @@ fn left_and_right(explanation: &Explanation) -> (f32, f32) {
 #[test]
 fn the_map_shows_where_the_class_is() {
     let dir = tempfile::tempdir().unwrap();
-    let classifier = Classifier::open(write_model(dir.path()), &Options::default()).unwrap();
+    let classifier =
+        Classifier::open(write_model(dir.path()), &ClassifierConfig::default()).unwrap();
     for method in [Method::Auto, Method::Cam] {
         let explanation = ask(&classifier, method).unwrap();
         assert_eq!(explanation.method, Method::Cam);
@@ -62,7 +63,7 @@ fn the_map_shows_where_the_class_is() {
 #[test]
 fn without_a_file_parts_are_hidden_and_a_note_says_so() {
     let model = described(&Shape::default());
-    let classifier = Classifier::from_bytes(model, "colors", &Options::default()).unwrap();
+    let classifier = Classifier::from_bytes(model, "colors", &ClassifierConfig::default()).unwrap();
     let explanation = ask(&classifier, Method::Auto).unwrap();
     assert_eq!(explanation.method, Method::Occlusion);
     assert!(explanation.note.unwrap().contains("without its file"));
@@ -80,7 +81,7 @@ fn a_network_that_ends_otherwise_says_how() {
     let bytes = inference::metadata::with_manifest(&bytes, &support::manifest()).unwrap();
     let path = dir.path().join("model.onnx");
     std::fs::write(&path, bytes).unwrap();
-    let classifier = Classifier::open(&path, &Options::default()).unwrap();
+    let classifier = Classifier::open(&path, &ClassifierConfig::default()).unwrap();
     let note = ask(&classifier, Method::Auto).unwrap().note.unwrap();
     assert!(note.contains("got GlobalMaxPool"), "{note}");
 }
@@ -91,13 +92,13 @@ fn the_map_of_a_quantized_network_is_that_of_the_float_network() {
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/cifar10-resnet20");
     let image = halves();
     let maps = ["model.onnx", "model-int8.onnx"].map(|file| {
-        let classifier = Classifier::open(folder.join(file), &Options::default()).unwrap();
-        let options = ExplainOptions {
+        let classifier = Classifier::open(folder.join(file), &ClassifierConfig::default()).unwrap();
+        let config = ExplainConfig {
             class: Some(3),
-            ..ExplainOptions::default()
+            ..ExplainConfig::default()
         };
         let cancel = Cancel::default();
-        let found = explain(&classifier, &image, Method::Cam, &options, &cancel).unwrap();
+        let found = explain(&classifier, &image, Method::Cam, &config, &cancel).unwrap();
         assert_eq!(found.method, Method::Cam);
         found.importance
     });
@@ -115,10 +116,10 @@ fn the_map_of_a_quantized_network_is_that_of_the_float_network() {
 fn a_model_in_memory_has_a_map_where_its_bytes_stay() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = std::fs::read(write_model(dir.path())).unwrap();
-    let options = Options::default();
-    let lent = Classifier::from_bytes(bytes.clone(), "model", &options).unwrap();
+    let config = ClassifierConfig::default();
+    let lent = Classifier::from_bytes(bytes.clone(), "model", &config).unwrap();
     assert!(ask(&lent, Method::Cam).is_err());
     let stays: &'static [u8] = bytes.leak();
-    let kept = Classifier::from_bytes(stays, "model", &options).unwrap();
+    let kept = Classifier::from_bytes(stays, "model", &config).unwrap();
     assert_eq!(ask(&kept, Method::Cam).unwrap().method, Method::Cam);
 }

@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use inference::{Classifier, Error, Options, RgbImage};
+use inference::{Classifier, ClassifierConfig, Error, RgbImage};
 use model_core::onnx::{self, ModelProto, StringStringEntryProto, TensorProto};
 use support::{convolutions, manifest};
 
@@ -35,7 +35,7 @@ fn described(model: &ModelProto) -> Vec<u8> {
 }
 
 fn open(path: &Path) -> Result<Classifier, inference::Error> {
-    Classifier::open(path, &Options::default())
+    Classifier::open(path, &ClassifierConfig::default())
 }
 
 fn logits(classifier: &Classifier) -> Vec<f32> {
@@ -69,12 +69,12 @@ fn a_file_beside_the_model_is_read() {
     assert_eq!(logits(&whole), logits(&split));
     assert!(split.model().model_bytes > data.len() as u64);
     if let Some(library) = support::onnxruntime() {
-        let options = Options {
+        let config = ClassifierConfig {
             engine: inference::EngineKind::OnnxRuntime,
             onnxruntime_lib: Some(library),
-            ..Options::default()
+            ..ClassifierConfig::default()
         };
-        let theirs = Classifier::open(dir.path().join("split.onnx"), &options).unwrap();
+        let theirs = Classifier::open(dir.path().join("split.onnx"), &config).unwrap();
         let pairs = logits(&theirs).into_iter().zip(logits(&whole));
         assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-4));
     }

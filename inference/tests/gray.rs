@@ -3,7 +3,7 @@
 
 mod support;
 
-use inference::{Classifier, EngineKind, Error, Options, RgbImage};
+use inference::{Classifier, ClassifierConfig, EngineKind, Error, RgbImage};
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{
     self, AttributeProto, DataType, Dim, ModelProto, NodeProto, TensorProto, ValueInfoProto,
@@ -60,14 +60,14 @@ fn darkness(nhwc: bool, element: DataType) -> ModelProto {
     model
 }
 
-fn engines() -> Vec<Options> {
-    let engine = |engine| Options {
+fn engines() -> Vec<ClassifierConfig> {
+    let engine = |engine| ClassifierConfig {
         engine,
-        ..Options::default()
+        ..ClassifierConfig::default()
     };
     let mut engines = vec![engine(EngineKind::Auto), engine(EngineKind::Tract)];
     match support::onnxruntime() {
-        Some(library) => engines.push(Options {
+        Some(library) => engines.push(ClassifierConfig {
             onnxruntime_lib: Some(library),
             ..engine(EngineKind::OnnxRuntime)
         }),
@@ -95,8 +95,8 @@ fn pictures_become_gray_as_itu_r_601_says() {
             manifest.preprocessing.channels = channels;
             let model = onnx::to_bytes(&darkness(nhwc, element));
             let model = inference::metadata::with_manifest(&model, &manifest).unwrap();
-            for options in engines() {
-                let classifier = Classifier::from_bytes(model.clone(), "gray", &options).unwrap();
+            for config in engines() {
+                let classifier = Classifier::from_bytes(model.clone(), "gray", &config).unwrap();
                 let says = |note: &String| note.contains("gray");
                 assert!(classifier.model().notes.iter().any(says));
                 for (picture, luma) in pictures.iter().zip([124.2, 29.07, 76.245f32]) {
@@ -104,7 +104,7 @@ fn pictures_become_gray_as_itu_r_601_says() {
                     let expected = [10.0 * gray, 0.0, 2.0 - 10.0 * gray];
                     let got = classifier.logits(picture).unwrap();
                     for (a, b) in got.iter().zip(expected) {
-                        let what = format!("{} {nhwc} {channels:?}: {got:?}", options.engine);
+                        let what = format!("{} {nhwc} {channels:?}: {got:?}", config.engine);
                         assert!((a - b).abs() < 1e-4 * b.abs().max(1.0), "{what}");
                     }
                 }
@@ -121,7 +121,7 @@ fn gray_needs_one_mean_and_one_deviation() {
     manifest.preprocessing.mean = [0.485, 0.456, 0.406];
     let model = onnx::to_bytes(&darkness(false, DataType::Float));
     let model = inference::metadata::with_manifest(&model, &manifest).unwrap();
-    let error = Classifier::from_bytes(model, "gray", &Options::default()).unwrap_err();
+    let error = Classifier::from_bytes(model, "gray", &ClassifierConfig::default()).unwrap_err();
     assert!(error.to_string().contains("mean is one number"), "{error}");
     assert_eq!(error.remedy(), Some(Remedy::StatePreprocessing));
     assert!(matches!(error, Error::Model { .. }));

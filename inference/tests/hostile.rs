@@ -8,7 +8,7 @@
 
 mod support;
 
-use inference::{Classifier, EngineKind, Manifest, Options, RgbImage};
+use inference::{Classifier, ClassifierConfig, EngineKind, Manifest, RgbImage};
 use model_core::onnx::{
     self, AttributeProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
 };
@@ -22,12 +22,12 @@ fn survive(bytes: &[u8]) {
 }
 
 fn survive_in(engine: EngineKind, bytes: &[u8]) {
-    let options = Options {
+    let config = ClassifierConfig {
         engine,
         threads: 1,
-        ..Options::default()
+        ..ClassifierConfig::default()
     };
-    match Classifier::from_bytes(bytes.to_vec(), "hostile", &options) {
+    match Classifier::from_bytes(bytes.to_vec(), "hostile", &config) {
         Ok(classifier) => {
             let image = RgbImage::filled(20, 20, [10, 200, 30]).unwrap();
             if let Err(error) = classifier.classify(&image, 3) {
@@ -63,9 +63,13 @@ fn rounds(count: u64, mut round: impl FnMut(usize)) {
 }
 
 fn error_of(model: &ModelProto) -> String {
-    Classifier::from_bytes(onnx::to_bytes(model), "hostile", &Options::default())
-        .unwrap_err()
-        .to_string()
+    Classifier::from_bytes(
+        onnx::to_bytes(model),
+        "hostile",
+        &ClassifierConfig::default(),
+    )
+    .unwrap_err()
+    .to_string()
 }
 
 struct Random {
@@ -173,13 +177,13 @@ fn line_breaks_in_a_networks_names_stay_out_of_the_errors() {
             node.op_type = format!("Reduce\r\n\u{1b}[2K{}", node.op_type);
             node.name = "a\nname".to_owned();
         }
-        let options = Options {
+        let config = ClassifierConfig {
             engine,
-            ..Options::default()
+            ..ClassifierConfig::default()
         };
         let bytes =
             inference::metadata::with_manifest(&onnx::to_bytes(&model), &manifest()).unwrap();
-        let error = Classifier::from_bytes(bytes, "a\nfile", &options).unwrap_err();
+        let error = Classifier::from_bytes(bytes, "a\nfile", &config).unwrap_err();
         let line = error.to_string();
         assert!(!line.contains(char::is_control), "{engine}: {line:?}");
         assert!(line.contains("Reduce"), "{engine}: {line:?}");
@@ -290,7 +294,8 @@ fn text_and_nothing_are_no_models() {
         &[0xff; 100],
     ] {
         let error =
-            Classifier::from_bytes(bytes.to_vec(), "notes.txt", &Options::default()).unwrap_err();
+            Classifier::from_bytes(bytes.to_vec(), "notes.txt", &ClassifierConfig::default())
+                .unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("notes.txt: not an ONNX model"), "{text}");
     }

@@ -6,22 +6,22 @@
 mod support;
 
 use inference::engine::kernels_here;
-use inference::{Classifier, EngineKind, Options};
+use inference::{Classifier, ClassifierConfig, EngineKind};
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{self, AttributeProto, ModelProto, NodeProto, TensorProto};
 use support::{Shape, colors, convolutions, manifest};
 
-fn options(engine: EngineKind, threads: usize) -> Options {
-    Options {
+fn config(engine: EngineKind, threads: usize) -> ClassifierConfig {
+    ClassifierConfig {
         engine,
         threads,
-        ..Options::default()
+        ..ClassifierConfig::default()
     }
 }
 
 fn open(model: &ModelProto, engine: EngineKind) -> Result<Classifier, inference::Error> {
     let bytes = inference::metadata::with_manifest(&onnx::to_bytes(model), &manifest()).unwrap();
-    Classifier::from_bytes(bytes, "small", &options(engine, 2))
+    Classifier::from_bytes(bytes, "small", &config(engine, 2))
 }
 
 /// Numbers that repeat late, between -1 and 1.
@@ -65,10 +65,10 @@ fn both(what: &str, model: &ModelProto) {
 
 #[test]
 fn the_default_model_answers_the_same() {
-    let tract = Classifier::embedded(&options(EngineKind::Tract, 1)).unwrap();
+    let tract = Classifier::embedded(&config(EngineKind::Tract, 1)).unwrap();
     let mut first: Option<Vec<f32>> = None;
     for threads in [1, 2, 3] {
-        let auto = Classifier::embedded(&options(EngineKind::Auto, threads)).unwrap();
+        let auto = Classifier::embedded(&config(EngineKind::Auto, threads)).unwrap();
         assert_eq!(
             auto.model().engine == EngineKind::Kernels,
             kernels_here().is_some()
@@ -97,7 +97,7 @@ fn networks_as_exporters_write_them() {
     described.output = model_core::manifest::Output::Probabilities;
     let bytes = inference::metadata::with_manifest(&onnx::to_bytes(&ends), &described).unwrap();
     let load =
-        |engine| Classifier::from_bytes(bytes.clone(), "softmax", &options(engine, 1)).unwrap();
+        |engine| Classifier::from_bytes(bytes.clone(), "softmax", &config(engine, 1)).unwrap();
     assert_same("softmax", &load(EngineKind::Auto), &load(EngineKind::Tract));
 
     // As PyTorch's older exporter and Keras write a block: unfolded norms, clips with constant bounds, SAME padding, a

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use checks::allocations::Counting;
 use inference::engine::kernels_here;
-use inference::{Classifier, EngineKind, Options};
+use inference::{Classifier, ClassifierConfig, EngineKind};
 use model_core::onnx::{self, AttributeProto, ModelProto, NodeProto, TensorProto};
 use support::{Shape, colors, manifest};
 
@@ -93,13 +93,13 @@ fn deep(is_int8: bool) -> ModelProto {
 
 /// Bytes at the peak of loading the file and of a first answer, and those held afterwards.
 fn bytes_of(path: &Path) -> (usize, usize) {
-    let options = Options {
+    let config = ClassifierConfig {
         engine: EngineKind::Kernels,
         threads: 1,
-        ..Options::default()
+        ..ClassifierConfig::default()
     };
     let before = ALLOCATOR.begin();
-    let classifier = Classifier::open(path, &options).unwrap();
+    let classifier = Classifier::open(path, &config).unwrap();
     let input = vec![0.5; classifier.input_len()];
     assert!(classifier.logits_of(&input).unwrap()[0].is_finite());
     let (peak, held) = (ALLOCATOR.peak(), ALLOCATOR.now());

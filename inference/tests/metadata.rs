@@ -4,7 +4,7 @@
 mod support;
 
 use inference::metadata::{Dialect, Preset};
-use inference::{Classifier, Options};
+use inference::{Classifier, ClassifierConfig};
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::manifest::Output;
 use model_core::onnx::{self, ModelProto};
@@ -12,11 +12,14 @@ use model_core::preprocessing::{Layout, Resize};
 use support::{Shape, colors, described, manifest};
 
 fn open(model: &ModelProto) -> Result<Classifier, inference::Error> {
-    open_with(model, &Options::default())
+    open_with(model, &ClassifierConfig::default())
 }
 
-fn open_with(model: &ModelProto, options: &Options) -> Result<Classifier, inference::Error> {
-    Classifier::from_bytes(onnx::to_bytes(model), "colors.onnx", options)
+fn open_with(
+    model: &ModelProto,
+    config: &ClassifierConfig,
+) -> Result<Classifier, inference::Error> {
+    Classifier::from_bytes(onnx::to_bytes(model), "colors.onnx", config)
 }
 
 fn error(model: &ModelProto) -> String {
@@ -78,7 +81,7 @@ fn timm_and_hugging_face_inside_and_beside() {
         r#"{"size": {"height": 16, "width": 16}}"#,
     )
     .unwrap();
-    let classifier = Classifier::open(&path, &Options::default()).unwrap();
+    let classifier = Classifier::open(&path, &ClassifierConfig::default()).unwrap();
     assert_eq!(classifier.model().dialect, Dialect::HuggingFace);
     assert_eq!(classifier.labels()[1].name, "g");
 }
@@ -91,10 +94,10 @@ fn a_side_manifest_serves_and_the_inner_one_wins() {
     let mut side = manifest();
     side.name = "side".into();
     std::fs::write(dir.path().join("manifest.yaml"), side.to_yaml().unwrap()).unwrap();
-    let classifier = Classifier::open(&path, &Options::default()).unwrap();
+    let classifier = Classifier::open(&path, &ClassifierConfig::default()).unwrap();
     assert_eq!(classifier.model().name, "side");
     std::fs::write(&path, described(&Shape::default())).unwrap();
-    let classifier = Classifier::open(&path, &Options::default()).unwrap();
+    let classifier = Classifier::open(&path, &ClassifierConfig::default()).unwrap();
     assert_eq!(
         (
             classifier.model().name.as_str(),
@@ -113,10 +116,10 @@ fn flags_serve_a_model_that_says_nothing() {
     });
     let remedy = open(&model).unwrap_err().remedy();
     assert_eq!(remedy, Some(Remedy::StatePreprocessing));
-    let mut options = Options::default();
-    options.overrides.preset = Some(Preset::ZeroToOne);
-    options.overrides.crop = Some([16, 16]);
-    let classifier = open_with(&model, &options).unwrap();
+    let mut config = ClassifierConfig::default();
+    config.overrides.preset = Some(Preset::ZeroToOne);
+    config.overrides.crop = Some([16, 16]);
+    let classifier = open_with(&model, &config).unwrap();
     let preprocessing = &classifier.model().manifest.preprocessing;
     assert_eq!(
         (preprocessing.layout, preprocessing.crop),
@@ -187,12 +190,12 @@ fn a_config_of_something_else_does_not_stop_a_model_that_is_described_otherwise(
     let path = dir.path().join("model.onnx");
     std::fs::write(&path, onnx::to_bytes(&colors(&Shape::default()))).unwrap();
     std::fs::write(dir.path().join("config.json"), "{ not JSON").unwrap();
-    let error = Classifier::open(&path, &Options::default()).unwrap_err();
+    let error = Classifier::open(&path, &ClassifierConfig::default()).unwrap_err();
     assert!(error.to_string().contains("config.json"), "{error}");
-    let mut options = Options::default();
-    options.overrides.preset = Some(Preset::ZeroToOne);
-    options.overrides.crop = Some([16, 16]);
-    let classifier = Classifier::open(&path, &options).unwrap();
+    let mut config = ClassifierConfig::default();
+    config.overrides.preset = Some(Preset::ZeroToOne);
+    config.overrides.crop = Some([16, 16]);
+    let classifier = Classifier::open(&path, &config).unwrap();
     let notes = &classifier.model().notes;
     assert!(
         notes.iter().any(|note| note.contains("config.json")),

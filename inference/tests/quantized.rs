@@ -12,7 +12,7 @@ mod support;
 use std::io::Read;
 
 use inference::engine::kernels_here;
-use inference::{Classifier, EngineKind, Options, Precision};
+use inference::{Classifier, ClassifierConfig, EngineKind, Precision};
 use model_core::Manifest;
 use model_core::preprocessing::Preprocessing;
 use serde::Deserialize;
@@ -110,13 +110,13 @@ fn what_onnx_runtime_quantizes_is_answered_as_onnx_runtime_answers() {
     let (mut equal, mut same_class) = (0, 0);
     for (case, model) in index.cases.iter().zip(models) {
         let load = |threads| {
-            let options = Options {
+            let config = ClassifierConfig {
                 engine: EngineKind::Kernels,
                 threads,
                 manifest: Some(described(index.side)),
-                ..Options::default()
+                ..ClassifierConfig::default()
             };
-            Classifier::from_bytes(model.clone(), &case.name, &options)
+            Classifier::from_bytes(model.clone(), &case.name, &config)
                 .unwrap_or_else(|e| panic!("{}: {e}", case.name))
         };
         let classifier = load(1);
@@ -158,13 +158,13 @@ fn what_onnx_runtime_quantizes_is_answered_as_onnx_runtime_answers() {
 fn bfloat16_is_had_where_the_processor_has_it_and_refused_elsewhere() {
     use model_core::diagnostic::{Diagnose, Remedy};
     let load = |engine, precision| {
-        let options = Options {
+        let config = ClassifierConfig {
             engine,
             precision,
             threads: 1,
-            ..Options::default()
+            ..ClassifierConfig::default()
         };
-        Classifier::embedded(&options)
+        Classifier::embedded(&config)
     };
     let exact = load(EngineKind::Auto, Precision::Float32).unwrap();
     assert_eq!(exact.model().precision, Precision::Float32);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use inference::engine::FakeEngine;
-use inference::stream::{Source, StreamOptions};
+use inference::stream::{Source, StreamConfig};
 use inference::{Cancel, Classifier, Error};
 use support::{SIDE, manifest};
 
@@ -31,13 +31,13 @@ fn gray(level: u8) -> Source {
     }
 }
 
-fn options(cancel: &Cancel) -> StreamOptions {
-    StreamOptions {
+fn config(cancel: &Cancel) -> StreamConfig {
+    StreamConfig {
         top_k: 1,
         batch: 3,
         decode_threads: 4,
         cancel: cancel.clone(),
-        ..StreamOptions::default()
+        ..StreamConfig::default()
     }
 }
 
@@ -60,7 +60,7 @@ fn answers_come_in_order_with_failures_in_their_place() {
     let names: Vec<String> = sources.iter().map(Source::name).collect();
     let mut seen = Vec::new();
     classifier(fake())
-        .stream(sources, &options(&Cancel::default()), |answer| {
+        .stream(sources, &config(&Cancel::default()), |answer| {
             assert_eq!(answer.index, seen.len());
             match answer.index % 7 {
                 0..=2 => assert!(answer.result.is_err()),
@@ -86,7 +86,7 @@ fn a_long_list_is_not_read_ahead_without_bound() {
     });
     let mut answered = 0;
     classifier(fake())
-        .stream(endless, &options(&Cancel::default()), |_| {
+        .stream(endless, &config(&Cancel::default()), |_| {
             answered += 1;
             assert!(taken.load(Ordering::SeqCst) <= answered + 2 * 3 + 4 + 3);
             if answered == 50 {
@@ -104,14 +104,13 @@ fn cancelling_stops_soon() {
     let cancel = Cancel::default();
     let engine = fake().with_delay(Duration::from_millis(2));
     let mut answered = 0;
-    let result =
-        classifier(engine).stream((0..100_000).map(|_| gray(9)), &options(&cancel), |_| {
-            answered += 1;
-            if answered == 5 {
-                cancel.cancel();
-            }
-            ControlFlow::Continue(())
-        });
+    let result = classifier(engine).stream((0..100_000).map(|_| gray(9)), &config(&cancel), |_| {
+        answered += 1;
+        if answered == 5 {
+            cancel.cancel();
+        }
+        ControlFlow::Continue(())
+    });
     assert!(matches!(result, Err(Error::Cancelled)));
     assert!(answered < 20, "{answered}");
     let image = inference::RgbImage::filled(8, 8, [1; 3]).unwrap();
@@ -122,7 +121,7 @@ fn cancelling_stops_soon() {
 #[test]
 fn a_failing_network_ends_the_stream() {
     let engine = fake().failing("out of order");
-    let result = classifier(engine).stream([gray(1)], &options(&Cancel::default()), |_| {
+    let result = classifier(engine).stream([gray(1)], &config(&Cancel::default()), |_| {
         ControlFlow::Continue(())
     });
     assert!(result.unwrap_err().to_string().contains("out of order"));
@@ -132,7 +131,7 @@ fn a_failing_network_ends_the_stream() {
 fn nothing_in_nothing_out() {
     let nothing: [Source; 0] = [];
     classifier(fake())
-        .stream(nothing, &StreamOptions::default(), |_| {
+        .stream(nothing, &StreamConfig::default(), |_| {
             panic!("no answer without a question")
         })
         .unwrap();
@@ -162,7 +161,7 @@ fn an_output_that_is_no_number_fails_that_image_only() {
     classifier
         .stream(
             [gray(0), gray(9), gray(0)],
-            &options(&Cancel::default()),
+            &config(&Cancel::default()),
             |answer| {
                 if let Err(failure) = &answer.result {
                     assert!(failure.to_string().contains("not a number"));

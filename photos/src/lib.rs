@@ -1,14 +1,14 @@
 //! For people with photos: a classifier of one's own classes in seconds, and photos sorted into folders with a way back.
 //!
 //! ```no_run
-//! use image_data::decode::DecodeOptions;
-//! use inference::{Cancel, Classifier, Options};
+//! use image_data::decode::DecodeConfig;
+//! use inference::{Cancel, Classifier, ClassifierConfig};
 //! use photos::teach::{Lesson, TeachConfig, Teacher, find_classes};
 //!
-//! let options = Options::default();
+//! let config = ClassifierConfig::default();
 //! let found = find_classes("animals".as_ref())?;
-//! let teacher = Teacher::new(&Classifier::open("model.onnx", &options)?, &options)?;
-//! let decode = DecodeOptions::default();
+//! let teacher = Teacher::new(&Classifier::open("model.onnx", &config)?, &config)?;
+//! let decode = DecodeConfig::default();
 //! let photos = teacher.look(&found.classes, &decode, &Cancel::default(), |_| ())?;
 //! let lesson = Lesson::learn(photos, &TeachConfig::default())?;
 //! println!("{:.1} % of photos that were not learned from", lesson.findings.accuracy_percent);

@@ -51,8 +51,8 @@ TX_API int tx_group_shutdown(TxGroup* group) noexcept {
   return tx::guarded([&] { group->group->shutdown(); });
 }
 
-// How many collectives this rank has begun on the group.
-TX_API int tx_group_begun(TxGroup* group, uint64_t* out) noexcept {
+// The number of collectives that this rank has started on the group.
+TX_API int tx_group_sequence_number(TxGroup* group, uint64_t* out) noexcept {
   return tx::guarded([&] { *out = group->group->getDefaultBackend()->getSequenceNumberForGroup(); });
 }
 

@@ -47,7 +47,7 @@ TX_API int tx_group_gloo(TxStore* store, int rank, int size, const char* host, c
 TX_API int tx_group_nccl(TxStore* store, int rank, int size, int64_t timeout_ms, TxGroup** out) noexcept;
 TX_API void tx_group_free(TxGroup* group) noexcept;
 TX_API int tx_group_shutdown(TxGroup* group) noexcept;
-TX_API int tx_group_begun(TxGroup* group, uint64_t* out) noexcept;
+TX_API int tx_group_sequence_number(TxGroup* group, uint64_t* out) noexcept;
 TX_API int tx_group_abort(TxGroup* group) noexcept;
 TX_API int tx_all_reduce(TxGroup* group, at::Tensor* tensor, int op) noexcept;
 TX_API int tx_all_reduce_start(TxGroup* group, at::Tensor* tensor, TxWork** out) noexcept;

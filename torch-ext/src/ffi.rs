@@ -250,7 +250,7 @@ unsafe extern "C" {
     pub(crate) fn tx_group_shutdown(group: *mut TxGroup) -> c_int;
     pub(crate) fn tx_group_abort(group: *mut TxGroup) -> c_int;
     pub(crate) fn tx_all_reduce(group: *mut TxGroup, tensor: Raw, op: c_int) -> c_int;
-    pub(crate) fn tx_group_begun(group: *mut TxGroup, out: *mut u64) -> c_int;
+    pub(crate) fn tx_group_sequence_number(group: *mut TxGroup, out: *mut u64) -> c_int;
     pub(crate) fn tx_all_reduce_start(
         group: *mut TxGroup,
         tensor: Raw,

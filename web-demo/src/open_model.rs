@@ -2,10 +2,12 @@
 //!
 //! Not here: how bytes come from JavaScript (the crate's root).
 
-use image_data::decode::{DecodeLimits, DecodeOptions, Decoded, Format, decode_full};
+use image_data::decode::{DecodeConfig, DecodeLimits, Decoded, Format, decode_full};
 use image_data::formats;
-use inference::explain::{ExplainOptions, Method, explain};
-use inference::{Cancel, Classifier, Error, EverydayAnswer, Options, Prediction, RgbImage};
+use inference::explain::{ExplainConfig, Method, explain};
+use inference::{
+    Cancel, Classifier, ClassifierConfig, Error, EverydayAnswer, Prediction, RgbImage,
+};
 use model_core::diagnostic::Diagnose;
 use model_core::hierarchy::DEFAULT_AT_LEAST;
 use model_core::resample::{Filter, resize};
@@ -95,7 +97,7 @@ struct Explained<'a> {
 /// A model that is open.
 pub struct PageModel {
     classifier: Classifier,
-    decode: DecodeOptions,
+    decode: DecodeConfig,
 }
 
 impl PageModel {
@@ -104,20 +106,20 @@ impl PageModel {
     /// # Errors
     /// The reply that says why not.
     pub fn open(model: &'static [u8]) -> Result<(Self, PageReply), PageReply> {
-        let options = Options {
+        let config = ClassifierConfig {
             threads: 1,
-            ..Options::default()
+            ..ClassifierConfig::default()
         };
-        let classifier = Classifier::from_bytes(model, "the model", &options)
+        let classifier = Classifier::from_bytes(model, "the model", &config)
             .map_err(|error| PageReply::failure(&error))?;
-        let decode = DecodeOptions {
+        let decode = DecodeConfig {
             limits: DecodeLimits {
                 max_memory_bytes: MAX_MEMORY_BYTES,
                 ..DecodeLimits::default()
             },
             // There is no system whose programs could be asked.
             own_decoders_only: true,
-            ..classifier.decode_options()
+            ..classifier.decode_config()
         };
         let info = classifier.model();
         let opened = Opened {
@@ -171,12 +173,12 @@ impl PageModel {
             Ok(decoded) => decoded.image,
             Err(error) => return PageReply::failure(&error),
         };
-        let options = ExplainOptions {
+        let config = ExplainConfig {
             class: Some(class),
-            ..ExplainOptions::default()
+            ..ExplainConfig::default()
         };
         let cancel = Cancel::default();
-        match explain(&self.classifier, &image, Method::Auto, &options, &cancel) {
+        match explain(&self.classifier, &image, Method::Auto, &config, &cancel) {
             Ok(found) => {
                 let object = Explained {
                     label: &found.prediction.label,

@@ -1,7 +1,7 @@
 //! The module's answers on the machine itself: those of the library, as JSON, with a picture.
 #![allow(clippy::unwrap_used)] // helpers are test code, too
 
-use inference::{Classifier, Options};
+use inference::{Classifier, ClassifierConfig};
 use web_demo::open_model::{PageModel, PageReply};
 
 fn read(path: &str) -> Vec<u8> {
@@ -27,7 +27,8 @@ fn answers_are_the_librarys() {
             .unwrap()
             .contains(&"jpg".into())
     );
-    let classifier = Classifier::from_bytes(model_file(), "model", &Options::default()).unwrap();
+    let classifier =
+        Classifier::from_bytes(model_file(), "model", &ClassifierConfig::default()).unwrap();
     for photo in ["cat", "espresso", "rocket"] {
         let file = read(&format!("models/samples/{photo}.jpg"));
         let reply = model.classify(&file, 5, 160);

@@ -3,8 +3,8 @@
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use image_data::decode::{DecodeLimits, DecodeOptions, decode_full, read_file};
-use inference::{Classifier, Error, Manifest, Options, RgbImage};
+use image_data::decode::{DecodeConfig, DecodeLimits, decode_full, read_file};
+use inference::{Classifier, ClassifierConfig, Error, Manifest, RgbImage};
 use model_core::manifest::ManifestError;
 
 use crate::answer::AnswerHandle;
@@ -63,15 +63,15 @@ pub unsafe extern "C" fn resnet50_open(
         let (place, config) = unsafe { (input::place(classifier, "classifier")?, config.as_ref()) };
         *place = ptr::null_mut();
         // SAFETY: the caller's promise.
-        let (options, limits) = match config {
+        let (config, limits) = match config {
             Some(config) => unsafe { settings(config) }?,
-            None => (Options::default(), DecodeLimits::default()),
+            None => (ClassifierConfig::default(), DecodeLimits::default()),
         };
         let opened = if path.is_null() {
-            Classifier::embedded(&options)
+            Classifier::embedded(&config)
         } else {
             // SAFETY: the caller's promise.
-            Classifier::open(unsafe { input::path(path, "path") }?, &options)
+            Classifier::open(unsafe { input::path(path, "path") }?, &config)
         };
         let inner = opened.map_err(|error| Failed::library(None, &error))?;
         let labels = inner.labels().iter().map(|one| c_string(&one.name));
@@ -87,21 +87,22 @@ pub unsafe extern "C" fn resnet50_open(
 
 /// # Safety
 /// The texts in `config` are NULL or end in a zero.
-unsafe fn settings(config: &OpenConfig) -> Result<(Options, DecodeLimits), Failed> {
-    let mut options = Options {
+unsafe fn settings(config: &OpenConfig) -> Result<(ClassifierConfig, DecodeLimits), Failed> {
+    let mut classifier_config = ClassifierConfig {
         threads: config.threads,
-        ..Options::default()
+        ..ClassifierConfig::default()
     };
     let wrong = |name: &str, error: String| Failed::argument(format!("{name}: {error}"));
     // SAFETY: the caller's promise.
     unsafe {
         if !config.engine.is_null() {
             let name = input::text(config.engine, "engine")?;
-            options.engine = name.parse().map_err(|error| wrong("engine", error))?;
+            classifier_config.engine = name.parse().map_err(|error| wrong("engine", error))?;
         }
         if !config.precision.is_null() {
             let name = input::text(config.precision, "precision")?;
-            options.precision = name.parse().map_err(|error| wrong("precision", error))?;
+            classifier_config.precision =
+                name.parse().map_err(|error| wrong("precision", error))?;
         }
         if !config.manifest.is_null() {
             let path = input::path(config.manifest, "manifest")?;
@@ -112,7 +113,8 @@ unsafe fn settings(config: &OpenConfig) -> Result<(Options, DecodeLimits), Faile
                     source,
                 },
             });
-            options.manifest = Some(manifest.map_err(|error| Failed::library(None, &error))?);
+            classifier_config.manifest =
+                Some(manifest.map_err(|error| Failed::library(None, &error))?);
         }
     }
     let usual = DecodeLimits::default();
@@ -126,7 +128,7 @@ unsafe fn settings(config: &OpenConfig) -> Result<(Options, DecodeLimits), Faile
         max_bytes: or(config.max_file_bytes, usual.max_bytes),
         max_memory_bytes: or(config.max_memory_bytes, usual.max_memory_bytes),
     };
-    Ok((options, limits))
+    Ok((classifier_config, limits))
 }
 
 /// Closes a classifier. NULL is fine.
@@ -191,8 +193,8 @@ pub unsafe extern "C" fn resnet50_classify_file(
     unsafe {
         ask(classifier, top_k, answer, |classifier| {
             let path = input::path(path, "path")?;
-            classifier.encoded(top_k, &path.display().to_string(), |options| {
-                Ok(read_file(&path, &options.limits)?)
+            classifier.encoded(top_k, &path.display().to_string(), |config| {
+                Ok(read_file(&path, &config.limits)?)
             })
         })
     }
@@ -276,14 +278,14 @@ impl ClassifierHandle {
         &self,
         top_k: usize,
         name: &str,
-        read: impl FnOnce(&DecodeOptions) -> Result<B, Error>,
+        read: impl FnOnce(&DecodeConfig) -> Result<B, Error>,
     ) -> Result<Box<AnswerHandle>, Failed> {
-        let options = DecodeOptions {
+        let config = DecodeConfig {
             limits: self.limits,
-            ..self.inner.decode_options()
+            ..self.inner.decode_config()
         };
-        let answered = read(&options).and_then(|bytes| {
-            let decoded = decode_full(bytes.as_ref(), &options)?;
+        let answered = read(&config).and_then(|bytes| {
+            let decoded = decode_full(bytes.as_ref(), &config)?;
             self.inner.classify_decoded(decoded, top_k)
         });
         let outcome = answered.map_err(|error| Failed::library(Some(name), &error))?;

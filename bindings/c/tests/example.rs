@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use inference::{Classifier, Options};
+use inference::{Classifier, ClassifierConfig};
 // The library itself must be built before its tests.
 use resnet50 as _;
 
@@ -67,7 +67,7 @@ fn run(program: &Path, arguments: &[&Path]) -> Output {
 fn the_example_answers_as_the_library(link: Link) {
     let folder = tempfile::tempdir().expect("a folder");
     let program = compile("examples/classify.c", folder.path(), link);
-    let classifier = Classifier::embedded(&Options::default()).expect("the model inside");
+    let classifier = Classifier::embedded(&ClassifierConfig::default()).expect("the model inside");
     for name in ["cat.jpg", "espresso.jpg", "rocket.jpg"] {
         let output = run(&program, &[&sample(name)]);
         assert!(output.status.success(), "{}", text(&output.stderr));

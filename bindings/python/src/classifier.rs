@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use image_data::decode::{DecodeLimits, DecodeOptions, Format, decode_full, read_file};
-use inference::stream::{Failure, Outcome, Source, StreamOptions};
-use inference::{Cancel, Classifier, Error, Manifest, Options};
+use image_data::decode::{DecodeConfig, DecodeLimits, Format, decode_full, read_file};
+use inference::stream::{Failure, Outcome, Source, StreamConfig};
+use inference::{Cancel, Classifier, ClassifierConfig, Error, Manifest};
 use model_core::hierarchy::DEFAULT_AT_LEAST;
 use model_core::manifest::ManifestError;
 use model_core::scores::DEFAULT_TOP_K;
@@ -52,7 +52,7 @@ impl PyClassifier {
         max_file_bytes: Option<u64>,
         max_memory_bytes: Option<u64>,
     ) -> PyResult<Self> {
-        let options = Options {
+        let config = ClassifierConfig {
             engine: engine
                 .parse()
                 .map_err(|error| PyValueError::new_err(format!("engine: {error}")))?,
@@ -65,12 +65,12 @@ impl PyClassifier {
                 .transpose()
                 .map_err(|error| exception(py, None, &error))?,
             onnxruntime_lib,
-            ..Options::default()
+            ..ClassifierConfig::default()
         };
         let inner = py
             .detach(|| match path {
-                Some(path) => Classifier::open(path, &options),
-                None => Classifier::embedded(&options),
+                Some(path) => Classifier::open(path, &config),
+                None => Classifier::embedded(&config),
             })
             .map_err(|error| exception(py, None, &error))?;
         let usual = DecodeLimits::default();
@@ -203,10 +203,10 @@ impl Answered {
 }
 
 impl PyClassifier {
-    fn decode_options(&self) -> DecodeOptions {
-        DecodeOptions {
+    fn decode_config(&self) -> DecodeConfig {
+        DecodeConfig {
             limits: self.limits,
-            ..self.inner.decode_options()
+            ..self.inner.decode_config()
         }
     }
 
@@ -226,10 +226,10 @@ impl PyClassifier {
     }
 
     fn one(&self, picture: Picture, topk: usize) -> Result<Answered, Error> {
-        let options = self.decode_options();
+        let config = self.decode_config();
         let decoded = match picture {
-            Picture::File(path) => decode_full(&read_file(&path, &options.limits)?, &options)?,
-            Picture::Encoded(bytes) => decode_full(&bytes, &options)?,
+            Picture::File(path) => decode_full(&read_file(&path, &config.limits)?, &config)?,
+            Picture::Encoded(bytes) => decode_full(&bytes, &config)?,
             Picture::Pixels(image) => {
                 let output = self.inner.logits(&image)?;
                 let predictions = self.inner.answer(&output, topk)?;
@@ -265,14 +265,14 @@ impl PyClassifier {
             sources.push(source);
             places.push(place);
         }
-        let options = StreamOptions {
+        let config = StreamConfig {
             top_k: topk,
-            decode: Some(self.decode_options()),
+            decode: Some(self.decode_config()),
             cancel: Cancel::default(),
-            ..StreamOptions::default()
+            ..StreamConfig::default()
         };
         let mut interrupted = None;
-        let streamed = self.inner.stream(sources, &options, |answer| {
+        let streamed = self.inner.stream(sources, &config, |answer| {
             answers[places[answer.index]] = Some(match answer.result {
                 Ok(outcome) => Ok(Answered::new(outcome)),
                 Err(Failure::Error(error)) => Err(error),

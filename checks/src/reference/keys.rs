@@ -8,7 +8,15 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::types::Types;
-use super::{sentence, wrapped};
+use super::{item, sentence, wrapped};
+
+/// What a value of a type may be.
+enum Allowed {
+    /// In a few words.
+    Words(String),
+    /// One of these, each with its own words.
+    OneOf(Vec<String>),
+}
 
 impl Types {
     /// The page: `intro` under `title`, then the keys of the type `root` in the order of its fields.
@@ -64,7 +72,8 @@ impl Types {
             let default = defaults.map_or(value, |defaults| &defaults[&member.name]);
             let inner = inside(&member.holds, "Option").unwrap_or(&member.holds);
             let of = self.0.get(inner).filter(|of| !of.is_enum);
-            let mut text = format!("- `{key}`: {}", sentence(&plain(&member.doc)));
+            let mut text = format!("`{key}`: {}", sentence(&plain(&member.doc)));
+            let mut values = Vec::new();
             if of.is_some() {
                 let anchor = key.replace('.', "");
                 let off = if default.is_null() {
@@ -76,11 +85,16 @@ impl Types {
                 let defaults = Some(default).filter(|default| !default.is_null());
                 sections.push((inner, key, defaults, value));
             } else {
-                let words = sentence(&self.words(inner)?);
+                match self.allowed(inner)? {
+                    Allowed::Words(words) => {
+                        let _ = write!(text, " {}", sentence(&words));
+                    }
+                    Allowed::OneOf(each) => values = each,
+                }
                 let default = spaced(&shortest(default, inner).to_string());
-                let _ = write!(text, " {words} Default: `{default}`.");
+                let _ = write!(text, " Default: `{default}`.");
             }
-            let _ = writeln!(page, "{}", wrapped(&text, "  "));
+            page.push_str(&item(&text, &values));
         }
         for (name, key, defaults, all) in sections {
             let level = "#".repeat(2 + key.matches('.').count());
@@ -90,8 +104,7 @@ impl Types {
         Ok(())
     }
 
-    /// What a value of a type may be, in words.
-    fn words(&self, of: &str) -> Result<String, String> {
+    fn allowed(&self, of: &str) -> Result<Allowed, String> {
         let known = match of {
             "String" => "Text",
             "PathBuf" => "A path",
@@ -107,18 +120,27 @@ impl Types {
             _ => "",
         };
         if !known.is_empty() {
-            return Ok(known.to_owned());
+            return Ok(Allowed::Words(known.to_owned()));
         }
         let definition = self.get(of)?;
         if definition.untagged {
-            let each: Result<Vec<String>, String> = definition
-                .members
-                .iter()
-                .map(|variant| self.words(&variant.holds))
-                .collect();
-            return Ok(each?.join(", or ").replace(", or A ", ", or a "));
+            let (mut each, mut is_list) = (Vec::new(), false);
+            for variant in &definition.members {
+                match self.allowed(&variant.holds)? {
+                    Allowed::Words(words) => each.push(words),
+                    Allowed::OneOf(list) => {
+                        is_list = true;
+                        each.extend(list);
+                    }
+                }
+            }
+            return Ok(if is_list {
+                Allowed::OneOf(each.iter().map(|one| sentence(one)).collect())
+            } else {
+                Allowed::Words(each.join(", or ").replace(", or A ", ", or a "))
+            });
         }
-        let each: Vec<String> = definition
+        let each = definition
             .members
             .iter()
             .map(|variant| {
@@ -128,11 +150,10 @@ impl Types {
                     fields if fields.starts_with('{') => format!("{name}: {fields}"),
                     _ => format!("{name}: N"),
                 };
-                let doc = sentence(&plain(&variant.doc));
-                format!("`{typed}` ({})", doc.trim_end_matches('.'))
+                format!("`{typed}`: {}", sentence(&plain(&variant.doc)))
             })
             .collect();
-        Ok(format!("One of {}", each.join(", ")))
+        Ok(Allowed::OneOf(each))
     }
 }
 
@@ -229,6 +250,17 @@ pub enum Kind {
 pub struct More {
     /// Either.
     pub either: Either,
+    /// Rule.
+    pub rule: Rule,
+}
+
+/// A rule or a number.
+#[serde(untagged)]
+pub enum Rule {
+    /// A.
+    Kind(Kind),
+    /// B.
+    Number(usize),
 }
 
 /// Either.
@@ -253,21 +285,26 @@ pub enum Either {
 
     #[test]
     fn every_key_stands_with_its_words_values_and_default() {
-        let all =
-            json!({"times": 3, "kind": "one_plain", "shares": 0, "more": {"either": {"a": 1.5}}});
+        let all = json!({"times": 3, "kind": "one_plain", "shares": 0, "more": {"either": {"a": 1.5}, "rule": 1}});
         let page = page(&all).unwrap();
         let (_, keys) = page.split_once("## The file itself\n\n").unwrap();
         assert_eq!(
-            keys.replace("\n  ", " "),
+            keys,
             "\
 - `times`: How often. A whole number. Default: `3`.
-- `kind`: Which `Kind`, in words. One of `one_plain` (The plain one), `exact: {height: N, width: N}` (By size). Default: `\"one_plain\"`.
+- `kind`: Which `Kind`, in words. Default: `\"one_plain\"`. One of:
+  - `one_plain`: The plain one.
+  - `exact: {height: N, width: N}`: By size.
 - `shares`: Shares. Three numbers. Default: `[0.1, 1.0]`.
 - `more`: Off. See [more](#more). Off by default.
 
 ## more
 
 - `more.either`: Either. Text, or a number for each name. Default: `{\"a\": 1.5}`.
+- `more.rule`: Rule. Default: `1`. One of:
+  - `one_plain`: The plain one.
+  - `exact: {height: N, width: N}`: By size.
+  - A whole number.
 "
         );
     }

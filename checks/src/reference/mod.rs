@@ -53,6 +53,17 @@ fn sentence(text: &str) -> String {
     }
 }
 
+/// An item of a list, and below it the values that what it describes may have.
+fn item(text: &str, values: &[String]) -> String {
+    let first = if values.is_empty() { "" } else { " One of:" };
+    let mut lines = wrapped(&format!("- {text}{first}"), "  ") + "\n";
+    for value in values {
+        lines.push_str(&wrapped(&format!("  - {value}"), "    "));
+        lines.push('\n');
+    }
+    lines
+}
+
 /// Broken into lines, of which all but the first begin with `indent`. What stands between backticks stays together.
 fn wrapped(text: &str, indent: &str) -> String {
     let mut words: Vec<String> = Vec::new();

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::{Arg, Command};
 
-use super::{sentence, wrapped};
+use super::{item, sentence, wrapped};
 
 /// The page.
 pub fn page(mut command: Command) -> String {
@@ -24,8 +24,16 @@ pub fn page(mut command: Command) -> String {
     page
 }
 
-/// Options under one heading: what is typed, and what is said of it.
-type Group = (String, Vec<(String, String)>);
+/// Options under one heading.
+type Group = (String, Vec<Described>);
+
+/// One option: what is typed, what is said of it, and the values it takes, where something is said of those.
+#[derive(PartialEq)]
+struct Described {
+    typed: String,
+    said: String,
+    values: Vec<String>,
+}
 
 fn section(
     page: &mut String,
@@ -47,13 +55,14 @@ fn section(
         let repeats = same.is_some_and(|(_, known)| options.iter().all(|one| known.contains(one)));
         let _ = writeln!(page, "\n**{heading}**\n");
         if repeats {
-            let names: Vec<String> = options.iter().map(|(typed, _)| typed.clone()).collect();
+            let names: Vec<&str> = options.iter().map(|one| one.typed.as_str()).collect();
             let text = format!("As of [{main}](#{main}): {}.", names.join(", "));
             let _ = writeln!(page, "{}", wrapped(&text, ""));
             continue;
         }
-        for (typed, said) in options {
-            let _ = writeln!(page, "{}", wrapped(&format!("- {typed}: {said}"), "  "));
+        for one in options {
+            let text = format!("{}: {}", one.typed, one.said);
+            page.push_str(&item(&text, &one.values));
         }
     }
     let after = command.get_after_long_help().or(command.get_after_help());
@@ -74,7 +83,7 @@ fn groups(command: &Command) -> Vec<Group> {
             None if arg.is_positional() => "Arguments",
             None => "Options",
         };
-        let option = (typed(arg), said(arg));
+        let option = described(arg);
         match groups.iter_mut().find(|(other, _)| other == heading) {
             Some((_, options)) => options.push(option),
             None => groups.push((heading.to_owned(), vec![option])),
@@ -89,20 +98,24 @@ fn typed(arg: &Arg) -> String {
     format!("{short}`{arg}`")
 }
 
-fn said(arg: &Arg) -> String {
+fn described(arg: &Arg) -> Described {
     let help = arg.get_long_help().or(arg.get_help());
     let mut text = help.map_or_else(String::new, |help| sentence(&help.to_string()));
     let takes_values = arg.get_action().takes_values();
-    let values = arg.get_possible_values();
-    if takes_values && !values.is_empty() && !arg.is_hide_possible_values_set() {
-        let values: Vec<String> = values
-            .iter()
-            .filter(|value| !value.is_hide_set())
-            .map(|value| match value.get_help() {
-                Some(help) => format!("`{}` ({help})", value.get_name()),
-                None => format!("`{}`", value.get_name()),
-            })
-            .collect();
+    let mut values = arg.get_possible_values();
+    values.retain(|value| !value.is_hide_set());
+    if !takes_values || arg.is_hide_possible_values_set() {
+        values.clear();
+    }
+    let is_list = values.iter().any(|value| value.get_help().is_some());
+    let values: Vec<String> = values
+        .iter()
+        .map(|value| match value.get_help() {
+            Some(help) => format!("`{}`: {}", value.get_name(), sentence(&help.to_string())),
+            None => format!("`{}`", value.get_name()),
+        })
+        .collect();
+    if !values.is_empty() && !is_list {
         let _ = write!(text, " One of {}.", values.join(", "));
     }
     let defaults: Vec<String> = arg
@@ -120,12 +133,17 @@ fn said(arg: &Arg) -> String {
     if let Some(variable) = arg.get_env() {
         let _ = write!(text, " Environment: `{}`.", variable.to_string_lossy());
     }
-    text
+    Described {
+        typed: typed(arg),
+        said: text,
+        values: if is_list { values } else { Vec::new() },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::ArgAction;
+    use clap::builder::PossibleValue;
 
     use super::super::WIDTH;
     use super::*;
@@ -143,6 +161,19 @@ mod tests {
             .about("Does it")
             .arg(shared())
             .arg(Arg::new("file").help("A file"))
+            .arg(
+                Arg::new("kind")
+                    .long("kind")
+                    .help("Which one")
+                    .default_value("a")
+                    .value_parser([PossibleValue::new("a").help("The first"), "b".into()]),
+            )
+            .arg(
+                Arg::new("way")
+                    .long("way")
+                    .help("How")
+                    .value_parser(["c", "d"]),
+            )
             .subcommand(
                 Command::new("again")
                     .about("Does it again")
@@ -175,6 +206,13 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("- `--loud`: Louder.\n"), "{page}");
+        let kinds =
+            "- `--kind <kind>`: Which one. Default: `a`. One of:\n  - `a`: The first.\n  - `b`\n";
+        assert!(page.contains(kinds), "{page}");
+        assert!(
+            page.contains("- `--way <way>`: How. One of `c`, `d`.\n"),
+            "{page}"
+        );
         assert!(
             page.lines().all(|line| line.chars().count() <= WIDTH),
             "{page}"

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use image_data::decode::DecodeOptions;
+use image_data::decode::DecodeConfig;
 use inference::stream::Failure;
-use inference::{Classifier, ModelSource, Options};
+use inference::{Classifier, ClassifierConfig, ModelSource};
 use model_core::diagnostic::Diagnose as _;
 use photos::teach::{ClassFolder, Lesson, Photo, TeachError, Teacher, kept_photos};
 
@@ -17,7 +17,7 @@ use crate::problem::{self, Problem};
 /// Teaches on what a model sees.
 pub struct NetworkTeacher {
     teacher: Teacher,
-    decode: DecodeOptions,
+    decode: DecodeConfig,
     kept: Vec<Photo>,
 }
 
@@ -26,10 +26,10 @@ impl NetworkTeacher {
     ///
     /// # Errors
     /// When the model does not end in a linear layer, or what it keeps is damaged.
-    pub fn new(classifier: &Classifier, options: &Options) -> Result<Self, Problem> {
+    pub fn new(classifier: &Classifier, config: &ClassifierConfig) -> Result<Self, Problem> {
         let reading = classifier.model().manifest.preprocessing.reading;
         let of_teaching = |error| problem_of_teaching(&error);
-        let teacher = Teacher::new(classifier, options).map_err(of_teaching)?;
+        let teacher = Teacher::new(classifier, config).map_err(of_teaching)?;
         let kept = match &classifier.model().source {
             ModelSource::File(path) => {
                 let model = std::fs::read(path).map_err(|error| problem::of_reading(&error))?;
@@ -40,7 +40,7 @@ impl NetworkTeacher {
         Ok(Self {
             teacher,
             kept: kept.unwrap_or_default(),
-            decode: DecodeOptions::reading(&reading),
+            decode: DecodeConfig::reading(&reading),
         })
     }
 }
@@ -88,11 +88,11 @@ impl Teach for NetworkTeacher {
     }
 
     fn open(&self, onnx: Vec<u8>) -> Result<Arc<dyn Classify>, Problem> {
-        let options = Options {
+        let config = ClassifierConfig {
             threads: 1,
-            ..Options::default()
+            ..ClassifierConfig::default()
         };
-        let opened = Classifier::from_bytes(onnx, "what you taught", &options);
+        let opened = Classifier::from_bytes(onnx, "what you taught", &config);
         let classifier = opened.map_err(|error| problem_of(&error))?;
         Ok(Arc::new(NetworkClassifier::new(
             classifier,

@@ -98,7 +98,7 @@ fn how_much_of_the_photo_was_seen_is_right_for_every_shape() {
     }
     .open();
     // The built-in model: short side to 256 (or what it says), the middle square of 224.
-    let manifest = inference::Classifier::embedded(&inference::Options::default())
+    let manifest = inference::Classifier::embedded(&inference::ClassifierConfig::default())
         .unwrap()
         .model()
         .manifest

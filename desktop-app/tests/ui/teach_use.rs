@@ -173,8 +173,8 @@ fn the_real_network_learns_and_its_file_is_used() {
     desktop.0.lock().unwrap().chosen = Some(FileResponse::Chosen(vec![more.clone()]));
     click(&mut window, "Save as a model\u{2026}");
     until(&mut window, "it is saved", |w| shows(w, "more fruit.onnx."));
-    let options = inference::Options::default();
-    let classifier = inference::Classifier::open(&more, &options).unwrap();
+    let config = inference::ClassifierConfig::default();
+    let classifier = inference::Classifier::open(&more, &config).unwrap();
     let labels = &classifier.model().manifest.labels;
     let names: Vec<_> = labels.iter().map(|label| label.name.as_str()).collect();
     assert_eq!(names, ["apples", "leaves", "plums", "none of these"]);

@@ -6,7 +6,7 @@ use model_core::onnx::{self, ModelProto};
 use serde_json::{Value, json};
 
 use super::{Made, Shipped, card, pretty};
-use crate::emit::{self, EmitOptions, InputSize};
+use crate::emit::{self, EmitConfig, InputSize};
 use crate::metadata;
 use crate::proof::FilePrecision;
 
@@ -78,7 +78,7 @@ console.log(await classify('photo.jpg', { top_k: 5 }));
 /// The float32 model, where the export is of another precision.
 fn float32(shipped: &Shipped<'_>) -> Result<ModelProto> {
     let [height, width] = crate::run::input_size(&shipped.source.manifest);
-    let options = EmitOptions {
+    let config = EmitConfig {
         opset: shipped.args.opset,
         size: match shipped.args.dynamic_size {
             true => InputSize::Dynamic,
@@ -87,7 +87,7 @@ fn float32(shipped: &Shipped<'_>) -> Result<ModelProto> {
         half_weights: false,
         softmax: None,
     };
-    let mut model = emit::float_model(shipped.folded, &options)?;
+    let mut model = emit::float_model(shipped.folded, &config)?;
     metadata::set_metadata(&mut model, &shipped.source.manifest, false)?;
     Ok(model)
 }

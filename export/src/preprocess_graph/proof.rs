@@ -9,7 +9,7 @@ use ort::session::Session;
 use ort::value::TensorRef;
 
 use super::{BOUND_LEVELS, IMAGE, preprocessing_model};
-use crate::emit::EmitOptions;
+use crate::emit::EmitConfig;
 use crate::eval::PlanEvaluator;
 use crate::plan::ExportPlan;
 use crate::proof::Row;
@@ -29,7 +29,7 @@ pub fn prove(
     model: &ModelProto,
     plan: &ExportPlan,
     manifest: &Manifest,
-    options: &EmitOptions,
+    config: &EmitConfig,
     library: Option<&std::path::Path>,
     images: &[RgbImage],
 ) -> Result<InGraphProof> {
@@ -50,7 +50,7 @@ pub fn prove(
             .map_err(text)
             .context("ONNX Runtime refuses the model")
     };
-    let (mut whole, mut front) = (open(model)?, open(&preprocessing_model(p, options)?)?);
+    let (mut whole, mut front) = (open(model)?, open(&preprocessing_model(p, config)?)?);
     let evaluator = PlanEvaluator::<f32>::new(plan);
     let [height, width] = p.crop.map(|side| side as usize);
     let mut proof = InGraphProof {
@@ -70,7 +70,7 @@ pub fn prove(
         let inside = run(&mut front, image)?;
         proof.max_levels = proof.max_levels.max(largest_levels(p, &outside, &inside));
         let mut expected = evaluator.logits(&outside, height, width);
-        if let Some(temperature) = options.softmax {
+        if let Some(temperature) = config.softmax {
             expected = model_core::scores::softmax(&expected, temperature);
         }
         let got = run(&mut whole, image)?;

@@ -1,7 +1,7 @@
 //! Runs the exported file in inference engines and measures how far its answers lie from the expected ones.
 
 use anyhow::{Context, Result};
-use inference::{Classifier, EngineKind, Options};
+use inference::{Classifier, ClassifierConfig, EngineKind};
 use model_core::manifest::{Manifest, Output};
 use model_core::scores;
 use rayon::prelude::*;
@@ -40,12 +40,12 @@ pub fn open_engines(bytes: &[u8], args: &ProofArgs) -> Result<(Vec<Candidate>, V
         if candidates.iter().any(|known| known.name == kind.name()) {
             continue;
         }
-        let options = Options {
+        let config = ClassifierConfig {
             engine: kind,
             onnxruntime_lib: args.onnxruntime_lib.clone(),
             ..Default::default()
         };
-        match Classifier::from_bytes(bytes.to_vec(), "the exported model", &options) {
+        match Classifier::from_bytes(bytes.to_vec(), "the exported model", &config) {
             Ok(classifier) => {
                 let name = classifier.model().engine.to_string();
                 if candidates.iter().all(|known| known.name != name) {

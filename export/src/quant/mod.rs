@@ -25,7 +25,7 @@ use clap::ValueEnum;
 use model_core::manifest::Manifest;
 use model_core::onnx::ModelProto;
 
-use crate::emit::{EmitOptions, InputSize};
+use crate::emit::{EmitConfig, InputSize};
 use crate::images::ImageList;
 use crate::plan::ExportPlan;
 pub use args::QuantizeArgs;
@@ -99,16 +99,16 @@ pub fn quantized_model(
     folded: &ExportPlan,
     manifest: &Manifest,
     args: &QuantizeArgs,
-    options: &EmitOptions,
+    config: &EmitConfig,
 ) -> Result<ModelProto> {
     let settings = QuantConfig::from_args(args);
-    let InputSize::Fixed { height, width } = options.size else {
+    let InputSize::Fixed { height, width } = config.size else {
         bail!("int8 needs a fixed input size")
     };
-    if options.opset < 13 {
+    if config.opset < 13 {
         bail!(
             "per-channel int8 needs opset 13 or newer, got {}",
-            options.opset
+            config.opset
         );
     }
     let dir = args
@@ -135,5 +135,5 @@ pub fn quantized_model(
     for line in simulate::error_table(plan, &network, &inputs, [height, width]) {
         println!("            {line}");
     }
-    write::qdq_model(&network, options)
+    write::qdq_model(&network, config)
 }

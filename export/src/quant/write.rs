@@ -6,17 +6,17 @@ use model_core::onnx::{AttributeProto, ModelProto, TensorProto};
 
 use super::scheme::{Affine, QuantizedNetwork, QuantizedWeights};
 use crate::builder::GraphBuilder;
-use crate::emit::{self, EmitOptions, INPUT};
+use crate::emit::{self, EmitConfig, INPUT};
 use crate::plan::LayerOp;
 
 /// The int8 model: float image in, float logits out.
 ///
 /// # Errors
 /// An opset that cannot be written.
-pub fn qdq_model(network: &QuantizedNetwork<'_>, options: &EmitOptions) -> Result<ModelProto> {
+pub fn qdq_model(network: &QuantizedNetwork<'_>, config: &EmitConfig) -> Result<ModelProto> {
     let plan = network.plan;
-    let sizes = emit::sizes(plan, options.size);
-    let mut builder = GraphBuilder::new(options);
+    let sizes = emit::sizes(plan, config.size);
+    let mut builder = GraphBuilder::new(config);
     // What a layer gives before and after it was stored; readers of float layers take the same.
     let mut outputs: Vec<String> = Vec::with_capacity(plan.layers.len());
     for (index, layer) in plan.layers.iter().enumerate() {
@@ -71,10 +71,10 @@ pub fn qdq_model(network: &QuantizedNetwork<'_>, options: &EmitOptions) -> Resul
     };
     emit::finish(
         builder,
-        emit::image_input(options.size),
+        emit::image_input(config.size),
         &logits,
         plan.num_classes,
-        options,
+        config,
     )
 }
 

@@ -28,8 +28,8 @@ pub struct AugmentConfig {
     pub interpolation: Interpolation,
     /// Probability of a horizontal flip.
     pub flip_probability: f64,
-    /// A picture is mirrored in every other epoch instead of by chance, half of them first: no side is seen twice in a row
-    /// (Jordan 2024, arXiv 2404.00498).
+    /// A picture is mirrored in every other epoch instead of by chance, half of them first. No side is seen twice in a
+    /// row (Jordan 2024, arXiv 2404.00498).
     pub flip_alternates: bool,
     /// torchvision `ColorJitter`.
     pub color_jitter: Option<ColorJitter>,

@@ -6,11 +6,11 @@ use std::hash::Hasher;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::CheckOptions;
+use super::CheckConfig;
 use super::kind::Kind;
 use crate::dataset::Sample;
 use crate::decode::{
-    Color, DecodeError, DecodeOptions, Decoded, Format, Header, decode_full, probe,
+    Color, DecodeConfig, DecodeError, Decoded, Format, Header, decode_full, probe,
 };
 
 /// Read from the start of a file; nearly every header fits.
@@ -28,8 +28,8 @@ pub(super) struct Looked {
     pub kinds: Vec<(Kind, String)>,
 }
 
-pub(super) fn look(sample: &Sample, options: &CheckOptions) -> Looked {
-    match inspect(sample, options) {
+pub(super) fn look(sample: &Sample, config: &CheckConfig) -> Looked {
+    match inspect(sample, config) {
         Ok(looked) => looked,
         Err(error) => {
             let kind = match error {
@@ -46,11 +46,11 @@ pub(super) fn look(sample: &Sample, options: &CheckOptions) -> Looked {
     }
 }
 
-fn inspect(sample: &Sample, options: &CheckOptions) -> Result<Looked, DecodeError> {
+fn inspect(sample: &Sample, config: &CheckConfig) -> Result<Looked, DecodeError> {
     let path = &sample.path;
     let (head, tail, bytes) = match sample.part {
         None if crate::remote::mirror_of(path).is_none() => ends(path)?,
-        _ => ends_of(&sample.read(&options.limits)?)?,
+        _ => ends_of(&sample.read(&config.limits)?)?,
     };
     let mut hasher = DefaultHasher::new();
     hasher.write_u64(bytes);
@@ -58,8 +58,8 @@ fn inspect(sample: &Sample, options: &CheckOptions) -> Result<Looked, DecodeErro
     hasher.write(&tail);
     let sketch = hasher.finish();
     let mut kinds = Vec::new();
-    let header = if options.decode {
-        let decoded = decoded(sample, options, &mut kinds)?;
+    let header = if config.decode {
+        let decoded = decoded(sample, config, &mut kinds)?;
         Header {
             format: decoded.format,
             width: decoded.image.width,
@@ -68,18 +68,18 @@ fn inspect(sample: &Sample, options: &CheckOptions) -> Result<Looked, DecodeErro
         }
     } else {
         let whole = bytes <= HEAD_BYTES;
-        let header = match probe(&head, &options.limits) {
+        let header = match probe(&head, &config.limits) {
             // A long header (thumbnails, profiles), or a format that keeps its directory at the end.
-            Err(_) if !whole => probe(&sample.read(&options.limits)?, &options.limits)?,
+            Err(_) if !whole => probe(&sample.read(&config.limits)?, &config.limits)?,
             other => other?,
         };
         if lacks_end(header.format, &tail) {
             // Cut off, or all there and the end alone missing, or far in front of what somebody appended: only the pixels tell.
-            decoded(sample, options, &mut kinds)?;
+            decoded(sample, config, &mut kinds)?;
         }
         header
     };
-    describe(path, &header, options, &mut kinds);
+    describe(path, &header, config, &mut kinds);
     Ok(Looked {
         header: Some(header),
         bytes,
@@ -91,14 +91,14 @@ fn inspect(sample: &Sample, options: &CheckOptions) -> Result<Looked, DecodeErro
 /// The picture, its damage noted.
 fn decoded(
     sample: &Sample,
-    options: &CheckOptions,
+    config: &CheckConfig,
     kinds: &mut Vec<(Kind, String)>,
 ) -> Result<Decoded, DecodeError> {
-    let decode = DecodeOptions {
-        limits: options.limits,
-        ..DecodeOptions::torchvision()
+    let decode = DecodeConfig {
+        limits: config.limits,
+        ..DecodeConfig::torchvision()
     };
-    let decoded = decode_full(&sample.read(&options.limits)?, &decode)?;
+    let decoded = decode_full(&sample.read(&config.limits)?, &decode)?;
     if let Some(damage) = &decoded.damage {
         kinds.push((Kind::Damaged, damage.to_string()));
     }
@@ -146,7 +146,7 @@ fn lacks_end(format: Format, tail: &[u8]) -> bool {
     }
 }
 
-fn describe(path: &Path, header: &Header, options: &CheckOptions, kinds: &mut Vec<(Kind, String)>) {
+fn describe(path: &Path, header: &Header, config: &CheckConfig, kinds: &mut Vec<(Kind, String)>) {
     match header.color {
         Color::Cmyk | Color::Ycck => {
             kinds.push((
@@ -176,7 +176,7 @@ fn describe(path: &Path, header: &Header, options: &CheckOptions, kinds: &mut Ve
             format!("is a {} but is called .{extension}", header.format),
         ));
     }
-    if header.width.min(header.height) < options.min_side {
+    if header.width.min(header.height) < config.min_side {
         kinds.push((
             Kind::TooSmall,
             format!("{} x {} pixels", header.width, header.height),

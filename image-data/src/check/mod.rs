@@ -19,7 +19,7 @@ pub use report::{CheckReport, Duplicate, Finding};
 
 /// How thoroughly to look.
 #[derive(Clone, Copy, Debug)]
-pub struct CheckOptions {
+pub struct CheckConfig {
     /// Decode every picture. Otherwise only headers and ends of files are read: minutes instead of hours on ImageNet, and
     /// damage in the middle of a file goes unseen.
     pub decode: bool,
@@ -33,7 +33,7 @@ pub struct CheckOptions {
     pub threads: usize,
 }
 
-impl Default for CheckOptions {
+impl Default for CheckConfig {
     fn default() -> Self {
         Self {
             decode: false,
@@ -52,11 +52,11 @@ impl Default for CheckOptions {
 /// A sentence when no threads can be started.
 pub fn check(
     folders: &[&Folder],
-    options: &CheckOptions,
+    config: &CheckConfig,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<CheckReport, String> {
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads)
+        .num_threads(config.threads)
         .build()
         .map_err(|error| {
             format!(
@@ -75,7 +75,7 @@ pub fn check(
         samples
             .par_iter()
             .map(|(_, sample)| {
-                let looked = file::look(sample, options);
+                let looked = file::look(sample, config);
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                 if done.is_multiple_of(256) || done == samples.len() {
                     progress(done);
@@ -84,8 +84,8 @@ pub fn check(
             })
             .collect()
     });
-    let duplicates = if options.duplicates {
-        pool.install(|| duplicates::find(&samples, &files, folders, &options.limits))
+    let duplicates = if config.duplicates {
+        pool.install(|| duplicates::find(&samples, &files, folders, &config.limits))
     } else {
         Vec::new()
     };
@@ -94,7 +94,7 @@ pub fn check(
         files,
         duplicates,
         folders,
-        options.decode,
+        config.decode,
         began.elapsed(),
     ))
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use model_core::text::system_words;
 
 use super::{
-    Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Exif, Format, Header, Notes,
+    Color, DecodeConfig, DecodeError, DecodeLimits, Decoded, Exif, Format, Header, Notes,
     Orientation, raster,
 };
 use crate::platform;
@@ -79,31 +79,28 @@ pub(super) fn probe(
 pub(super) fn decode(
     bytes: &[u8],
     format: Format,
-    options: &DecodeOptions,
+    config: &DecodeConfig,
 ) -> Result<(Decoded, Notes), DecodeError> {
     let program = program()
-        .filter(|_| !options.own_decoders_only)
+        .filter(|_| !config.own_decoders_only)
         .ok_or_else(|| not_read(format))?;
-    probe(bytes, format, &options.limits)?;
+    probe(bytes, format, &config.limits)?;
     let folder = tempfile::tempdir()?;
     let (input, output) = (folder.path().join("in.heif"), folder.path().join("out.png"));
     std::fs::write(&input, bytes)?;
-    let memory = options
-        .limits
-        .max_memory_bytes
-        .saturating_add(PROGRAM_BYTES);
+    let memory = config.limits.max_memory_bytes.saturating_add(PROGRAM_BYTES);
     run(program, &input, &output, memory, PATIENCE, format)?;
     // Of a file of several pictures each gets a number; the first is the main one.
     let png = std::fs::read(&output)
         .or_else(|_| std::fs::read(folder.path().join("out-1.png")))
         .map_err(|_| failed(program, format, "wrote no picture"))?;
     // The container's own turn is applied already; EXIF's repeats it.
-    let options = DecodeOptions {
+    let config = DecodeConfig {
         exif: Exif::Ignore,
-        ..*options
+        ..*config
     };
     let (mut decoded, mut notes) =
-        raster::decode(&png, Format::Png, &options).map_err(|error| match error {
+        raster::decode(&png, Format::Png, &config).map_err(|error| match error {
             DecodeError::Malformed { .. }
             | DecodeError::Truncated { .. }
             | DecodeError::Unsupported { .. } => failed(program, format, "wrote no picture"),

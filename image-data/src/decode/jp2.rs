@@ -3,7 +3,7 @@
 use super::error::{broken, malformed};
 use super::raster::from_channels;
 use super::{
-    Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Notes, Orientation,
+    Color, DecodeConfig, DecodeError, DecodeLimits, Decoded, Format, Header, Notes, Orientation,
     inks_to_rgb,
 };
 use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
@@ -19,12 +19,9 @@ pub(super) fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, Decod
     header(&open(bytes)?, bytes, limits)
 }
 
-pub(super) fn decode(
-    bytes: &[u8],
-    options: &DecodeOptions,
-) -> Result<(Decoded, Notes), DecodeError> {
+pub(super) fn decode(bytes: &[u8], config: &DecodeConfig) -> Result<(Decoded, Notes), DecodeError> {
     let image = open(bytes)?;
-    let header = header(&image, bytes, &options.limits)?;
+    let header = header(&image, bytes, &config.limits)?;
     let inks = has_inks(&image, bytes);
     let icc_profile = match image.color_space() {
         ColorSpace::Icc { profile, .. } if !inks => Some(profile.clone()),
@@ -60,7 +57,7 @@ pub(super) fn decode(
             name: format!("JPEG 2000 with {channels} channels of this kind"),
         });
     }
-    let image = from_channels((width, height), channels, data, options.alpha)
+    let image = from_channels((width, height), channels, data, config.alpha)
         .ok_or_else(|| malformed(FORMAT, "its channels are of different sizes"))?;
     Ok((
         Decoded {

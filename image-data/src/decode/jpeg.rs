@@ -9,7 +9,7 @@ use model_core::resample::Rect;
 
 use super::metadata::{exif_orientation, xmp_orientation};
 use super::{
-    Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Exif, Format, Header, Icc, Notes,
+    Color, DecodeConfig, DecodeError, DecodeLimits, Decoded, Exif, Format, Header, Icc, Notes,
 };
 use crate::jpeg::{Decoder, JpegColor, Markers, Part, memory_bytes, walk};
 
@@ -24,11 +24,8 @@ pub(super) fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, Decod
     })
 }
 
-pub(super) fn decode(
-    bytes: &[u8],
-    options: &DecodeOptions,
-) -> Result<(Decoded, Notes), DecodeError> {
-    decode_as(bytes, options, Components::AsTheFileSays)
+pub(super) fn decode(bytes: &[u8], config: &DecodeConfig) -> Result<(Decoded, Notes), DecodeError> {
+    decode_as(bytes, config, Components::AsTheFileSays)
 }
 
 /// What the components of a JPEG are, where something around it knows better than the file. What does not fit the number
@@ -48,10 +45,10 @@ pub(super) enum Components {
 /// [`decode`], with what `components` are.
 pub(super) fn decode_as(
     bytes: &[u8],
-    options: &DecodeOptions,
+    config: &DecodeConfig,
     components: Components,
 ) -> Result<(Decoded, Notes), DecodeError> {
-    let mut markers = sound_markers(bytes, &options.limits)?;
+    let mut markers = sound_markers(bytes, &config.limits)?;
     let has_four = matches!(markers.color, JpegColor::Cmyk | JpegColor::Ycck);
     match components {
         Components::ThreeSamples => markers.leave_samples(),
@@ -63,7 +60,7 @@ pub(super) fn decode_as(
     let mut data = Vec::new();
     let damage = with_decoder(|decoder| decoder.decode(bytes, &markers, whole, true, &mut data))?;
     if let Some(damage) = &damage
-        && options.strict
+        && config.strict
     {
         return Err(DecodeError::Malformed {
             format: Format::Jpeg,
@@ -77,7 +74,7 @@ pub(super) fn decode_as(
     };
     let notes = Notes {
         orientation: orientation(&markers),
-        icc_profile: (options.icc == Icc::ToSrgb)
+        icc_profile: (config.icc == Icc::ToSrgb)
             .then(|| markers.icc_profile())
             .flatten(),
     };
@@ -99,12 +96,12 @@ pub(super) type WithProfile = (RgbImage, Option<Vec<u8>>);
 /// The part may come smaller, as long as it keeps `least` rows and columns.
 pub(super) fn decode_part(
     bytes: &[u8],
-    options: &DecodeOptions,
+    config: &DecodeConfig,
     least: Option<[u32; 2]>,
     choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
 ) -> Result<Option<WithProfile>, DecodeError> {
-    let mut markers = sound_markers(bytes, &options.limits)?;
-    if options.exif == Exif::Apply && orientation(&markers) != Orientation::NoTransforms {
+    let mut markers = sound_markers(bytes, &config.limits)?;
+    if config.exif == Exif::Apply && orientation(&markers) != Orientation::NoTransforms {
         return Ok(None);
     }
     let (width, height) = (markers.frame.width, markers.frame.height);
@@ -135,7 +132,7 @@ pub(super) fn decode_part(
         data,
     };
     let colored = matches!(markers.color, JpegColor::YCbCr | JpegColor::Rgb);
-    let profile = (options.icc == Icc::ToSrgb && colored)
+    let profile = (config.icc == Icc::ToSrgb && colored)
         .then(|| markers.icc_profile())
         .flatten();
     Ok(Some((image, profile)))

@@ -4,7 +4,7 @@
 use super::error::{broken, malformed};
 use super::raster::from_channels;
 use super::{
-    Color, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Notes, Orientation,
+    Color, DecodeConfig, DecodeError, DecodeLimits, Decoded, Format, Header, Notes, Orientation,
 };
 use jxl_oxide::{AllocTracker, EnumColourEncoding, JxlImage, RenderingIntent};
 
@@ -17,12 +17,9 @@ pub(super) fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, Decod
     header(&open(bytes, limits)?, limits)
 }
 
-pub(super) fn decode(
-    bytes: &[u8],
-    options: &DecodeOptions,
-) -> Result<(Decoded, Notes), DecodeError> {
-    let mut image = open(bytes, &options.limits)?;
-    let header = header(&image, &options.limits)?;
+pub(super) fn decode(bytes: &[u8], config: &DecodeConfig) -> Result<(Decoded, Notes), DecodeError> {
+    let mut image = open(bytes, &config.limits)?;
+    let header = header(&image, &config.limits)?;
     let format = image.pixel_format();
     if format.has_black() {
         return Err(DecodeError::Unsupported {
@@ -52,7 +49,7 @@ pub(super) fn decode(
     let (width, height, channels) = (stream.width(), stream.height(), stream.channels());
     let mut data = vec![0_u8; width as usize * height as usize * channels as usize];
     stream.write_to_buffer(&mut data);
-    let image = from_channels((width, height), channels as usize, data, options.alpha)
+    let image = from_channels((width, height), channels as usize, data, config.alpha)
         .ok_or_else(|| malformed(FORMAT, "its channels do not make a picture"))?;
     Ok((
         Decoded {

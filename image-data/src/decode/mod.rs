@@ -58,9 +58,9 @@ impl Default for DecodeLimits {
     }
 }
 
-/// How to decode. The default is what a person sees; [`DecodeOptions::torchvision`] is what published figures rest on.
+/// How to decode. The default is what a person sees; [`DecodeConfig::torchvision`] is what published figures rest on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DecodeOptions {
+pub struct DecodeConfig {
     /// Limits on size and memory.
     pub limits: DecodeLimits,
     /// EXIF orientation.
@@ -76,7 +76,7 @@ pub struct DecodeOptions {
     pub own_decoders_only: bool,
 }
 
-impl DecodeOptions {
+impl DecodeConfig {
     /// Reads files as a model's preprocessing says.
     pub fn reading(reading: &ReadingConfig) -> Self {
         Self {
@@ -146,33 +146,33 @@ pub struct Header {
 ///
 /// # Errors
 /// [`DecodeError`]: unknown or unsupported format, over a limit, truncated or malformed. Never panics.
-pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeError> {
-    Ok(decode_full(bytes, options)?.image)
+pub fn decode(bytes: &[u8], config: &DecodeConfig) -> Result<RgbImage, DecodeError> {
+    Ok(decode_full(bytes, config)?.image)
 }
 
 /// [`decode`], with the format, the color storage and any damage that was worked around.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
-    let format = identify(bytes, &options.limits)?;
+pub fn decode_full(bytes: &[u8], config: &DecodeConfig) -> Result<Decoded, DecodeError> {
+    let format = identify(bytes, &config.limits)?;
     let (mut decoded, notes) = guard(format, || match format {
-        Format::Jpeg => jpeg::decode(bytes, options),
-        Format::Tiff => tiff::decode(bytes, options),
-        Format::Raw => raw::decode(bytes, options),
-        Format::JpegXl => jxl::decode(bytes, options),
-        Format::Jpeg2000 => jp2::decode(bytes, options),
-        Format::Heic | Format::Avif => heif::decode(bytes, format, options),
-        other => raster::decode(bytes, other, options),
+        Format::Jpeg => jpeg::decode(bytes, config),
+        Format::Tiff => tiff::decode(bytes, config),
+        Format::Raw => raw::decode(bytes, config),
+        Format::JpegXl => jxl::decode(bytes, config),
+        Format::Jpeg2000 => jp2::decode(bytes, config),
+        Format::Heic | Format::Avif => heif::decode(bytes, format, config),
+        other => raster::decode(bytes, other, config),
     })?;
-    if options.icc == Icc::ToSrgb
+    if config.icc == Icc::ToSrgb
         && let Some(profile) = &notes.icc_profile
         && !matches!(decoded.color, Color::Cmyk | Color::Ycck | Color::Gray)
     {
         icc::to_srgb(&mut decoded.image, profile);
     }
     // A TIFF's orientation is a tag of the picture itself; Pillow, and so torchvision, obeys it without being asked.
-    if options.exif == Exif::Apply || format == Format::Tiff {
+    if config.exif == Exif::Apply || format == Format::Tiff {
         decoded.image = orient(decoded.image, notes.orientation)?;
     }
     Ok(decoded)
@@ -187,10 +187,10 @@ pub fn decode_full(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Dec
 /// As [`decode`]; a fault that lies below the part may go unseen.
 pub fn decode_part(
     bytes: &[u8],
-    options: &DecodeOptions,
+    config: &DecodeConfig,
     choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
 ) -> Result<RgbImage, DecodeError> {
-    part(bytes, options, None, choose)
+    part(bytes, config, None, choose)
 }
 
 /// [`decode_part`], for a part that will be resized to `least` rows and columns or fewer: where a JPEG's part is at least
@@ -202,31 +202,31 @@ pub fn decode_part(
 /// As [`decode_part`].
 pub fn decode_smaller_part(
     bytes: &[u8],
-    options: &DecodeOptions,
+    config: &DecodeConfig,
     least: [u32; 2],
     choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
 ) -> Result<RgbImage, DecodeError> {
-    part(bytes, options, Some(least), choose)
+    part(bytes, config, Some(least), choose)
 }
 
 fn part(
     bytes: &[u8],
-    options: &DecodeOptions,
+    config: &DecodeConfig,
     least: Option<[u32; 2]>,
     choose: &mut dyn FnMut(u32, u32) -> Option<Rect>,
 ) -> Result<RgbImage, DecodeError> {
-    let format = identify(bytes, &options.limits)?;
+    let format = identify(bytes, &config.limits)?;
     if format == Format::Jpeg
-        && !options.strict
+        && !config.strict
         && let Some((mut image, profile)) =
-            guard(format, || jpeg::decode_part(bytes, options, least, choose))?
+            guard(format, || jpeg::decode_part(bytes, config, least, choose))?
     {
         if let Some(profile) = profile {
             icc::to_srgb(&mut image, &profile);
         }
         return Ok(image);
     }
-    let image = decode(bytes, options)?;
+    let image = decode(bytes, config)?;
     Ok(match choose(image.width, image.height) {
         Some(part) => image.crop(part.x, part.y, part.width, part.height),
         None => image,
@@ -262,11 +262,8 @@ fn guard<T>(
 ///
 /// # Errors
 /// [`DecodeError::Io`] when the file cannot be read, else as [`decode`].
-pub fn decode_file(
-    path: impl AsRef<Path>,
-    options: &DecodeOptions,
-) -> Result<RgbImage, DecodeError> {
-    decode(&read_file(path.as_ref(), &options.limits)?, options)
+pub fn decode_file(path: impl AsRef<Path>, config: &DecodeConfig) -> Result<RgbImage, DecodeError> {
+    decode(&read_file(path.as_ref(), &config.limits)?, config)
 }
 
 /// Reads a file whole, unless it is larger than the limit or no regular file.

@@ -9,7 +9,7 @@ use model_core::RgbImage;
 
 use super::error;
 use super::{
-    Alpha, Color, Damage, DamageKind, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format,
+    Alpha, Color, Damage, DamageKind, DecodeConfig, DecodeError, DecodeLimits, Decoded, Format,
     Header, Icc, Notes, bmp, gif, ico, metadata, over_white, png, tga,
 };
 
@@ -54,30 +54,30 @@ fn header(bytes: &[u8], format: Format, limits: &DecodeLimits) -> Result<Header,
 pub(super) fn decode(
     bytes: &[u8],
     format: Format,
-    options: &DecodeOptions,
+    config: &DecodeConfig,
 ) -> Result<(Decoded, Notes), DecodeError> {
     match format {
-        Format::Png => decode_png(bytes, options),
+        Format::Png => decode_png(bytes, config),
         Format::Ico => match ico::choose(bytes) {
             Some(ico::Entry::Png(inside)) => {
-                let (mut decoded, notes) = decode_png(inside, options)?;
+                let (mut decoded, notes) = decode_png(inside, config)?;
                 decoded.format = format;
                 Ok((decoded, notes))
             }
-            Some(ico::Entry::Bitmap(alone)) => decode_with(&alone, format, options),
-            None => decode_with(bytes, format, options),
+            Some(ico::Entry::Bitmap(alone)) => decode_with(&alone, format, config),
+            None => decode_with(bytes, format, config),
         },
-        Format::Tga => match tga::widened(bytes, &options.limits)? {
-            Some(wide) => decode_with(&wide, format, options),
-            None => decode_with(bytes, format, options),
+        Format::Tga => match tga::widened(bytes, &config.limits)? {
+            Some(wide) => decode_with(&wide, format, config),
+            None => decode_with(bytes, format, config),
         },
-        _ => decode_with(bytes, format, options),
+        _ => decode_with(bytes, format, config),
     }
 }
 
 /// A PNG with a wrong checksum or without its end is decoded all the same, as other programs do, and noted.
-fn decode_png(bytes: &[u8], options: &DecodeOptions) -> Result<(Decoded, Notes), DecodeError> {
-    let first = decode_with(bytes, Format::Png, options);
+fn decode_png(bytes: &[u8], config: &DecodeConfig) -> Result<(Decoded, Notes), DecodeError> {
+    let first = decode_with(bytes, Format::Png, config);
     let broken = matches!(
         first,
         Err(DecodeError::Malformed { .. } | DecodeError::Truncated { .. })
@@ -88,7 +88,7 @@ fn decode_png(bytes: &[u8], options: &DecodeOptions) -> Result<(Decoded, Notes),
     let Some((mended, why)) = png::mend(bytes) else {
         return first;
     };
-    match decode_with(&mended, Format::Png, options) {
+    match decode_with(&mended, Format::Png, config) {
         Ok((mut decoded, notes)) => {
             decoded.damage = Some(Damage::new(DamageKind::Other(why)));
             Ok((decoded, notes))
@@ -100,11 +100,11 @@ fn decode_png(bytes: &[u8], options: &DecodeOptions) -> Result<(Decoded, Notes),
 fn decode_with(
     bytes: &[u8],
     format: Format,
-    options: &DecodeOptions,
+    config: &DecodeConfig,
 ) -> Result<(Decoded, Notes), DecodeError> {
     let (mended, damage) = match format {
         Format::Bmp => {
-            let plain = bmp::plain(bytes, &options.limits, true)?;
+            let plain = bmp::plain(bytes, &config.limits, true)?;
             (Some(plain.bytes), plain.damage)
         }
         Format::Gif => (gif::mended(bytes).map(Cow::Owned), None),
@@ -115,27 +115,25 @@ fn decode_with(
         _ => (None, None),
     };
     let bytes = mended.as_deref().unwrap_or(bytes);
-    let mut decoder = open(bytes, format, &options.limits)?;
+    let mut decoder = open(bytes, format, &config.limits)?;
     let (width, height) = decoder.dimensions();
-    options
-        .limits
-        .check(width, height, memory_bytes(&decoder))?;
+    config.limits.check(width, height, memory_bytes(&decoder))?;
     let color = color(decoder.color_type());
-    let icc_profile = match options.icc {
+    let icc_profile = match config.icc {
         Icc::ToSrgb => decoder.icc_profile().unwrap_or_default(),
         Icc::Ignore => None,
     };
     let mut image =
         DynamicImage::from_decoder(decoder).map_err(|error| translate(format, error))?;
     if let (Format::Gif, Alpha::Drop, DynamicImage::ImageRgba8(pixels)) =
-        (format, options.alpha, &mut image)
+        (format, config.alpha, &mut image)
     {
         gif::fill_hidden(bytes, pixels);
     }
     let alpha = if undefined_alpha(bytes, format, &image) {
         Alpha::Drop
     } else {
-        options.alpha
+        config.alpha
     };
     let data = to_rgb(image, alpha);
     let image = RgbImage::new(width, height, data).map_err(|error| DecodeError::Malformed {

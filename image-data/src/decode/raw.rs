@@ -5,7 +5,7 @@ use image::metadata::Orientation;
 
 use super::metadata::{exif_orientation, orientation_of};
 use super::tiff::directory::{Directory, tag};
-use super::{DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header, Notes, jpeg};
+use super::{DecodeConfig, DecodeError, DecodeLimits, Decoded, Format, Header, Notes, jpeg};
 
 /// JPEGs looked at in one file. Cameras put two to five beside the raw data.
 const MAX_CANDIDATES: usize = 64;
@@ -46,12 +46,9 @@ pub(super) fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, Decod
     Ok(header)
 }
 
-pub(super) fn decode(
-    bytes: &[u8],
-    options: &DecodeOptions,
-) -> Result<(Decoded, Notes), DecodeError> {
-    let (inside, _) = preview(bytes, &options.limits)?;
-    let (mut decoded, mut notes) = jpeg::decode(inside, options)?;
+pub(super) fn decode(bytes: &[u8], config: &DecodeConfig) -> Result<(Decoded, Notes), DecodeError> {
+    let (inside, _) = preview(bytes, &config.limits)?;
+    let (mut decoded, mut notes) = jpeg::decode(inside, config)?;
     decoded.format = Format::Raw;
     if let Some(orientation) = orientation(bytes) {
         notes.orientation = orientation;

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::index::{self, Entry};
 use super::{PackConfig, PackError};
 use crate::dataset::Sample;
-use crate::decode::{DecodeError, DecodeOptions, Format, decode, probe};
+use crate::decode::{DecodeConfig, DecodeError, Format, decode, probe};
 use crate::folder::Folder;
 
 /// Rows of blocks between restart markers in the JPEGs that are written: a reader of a crop can skip to them.
@@ -82,14 +82,14 @@ pub(super) fn write(
 
 /// The bytes of an image as the shard holds them, and the ending of their name.
 fn image(sample: &Sample, config: &PackConfig) -> Result<(Vec<u8>, &'static str), DecodeError> {
-    let options = DecodeOptions::reading(&config.reading);
-    let bytes = sample.read(&options.limits)?;
-    let header = probe(&bytes, &options.limits)?;
+    let decode_config = DecodeConfig::reading(&config.reading);
+    let bytes = sample.read(&decode_config.limits)?;
+    let header = probe(&bytes, &decode_config.limits)?;
     let ending = header.format.extensions().first().copied().unwrap_or("jpg");
     let Some(side) = config.short_side else {
         return Ok((bytes, ending));
     };
-    let image = decode(&bytes, &options)?;
+    let image = decode(&bytes, &decode_config)?;
     let small = Preprocessing {
         resize: Resize::ShortSide(side),
         ..Preprocessing::imagenet()

@@ -82,7 +82,7 @@ pub struct CalibrateArgs {
 
 #[derive(Debug, Args)]
 pub struct TeachArgs {
-    /// A folder with one folder of photos a class, 2 photos a class at least; a folder called 'none' holds photos of
+    /// A folder with one folder of photos a class, 2 photos a class at least. A folder called 'none' holds photos of
     /// nothing that is taught
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "add")]
     pub dir: Option<PathBuf>,

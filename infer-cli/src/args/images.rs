@@ -22,7 +22,8 @@ pub struct InputArgs {
 /// How image files become pixels.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DecodeArgs {
-    /// Turn photos upright as the camera noted, or leave the pixels as stored (a TIFF is turned in either case) [default: as the model was trained]
+    /// Turn photos upright as the camera noted, or leave the pixels as stored. A TIFF is turned in either case
+    /// [default: as the model was trained]
     #[arg(long, value_enum, help_heading = "Input")]
     pub exif: Option<ExifArg>,
     /// Convert colors to sRGB by the embedded profile, or take the numbers as they are [default: as the model was trained]

@@ -21,15 +21,15 @@ pub struct ModelArgs {
     /// models/resnet50/model.onnx, else the model inside the program]
     #[arg(short, long, value_name = "PATH|NAME", env = "INFER_MODEL", hide_env = true, value_hint = ValueHint::FilePath)]
     pub model: Option<PathBuf>,
-    /// What runs the network: kernels (our own), tract, onnxruntime (a library found at run time), or auto: kernels
-    /// where they compute all of it, tract otherwise
+    /// What runs the network: kernels (our own), tract, onnxruntime (a library found at run time) or auto. auto takes
+    /// kernels where they compute all of it, tract otherwise
     #[arg(long, default_value = "auto", value_name = "ENGINE")]
     pub engine: EngineKind,
-    /// In what numbers a float32 network is computed: float32, bf16 (bfloat16: faster, less exact; needs AMX or AVX-512
-    /// BF16), or auto: bf16 where this processor has it, float32 otherwise
+    /// In what numbers a float32 network is computed: float32, bf16 or auto. bf16 (bfloat16) is faster and less exact;
+    /// it needs AMX or AVX-512 BF16. auto takes bf16 where this processor has it, float32 otherwise
     #[arg(long, default_value = "float32", value_name = "NUMBERS")]
     pub precision: Precision,
-    /// Take less memory, and more time: our own kernels keep no transformed weights for 3 x 3 convolutions of float32
+    /// Take less memory, and more time. Our own kernels keep no transformed weights for 3 x 3 convolutions of float32
     /// (a ResNet-50 then takes 16 MB less)
     #[arg(long)]
     pub less_memory: bool,

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use image_data::decode::{DecodeOptions, decode, read_file};
-use inference::stream::{Source, StreamOptions};
+use image_data::decode::{DecodeConfig, decode, read_file};
+use inference::stream::{Source, StreamConfig};
 use inference::{Cancel, Classifier, EngineKind, Precision};
 use serde::Serialize;
 
@@ -133,15 +133,15 @@ fn images(args: &BenchArgs) -> Result<(Vec<Vec<u8>>, usize)> {
     if args.images.is_empty() {
         return Ok((vec![generated_photo()?], 0));
     }
-    let options = DecodeOptions::default();
+    let config = DecodeConfig::default();
     let mut images = Vec::new();
     let mut failed = 0;
-    let sources = Sources::new(&args.images, &InputArgs::default(), options.limits)?;
+    let sources = Sources::new(&args.images, &InputArgs::default(), config.limits)?;
     let passed_over = sources.passed_over.clone();
     for source in sources {
         let name = source.name();
         let bytes = match source {
-            Source::File(path) => read_file(&path, &options.limits),
+            Source::File(path) => read_file(&path, &config.limits),
             Source::Bytes { bytes, .. } => Ok(bytes),
             Source::Failed { error, .. } => {
                 failed += 1;
@@ -149,7 +149,7 @@ fn images(args: &BenchArgs) -> Result<(Vec<Vec<u8>>, usize)> {
                 continue;
             }
         };
-        match bytes.and_then(|bytes| decode(&bytes, &options).map(|_| bytes)) {
+        match bytes.and_then(|bytes| decode(&bytes, &config).map(|_| bytes)) {
             Ok(bytes) => images.push(bytes),
             Err(error) => {
                 failed += 1;
@@ -203,8 +203,8 @@ fn stages(
     bench: &BenchArgs,
     cancel: &Cancel,
 ) -> Result<(Classifier, Vec<Stage>)> {
-    let options = model::options(args)?;
-    let open = || model::load(args.model.as_deref(), &options);
+    let config = model::config(args)?;
+    let open = || model::load(args.model.as_deref(), &config);
     // Loading is slow; a few times tell enough.
     let mut load = Vec::new();
     let mut classifier = open()?;
@@ -214,7 +214,7 @@ fn stages(
         classifier = open()?;
         load.push(start.elapsed());
     }
-    let decode_options = DecodeOptions::default();
+    let decode_config = DecodeConfig::default();
     let mut times: [Vec<Duration>; 4] = Default::default();
     let mut input = vec![0.0; classifier.input_len()];
     for warm in [true, false] {
@@ -222,7 +222,7 @@ fn stages(
         for image in images.iter().cycle().take(runs) {
             cancel.check()?;
             let start = Instant::now();
-            let pixels = decode(image, &decode_options)?;
+            let pixels = decode(image, &decode_config)?;
             let decoded = Instant::now();
             // A network that takes pictures has this stage inside.
             let pictures = classifier.takes_pictures();
@@ -284,11 +284,11 @@ fn throughput(
         threads: Some(threads),
         ..args.clone()
     };
-    let classifier = model::load(args.model.as_deref(), &model::options(&args)?)?;
-    let options = StreamOptions {
+    let classifier = model::load(args.model.as_deref(), &model::config(&args)?)?;
+    let config = StreamConfig {
         batch: args.batch.unwrap_or(0),
         cancel: cancel.clone(),
-        ..StreamOptions::default()
+        ..StreamConfig::default()
     };
     let sources = images.iter().cycle().map(|bytes| Source::Bytes {
         name: String::new(),
@@ -297,7 +297,7 @@ fn throughput(
     let warm = classifier.preferred_batch();
     let mut count = 0;
     let mut start = Instant::now();
-    classifier.stream(sources, &options, |_| {
+    classifier.stream(sources, &config, |_| {
         count += 1;
         if count == warm {
             start = Instant::now();

@@ -9,11 +9,11 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use image_data::decode::{DecodeError, decode_full, read_file};
 use indicatif::{ProgressBar, ProgressStyle};
-use inference::explain::{self, ExplainOptions};
-use inference::stream::{Answer, Failure, Outcome, Source, StreamOptions};
+use inference::explain::{self, ExplainConfig};
+use inference::stream::{Answer, Failure, Outcome, Source, StreamConfig};
 use inference::{Cancel, Classifier, Error};
 
-use super::{decode_limits, decode_options};
+use super::{decode_config, decode_limits};
 use crate::advice::FailureText;
 use crate::args::ClassifyArgs;
 use crate::output::{Named, Shown, Writer, writer};
@@ -36,13 +36,13 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
         std::fs::create_dir_all(dir)
             .with_context(|| format!("cannot make the folder {}", dir.display()))?;
     }
-    let options = StreamOptions {
+    let config = StreamConfig {
         top_k: args.answer.top_k,
         batch: args.model.batch.unwrap_or(0),
-        decode: Some(decode_options(&args.input.decode, &classifier)),
+        decode: Some(decode_config(&args.input.decode, &classifier)),
         keep_input: args.answer.save_preprocessed.is_some(),
         cancel: cancel.clone(),
-        ..StreamOptions::default()
+        ..StreamConfig::default()
     };
     let progress = progress(args, &sources);
     let passed_over = sources.passed_over.clone();
@@ -58,7 +58,7 @@ pub fn run(args: &ClassifyArgs, cancel: &Cancel) -> Result<Exit> {
         problem: None,
     };
     let start = Instant::now();
-    let result = classifier.stream(sources, &options, |answer| session.take(answer));
+    let result = classifier.stream(sources, &config, |answer| session.take(answer));
     progress.finish_and_clear();
     let (done, failed, problem) = (session.done, session.failed, session.problem.take());
     let unread = std::mem::take(&mut session.unread);
@@ -231,7 +231,7 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     let mut sources = Sources::new(&args.images, &args.input, limits)?;
     let classifier = model::open(&args.model, &args.verbosity)?;
     args.answer.words.check(&classifier)?;
-    let decode = decode_options(&args.input.decode, &classifier);
+    let decode = decode_config(&args.input.decode, &classifier);
     let decoded = match sources.next() {
         Some(Source::File(path)) => {
             read_file(&path, &limits).and_then(|bytes| decode_full(&bytes, &decode))
@@ -267,9 +267,9 @@ fn explain(args: &ClassifyArgs, png: &Path, cancel: &Cancel) -> Result<Exit> {
     }
     let shown = Shown::new(named, &classifier, &outcome, &args.answer);
     writer(&args.answer, false, anstream::stdout().lock()).answer(&shown)?;
-    let options = ExplainOptions::default();
+    let config = ExplainConfig::default();
     let method = args.answer.explain_method;
-    let explanation = explain::explain(&classifier, &image, method, &options, cancel)?;
+    let explanation = explain::explain(&classifier, &image, method, &config, cancel)?;
     picture::save_png(png, &explanation.side_by_side())?;
     if !args.verbosity.quiet {
         if let Some(note) = &explanation.note {

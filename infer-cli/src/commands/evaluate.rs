@@ -5,12 +5,12 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use image_data::decode::{DecodeOptions, decode};
+use image_data::decode::{DecodeConfig, decode};
 use inference::{Cancel, Label, RgbImage};
 use model_core::atomic_file;
 use serde::Serialize;
 
-use super::{decode_options, print};
+use super::{decode_config, print};
 use crate::args::{EvaluateArgs, VerbosityArgs};
 use crate::metrics::{self, Bin, Judged, Report};
 use crate::output::SCHEMA;
@@ -67,7 +67,7 @@ pub fn run(args: &EvaluateArgs, cancel: &Cancel) -> Result<Exit> {
             sheet,
             &judged.answers,
             &samples,
-            &decode_options(&args.decode, &classifier),
+            &decode_config(&args.decode, &classifier),
             classifier.labels(),
             &args.verbosity,
         )?;
@@ -205,7 +205,7 @@ fn save_errors(
     path: &Path,
     answers: &[(usize, Judged)],
     samples: &LabeledSamples,
-    decode_options: &DecodeOptions,
+    decode_config: &DecodeConfig,
     labels: &[Label],
     verbosity: &VerbosityArgs,
 ) -> Result<()> {
@@ -220,8 +220,8 @@ fn save_errors(
         let name = |class: usize| labels.get(class).map_or("?", |label| label.name.as_str());
         images.push(
             sample
-                .read(&decode_options.limits)
-                .and_then(|bytes| decode(&bytes, decode_options))
+                .read(&decode_config.limits)
+                .and_then(|bytes| decode(&bytes, decode_config))
                 .with_context(|| format!("cannot read {} again", file.display()))?,
         );
         writeln!(

@@ -12,22 +12,22 @@ pub mod sort;
 pub mod teach;
 
 use anyhow::Result;
-use image_data::decode::{Alpha, DecodeLimits, DecodeOptions, Exif, Icc};
+use image_data::decode::{Alpha, DecodeConfig, DecodeLimits, Exif, Icc};
 use inference::Classifier;
 
 use crate::args::{AlphaArg, DecodeArgs, ExifArg, IccArg, LimitArgs};
 
-/// The decoder's options: the model's, where the command line does not say otherwise.
-pub fn decode_options(args: &DecodeArgs, classifier: &Classifier) -> DecodeOptions {
+/// The decoder's configuration: the model's, where the command line does not say otherwise.
+pub fn decode_config(args: &DecodeArgs, classifier: &Classifier) -> DecodeConfig {
     let limits = decode_limits(&args.limits);
     if args.torchvision {
-        return DecodeOptions {
+        return DecodeConfig {
             limits,
-            ..DecodeOptions::torchvision()
+            ..DecodeConfig::torchvision()
         };
     }
-    let model = classifier.decode_options();
-    DecodeOptions {
+    let model = classifier.decode_config();
+    DecodeConfig {
         limits,
         exif: args.exif.map_or(model.exif, |exif| match exif {
             ExifArg::Apply => Exif::Apply,

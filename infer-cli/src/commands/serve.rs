@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use image_data::decode::DecodeOptions;
+use image_data::decode::DecodeConfig;
 use inference::Cancel;
 
-use super::decode_options;
+use super::decode_config;
 use crate::args::ServeArgs;
 use crate::serve::{Limits, ServeConfig, run as listen};
 use crate::{Exit, model, report};
@@ -42,10 +42,10 @@ pub fn run(args: &ServeArgs, cancel: &Cancel) -> Result<Exit> {
     let config = ServeConfig {
         address: SocketAddr::new(args.host, args.port),
         limits,
-        decode: DecodeOptions {
+        decode: DecodeConfig {
             // Strangers send these pictures.
             own_decoders_only: true,
-            ..decode_options(&args.decode, &classifier)
+            ..decode_config(&args.decode, &classifier)
         },
         words: args.words.clone(),
         log: args.log,

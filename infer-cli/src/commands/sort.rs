@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use inference::stream::{Outcome, Source, StreamOptions};
+use inference::stream::{Outcome, Source, StreamConfig};
 use inference::{Cancel, Classifier};
 use model_core::text::system_words;
 use photos::sort::keywords::{self, KeywordPlan, Tagged};
@@ -17,7 +17,7 @@ use photos::sort::{Item, Mode, Plan, Undone, carry_out, taken_on, undo};
 use photos::teach::NONE_ID;
 use photos::walk::{WalkEntry, walk_own};
 
-use super::{decode_options, print};
+use super::{decode_config, print};
 use crate::advice::FailureText;
 use crate::args::{SortArgs, VerbosityArgs};
 use crate::report::printable;
@@ -144,12 +144,12 @@ fn ask(
     cancel: &Cancel,
     failed: &mut usize,
 ) -> Result<Vec<Shows>> {
-    let options = StreamOptions {
+    let config = StreamConfig {
         top_k: 1,
         batch: args.model.batch.unwrap_or(0),
-        decode: Some(decode_options(&args.decode, classifier)),
+        decode: Some(decode_config(&args.decode, classifier)),
         cancel: cancel.clone(),
-        ..StreamOptions::default()
+        ..StreamConfig::default()
     };
     let progress = match args.verbosity.quiet {
         true => indicatif::ProgressBar::hidden(),
@@ -157,7 +157,7 @@ fn ask(
     };
     let mut answers = Vec::with_capacity(photos.len());
     let sources = photos.iter().cloned().map(Source::File);
-    classifier.stream(sources, &options, |answer| {
+    classifier.stream(sources, &config, |answer| {
         progress.inc(1);
         match &answer.result {
             Ok(outcome) => {

@@ -14,7 +14,7 @@ use photos::teach::{
 };
 use serde::Serialize;
 
-use super::{decode_options, print};
+use super::{decode_config, print};
 use crate::advice::FailureText;
 use crate::args::TeachArgs;
 use crate::output::SCHEMA;
@@ -59,7 +59,7 @@ pub fn run(args: &TeachArgs, cancel: &Cancel) -> Result<Exit> {
     }
     let folders = found.classes;
     let classifier = model::open(&args.model, &args.verbosity)?;
-    let teacher = Teacher::new(&classifier, &model::options(&args.model)?)?;
+    let teacher = Teacher::new(&classifier, &model::config(&args.model)?)?;
     let (mut photos, failed) = look(&teacher, &classifier, &folders, args, cancel)?;
     if adding {
         let bytes = model::bytes(&classifier.model().source)?;
@@ -152,7 +152,7 @@ fn look(
     let mut failed = 0;
     let photos = teacher.look(
         folders,
-        &decode_options(&args.decode, classifier),
+        &decode_config(&args.decode, classifier),
         cancel,
         |one| {
             progress.inc(1);

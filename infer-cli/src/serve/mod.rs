@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use image_data::decode::DecodeOptions;
+use image_data::decode::DecodeConfig;
 use inference::{Cancel, Classifier};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
@@ -68,7 +68,7 @@ pub struct ServeConfig {
     /// What it may cost.
     pub limits: Limits,
     /// How images are read.
-    pub decode: DecodeOptions,
+    pub decode: DecodeConfig,
     /// In which words it answers.
     pub words: WordsArgs,
     /// Whether every request gets a line on stderr.

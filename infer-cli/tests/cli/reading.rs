@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use export::cli::Cli;
 use export::images::ImageList;
-use image_data::decode::{DecodeOptions, decode_file};
+use image_data::decode::{DecodeConfig, decode_file};
 use model_core::arch;
 use model_core::manifest::{MANIFEST_KEY, Manifest};
 use model_core::onnx::{self, GraphProto};
@@ -82,9 +82,9 @@ fn walk(bench: &Bench, name: &str, manifest: &Manifest, photos: &Path) -> Walked
     assert_eq!(written.preprocessing, manifest.preprocessing);
     let images = ImageList::open(photos, manifest, PICTURES.len()).unwrap();
     let inputs = images.load(0, PICTURES.len()).unwrap();
-    let options = DecodeOptions::reading(&manifest.preprocessing.reading);
+    let config = DecodeConfig::reading(&manifest.preprocessing.reading);
     for (picture, input) in PICTURES.iter().zip(&inputs) {
-        let decoded = decode_file(photos.join(picture), &options).unwrap();
+        let decoded = decode_file(photos.join(picture), &config).unwrap();
         assert_eq!(&manifest.preprocessing.apply(&decoded), input, "{picture}");
     }
 

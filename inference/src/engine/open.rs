@@ -27,7 +27,7 @@ pub(crate) struct NetworkSource<'a> {
     pub input: &'a InputShape,
     pub threads: usize,
     pub precision: Precision,
-    /// See [`crate::Options::less_memory`].
+    /// See [`crate::ClassifierConfig::less_memory`].
     pub less_memory: bool,
 }
 

@@ -38,7 +38,7 @@ pub(crate) use settle::settle_output;
 
 use crate::error::ModelProblem;
 use crate::graph::GraphFacts;
-use crate::{Error, Options};
+use crate::{ClassifierConfig, Error};
 
 /// Who described the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -177,17 +177,17 @@ pub(crate) fn resolve(
     facts: &GraphFacts,
     model: &str,
     sidecars: &Sidecars,
-    options: &Options,
+    config: &ClassifierConfig,
 ) -> Result<Resolved, Error> {
-    let mut resolved = find(proto, facts, model, sidecars, options)?;
-    options.overrides.apply(&mut resolved.manifest);
+    let mut resolved = find(proto, facts, model, sidecars, config)?;
+    config.overrides.apply(&mut resolved.manifest);
     // A whole manifest says the order and the range itself. The keys come after a preset, which would undo them.
-    let whole = options.manifest.is_some()
+    let whole = config.manifest.is_some()
         || matches!(resolved.dialect, Dialect::Toolkit | Dialect::Sidecar(_));
     if !whole {
-        let described = options.overrides.preset.is_none();
+        let described = config.overrides.preset.is_none();
         let preprocessing = &mut resolved.manifest.preprocessing;
-        let notes = image_keys::obey(proto, preprocessing, described, &options.overrides);
+        let notes = image_keys::obey(proto, preprocessing, described, &config.overrides);
         resolved.notes.extend(notes);
     }
     resolved
@@ -206,9 +206,9 @@ fn find(
     facts: &GraphFacts,
     model: &str,
     sidecars: &Sidecars,
-    options: &Options,
+    config: &ClassifierConfig,
 ) -> Result<Resolved, Error> {
-    if let Some(manifest) = &options.manifest {
+    if let Some(manifest) = &config.manifest {
         return Ok(Resolved::whole(manifest.clone(), Dialect::Given));
     }
     if let Some(text) = proto.metadata(MANIFEST_KEY) {
@@ -227,19 +227,19 @@ fn find(
     }
     let problem = |reason: String| Error::model(model, reason);
     let mut notes = Vec::new();
-    let description = if let Some(config) = proto.metadata("pretrained_cfg") {
-        Some((timm::read(config).map_err(problem)?, Dialect::Timm))
+    let description = if let Some(pretrained) = proto.metadata("pretrained_cfg") {
+        Some((timm::read(pretrained).map_err(problem)?, Dialect::Timm))
     } else if let Some(names) = proto.metadata("names") {
         let description = ultralytics::read(proto, names).map_err(problem)?;
         Some((description, Dialect::Ultralytics))
     } else if let Some(labels) = proto.metadata("id2label") {
-        let config = proto.metadata("preprocessor_config");
-        let description = huggingface::read_embedded(labels, config).map_err(problem)?;
+        let preprocessor = proto.metadata("preprocessor_config");
+        let description = huggingface::read_embedded(labels, preprocessor).map_err(problem)?;
         Some((description, Dialect::HuggingFace))
-    } else if let Some(config) = sidecars.read("config.json")? {
+    } else if let Some(described) = sidecars.read("config.json")? {
         let preprocessor = sidecars.read("preprocessor_config.json")?;
         // A file of this name may be of something else that lies in the same folder.
-        huggingface::read_files(&config, preprocessor.as_deref()).unwrap_or_else(|reason| {
+        huggingface::read_files(&described, preprocessor.as_deref()).unwrap_or_else(|reason| {
             notes.push(format!("what lies beside the model is not used: {reason}"));
             None
         })
@@ -255,7 +255,7 @@ fn find(
         facts,
         model,
         sidecars,
-        &options.overrides,
+        &config.overrides,
     )
 }
 

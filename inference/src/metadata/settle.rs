@@ -5,7 +5,7 @@ use model_core::RgbImage;
 use model_core::manifest::Output;
 
 use super::Resolved;
-use crate::Options;
+use crate::ClassifierConfig;
 use crate::engine::{Engine, EngineError};
 use crate::graph::GraphFacts;
 use crate::graph::ending::Ending;
@@ -19,9 +19,9 @@ pub(crate) fn settle_output(
     resolved: &mut Resolved,
     facts: &GraphFacts,
     engine: &dyn Engine,
-    options: &Options,
+    config: &ClassifierConfig,
 ) -> Result<String, EngineError> {
-    if options.overrides.output.is_some() {
+    if config.overrides.output.is_some() {
         return Ok("the caller says so".to_owned());
     }
     let said = resolved.output_said;

@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::{Answer, Failure, Item, Outcome, Prepared, StreamOptions};
+use super::{Answer, Failure, Item, Outcome, Prepared, StreamConfig};
 use crate::classifier::check_numbers;
 use crate::{Classifier, Error};
 
 /// Puts the workers' results back in order, runs the network on what is ready, and answers.
 pub(super) struct Runner<'a> {
     pub(super) classifier: &'a Classifier,
-    pub(super) options: &'a StreamOptions,
+    pub(super) config: &'a StreamConfig,
     pub(super) waiting: BTreeMap<usize, Item>,
     pub(super) next: usize,
 }
@@ -29,7 +29,7 @@ impl Runner<'_> {
             while let Ok((index, item)) = receiver.try_recv() {
                 self.waiting.insert(index, item);
             }
-            self.options.cancel.check()?;
+            self.config.cancel.check()?;
             if !self.waiting.contains_key(&self.next) {
                 match receiver.recv_timeout(Duration::from_millis(50)) {
                     Ok((index, item)) => {
@@ -96,7 +96,7 @@ impl Runner<'_> {
         Ok(Outcome {
             predictions: self
                 .classifier
-                .predictions(&probabilities, self.options.top_k),
+                .predictions(&probabilities, self.config.top_k),
             probabilities,
             output: output.to_vec(),
             size: prepared.size,

@@ -18,7 +18,7 @@ pub(crate) struct Small {
     pub proof: Proof,
 }
 
-/// What it computes. A task is a group of channels of `dst`, of [`Op::Read`] a row.
+/// What it computes. A task is a group of channels of `dst`, of [`Op::Read`] a few rows.
 pub(crate) enum Op {
     /// The image, `[C, H, W]` as it comes.
     Read,
@@ -81,13 +81,15 @@ pub(crate) enum Op {
 
 /// Pixels worked on at once.
 const CHUNK: usize = 16;
+/// Rows of the image in a task.
+const READ_ROWS: usize = 8;
 /// The most channels on one side that [`Op::Lrn`] looks at.
 pub(crate) const LRN_REACH: usize = 8;
 
 impl Small {
     pub fn tasks(&self) -> usize {
         match self.op {
-            Op::Read => self.dst.height,
+            Op::Read => self.dst.height.div_ceil(READ_ROWS),
             _ => self.dst.groups(),
         }
     }
@@ -132,7 +134,12 @@ pub(crate) unsafe fn run<const L: usize>(small: &Small, arena: Arena, image: &[f
             return;
         }
         match &small.op {
-            Op::Read => read(arena, dst, image, task),
+            Op::Read => {
+                let first = task * READ_ROWS;
+                for y in first..(first + READ_ROWS).min(dst.height) {
+                    read(arena, dst, image, y);
+                }
+            }
             Op::Map {
                 a,
                 affine,

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use inference::{Classifier, Label, Manifest, ModelSource, Options};
+use inference::{Classifier, ClassifierConfig, Label, Manifest, ModelSource};
 use model_core::manifest::{MANIFEST_KEY, Output};
 use model_core::onnx::{
     self, AttributeProto, DataType, Dim, GraphProto, ModelProto, NodeProto, TensorProto,
@@ -85,7 +85,7 @@ impl Backbone {
     ///
     /// # Errors
     /// As [`Classifier::from_bytes`].
-    pub fn classifier(&self, options: &Options) -> Result<Classifier, TeachError> {
+    pub fn classifier(&self, config: &ClassifierConfig) -> Result<Classifier, TeachError> {
         let labels = (0..self.width)
             .map(|feature| Label::named(format!("feature {feature}")))
             .collect();
@@ -97,15 +97,15 @@ impl Backbone {
         );
         let mut model = self.model.clone();
         set_manifest(&mut model, &manifest)?;
-        let options = Options {
+        let config = ClassifierConfig {
             manifest: None,
             overrides: inference::Overrides::default(),
-            ..options.clone()
+            ..config.clone()
         };
         Ok(Classifier::from_bytes(
             onnx::to_bytes(&model),
             &self.manifest.name,
-            &options,
+            &config,
         )?)
     }
 

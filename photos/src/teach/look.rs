@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use half::f16;
-use image_data::decode::{DecodeOptions, read_file};
-use inference::stream::{Failure, Source, StreamOptions};
-use inference::{Cancel, Classifier, Options};
+use image_data::decode::{DecodeConfig, read_file};
+use inference::stream::{Failure, Source, StreamConfig};
+use inference::{Cancel, Classifier, ClassifierConfig};
 use model_core::RgbImage;
 use model_core::resample::{Filter, resize};
 
@@ -123,9 +123,9 @@ impl Teacher {
     ///
     /// # Errors
     /// [`TeachError::NoLinearEnd`], or what keeps the backbone from running.
-    pub fn new(classifier: &Classifier, options: &Options) -> Result<Self, TeachError> {
+    pub fn new(classifier: &Classifier, config: &ClassifierConfig) -> Result<Self, TeachError> {
         let backbone = Backbone::of(classifier)?;
-        let network = backbone.classifier(options)?;
+        let network = backbone.classifier(config)?;
         Ok(Self { backbone, network })
     }
 
@@ -146,7 +146,7 @@ impl Teacher {
     pub fn look(
         &self,
         classes: &[ClassFolder],
-        decode: &DecodeOptions,
+        decode: &DecodeConfig,
         cancel: &Cancel,
         mut each: impl FnMut(&Look<'_>),
     ) -> Result<Vec<Photo>, TeachError> {
@@ -173,15 +173,15 @@ impl Teacher {
                 Err(_) => Source::File(path.to_path_buf()),
             }
         });
-        let options = StreamOptions {
+        let config = StreamConfig {
             top_k: 1,
             keep_input: true,
             decode: Some(*decode),
             cancel: cancel.clone(),
-            ..StreamOptions::default()
+            ..StreamConfig::default()
         };
         let mut photos = Vec::with_capacity(list.len());
-        self.network.stream(sources, &options, |answer| {
+        self.network.stream(sources, &config, |answer| {
             let (folder, path) = list[answer.index];
             let failure = match answer.result {
                 Ok(outcome) => {

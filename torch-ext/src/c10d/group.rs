@@ -206,15 +206,15 @@ impl ProcessGroup {
         }
     }
 
-    /// How many collectives this rank has begun, the reducer's buckets included.
+    /// c10d's sequence number: how many collectives this rank has started, the reducer's buckets included.
     ///
     /// # Errors
     /// Only what the backend reports.
-    pub fn begun(&self) -> Result<u64, Error> {
+    pub fn sequence_number(&self) -> Result<u64, Error> {
         let mut count = 0;
         // SAFETY: a live group and a local.
         check("group statistics", unsafe {
-            ffi::tx_group_begun(self.raw, &mut count)
+            ffi::tx_group_sequence_number(self.raw, &mut count)
         })?;
         Ok(count)
     }

@@ -11,5 +11,5 @@ mod store;
 
 pub use group::{GlooAddress, ProcessGroup, ReduceOp};
 pub use pending::PendingSum;
-pub use reducer::{Overlap, Reducer, ReducerOptions};
+pub use reducer::{Overlap, Reducer, ReducerConfig};
 pub use store::Store;

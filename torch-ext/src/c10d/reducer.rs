@@ -11,7 +11,7 @@ use crate::ffi::{self, raw, raws};
 
 /// How gradients are grouped; the defaults are `DistributedDataParallel`'s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReducerOptions {
+pub struct ReducerConfig {
     pub bucket_bytes: i64,
     /// The first bucket is small so that communication starts early.
     pub first_bucket_bytes: i64,
@@ -24,9 +24,9 @@ pub struct ReducerOptions {
     pub cuda_device: Option<usize>,
 }
 
-impl Default for ReducerOptions {
+impl Default for ReducerConfig {
     fn default() -> Self {
-        ReducerOptions {
+        ReducerConfig {
             bucket_bytes: 25 << 20,
             first_bucket_bytes: 1 << 20,
             find_unused_parameters: false,
@@ -69,14 +69,14 @@ impl Reducer {
     pub fn new<P: Borrow<Tensor>>(
         group: &ProcessGroup,
         params: &[P],
-        options: &ReducerOptions,
+        config: &ReducerConfig,
     ) -> Result<Self, Error> {
         const OPERATION: &str = "gradient reducer";
         if params.is_empty() {
             return Err(Error::new(OPERATION, "no parameters to reduce"));
         }
         let params = raws(params);
-        let device = options
+        let device = config
             .cuda_device
             .and_then(|index| c_int::try_from(index).ok())
             .unwrap_or(-1);
@@ -87,10 +87,10 @@ impl Reducer {
                 group.raw(),
                 params.as_ptr(),
                 params.len(),
-                options.bucket_bytes,
-                options.first_bucket_bytes,
-                c_int::from(options.find_unused_parameters),
-                c_int::from(options.gradient_as_bucket_view),
+                config.bucket_bytes,
+                config.first_bucket_bytes,
+                c_int::from(config.find_unused_parameters),
+                c_int::from(config.gradient_as_bucket_view),
                 device,
                 &mut reducer,
             )

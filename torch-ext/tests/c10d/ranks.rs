@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tch::nn::{self, ModuleT};
 use tch::{Device, Kind, Tensor};
 use torch_ext::amp::{self, ScaleUpdate};
-use torch_ext::c10d::{ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store};
+use torch_ext::c10d::{ProcessGroup, ReduceOp, Reducer, ReducerConfig, Store};
 use torch_ext::grad;
 use torch_ext::optim::{clip_grad_norm, foreach_lerp};
 
@@ -112,14 +112,14 @@ pub fn reducer(group: &ProcessGroup, find_unused: bool) {
         let params = ours.vs.trainable_variables();
         group.broadcast(&params, 0).unwrap();
         let whole = network(0);
-        let options = ReducerOptions {
+        let config = ReducerConfig {
             bucket_bytes: 4096,
             first_bucket_bytes: 512,
             gradient_as_bucket_view: view,
             find_unused_parameters: find_unused,
             ..Default::default()
         };
-        let mut reducer = Reducer::new(group, &params, &options).unwrap();
+        let mut reducer = Reducer::new(group, &params, &config).unwrap();
         for step in 0..4 {
             let (x, y) = batch(step);
             let rows = 12 / size;
@@ -131,7 +131,7 @@ pub fn reducer(group: &ProcessGroup, find_unused: bool) {
             // Two micro-batches; only the second communicates.
             let half = rows / 2;
             for (start, synchronize) in [(0, false), (half, true)] {
-                let begun = group.begun().unwrap();
+                let before = group.sequence_number().unwrap();
                 if synchronize {
                     reducer.before_forward().unwrap();
                 }
@@ -143,7 +143,7 @@ pub fn reducer(group: &ProcessGroup, find_unused: bool) {
                 loss.f_backward().unwrap();
                 // A micro-batch that only accumulates communicates nothing. In the first step the buckets are not yet
                 // what they will be, and afterward their order is told, too.
-                let exchanges = group.begun().unwrap() - begun;
+                let exchanges = group.sequence_number().unwrap() - before;
                 if !synchronize {
                     assert_eq!(exchanges, 0, "step {step}");
                 } else if step > 1 {
@@ -194,7 +194,7 @@ pub fn unused_parameter(group: &ProcessGroup) {
     let net = network(0);
     let mut params = net.vs.trainable_variables();
     params.push(Tensor::ones([3], FLOAT).set_requires_grad(true));
-    let mut reducer = Reducer::new(group, &params, &ReducerOptions::default()).unwrap();
+    let mut reducer = Reducer::new(group, &params, &ReducerConfig::default()).unwrap();
     let (x, y) = batch(0);
     reducer.before_forward().unwrap();
     let loss = net.net.forward_t(&x, true).cross_entropy_for_logits(&y);
@@ -295,7 +295,7 @@ pub fn scaler(group: &ProcessGroup) {
     let params = ours.vs.trainable_variables();
     group.broadcast(&params, 0).unwrap();
     let average: Vec<Tensor> = params.iter().map(|p| p.detach().copy()).collect();
-    let mut reducer = Reducer::new(group, &params, &ReducerOptions::default()).unwrap();
+    let mut reducer = Reducer::new(group, &params, &ReducerConfig::default()).unwrap();
     let scale = Tensor::full([1], 1024.0, FLOAT);
     let tracker = Tensor::zeros([1], (Kind::Int, Device::Cpu));
     let found_inf = Tensor::zeros([1], FLOAT);

@@ -14,8 +14,8 @@ use crate::recipe::{
 /// Flags of `train`; each overrides a key of the recipe.
 #[derive(Debug, Default, Args)]
 pub struct TrainArgs {
-    /// Directory with train/CLASS/*.jpg and val/CLASS/*.jpg, ImageNet as it comes, tar shards, a CSV table; or a URL of
-    /// any of them in an object store, as s3://bucket/imagenet [default: the usual places are searched]
+    /// Directory with train/CLASS/*.jpg and val/CLASS/*.jpg, ImageNet as it comes, tar shards or a CSV table. A URL may
+    /// name any of them in an object store, as s3://bucket/imagenet [default: the usual places are searched]
     #[arg(long, short, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Made-up images instead of files, for speed tests: how many
@@ -42,8 +42,8 @@ pub struct TrainArgs {
     /// Where the run goes [default: runs/RECIPE-TIME]
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Continue the run in --output, or the newest under runs/, exactly where it was saved; or go on from CHECKPOINT (best,
-    /// epoch-0010, a PyTorch .pth) in a directory of its own
+    /// Continue the run in --output, or the newest under runs/, exactly where it was saved. With CHECKPOINT (best,
+    /// epoch-0010, a PyTorch .pth), go on from that in a directory of its own
     #[arg(long, value_name = "CHECKPOINT", num_args = 0..=1, default_missing_value = "", conflicts_with = "overwrite")]
     pub resume: Option<OsString>,
     /// With --resume: the saved class OLD is the folder NEW now; may be given again

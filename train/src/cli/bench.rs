@@ -70,8 +70,8 @@ pub(super) struct BenchArgs {
     /// One line of JSON instead of text
     #[arg(long)]
     json: bool,
-    /// Print `ready`, then take one step for each line of standard input and answer with its milliseconds; so another
-    /// program can alternate with its own step
+    /// Print `ready`, then take one step for each line of standard input and answer with its milliseconds. Another
+    /// program can then alternate with its own step
     #[arg(long, conflicts_with_all = ["json", "steps", "warmup"])]
     on_request: bool,
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use image_data::augment::Transform;
 use image_data::dataset;
-use image_data::decode::{DecodeOptions, decode};
+use image_data::decode::{DecodeConfig, decode};
 use image_data::folder::Folder;
 use image_data::loader::{Loader, LoaderConfig};
 use image_data::random::{Key, Purpose};
@@ -153,7 +153,7 @@ pub fn bench_data(args: &BenchDataArgs) -> Result<ExitCode> {
 
 /// Reading, decoding and augmenting, each for itself on one thread.
 fn stages(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder) -> Result<Vec<Stage>> {
-    let options = DecodeOptions::reading(&recipe.preprocessing.reading);
+    let config = DecodeConfig::reading(&recipe.preprocessing.reading);
     let transform = train_transform(recipe, recipe.augment.image_size)?;
     let count = args.images.clamp(1, folder.len());
     let chosen = (0..count).map(|i| &folder.samples[i * folder.len() / count]);
@@ -161,11 +161,11 @@ fn stages(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder) -> Result<Vec<
     let mut done = 0;
     for (index, sample) in chosen.enumerate() {
         let start = Instant::now();
-        let Ok(bytes) = sample.read(&options.limits) else {
+        let Ok(bytes) = sample.read(&config.limits) else {
             continue;
         };
         let read = Instant::now();
-        let Ok(image) = decode(&bytes, &options) else {
+        let Ok(image) = decode(&bytes, &config) else {
             continue;
         };
         let decoded = Instant::now();
@@ -199,9 +199,9 @@ fn stages(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder) -> Result<Vec<
 /// Images a second out of the loader.
 fn loaded(args: &BenchDataArgs, recipe: &Recipe, folder: &Folder, threads: usize) -> Result<f64> {
     let batch = recipe.batch_size.min(folder.len()).min(64);
-    let options = DecodeOptions::reading(&recipe.preprocessing.reading);
-    let source = FolderSource::new(folder.clone(), options)
-        .decode_smaller(recipe.decode == DecodeKind::Fast);
+    let config = DecodeConfig::reading(&recipe.preprocessing.reading);
+    let source =
+        FolderSource::new(folder.clone(), config).decode_smaller(recipe.decode == DecodeKind::Fast);
     let loader = Loader::new(
         Arc::new(source),
         Arc::new(train_transform(recipe, recipe.augment.image_size)?),

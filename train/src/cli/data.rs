@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use image_data::check::{CheckOptions, check as check_folders};
+use image_data::check::{CheckConfig, check as check_folders};
 use image_data::dataset::{self, Dataset};
-use image_data::decode::DecodeOptions;
+use image_data::decode::DecodeConfig;
 use image_data::folder::{Folder, same_classes};
-use image_data::preview::{PreviewOptions, contact_sheet, write_png};
+use image_data::preview::{PreviewConfig, contact_sheet, write_png};
 use image_data::source::FolderSource;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -56,19 +56,19 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
     if let [train, val] = folders.as_slice() {
         same_classes(train, val)?;
     }
-    let options = CheckOptions {
+    let config = CheckConfig {
         decode: args.decode,
         duplicates: !args.no_duplicates,
         min_side: args.min_side,
         threads: args.workers,
-        ..CheckOptions::default()
+        ..CheckConfig::default()
     };
     let images = folders.iter().map(Folder::len).sum::<usize>() as u64;
     // Drawn on a terminal only, and on stderr: the report on stdout stays clean.
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}")?;
     let bar = ProgressBar::new(images).with_style(style);
     let each: Vec<&Folder> = folders.iter().collect();
-    let report = check_folders(&each, &options, &|done| bar.set_position(done as u64))
+    let report = check_folders(&each, &config, &|done| bar.set_position(done as u64))
         .map_err(anyhow::Error::msg)?;
     bar.finish_and_clear();
     if args.json {
@@ -120,25 +120,22 @@ pub fn preview(args: &PreviewArgs) -> Result<ExitCode> {
         .or(val)
         .with_context(|| format!("{}: expected images, got none", args.data.display()))?;
     let description = folder.description.clone();
-    let source = FolderSource::new(
-        folder,
-        DecodeOptions::reading(&recipe.preprocessing.reading),
-    );
+    let source = FolderSource::new(folder, DecodeConfig::reading(&recipe.preprocessing.reading));
     let transform = train_transform(&recipe, recipe.augment.size_at(0))?;
-    let options = PreviewOptions {
+    let config = PreviewConfig {
         rows: args.rows.clamp(1, 64),
         columns: args.columns.clamp(1, 64),
         seed: recipe.seed,
     };
-    let sheet = contact_sheet(&source, &transform, &recipe.preprocessing, &options)
+    let sheet = contact_sheet(&source, &transform, &recipe.preprocessing, &config)
         .with_context(|| format!("no image of {} could be read", args.data.display()))?;
     write_png(&sheet, &args.output)
         .with_context(|| format!("cannot write {}", args.output.display()))?;
     crate::answer!(
         "{}: {} rows of {description}; first column as validation sees it, then epochs 0 to {} of {}",
         args.output.display(),
-        options.rows,
-        options.columns - 1,
+        config.rows,
+        config.columns - 1,
         args.recipe
     );
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use image_data::augment::{EvalTransform, TrainTransform};
 use image_data::dataset::{self, ClassMap, Dataset};
-use image_data::decode::DecodeOptions;
+use image_data::decode::DecodeConfig;
 use image_data::folder::{Folder, FolderIndex, same_classes};
 use image_data::loader::{BadImagePolicy as OnBad, Loader, LoaderConfig};
 use image_data::sampler::Sampler;
@@ -108,7 +108,7 @@ impl Images {
             .iter()
             .map(|sample| sample.class as u32)
             .collect();
-        let source = FolderSource::new(train, decode_options(recipe))
+        let source = FolderSource::new(train, decode_config(recipe))
             .decode_smaller(recipe.decode == DecodeKind::Fast);
         let mut loader = Loader::new(
             Arc::new(source),
@@ -345,7 +345,7 @@ fn val_loader(recipe: &Recipe, folder: Folder, rank: usize, world_size: usize) -
     let batch = recipe.evaluation.batch_size.unwrap_or(recipe.batch_size);
     let sampler = Sampler::sequential(folder.len(), batch).sharded(rank, world_size);
     Loader::new(
-        Arc::new(FolderSource::new(folder, decode_options(recipe))),
+        Arc::new(FolderSource::new(folder, decode_config(recipe))),
         Arc::new(EvalTransform(recipe.preprocessing.clone())),
         sampler,
         config(recipe, false),
@@ -370,8 +370,8 @@ fn config(recipe: &Recipe, training: bool) -> LoaderConfig {
     }
 }
 
-fn decode_options(recipe: &Recipe) -> DecodeOptions {
-    DecodeOptions::reading(&recipe.preprocessing.reading)
+fn decode_config(recipe: &Recipe) -> DecodeConfig {
+    DecodeConfig::reading(&recipe.preprocessing.reading)
 }
 
 /// The recipe's augmentation for squares of `side` pixels.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tch::{Device, Kind, Tensor};
 use torch_ext::c10d::{
-    GlooAddress, Overlap, PendingSum, ProcessGroup, ReduceOp, Reducer, ReducerOptions, Store,
+    GlooAddress, Overlap, PendingSum, ProcessGroup, ReduceOp, Reducer, ReducerConfig, Store,
 };
 
 use super::heartbeat::Heartbeat;
@@ -235,13 +235,13 @@ impl Collective for Ranks {
             group.broadcast(parameters, 0)?;
             Ok(group.broadcast(buffers, 0)?)
         })?;
-        let options = ReducerOptions {
+        let config = ReducerConfig {
             cuda_device,
-            ..ReducerOptions::default()
+            ..ReducerConfig::default()
         };
         self.reducer = Some(
             self.heartbeat
-                .exchange(|| Ok(Reducer::new(&group, parameters, &options)?))?,
+                .exchange(|| Ok(Reducer::new(&group, parameters, &config)?))?,
         );
         Ok(())
     }

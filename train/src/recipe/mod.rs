@@ -45,8 +45,8 @@ pub struct Recipe {
     pub data: Option<PathBuf>,
     /// The share of each class's training images that is held out for validation, where the data has no validation images.
     pub val_split: Option<f64>,
-    /// Names the classes to train on, one a line, in the order of the labels; a folder name behind a tab stands for another
-    /// name, and several folders may share one. None: every class folder, sorted.
+    /// Names the classes to train on, one a line, in the order of the labels. A folder name behind a tab stands for
+    /// another name, and several folders may share one. None: every class folder, sorted.
     pub class_map: Option<PathBuf>,
     /// An epoch ends after so many optimizer steps, and validation after as many batches: for trying a recipe out.
     pub max_steps: Option<u64>,
@@ -56,8 +56,8 @@ pub struct Recipe {
     pub synthetic: Option<u64>,
     /// An unreadable image is reported and counted; then it is skipped, or ends the run.
     pub bad_images: BadImages,
-    /// How training images are decoded: every pixel, or JPEGs at a half, a quarter or an eighth of their size where the crop
-    /// is shrunk by as much.
+    /// How training images are decoded. `exact` decodes every pixel. `fast` decodes JPEGs at a half, a quarter or an
+    /// eighth of their size where the crop is shrunk by as much.
     pub decode: DecodeKind,
     /// Decoding threads; none: one per core.
     pub workers: Option<usize>,
@@ -78,7 +78,7 @@ pub struct Recipe {
     /// Start with zero in the last BatchNorm weight of each residual branch (He et al. 2019, "Bag of tricks").
     pub zero_init_residual: bool,
     /// The first convolution starts as the whitening of its patches in so many training images (Jordan 2024, arXiv
-    /// 2404.00498), for networks made for it (`cifar_whitened_vgg`). None: random values.
+    /// 2404.00498). This is for networks made for it (`cifar_whitened_vgg`). None: random values.
     pub whitening_images: Option<u64>,
     /// Weights to start from (`.safetensors` or `.pth`), class count may differ.
     pub init: Option<PathBuf>,
@@ -93,9 +93,8 @@ pub struct Recipe {
     pub batch_size: usize,
     /// Batches whose gradients are averaged before a step.
     pub accumulate_steps: usize,
-    /// Images that one forward and backward pass takes: `auto` (the batch; once memory runs out, half as many from then
-    /// on), `off` (the batch, always) or a number. The gradients of the passes add up to the batch's; BatchNorm takes
-    /// its statistics over the images of a pass.
+    /// Images that one forward and backward pass takes: `auto`, `off` or a number. The gradients of the passes add up
+    /// to the batch's; BatchNorm takes its statistics over the images of a pass.
     pub micro_batch_size: MicroBatchSize,
     /// Keep few activations and compute the others anew in backward: less memory, one more forward pass, the same numbers.
     pub gradient_checkpointing: bool,

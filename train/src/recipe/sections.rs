@@ -14,8 +14,8 @@ pub struct LossConfig {
     pub label_smoothing: f64,
     /// Binary only: targets above it become 1, others 0 (timm `--bce-target-thresh`).
     pub target_threshold: Option<f64>,
-    /// How much an image of a class counts: `balanced` (inversely to how many there are), or a weight for each class by name
-    /// (1 where none is given). None: all alike.
+    /// How much an image of a class counts: `balanced`, or a weight for each class by name (1 where none is given).
+    /// None: all alike.
     pub class_weights: Option<ClassWeights>,
 }
 
@@ -37,7 +37,7 @@ pub enum ClassWeights {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WeightRule {
-    /// Inversely to the number of images.
+    /// Inversely to the number of images of its class.
     Balanced,
 }
 
@@ -80,8 +80,8 @@ pub struct OptimizerConfig {
     pub body_lr_factor: f64,
     /// Factor on the learning rate of the shifts of norms (Page 2018, "How to train your ResNet": 64).
     pub norm_bias_lr_factor: f64,
-    /// Factor on the learning rate from each block to the one before it, counted from the classifier (layer-wise decay, Clark
-    /// et al. 2020; timm `--layer-decay`); 1 is off.
+    /// Factor on the learning rate from each block to the one before it, counted from the classifier; 1 is off. This is
+    /// layer-wise decay (Clark et al. 2020; timm `--layer-decay`).
     pub layer_decay: f64,
 }
 
@@ -151,15 +151,15 @@ pub enum Granularity {
 pub struct EmaConfig {
     /// Weight of the past, per update.
     pub decay: f64,
-    /// Early on the weight of the past is smaller, `(1 + updates) / (10 + updates)`, so that a short run is not the average of
-    /// its beginning (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
+    /// Early on the weight of the past is smaller, `(1 + updates) / (10 + updates)`. So a short run is not the average
+    /// of its beginning (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
     pub warmup: bool,
     /// Optimizer steps between updates.
     pub every_steps: u64,
     /// Validate the network's own weights too, and keep the best of them as `best-raw`, the newest as `last-raw`.
     pub keep_raw: bool,
     /// After each epoch BatchNorm's statistics are measured anew for the averaged weights, over so many training images
-    /// (PyTorch's `update_bn`); none: they are averaged as the weights are.
+    /// (PyTorch's `update_bn`). None: they are averaged as the weights are.
     pub statistics_images: Option<u64>,
 }
 

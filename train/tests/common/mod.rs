@@ -55,7 +55,7 @@ pub fn train_with(arch: &str, recipe: &str) -> Command {
 }
 
 /// The same command, ended by a hangup even where the tests run under `nohup`, which everything they start inherits.
-pub fn hears_hangup(command: &std::process::Command) -> std::process::Command {
+pub fn with_default_sighup(command: &std::process::Command) -> std::process::Command {
     let mut wrapped = std::process::Command::new("env");
     wrapped.arg("--default-signal=HUP");
     wrapped.arg(command.get_program()).args(command.get_args());

@@ -163,7 +163,7 @@ fn a_closed_terminal_is_a_hangup_to_all() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let run = long_run(launched(plain(2, "resnet_tiny"), 2), &out);
-    let mut running = Running::start(common::hears_hangup(&run));
+    let mut running = Running::start(common::with_default_sighup(&run));
     running.wait_for_steps(&out, 4);
     signal(running.child.id() as i32, "-HUP");
     let (status, text) = running.wait(Duration::from_secs(240));

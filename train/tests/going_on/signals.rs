@@ -35,7 +35,7 @@ fn a_lost_reader_of_stderr_does_not_end_a_run() {
 fn a_hangup_saves_and_ends_unless_it_is_ignored() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
-    let mut child = common::hears_hangup(made_up(6000, 6, &out).args(["--epochs", "9"]))
+    let mut child = common::with_default_sighup(made_up(6000, 6, &out).args(["--epochs", "9"]))
         .stderr(Stdio::null())
         .spawn()
         .unwrap();

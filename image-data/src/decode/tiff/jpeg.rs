@@ -4,7 +4,7 @@
 
 use super::super::jpeg::Components;
 use super::super::{
-    Alpha, Damage, DecodeError, DecodeOptions, Decoded, Exif, Format, Icc, jpeg, raster,
+    Alpha, Damage, DecodeConfig, DecodeError, Decoded, Exif, Format, Icc, jpeg, raster,
 };
 use super::compression::Compression;
 use super::directory::{Directory, tag};
@@ -21,7 +21,7 @@ pub(super) fn chunk(
     layout: &Layout,
     size: [usize; 2],
     samples: usize,
-    options: &DecodeOptions,
+    config: &DecodeConfig,
 ) -> Result<(Vec<u8>, Option<Damage>), DecodeError> {
     if layout.bits != 8 {
         return Err(refused(&format!("JPEG of {} bits", layout.bits)));
@@ -33,11 +33,11 @@ pub(super) fn chunk(
     if beside_colors {
         let tables = directory.raw(tag::JPEG_TABLES).unwrap_or_default();
         let stream = assemble(tables, packed, layout.ycbcr_in_jpeg);
-        let options = plain(options);
-        return jpeg_alpha::samples(&stream, layout.ycbcr_in_jpeg, samples, size, &options);
+        let config = plain(config);
+        return jpeg_alpha::samples(&stream, layout.ycbcr_in_jpeg, samples, size, &config);
     }
     let decoded = if layout.compression == Compression::WebP {
-        raster::decode(packed, Format::WebP, &plain(options))?.0
+        raster::decode(packed, Format::WebP, &plain(config))?.0
     } else {
         let stream = assemble(
             directory.raw(tag::JPEG_TABLES).unwrap_or_default(),
@@ -49,7 +49,7 @@ pub(super) fn chunk(
         } else {
             Components::AsTheFileSays
         };
-        jpeg::decode_as(&stream, &plain(options), components)?.0
+        jpeg::decode_as(&stream, &plain(config), components)?.0
     };
     let mut pixels = fit(&decoded, size)?;
     if samples == 1 {
@@ -63,7 +63,7 @@ pub(super) fn old(
     bytes: &[u8],
     directory: &Directory<'_>,
     layout: &Layout,
-    options: &DecodeOptions,
+    config: &DecodeConfig,
 ) -> Result<(Vec<u8>, Option<Damage>), DecodeError> {
     let size = [layout.width, layout.height];
     if layout.samples == 3
@@ -71,14 +71,14 @@ pub(super) fn old(
         && let Some(stream) = whole_stream(bytes, directory)
         && let Ok((decoded, _)) = jpeg::decode_as(
             &assemble(&[], stream, false),
-            &plain(options),
+            &plain(config),
             Components::ThreeSamples,
         )
         && let Ok(pixels) = fit(&decoded, size)
     {
         return Ok((in_rgb(pixels, directory), decoded.damage));
     }
-    from_tables(bytes, directory, layout, options)
+    from_tables(bytes, directory, layout, config)
 }
 
 /// Luma and chroma, which the JPEG reader was told to leave as they are, in the colors that the TIFF's own tags name: they
@@ -104,7 +104,7 @@ fn from_tables(
     bytes: &[u8],
     directory: &Directory<'_>,
     layout: &Layout,
-    options: &DecodeOptions,
+    config: &DecodeConfig,
 ) -> Result<(Vec<u8>, Option<Damage>), DecodeError> {
     let channels = layout.samples;
     if layout.planar || layout.tiled || !matches!(channels, 1 | 3) {
@@ -163,7 +163,7 @@ fn from_tables(
         let packed = packed.strip_prefix(&START[..]).unwrap_or(&packed);
         stream.extend(packed);
         let stream = assemble(&[&START[..], &tables, &END].concat(), &stream, false);
-        let (decoded, _) = jpeg::decode_as(&stream, &plain(options), Components::ThreeSamples)?;
+        let (decoded, _) = jpeg::decode_as(&stream, &plain(config), Components::ThreeSamples)?;
         pixels.extend(fit(&decoded, [layout.width, rows])?);
         damage = damage.or(decoded.damage);
     }
@@ -214,12 +214,12 @@ fn assemble(tables: &[u8], stream: &[u8], ycbcr: bool) -> Vec<u8> {
 }
 
 /// A piece of a picture has no orientation, profile or transparency of its own.
-fn plain(options: &DecodeOptions) -> DecodeOptions {
-    DecodeOptions {
+fn plain(config: &DecodeConfig) -> DecodeConfig {
+    DecodeConfig {
         exif: Exif::Ignore,
         icc: Icc::Ignore,
         alpha: Alpha::Drop,
-        ..*options
+        ..*config
     }
 }
 

@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 
 use super::super::jpeg::Components;
-use super::super::{Damage, DecodeError, DecodeOptions, Format, jpeg};
+use super::super::{Damage, DecodeConfig, DecodeError, Format, jpeg};
 use super::jpeg::fit;
 use super::refused;
 use crate::jpeg::JpegColor;
@@ -15,7 +15,7 @@ pub(super) fn samples(
     ycbcr: bool,
     count: usize,
     size: [usize; 2],
-    options: &DecodeOptions,
+    config: &DecodeConfig,
 ) -> Result<(Vec<u8>, Option<Damage>), DecodeError> {
     let frame = frame_at(stream).ok_or_else(|| malformed("a strip or tile has no JPEG header"))?;
     if usize::from(stream[frame + 9]) != count {
@@ -24,7 +24,7 @@ pub(super) fn samples(
         return Err(malformed(&reason));
     }
     if count == 2 {
-        let (decoded, _) = jpeg::decode(&with_third(stream, frame)?, options)?;
+        let (decoded, _) = jpeg::decode(&with_third(stream, frame)?, config)?;
         let pixels = fit(&decoded, size)?;
         let pairs = pixels.as_chunks::<3>().0.iter().flat_map(|p| [p[0], p[1]]);
         return Ok((pairs.collect(), decoded.damage));
@@ -34,10 +34,10 @@ pub(super) fn samples(
     } else {
         JpegColor::Rgb
     };
-    let (colors, _) = jpeg::decode_as(stream, options, Components::FirstOfFour(color))?;
+    let (colors, _) = jpeg::decode_as(stream, config, Components::FirstOfFour(color))?;
     let last_first = last_first(stream, frame);
     let gray = Components::FirstOfFour(JpegColor::Gray);
-    let (last, _) = jpeg::decode_as(&last_first, options, gray)?;
+    let (last, _) = jpeg::decode_as(&last_first, config, gray)?;
     let (rgb, fourth) = (fit(&colors, size)?, fit(&last, size)?);
     let pixels = rgb.as_chunks::<3>().0.iter().zip(fourth.as_chunks::<3>().0);
     let four = pixels.flat_map(|(rgb, fourth)| [rgb[0], rgb[1], rgb[2], fourth[0]]);

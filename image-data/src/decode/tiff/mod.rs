@@ -25,7 +25,7 @@ use image::metadata::Orientation;
 use model_core::RgbImage;
 
 use super::{
-    Color, Damage, DamageKind, DecodeError, DecodeLimits, DecodeOptions, Decoded, Format, Header,
+    Color, Damage, DamageKind, DecodeConfig, DecodeError, DecodeLimits, Decoded, Format, Header,
     Icc, Notes, metadata,
 };
 use canvas::Canvas;
@@ -59,17 +59,14 @@ pub(super) fn probe(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, Decod
     })
 }
 
-pub(super) fn decode(
-    bytes: &[u8],
-    options: &DecodeOptions,
-) -> Result<(Decoded, Notes), DecodeError> {
-    let (directory, layout) = open(bytes, &options.limits)?;
+pub(super) fn decode(bytes: &[u8], config: &DecodeConfig) -> Result<(Decoded, Notes), DecodeError> {
+    let (directory, layout) = open(bytes, &config.limits)?;
     let orientation = match directory.integer(tag::ORIENTATION) {
         Some(value) => metadata::orientation_of(value),
         None => directory.raw(tag::XMP).and_then(metadata::xmp_orientation),
     };
-    let (samples, damage) = read_samples(bytes, &directory, &layout, options)?;
-    let data = color::to_rgb(samples, &layout, &directory, options.alpha)?;
+    let (samples, damage) = read_samples(bytes, &directory, &layout, config)?;
+    let data = color::to_rgb(samples, &layout, &directory, config.alpha)?;
     let image =
         RgbImage::new(layout.width as u32, layout.height as u32, data).map_err(|error| {
             DecodeError::Malformed {
@@ -85,7 +82,7 @@ pub(super) fn decode(
     };
     let notes = Notes {
         orientation: orientation.unwrap_or(Orientation::NoTransforms),
-        icc_profile: (options.icc == Icc::ToSrgb)
+        icc_profile: (config.icc == Icc::ToSrgb)
             .then(|| directory.raw(tag::ICC_PROFILE).map(<[u8]>::to_vec))
             .flatten()
             // A profile for inks or Lab does not describe the RGB that came out.
@@ -136,10 +133,10 @@ fn read_samples(
     bytes: &[u8],
     directory: &Directory<'_>,
     layout: &Layout,
-    options: &DecodeOptions,
+    config: &DecodeConfig,
 ) -> Result<(Vec<u8>, Option<Damage>), DecodeError> {
     if layout.compression == Compression::OldJpeg {
-        return jpeg::old(bytes, directory, layout, options);
+        return jpeg::old(bytes, directory, layout, config);
     }
     let [chunk_width, chunk_height] = layout.chunk;
     let across = layout.width.div_ceil(chunk_width);
@@ -165,7 +162,7 @@ fn read_samples(
                 layout,
                 directory,
                 rows,
-                options,
+                config,
             };
             let (unpacked, broken) = block.unpack(&packed)?;
             // With a wrong checksum alone every pixel is there, and most are right.
@@ -263,7 +260,7 @@ struct Block<'a> {
     layout: &'a Layout,
     directory: &'a Directory<'a>,
     rows: usize,
-    options: &'a DecodeOptions,
+    config: &'a DecodeConfig,
 }
 
 /// Samples of one strip or tile, pixel after pixel.
@@ -282,7 +279,7 @@ impl Block<'_> {
         if let Compression::Jpeg | Compression::WebP = layout.compression {
             let size = [width, self.rows];
             let (bytes, damage) =
-                jpeg::chunk(packed, self.directory, layout, size, samples, self.options)?;
+                jpeg::chunk(packed, self.directory, layout, size, samples, self.config)?;
             let channels = if layout.inks_in_jpeg { 3 } else { samples };
             return Ok((Unpacked::Bytes(bytes, channels), damage));
         }
