@@ -23,10 +23,10 @@ pub struct Sampler {
     pub seed: u64,
     /// A new permutation every epoch, or the data set's own order.
     pub shuffle: bool,
-    /// This process's place among `world`.
+    /// This process's place among `world_size`.
     pub rank: usize,
     /// Number of processes, at least 1.
-    pub world: usize,
+    pub world_size: usize,
     /// Copies of each drawn sample (repeated augmentation, Hoffer et al. 2020; torchvision's `RASampler`): the epoch
     /// keeps its length, so it sees `samples / repeats` different images. 1 to 16.
     pub repeats: u8,
@@ -45,7 +45,7 @@ impl Sampler {
             seed: 0,
             shuffle: false,
             rank: 0,
-            world: 1,
+            world_size: 1,
             repeats: 1,
             batch_size,
             drop_last: false,
@@ -62,20 +62,20 @@ impl Sampler {
         }
     }
 
-    /// The same epoch, dealt to `world` processes.
-    pub fn sharded(self, rank: usize, world: usize) -> Self {
+    /// The same epoch, dealt to `world_size` processes.
+    pub fn sharded(self, rank: usize, world_size: usize) -> Self {
         Self {
             rank,
-            world,
+            world_size,
             ..self
         }
     }
 
     /// Batches an epoch on this rank. With `drop_last` the same on every rank.
     pub fn batches(&self) -> usize {
-        let (world, batch) = (self.world.max(1), self.batch_size.max(1));
+        let (world_size, batch) = (self.world_size.max(1), self.batch_size.max(1));
         if self.drop_last {
-            self.samples / (world * batch)
+            self.samples / (world_size * batch)
         } else {
             self.items().div_ceil(batch)
         }
@@ -83,8 +83,8 @@ impl Sampler {
 
     /// Items an epoch on this rank, before `drop_last`.
     fn items(&self) -> usize {
-        let world = self.world.max(1);
-        (self.samples + world - 1 - self.rank.min(world - 1)) / world
+        let world_size = self.world_size.max(1);
+        (self.samples + world_size - 1 - self.rank.min(world_size - 1)) / world_size
     }
 
     /// Items of an epoch on this rank: the length of [`Sampler::epoch`].
@@ -98,8 +98,8 @@ impl Sampler {
 
     /// The whole epoch of this rank, batch after batch: `items[b * batch_size..]` is batch b.
     ///
-    /// The global order is dealt like cards (position p goes to rank p mod world), so the union of the ranks' batch b is
-    /// the same set of samples for any world that keeps `world * batch_size`.
+    /// The global order is dealt like cards: position `p` goes to rank `p % world_size`. So the union of the ranks' batch
+    /// `b` is the same set of samples for any number of processes that keeps `world_size * batch_size`.
     pub fn epoch(&self, epoch: u32) -> Vec<SampleRef> {
         let mut order: Vec<u32> = (0..self.samples as u32).collect();
         if self.shuffle {
@@ -135,11 +135,11 @@ impl Sampler {
 
     /// Deals a global order like cards.
     fn deal(&self, order: &[u32]) -> Vec<SampleRef> {
-        let world = self.world.max(1);
+        let world_size = self.world_size.max(1);
         let repeats = usize::from(self.repeats.clamp(1, 16));
         (0..self.epoch_len())
             .map(|place| {
-                let position = place * world + self.rank;
+                let position = place * world_size + self.rank;
                 SampleRef {
                     index: order[position / repeats] as usize,
                     repeat: (position % repeats) as u8,
@@ -156,11 +156,11 @@ mod tests {
 
     #[test]
     fn every_sample_once_on_any_number_of_ranks() {
-        for world in 1..=5 {
-            let ranks: Vec<Sampler> = (0..world)
+        for world_size in 1..=5 {
+            let ranks: Vec<Sampler> = (0..world_size)
                 .map(|rank| Sampler {
                     drop_last: false,
-                    ..Sampler::shuffled(103, 8, 9).sharded(rank, world)
+                    ..Sampler::shuffled(103, 8, 9).sharded(rank, world_size)
                 })
                 .collect();
             let all: Vec<SampleRef> = ranks.iter().flat_map(|s| s.epoch(2)).collect();
@@ -185,12 +185,12 @@ mod tests {
 
     #[test]
     fn a_step_sees_the_same_images_whatever_the_world() {
-        let step = |world: usize, b: usize| -> HashSet<SampleRef> {
-            let batch = 24 / world;
-            (0..world)
+        let step = |world_size: usize, b: usize| -> HashSet<SampleRef> {
+            let batch = 24 / world_size;
+            (0..world_size)
                 .flat_map(|rank| {
                     Sampler::shuffled(100, batch, 5)
-                        .sharded(rank, world)
+                        .sharded(rank, world_size)
                         .epoch(1)[b * batch..(b + 1) * batch]
                         .to_vec()
                 })
@@ -273,9 +273,9 @@ mod tests {
     #[test]
     fn small_sets_do_not_panic() {
         for samples in 0..4 {
-            for world in 1..4 {
-                for rank in 0..world {
-                    let sampler = Sampler::shuffled(samples, 3, 0).sharded(rank, world);
+            for world_size in 1..4 {
+                for rank in 0..world_size {
+                    let sampler = Sampler::shuffled(samples, 3, 0).sharded(rank, world_size);
                     assert_eq!(sampler.epoch(0).len(), sampler.batches() * 3);
                     let all = Sampler {
                         drop_last: false,

@@ -88,10 +88,11 @@ fn what_does_not_fit_is_refused() {
         output: 1,
     };
     assert!(matches!(Network::new(&huge), Err(Error::TooLarge(_))));
-    // One channel to one, packed for full vectors, is 64 times what the file holds with 8 lanes, 256 times with 16.
-    let wide = conv(&mut n, 0, 1, 1, 1, window(3000, 1, 0, 0));
+    // Four channels of two groups, packed for full vectors of both, are 16 times what the file holds with 8 lanes, and 64
+    // times with 16.
+    let wide = conv(&mut n, 0, 2, 4, 2, window(3000, 1, 0, 0));
     let graph = Graph {
-        input: [1, 3000, 3000],
+        input: [2, 3000, 3000],
         nodes: vec![
             Node::Clamp {
                 input: 0,

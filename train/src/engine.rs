@@ -80,19 +80,19 @@ impl TrainEngine {
         recipe: &Recipe,
         mut network: TorchNetwork,
         device: Device,
-        world: &mut dyn Collective,
+        collective: &mut dyn Collective,
     ) -> Result<Self> {
         let arithmetic = Arithmetic::choose(recipe, device)?;
-        let recorder = graph::recorder(recipe, device, world)?;
+        let recorder = graph::recorder(recipe, device, collective)?;
         network.set_dropout(Dropout {
             features: recipe.dropout,
             residual: recipe.stochastic_depth,
         });
         network.place(device, arithmetic.channels_last)?;
         network.freeze(&recipe.freeze)?;
-        world.attach(&network.trainable(), &buffers(&network))?;
+        collective.attach(&network.trainable(), &buffers(&network))?;
         if recipe.sync_batch_norm {
-            network.synchronize_norms(world.norm_group());
+            network.synchronize_norms(collective.norm_group());
         }
         let side = recipe.augment.image_size as usize;
         let smallest = recipe.smallest_side() as usize;

@@ -149,12 +149,14 @@ impl<'a> Evaluator<'a> {
         network: &TorchNetwork,
         source: &dyn DataSource,
         batches: u64,
-        world: &mut dyn Collective,
+        collective: &mut dyn Collective,
         reporter: &mut Reporter,
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<Option<Evaluation>> {
         let each = &mut |_: &Tensor, _: &Tensor| Ok(());
-        self.run_each(network, source, batches, world, reporter, is_stopped, each)
+        self.run_each(
+            network, source, batches, collective, reporter, is_stopped, each,
+        )
     }
 
     /// [`Evaluator::run`], showing `each` the logits `[N, C]` and labels `[N]` of every batch of this process.
@@ -167,7 +169,7 @@ impl<'a> Evaluator<'a> {
         network: &TorchNetwork,
         source: &dyn DataSource,
         batches: u64,
-        world: &mut dyn Collective,
+        collective: &mut dyn Collective,
         reporter: &mut Reporter,
         is_stopped: &dyn Fn() -> bool,
         each: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
@@ -182,7 +184,7 @@ impl<'a> Evaluator<'a> {
         for _ in 0..batches {
             let wants_stop = is_stopped();
             // Answered while the batch computes.
-            world.begin_any([wants_stop, false])?;
+            collective.begin_any([wants_stop, false])?;
             let batch = all.next().transpose()?;
             if let Some(batch) = batch
                 && let Some(parts) = self.count(network, &batch, each)?
@@ -199,7 +201,9 @@ impl<'a> Evaluator<'a> {
                 ));
             }
             reporter.advance();
-            let stop = world.finish_any()?.map_or(wants_stop, |[stop, _]| stop);
+            let stop = collective
+                .finish_any()?
+                .map_or(wants_stop, |[stop, _]| stop);
             if stop {
                 return Ok(None);
             }
@@ -208,7 +212,7 @@ impl<'a> Evaluator<'a> {
             let sum = sum.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?;
             sums = (&sum).try_into()?;
         }
-        world.sum(&mut sums)?;
+        collective.sum(&mut sums)?;
         let (totals, each) = sums.split_at(TOTALS);
         let &[loss, top1, top5, images] = totals else {
             bail!("validation: expected {TOTALS} sums, got {}", totals.len());

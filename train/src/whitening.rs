@@ -39,11 +39,11 @@ pub fn whiten(
     recipe: &Recipe,
     images: u64,
     source: &dyn DataSource,
-    world: &mut dyn Collective,
+    collective: &mut dyn Collective,
 ) -> Result<()> {
     let conv = whitening_convolution(network.architecture()).context("no whitening convolution")?;
     let normalizer = Normalizer::new(&recipe.preprocessing, Device::Cpu)?;
-    let share = images.div_ceil(world.size() as u64);
+    let share = images.div_ceil(collective.size() as u64);
     let numbers = (conv.in_channels * conv.kernel * conv.kernel) as i64;
     let mut products = Tensor::f_zeros([numbers, numbers], (Kind::Double, Device::Cpu))?;
     let (mut patches, mut seen) = (0, 0);
@@ -65,7 +65,7 @@ pub fn whiten(
     }
     let mut sums: Vec<f64> = Vec::try_from(&products.f_view([-1])?)?;
     sums.push(patches as f64);
-    world.sum(&mut sums)?;
+    collective.sum(&mut sums)?;
     let patches = sums.pop().unwrap_or_default();
     if patches == 0.0 {
         bail!("whitening_images: expected training images, got none");

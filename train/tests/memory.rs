@@ -26,7 +26,7 @@ use train::trainer::{Resume, RunOutcome, Start, Trainer};
 fn start(
     recipe: Recipe,
     run: &Path,
-    world: Box<dyn Collective>,
+    collective: Box<dyn Collective>,
     resume: Option<Resume>,
 ) -> Trainer {
     let start = Start {
@@ -35,7 +35,7 @@ fn start(
         lock: None,
         overwrite: false,
         resume,
-        world,
+        collective,
     };
     start.build().unwrap()
 }
@@ -136,9 +136,9 @@ fn a_resumed_run_keeps_the_size() {
         renamed: Vec::new(),
         is_copy: true,
     };
-    let world = Box::new(SingleProcess);
+    let collective = Box::new(SingleProcess);
     // With memory enough for all: the size found is the run's.
-    let mut trainer = start(recipe(&keys), &parts, world, Some(resume));
+    let mut trainer = start(recipe(&keys), &parts, collective, Some(resume));
     assert_eq!(trainer.run().unwrap(), RunOutcome::Finished);
     assert_eq!(tensors(&whole), tensors(&parts));
     let said = log(&parts);
@@ -180,8 +180,8 @@ fn one_of_two() {
     let keys: Vec<&str> = keys.split(';').filter(|key| !key.is_empty()).collect();
     let session = Session::join(placement, Duration::from_secs(35)).unwrap();
     let done = session.fail_on_error(|| {
-        let world = Box::new(session.collective()?);
-        let mut trainer = start(recipe(&keys), Path::new(&run), world, None);
+        let collective = Box::new(session.collective()?);
+        let mut trainer = start(recipe(&keys), Path::new(&run), collective, None);
         if std::env::var("MEMORY_TEST_LIMITED").is_ok() {
             trainer.limit_memory(room("resnet_tiny", SYNTHETIC_CLASSES));
         }

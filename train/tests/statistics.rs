@@ -78,8 +78,8 @@ fn statistics_are_the_mean_over_all_parts_and_nothing_else_moves() {
             .map(Tensor::copy)
             .collect();
         let counted = engine.network.batches_tracked();
-        let world = &mut SingleProcess;
-        let done = engine.measure_statistics(batches(5), 15, parts, KEY, world, &|| false);
+        let collective = &mut SingleProcess;
+        let done = engine.measure_statistics(batches(5), 15, parts, KEY, collective, &|| false);
         assert!(done.unwrap());
         let got = Tensor::stack(
             &[
@@ -101,7 +101,7 @@ fn statistics_are_the_mean_over_all_parts_and_nothing_else_moves() {
         // Training goes on with what its layers say.
         engine.begin(KEY).unwrap();
         let batch = batch(4);
-        let _ = engine.accumulate(world, &batch, KEY, true).unwrap();
+        let _ = engine.accumulate(collective, &batch, KEY, true).unwrap();
         let moved = tensor(&engine, "bn1.running_mean");
         let kept = got.get(0) * 0.9;
         let one = Tensor::from(0.1) * one_batch(&engine, 4).get(0);

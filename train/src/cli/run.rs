@@ -125,7 +125,7 @@ fn fresh(args: &TrainArgs, overrides: &[Override], session: Option<&Session>) ->
         lock,
         overwrite: args.overwrite,
         resume: None,
-        world: collective(session)?,
+        collective: collective(session)?,
     })
 }
 
@@ -183,7 +183,7 @@ fn resumed(
             lock,
             overwrite: false,
             resume: None,
-            world: collective(session)?,
+            collective: collective(session)?,
         });
     }
     let (mut progress, file) = state::read_progress(&path)?;
@@ -233,7 +233,7 @@ fn resumed(
             renamed: renamed(args)?,
             is_copy,
         }),
-        world: collective(session)?,
+        collective: collective(session)?,
     })
 }
 
@@ -263,7 +263,7 @@ fn from_pytorch(
             renamed: renamed(args)?,
             is_copy: true,
         }),
-        world: collective(session)?,
+        collective: collective(session)?,
     })
 }
 

@@ -15,7 +15,7 @@ pub struct Synthetic {
     val_side: u32,
     seed: u64,
     rank: u64,
-    world: u64,
+    world_size: u64,
 }
 
 impl Synthetic {
@@ -28,16 +28,16 @@ impl Synthetic {
             val_side,
             seed,
             rank: 0,
-            world: 1,
+            world_size: 1,
         }
     }
 
-    /// The part of process `rank` of `world`: every `world`-th batch, so that the images of a step are the same for any
-    /// `world` of the same global batch.
-    pub fn sharded(self, rank: usize, world: usize) -> Self {
+    /// The part of process `rank` of `world_size`: every `world_size`-th batch, so that the images of a step are the same for any
+    /// `world_size` of the same global batch.
+    pub fn sharded(self, rank: usize, world_size: usize) -> Self {
         Self {
             rank: rank as u64,
-            world: world.max(1) as u64,
+            world_size: world_size.max(1) as u64,
             ..self
         }
     }
@@ -62,8 +62,8 @@ impl Synthetic {
 
     fn batches(&self, stream: u64, images: u64, first: u64, side: u32) -> BatchIter<'_> {
         let size = self.batch as u64;
-        let begin = (first * self.world + self.rank) * size;
-        let starts = (begin..images).step_by(self.batch * self.world as usize);
+        let begin = (first * self.world_size + self.rank) * size;
+        let starts = (begin..images).step_by(self.batch * self.world_size as usize);
         Box::new(starts.map(move |start| {
             let count = size.min(images - start) as usize;
             self.batch(stream, start, count, side)

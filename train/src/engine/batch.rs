@@ -108,12 +108,12 @@ impl TrainEngine {
     /// Memory runs out ([`TrainEngine::go_back`] leads back to where it began); no image of the batch could be read.
     pub fn accumulate(
         &mut self,
-        world: &mut dyn Collective,
+        collective: &mut dyn Collective,
         batch: &TensorBatch,
         key: MixKey,
         is_last: bool,
     ) -> Result<Tensor> {
-        self.accumulate_in(1, world, batch, key, is_last)
+        self.accumulate_in(1, collective, batch, key, is_last)
     }
 
     /// [`TrainEngine::accumulate`] in `parts` of equal size, one after the other. Each part's loss is weighted by its
@@ -126,7 +126,7 @@ impl TrainEngine {
     pub fn accumulate_in(
         &mut self,
         parts: usize,
-        world: &mut dyn Collective,
+        collective: &mut dyn Collective,
         batch: &TensorBatch,
         key: MixKey,
         is_last: bool,
@@ -139,7 +139,7 @@ impl TrainEngine {
         for part in 0..parts {
             let rows = count * part / parts..count * (part + 1) / parts;
             let is_last = is_last && part + 1 == parts;
-            let of_part = self.accumulate_part(world, &whole, &rows, is_last)?;
+            let of_part = self.accumulate_part(collective, &whole, &rows, is_last)?;
             sums = Some(match sums {
                 None => of_part,
                 Some(sum) => sum.f_add(&of_part)?,
@@ -164,20 +164,20 @@ impl TrainEngine {
 
     fn accumulate_part(
         &mut self,
-        world: &mut dyn Collective,
+        collective: &mut dyn Collective,
         whole: &Whole<'_>,
         rows: &Range<i64>,
         is_last: bool,
     ) -> Result<Tensor> {
         let inputs = self.inputs(whole, rows)?;
         let share = self.share(whole, rows, &inputs.labels)?;
-        self.learn(world, &inputs, &share, whole.count, is_last)
+        self.learn(collective, &inputs, &share, whole.count, is_last)
     }
 
     /// Forward and backward from `inputs`, which are a `share` of a batch of `count` images.
     pub(super) fn learn(
         &mut self,
-        world: &mut dyn Collective,
+        collective: &mut dyn Collective,
         inputs: &Inputs,
         share: &Share,
         count: i64,
@@ -209,7 +209,7 @@ impl TrainEngine {
         let scaled = self.scaler.scale(&share)?;
         let network = &self.network;
         let mut tape = tape;
-        world.backward(&scaled, is_last, &mut || match tape.take() {
+        collective.backward(&scaled, is_last, &mut || match tape.take() {
             Some(tape) => tape.backward(network),
             None => Ok(()),
         })?;

@@ -73,7 +73,7 @@ impl Recorder for CudaRecorder {
 pub(super) fn recorder(
     recipe: &Recipe,
     device: Device,
-    world: &dyn Collective,
+    collective: &dyn Collective,
 ) -> Result<Option<Box<dyn Recorder>>> {
     if !recipe.cuda_graphs {
         return Ok(None);
@@ -84,7 +84,7 @@ pub(super) fn recorder(
             crate::device::describe(device)
         );
     };
-    if !world.is_alone() {
+    if !collective.is_alone() {
         bail!(
             "cuda_graphs: expected false in a group of processes, which exchange gradients within a step, got true \
              (--set cuda_graphs=false)"

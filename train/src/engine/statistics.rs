@@ -25,7 +25,7 @@ impl TrainEngine {
         images: u64,
         parts: usize,
         key: MixKey,
-        world: &mut dyn Collective,
+        collective: &mut dyn Collective,
         stop: &dyn Fn() -> bool,
     ) -> Result<bool> {
         if !self.network.learns_statistics() {
@@ -34,7 +34,7 @@ impl TrainEngine {
         // Each process by itself: an exchange within the forward pass would need as many parts everywhere.
         let group = self.network.norm_group();
         self.network.synchronize_norms(None);
-        let measured = self.measure(source, images, parts, key, world, stop);
+        let measured = self.measure(source, images, parts, key, collective, stop);
         self.network.set_momentum(None);
         self.network.synchronize_norms(group);
         measured
@@ -46,14 +46,14 @@ impl TrainEngine {
         images: u64,
         parts: usize,
         key: MixKey,
-        world: &mut dyn Collective,
+        collective: &mut dyn Collective,
         stop: &dyn Fn() -> bool,
     ) -> Result<bool> {
         self.arithmetic.set_kernels(true)?;
         let (device, dtype) = (self.network.device(), self.arithmetic.autocast);
         let (mut seen, mut measured) = (0, 0);
         for (step, batch) in source.enumerate() {
-            if world.any(stop())? {
+            if collective.any(stop())? {
                 return Ok(false);
             }
             let batch = batch?;

@@ -42,7 +42,7 @@ pub struct Start {
     /// The saved run to go on with.
     pub resume: Option<Resume>,
     /// Who trains along.
-    pub world: Box<dyn Collective>,
+    pub collective: Box<dyn Collective>,
 }
 
 impl Start {
@@ -57,29 +57,40 @@ impl Start {
             lock,
             overwrite,
             resume,
-            mut world,
+            mut collective,
         } = self;
-        let is_first = world.rank() == 0;
+        let is_first = collective.rank() == 0;
         let mut reporter = Reporter::new(!is_first);
         let choice = crate::device::prepare(&recipe)?;
         let device = choice.device;
-        let mut source = data::open(&recipe, world.rank(), world.size(), &run.indexes())?;
+        let mut source = data::open(
+            &recipe,
+            collective.rank(),
+            collective.size(),
+            &run.indexes(),
+        )?;
         let mut relabeling = None;
         if let Some(resume) = &resume {
             (source, relabeling) = follow_classes(source, resume)?;
         }
         let network = network(&recipe, source.as_ref(), resume.is_none(), &mut reporter)?;
         if let (Some(images), None) = (recipe.whitening_images, &resume) {
-            whiten(&network, &recipe, images, source.as_ref(), world.as_mut())?;
+            whiten(
+                &network,
+                &recipe,
+                images,
+                source.as_ref(),
+                collective.as_mut(),
+            )?;
         }
-        let mut engine = TrainEngine::new(&recipe, network, device, world.as_mut())?;
-        check_norm_batch(&recipe, &engine.network, world.size())?;
+        let mut engine = TrainEngine::new(&recipe, network, device, collective.as_mut())?;
+        check_norm_batch(&recipe, &engine.network, collective.size())?;
         let counts = source.class_counts();
         if let Some(weights) = class_weights(&recipe.loss, source.classes(), counts)? {
             engine.weigh_classes(&weights)?;
         }
-        let steps_per_epoch = steps_per_epoch(&recipe, source.train_images(), world.size())?;
-        let (peak, rule) = recipe.peak_learning_rate(world.size());
+        let steps_per_epoch = steps_per_epoch(&recipe, source.train_images(), collective.size())?;
+        let (peak, rule) = recipe.peak_learning_rate(collective.size());
         let schedule = Schedule::new(&recipe.schedule, peak, recipe.epochs);
         let sums = Tensor::f_zeros([4], (sum_kind(&engine.network), device))?;
         let recipe_text = load::to_yaml(&recipe)?;
@@ -89,7 +100,7 @@ impl Start {
             &recipe,
             source.as_ref(),
             &engine,
-            world.as_ref(),
+            collective.as_ref(),
         );
         reporter.line(format!(
             "device     {}",
@@ -104,7 +115,7 @@ impl Start {
         }
         reporter.line(format!(
             "steps      {steps_per_epoch} per epoch of {} images, {} epochs",
-            recipe.global_batch(world.size()),
+            recipe.global_batch(collective.size()),
             recipe.epochs
         ));
         let micro = MicroBatches::new(&recipe, engine.least_images());
@@ -116,7 +127,7 @@ impl Start {
             is_new: resume.as_ref().is_none_or(|resume| resume.is_copy),
             progress: Progress {
                 recipe: recipe_text.clone(),
-                processes: world.size(),
+                processes: collective.size(),
                 data: Some(fingerprint.clone()),
                 ema_steps_per_epoch: steps_per_epoch,
                 ..Progress::default()
@@ -124,7 +135,7 @@ impl Start {
             run,
             _lock: lock,
             source,
-            world,
+            collective,
             engine,
             schedule,
             recipe,
@@ -153,7 +164,7 @@ impl Start {
             }
         }
         // Rank 0 may have written for longer than an exchange may take.
-        trainer.world.barrier()?;
+        trainer.collective.barrier()?;
         Ok(trainer)
     }
 }
@@ -207,7 +218,7 @@ fn say_what_it_is(
     recipe: &Recipe,
     source: &dyn DataSource,
     engine: &TrainEngine,
-    world: &dyn Collective,
+    collective: &dyn Collective,
 ) {
     let network = &engine.network;
     reporter.line(format!(
@@ -224,13 +235,13 @@ fn say_what_it_is(
         network.graph().parameter_count(),
         network.frozen()
     ));
-    if world.size() > 1 {
+    if collective.size() > 1 {
         reporter.line(format!(
             "processes  {} x {} images x {} batches = {} images a step; BatchNorm {}",
-            world.size(),
+            collective.size(),
             recipe.batch_size,
             recipe.accumulate_steps,
-            recipe.global_batch(world.size()),
+            recipe.global_batch(collective.size()),
             if recipe.sync_batch_norm {
                 "over all"
             } else {

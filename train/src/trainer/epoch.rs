@@ -58,10 +58,10 @@ impl Trainer {
             let started = Instant::now();
             let wishes = self.wishes();
             // Answered while the step computes.
-            self.world.begin_any(wishes)?;
+            self.collective.begin_any(wishes)?;
             let at = self.now_epochs();
             self.step(&mut batches)?;
-            let [stop, save] = match self.world.finish_any()? {
+            let [stop, save] = match self.collective.finish_any()? {
                 Some(agreed) => agreed,
                 None => self.wishes(),
             };
@@ -123,7 +123,7 @@ impl Trainer {
         let warning = self.reports.add_step(
             at_epochs,
             &self.progress,
-            self.world.size(),
+            self.collective.size(),
             memory.map(|memory| memory.used_bytes),
         );
         self.say_once(warning);
@@ -146,7 +146,7 @@ impl Trainer {
             step: self.progress.step_in_epoch,
             loss,
             top1,
-            images_per_sec: running.images * self.world.size() as f64 / running.secs.max(1e-9),
+            images_per_sec: running.images * self.collective.size() as f64 / running.secs.max(1e-9),
             data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
             learning_rate: self.progress.learning_rate,
             memory: crate::device::memory(self.engine.network.device()),
@@ -218,7 +218,7 @@ impl Trainer {
         self.swap_averages()?;
         written?;
         // The others wait for rank 0's files here, where no exchange counts the seconds.
-        self.world.barrier()?;
+        self.collective.barrier()?;
 
         self.progress.epoch = finished;
         self.progress.step_in_epoch = 0;
@@ -233,14 +233,14 @@ impl Trainer {
         self.reporter
             .table_row(&record, self.recipe.epochs, is_best);
         // Rank 0 may have drawn for longer than an exchange may take.
-        self.world.barrier()?;
+        self.collective.barrier()?;
         Ok(None)
     }
 
     /// BatchNorm's running statistics of each process become the mean over all (timm's `--dist-bn reduce`): what is
     /// validated and saved must be one network.
     fn average_statistics(&mut self) -> Result<()> {
-        self.world.average(&buffers(&self.engine.network))
+        self.collective.average(&buffers(&self.engine.network))
     }
 
     /// BatchNorm's statistics of the averaged weights, which the network holds, where the recipe has them measured. False:
@@ -250,13 +250,13 @@ impl Trainer {
         let Some(images) = ema.and_then(|ema| ema.statistics_images) else {
             return Ok(true);
         };
-        let share = images.div_ceil(self.world.size() as u64);
+        let share = images.div_ceil(self.collective.size() as u64);
         let key = MixKey {
             seed: self.recipe.seed,
             epoch: self.progress.epoch,
             step: 0,
             micro: 0,
-            rank: self.world.rank(),
+            rank: self.collective.rank(),
         };
         let source = Rc::clone(&self.source);
         let batches = source.look(self.side())?;
@@ -267,7 +267,7 @@ impl Trainer {
             // Memory held as many with their gradients.
             self.micro.parts(),
             key,
-            self.world.as_mut(),
+            self.collective.as_mut(),
             &|| stop.received().is_some(),
         );
         measured.map_err(|error| self.explain(error))

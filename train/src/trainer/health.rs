@@ -30,7 +30,7 @@ impl Trainer {
             }
         }
         let culprit = self.first_non_finite_tensor()?;
-        if self.world.any(culprit.is_some())? {
+        if self.collective.any(culprit.is_some())? {
             let name = culprit.unwrap_or_else(|| "a tensor of another process".into());
             return self.restore_last(&format!("{name} is not finite"));
         }
@@ -43,7 +43,7 @@ impl Trainer {
         self.progress.running.skipped += 1.0;
         // Agreed on, because what follows from it must happen on all processes.
         let culprit = self.first_non_finite_statistic()?;
-        let statistics_ok = !self.world.any(culprit.is_some())?;
+        let statistics_ok = !self.collective.any(culprit.is_some())?;
         if statistics_ok && self.is_ordinary_overflow()? {
             return Ok(());
         }
@@ -87,7 +87,7 @@ impl Trainer {
             );
         }
         // Rank 0 may still be writing the state that all read now.
-        self.world.barrier()?;
+        self.collective.barrier()?;
         let (progress, file) = state::read_progress(&self.run.state())
             .with_context(|| format!("{reason}; restoring the last good state"))?;
         self.restore(&progress, &file)?;

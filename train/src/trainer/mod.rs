@@ -52,7 +52,7 @@ pub struct Trainer {
     /// Held by the process that writes.
     _lock: Option<RunLock>,
     source: Rc<dyn DataSource>,
-    world: Box<dyn Collective>,
+    collective: Box<dyn Collective>,
     engine: TrainEngine,
     schedule: Schedule,
     progress: Progress,
@@ -150,7 +150,7 @@ impl Trainer {
     }
 
     fn is_first(&self) -> bool {
-        self.world.rank() == 0
+        self.collective.rank() == 0
     }
 
     /// Time of the run in epochs, at the beginning of the step that comes next.
@@ -161,7 +161,7 @@ impl Trainer {
 
     /// The signal to stop for, if any process received one.
     fn agreed_stop(&mut self) -> Result<Option<i32>> {
-        let is_stop = self.world.any(self.stop.received().is_some())?;
+        let is_stop = self.collective.any(self.stop.received().is_some())?;
         Ok(is_stop.then(|| self.signal()))
     }
 
@@ -211,7 +211,7 @@ impl Trainer {
     /// One of them failed after all.
     pub fn finish(&mut self) -> Result<()> {
         if let Some(times) = self
-            .world
+            .collective
             .overlap()
             .filter(|times| times.communication_ms > 0.0)
         {
@@ -220,7 +220,7 @@ impl Trainer {
                 times.backward_ms, times.communication_ms, times.buckets, times.overlap_ms
             ));
         }
-        self.world.shut_down()
+        self.collective.shut_down()
     }
 
     /// Images that could not be read, over the whole run.

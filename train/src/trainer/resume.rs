@@ -110,7 +110,7 @@ impl Trainer {
         self.restore(&progress, &file)
             .with_context(|| format!("cannot go on from {}", from.display()))?;
         let mut lines = Vec::new();
-        let global_batch = self.recipe.global_batch(self.world.size());
+        let global_batch = self.recipe.global_batch(self.collective.size());
         let same_images = progress
             .data
             .as_ref()
@@ -154,7 +154,7 @@ impl Trainer {
         }
         lines.extend(self.schedule_changed(&recipe_was)?);
         let (recipe_text, processes) =
-            dealt_from.unwrap_or_else(|| (recipe_text.to_owned(), self.world.size()));
+            dealt_from.unwrap_or_else(|| (recipe_text.to_owned(), self.collective.size()));
         if recipe_was.is_empty() {
             lines.push("from a PyTorch script's checkpoint: the order of its classes is taken to be that of the folders".into());
         } else if recipe_was != recipe_text && !is_same_recipe(&recipe_was, &recipe_text) {
@@ -179,7 +179,7 @@ impl Trainer {
 
     /// Puts a state's tensors back; the position stays.
     pub(super) fn restore(&mut self, progress: &Progress, file: &TensorFile) -> Result<()> {
-        let place = (self.world.rank(), self.world.size());
+        let place = (self.collective.rank(), self.collective.size());
         let mut parts = Parts {
             network: &mut self.engine.network,
             optimizer: &mut self.engine.optimizer,
@@ -192,7 +192,7 @@ impl Trainer {
 
     /// The saved sums are over all processes: each takes its share, and their sum is the same again.
     fn take_running_sums(&mut self) -> Result<()> {
-        let share = 1.0 / self.world.size() as f64;
+        let share = 1.0 / self.collective.size() as f64;
         let running = &mut self.progress.running;
         for sum in [
             &mut running.loss,

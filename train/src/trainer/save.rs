@@ -26,7 +26,7 @@ impl Trainer {
         self.collect_sums()?;
         let local = self.progress.running;
         let mut sums = [local.loss, local.top1, local.top5, local.images];
-        self.world.sum(&mut sums)?;
+        self.collective.sum(&mut sums)?;
         let others = self.gather_statistics()?;
         if self.is_first() {
             [
@@ -39,7 +39,7 @@ impl Trainer {
             self.progress.running = local;
             saved?;
         }
-        self.world.barrier()
+        self.collective.barrier()
     }
 
     /// Each process's own BatchNorm statistics, from rank 1 on: a resumed run goes on as if it had not been stopped.
@@ -53,7 +53,7 @@ impl Trainer {
             .into_iter()
             .map(|(_, t)| t)
             .collect();
-        self.world.gather(&own)
+        self.collective.gather(&own)
     }
 
     fn write_state(&mut self, others: &[Vec<Tensor>]) -> Result<()> {
@@ -63,8 +63,8 @@ impl Trainer {
         progress.optimizer_steps = self.engine.optimizer.steps();
         progress.scaler = self.engine.scaler.state()?;
         progress.steps_per_epoch = self.steps_per_epoch;
-        progress.global_batch = self.recipe.global_batch(self.world.size());
-        progress.statistics_of = self.world.size();
+        progress.global_batch = self.recipe.global_batch(self.collective.size());
+        progress.statistics_of = self.collective.size();
         let parts = Parts {
             network: &mut self.engine.network,
             optimizer: &mut self.engine.optimizer,

@@ -22,7 +22,7 @@ struct Batches<'a, 'b> {
 impl Trainer {
     /// Takes as many batches as the recipe accumulates (fewer at the end of a small data set) and steps once.
     pub(super) fn step(&mut self, source: &mut BatchIter<'_>) -> Result<()> {
-        self.world.set_step(
+        self.collective.set_step(
             u64::from(self.progress.epoch) + 1,
             self.progress.step_in_epoch + 1,
         );
@@ -31,7 +31,7 @@ impl Trainer {
             epoch: self.progress.epoch,
             step: self.progress.step_in_epoch,
             micro: 0,
-            rank: self.world.rank(),
+            rank: self.collective.rank(),
         };
         let mut batches = Batches {
             source,
@@ -89,7 +89,7 @@ impl Trainer {
         if self.micro.is_auto() {
             self.engine.remember()?;
         }
-        let is_alone = self.world.size() == 1;
+        let is_alone = self.collective.size() == 1;
         if !is_alone {
             self.rehearse(batches, key)?;
         }
@@ -112,10 +112,10 @@ impl Trainer {
             let batch = self.batch(batches, micro)?;
             let key = mix::MixKey { micro, ..key };
             let is_last = micro + 1 == accumulate;
-            let world = self.world.as_mut();
+            let collective = self.collective.as_mut();
             let of_batch = self
                 .engine
-                .accumulate_in(parts, world, batch, key, is_last)?;
+                .accumulate_in(parts, collective, batch, key, is_last)?;
             sums = Some(match sums {
                 None => of_batch,
                 Some(sum) => sum.f_add(&of_batch)?,
@@ -143,7 +143,7 @@ impl Trainer {
                     done => done?,
                 }
             }
-            if self.world.any(ran_out.is_some())? {
+            if self.collective.any(ran_out.is_some())? {
                 let elsewhere = || Error::msg("another process ran out of memory");
                 self.go_on_smaller(ran_out.unwrap_or_else(elsewhere))?;
             } else {

@@ -19,7 +19,7 @@ impl Trainer {
         let batches = self
             .source
             .val_images()
-            .div_ceil(batch * self.world.size() as u64);
+            .div_ceil(batch * self.collective.size() as u64);
         self.reporter.begin(label.to_owned(), batches, 0);
         let flip = self.recipe.evaluation.flip;
         let evaluator = Evaluator::new(&self.engine.normalizer, self.engine.arithmetic, flip)
@@ -29,7 +29,7 @@ impl Trainer {
             &self.engine.network,
             self.source.as_ref(),
             batches,
-            self.world.as_mut(),
+            self.collective.as_mut(),
             &mut self.reporter,
             &|| stop.received().is_some(),
         );
@@ -59,7 +59,7 @@ impl Trainer {
             running.images,
             self.report_unreadable() as f64,
         ];
-        self.world.sum(&mut sums)?;
+        self.collective.sum(&mut sums)?;
         let [loss, top1, top5, images, bad] = sums;
         if images == 0.0 {
             bail!("epoch {epoch}: no readable training image");
@@ -89,7 +89,7 @@ impl Trainer {
             skipped_steps: running.skipped as u64,
             peak_memory_bytes: crate::device::memory(self.engine.network.device())
                 .map(|memory| memory.peak_bytes),
-            global_batch: self.recipe.global_batch(self.world.size()),
+            global_batch: self.recipe.global_batch(self.collective.size()),
             micro_batch: self.micro.size() as u64,
             unix_secs: unix_secs(),
         })
