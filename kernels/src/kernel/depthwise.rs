@@ -179,25 +179,23 @@ macro_rules! depthwise_floats {
                 unsafe { float::<$isa, P, HALF, S, KW>(t) }
             }
 
+            fn wide<const P: usize, const HALF: bool>(stride: usize, columns: usize) -> Kernel {
+                match (stride, columns) {
+                    (1, 3) => run::<P, HALF, 1, 3>,
+                    (2, 3) => run::<P, HALF, 2, 3>,
+                    (1, 5) => run::<P, HALF, 1, 5>,
+                    (2, 5) => run::<P, HALF, 2, 5>,
+                    _ => run::<P, HALF, 0, 0>,
+                }
+            }
+
             fn of<const HALF: bool>(pixels: usize, stride: usize, columns: usize) -> Option<Kernel> {
-                Some(match (pixels, stride, columns) {
-                    (8, 1, 3) => run::<8, HALF, 1, 3>,
-                    (7, 1, 3) => run::<7, HALF, 1, 3>,
-                    (4, 1, 3) => run::<4, HALF, 1, 3>,
-                    (8, 2, 3) => run::<8, HALF, 2, 3>,
-                    (7, 2, 3) => run::<7, HALF, 2, 3>,
-                    (4, 2, 3) => run::<4, HALF, 2, 3>,
-                    (8, 1, 5) => run::<8, HALF, 1, 5>,
-                    (7, 1, 5) => run::<7, HALF, 1, 5>,
-                    (4, 1, 5) => run::<4, HALF, 1, 5>,
-                    (8, 2, 5) => run::<8, HALF, 2, 5>,
-                    (7, 2, 5) => run::<7, HALF, 2, 5>,
-                    (4, 2, 5) => run::<4, HALF, 2, 5>,
-                    (8, ..) => run::<8, HALF, 0, 0>,
-                    (7, ..) => run::<7, HALF, 0, 0>,
-                    (4, ..) => run::<4, HALF, 0, 0>,
-                    (2, ..) => run::<2, HALF, 0, 0>,
-                    (1, ..) => run::<1, HALF, 0, 0>,
+                Some(match pixels {
+                    8 => wide::<8, HALF>(stride, columns),
+                    7 => wide::<7, HALF>(stride, columns),
+                    4 => wide::<4, HALF>(stride, columns),
+                    2 => run::<2, HALF, 0, 0>,
+                    1 => run::<1, HALF, 0, 0>,
                     _ => return None,
                 })
             }

@@ -4,8 +4,8 @@
 //! float32 multiplication, clamp, round half to even, add the zero point. Nothing is fused into one rounding, so every
 //! instruction set gives the same bits.
 
-use super::tile::Tile;
-use super::{Dot, Float};
+use super::tile::{Tile, half};
+use super::{Dot, Float, unroll};
 
 /// How numbers are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,5 +153,40 @@ pub(crate) unsafe fn finish<D: Dot>(
                 D::store_half(to.cast(), D::F::min(high, D::F::max(low, value)));
             }),
         }
+    }
+}
+
+/// The same for a layer that is [simple](Finish::is_simple) and sums that are still in registers.
+///
+/// # Safety
+/// As for [`finish`].
+#[inline(always)]
+pub(crate) unsafe fn finish_in_place<D: Dot, const P: usize, const N: usize>(
+    t: &Tile,
+    sums: &[[D::Sum; N]; P],
+) {
+    let (half, pixel, lanes) = (half(P), D::F::LANES * 4, D::F::LANES);
+    let zero = t.finish.zero as i32;
+    // SAFETY: the caller's.
+    unsafe {
+        let (low, high) = (D::F::splat(t.finish.low), D::F::splat(t.finish.high));
+        unroll!(n < N, two, {
+            let factor = D::factor(t.bias.add(n * pixel), t.scale.wrapping_add(n * lanes));
+            let first = t.output.wrapping_add(n.wrapping_mul(t.output_next));
+            let second = first.wrapping_add(t.output_second);
+            unroll!(p < P, fourteen, {
+                let to = if p < half {
+                    first.add(p * pixel)
+                } else {
+                    second.add((p - half) * pixel)
+                };
+                let v = D::F::min(high, D::F::max(low, D::value(sums[p][n], factor)));
+                match D::STORE {
+                    Store::F32 => D::F::store(to.cast(), v),
+                    Store::Bf16 => D::store_half(to.cast(), v),
+                    Store::U8 => D::F::store_u8(to, v, zero),
+                }
+            });
+        });
     }
 }

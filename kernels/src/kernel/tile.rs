@@ -4,7 +4,7 @@
 //! The shape of the tile is known to the compiler, so that the sums are registers. Which tile goes where is
 //! `step::conv`'s business.
 
-use super::finish::{Finish, Store};
+use super::finish::{Finish, finish_in_place};
 use super::{Dot, Float, unroll};
 
 /// What one call works on. Distances are bytes.
@@ -201,41 +201,6 @@ unsafe fn at_once<D: Dot, const P: usize, const N: usize, const STEP: usize, con
             });
         });
         false
-    }
-}
-
-/// What [`Finish::is_simple`] asks of a tile's sums.
-///
-/// # Safety
-/// As for [`tile`].
-#[inline(always)]
-unsafe fn finish_in_place<D: Dot, const P: usize, const N: usize>(
-    t: &Tile,
-    sums: &[[D::Sum; N]; P],
-) {
-    let (half, pixel, lanes) = (half(P), D::F::LANES * 4, D::F::LANES);
-    let zero = t.finish.zero as i32;
-    // SAFETY: the caller's.
-    unsafe {
-        let (low, high) = (D::F::splat(t.finish.low), D::F::splat(t.finish.high));
-        unroll!(n < N, two, {
-            let factor = D::factor(t.bias.add(n * pixel), t.scale.wrapping_add(n * lanes));
-            let first = t.output.wrapping_add(n.wrapping_mul(t.output_next));
-            let second = first.wrapping_add(t.output_second);
-            unroll!(p < P, fourteen, {
-                let to = if p < half {
-                    first.add(p * pixel)
-                } else {
-                    second.add((p - half) * pixel)
-                };
-                let v = D::F::min(high, D::F::max(low, D::value(sums[p][n], factor)));
-                match D::STORE {
-                    Store::F32 => D::F::store(to.cast(), v),
-                    Store::Bf16 => D::store_half(to.cast(), v),
-                    Store::U8 => D::F::store_u8(to, v, zero),
-                }
-            });
-        });
     }
 }
 

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::cut::Cut;
-use super::pack::{Groups, pack};
+use super::pack::{Groups, Packing};
 use super::part;
 use super::places::{MatrixPlace, Panel, Place, Places, matrix_places, panels, places};
 use super::spec::{MATRIX_WORDS, Numbers, Spec, arithmetic, layout, matrix, vectors};
@@ -87,54 +87,28 @@ impl Conv {
         let mut scale = Aligned::zeros(0);
         let row = channels.input * window.kernel[0] * window.kernel[1];
         let mut bias = Aligned::zeros(groups_of_bias * 4);
+        let packing = Packing {
+            layout: &layout,
+            panels: &panels,
+            lanes,
+            groups: channels,
+        };
         let mut fill = |start: usize| match (&spec.numbers, src.elem) {
             (Numbers::Floats { weights: from, .. }, Elem::F32) => {
-                pack(
-                    &mut weights,
-                    &layout,
-                    &panels,
-                    start,
-                    lanes,
-                    channels,
-                    |out, i| from[out * row + i],
-                );
+                packing.write(&mut weights, start, |out, i| from[out * row + i]);
             }
             (Numbers::Floats { weights: from, .. }, _) => {
-                pack(
-                    &mut weights,
-                    &layout,
-                    &panels,
-                    start,
-                    lanes,
-                    channels,
-                    |out, i| to_bf16(from[out * row + i]),
-                );
+                packing.write(&mut weights, start, |out, i| to_bf16(from[out * row + i]));
             }
             (Numbers::Integers { weights: from, .. }, _) if copies == 1 => {
-                pack(
-                    &mut weights,
-                    &layout,
-                    &panels,
-                    start,
-                    lanes,
-                    channels,
-                    |out, i| from.int8_at(out, i),
-                );
+                packing.write(&mut weights, start, |out, i| from.int8_at(out, i));
             }
             (Numbers::Integers { weights: from, .. }, _) => {
-                pack(
-                    &mut weights,
-                    &layout,
-                    &panels,
-                    start,
-                    lanes,
-                    channels,
-                    |out, i| {
-                        let whole = from.at(out, i);
-                        let first = whole.clamp(-128, 127);
-                        (if start == 0 { first } else { whole - first }) as i8
-                    },
-                );
+                packing.write(&mut weights, start, |out, i| {
+                    let whole = from.at(out, i);
+                    let first = whole.clamp(-128, 127);
+                    (if start == 0 { first } else { whole - first }) as i8
+                });
             }
         };
         fill(0);

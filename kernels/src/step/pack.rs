@@ -134,55 +134,68 @@ pub(super) struct Groups {
     pub out: usize,
 }
 
-/// Writes the weights of all panels behind byte `start` of each: `weight(out, i)` is number `i` of an output channel's
-/// `[channels / groups][rows][columns]`.
-pub(super) fn pack<T: Plain>(
-    to: &mut Aligned,
-    layout: &Layout,
-    panels: &[Panel],
-    start: usize,
-    lanes: usize,
-    groups: Groups,
-    weight: impl Fn(usize, usize) -> T,
-) {
-    let per_word = layout.per_word;
-    let values = to.as_mut::<T>();
-    let [rows, columns] = layout.kernel;
-    let area = rows * columns;
-    let block_channels = layout.block_words() * per_word;
-    for panel in panels {
-        let wide = panel.vectors * lanes;
-        let first = panel.group * lanes;
-        let outs = first..(first + wide).min(groups.out);
-        let base = (panel.weights + start * panel.vectors) / size_of::<T>();
-        // Output channels of one group follow each other in the packed weights, so they are the innermost loop: it writes
-        // line after line, and reads as many rows as there are channels, each from its beginning to its end.
-        let mut next = outs.start;
-        while next < outs.end {
-            let group = next / groups.output;
-            let end = ((group + 1) * groups.output).min(outs.end);
-            // The group's first channel, counted from the first that the panel reads.
-            let skipped = group * groups.input - panel.input_block * block_channels;
-            let mut block = skipped / block_channels;
-            let mut within = skipped % block_channels;
-            for channel in 0..groups.input {
-                let number = base + (next - first) * per_word + within % per_word;
-                for y in 0..rows {
-                    for x in 0..columns {
-                        let word = layout.word_at(block, within / per_word, y, x);
-                        let to = &mut values[number + word * wide * per_word..];
-                        let from = channel * area + y * columns + x;
-                        for (to, out) in to.iter_mut().step_by(per_word).zip(next..end) {
-                            *to = weight(out, from);
+/// Where the weights of a convolution go.
+pub(super) struct Packing<'a> {
+    pub layout: &'a Layout,
+    pub panels: &'a [Panel],
+    pub lanes: usize,
+    pub groups: Groups,
+}
+
+impl Packing<'_> {
+    /// Writes the weights of all panels behind byte `start` of each: `weight(out, i)` is number `i` of an output channel's
+    /// `[channels / groups][rows][columns]`.
+    pub fn write<T: Plain>(
+        &self,
+        to: &mut Aligned,
+        start: usize,
+        weight: impl Fn(usize, usize) -> T,
+    ) {
+        let Self {
+            layout,
+            panels,
+            lanes,
+            groups,
+        } = *self;
+        let per_word = layout.per_word;
+        let values = to.as_mut::<T>();
+        let [rows, columns] = layout.kernel;
+        let area = rows * columns;
+        let block_channels = layout.block_words() * per_word;
+        for panel in panels {
+            let wide = panel.vectors * lanes;
+            let first = panel.group * lanes;
+            let outs = first..(first + wide).min(groups.out);
+            let base = (panel.weights + start * panel.vectors) / size_of::<T>();
+            // Output channels of one group follow each other in the packed weights, so they are the innermost loop: it writes
+            // line after line, and reads as many rows as there are channels, each from its beginning to its end.
+            let mut next = outs.start;
+            while next < outs.end {
+                let group = next / groups.output;
+                let end = ((group + 1) * groups.output).min(outs.end);
+                // The group's first channel, counted from the first that the panel reads.
+                let skipped = group * groups.input - panel.input_block * block_channels;
+                let mut block = skipped / block_channels;
+                let mut within = skipped % block_channels;
+                for channel in 0..groups.input {
+                    let number = base + (next - first) * per_word + within % per_word;
+                    for y in 0..rows {
+                        for x in 0..columns {
+                            let word = layout.word_at(block, within / per_word, y, x);
+                            let to = &mut values[number + word * wide * per_word..];
+                            let from = channel * area + y * columns + x;
+                            for (to, out) in to.iter_mut().step_by(per_word).zip(next..end) {
+                                *to = weight(out, from);
+                            }
                         }
                     }
+                    within += 1;
+                    if within == block_channels {
+                        (block, within) = (block + 1, 0);
+                    }
                 }
-                within += 1;
-                if within == block_channels {
-                    (block, within) = (block + 1, 0);
-                }
+                next = end;
             }
-            next = end;
         }
     }
 }
