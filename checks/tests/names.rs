@@ -2,22 +2,6 @@
 
 use std::collections::BTreeMap;
 
-/// Names that more than one type may have, and why.
-const SHARED: [(&str, &str); 3] = [
-    (
-        "Command",
-        "what a program can be told to do: each program has its own",
-    ),
-    (
-        "Error",
-        "a library's own, written with the crate's name where two meet",
-    ),
-    (
-        "Photo",
-        "one to learn from (photos), one in the window's grid (desktop-app)",
-    ),
-];
-
 /// The public type that a line declares, if it declares one.
 fn declared(line: &str) -> Option<&str> {
     let rest = line.trim_start().strip_prefix("pub ")?;
@@ -60,23 +44,9 @@ fn declarations() -> BTreeMap<String, Vec<String>> {
 fn no_two_public_types_have_one_name() {
     let twice: Vec<(String, Vec<String>)> = declarations()
         .into_iter()
-        .filter(|(name, places)| {
-            places.len() > 1 && SHARED.iter().all(|(shared, _)| shared != name)
-        })
+        .filter(|(_, places)| places.len() > 1)
         .collect();
     assert_eq!(twice, Vec::new());
-}
-
-#[test]
-fn names_that_may_be_shared_are_shared() {
-    let declarations = declarations();
-    for (name, why) in SHARED {
-        let places = declarations.get(name).map_or(0, Vec::len);
-        assert!(
-            places > 1,
-            "'{name}' ({why}) is one type: it needs no leave"
-        );
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use inference::explain::{self, ExplainConfig, Method};
-use inference::{Cancel, Classifier, ClassifierConfig, Precision};
+use inference::{Cancel, Classifier, ClassifierConfig, InferenceError, Precision};
 use model_core::RgbImage;
 use model_core::diagnostic::Diagnose as _;
 use model_core::hierarchy::DEFAULT_AT_LEAST;
@@ -47,7 +47,7 @@ impl OpenModel for ModelOpener {
     }
 }
 
-fn opened(choice: &ModelChoice, config: &ClassifierConfig) -> Result<Classifier, inference::Error> {
+fn opened(choice: &ModelChoice, config: &ClassifierConfig) -> Result<Classifier, InferenceError> {
     match choice {
         ModelChoice::Embedded => Classifier::embedded(config),
         ModelChoice::File(path) => Classifier::open(path, config),
@@ -55,16 +55,16 @@ fn opened(choice: &ModelChoice, config: &ClassifierConfig) -> Result<Classifier,
 }
 
 /// What went wrong with a model, or with a photo that was given to it.
-pub(crate) fn problem_of(error: &inference::Error) -> Problem {
+pub(crate) fn problem_of(error: &InferenceError) -> Problem {
     match error {
-        inference::Error::Decode(error) => problem::of_decoding(error),
-        inference::Error::Read { source, .. } => problem::of_reading(source),
-        inference::Error::NotANumber => Problem::new(
+        InferenceError::Decode(error) => problem::of_decoding(error),
+        InferenceError::Read { source, .. } => problem::of_reading(source),
+        InferenceError::NotANumber => Problem::new(
             "The model\u{2019}s answer to this photo is no number.",
             "Choose another model.",
         ),
         // The window names the model beside these words.
-        inference::Error::Model { reason, .. } => Problem::new(
+        InferenceError::Model { reason, .. } => Problem::new(
             problem::sentence(reason),
             problem::remedy_for_model(error.remedy().as_ref()),
         ),
@@ -191,7 +191,7 @@ impl Classify for NetworkClassifier {
                     heat_map
                 }))
             }
-            Err(inference::Error::Cancelled) => Ok(None),
+            Err(InferenceError::Cancelled) => Ok(None),
             Err(error) => Err(problem_of(&error)),
         }
     }
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_model_is_not_named_twice() {
-        let error = inference::Error::Model {
+        let error = InferenceError::Model {
             model: "/models/foreign.onnx".to_owned(),
             problem: ModelProblem::NoPreprocessing,
             reason: "the file does not say how images are prepared for it".to_owned(),

@@ -8,13 +8,16 @@ use crate::emit::EmitConfig;
 
 /// Collects nodes and initializers in order.
 pub struct GraphBuilder {
+    /// The nodes so far, in the order in which they run.
     pub nodes: Vec<NodeProto>,
+    /// The constants so far; no two have one name.
     pub initializers: Vec<TensorProto>,
     half_weights: bool,
     opset: i64,
 }
 
 impl GraphBuilder {
+    /// Without any node; of `config` it takes the opset and how weights are stored.
     pub fn new(config: &EmitConfig) -> Self {
         Self {
             nodes: Vec::new(),

@@ -28,14 +28,17 @@ Examples:
 Exit code: 0 when the model was written and proved, 1 on any error, 2 on wrong arguments."
 )]
 pub struct Cli {
+    /// What else than an export is to be done, if anything.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<ExportCommand>,
+    /// What to export, without a command.
     #[command(flatten)]
     pub export: ExportArgs,
 }
 
+/// What `export-onnx` does beside exporting.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum ExportCommand {
     /// Repeat the proof of a model that export-onnx wrote.
     Verify(VerifyArgs),
     /// Describe any ONNX classifier: inputs, operators, parameters, metadata.
@@ -46,6 +49,7 @@ pub enum Command {
     VerifySignature(VerifySignatureArgs),
 }
 
+/// What to export, and how.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
     /// Weights: .safetensors, or a PyTorch .pth (no code in it is run). Default: the best checkpoint of the newest run
@@ -114,12 +118,15 @@ pub struct ExportArgs {
     /// Let --side-files and --to replace files that are there and say something else.
     #[arg(long)]
     pub overwrite_side_files: bool,
+    /// Whether and how the model becomes int8.
     #[command(flatten)]
     pub quantize: crate::quant::QuantizeArgs,
+    /// How the model is proved.
     #[command(flatten)]
     pub proof: ProofArgs,
 }
 
+/// What a model is compared with, and in which engines.
 #[derive(Clone, Debug, Args)]
 pub struct ProofArgs {
     /// Also compare on the images of this folder; class subfolders give the accuracy before and after.
@@ -140,6 +147,7 @@ pub struct ProofArgs {
     pub onnxruntime_lib: Option<PathBuf>,
 }
 
+/// Which proof is repeated.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The model.
@@ -147,10 +155,12 @@ pub struct VerifyArgs {
     /// The checkpoint it was made from; without it, the answers stored in the model are compared.
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
+    /// How the model is proved.
     #[command(flatten)]
     pub proof: ProofArgs,
 }
 
+/// What is signed, and with which key.
 #[derive(Debug, Args)]
 pub struct SignArgs {
     /// A model file, or a folder with all that belongs to a model.
@@ -169,6 +179,7 @@ pub struct SignArgs {
     pub overwrite: bool,
 }
 
+/// Which signature is checked, and with which key.
 #[derive(Debug, Args)]
 pub struct VerifySignatureArgs {
     /// The model file or folder.
@@ -184,6 +195,7 @@ pub struct VerifySignatureArgs {
     pub ignore: Vec<String>,
 }
 
+/// Which model is described, and how.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// The model.

@@ -23,7 +23,12 @@ pub const INPUT: &str = "input";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputSize {
     /// `[batch, 3, height, width]`: SAME padding becomes explicit numbers.
-    Fixed { height: usize, width: usize },
+    Fixed {
+        /// In pixels.
+        height: usize,
+        /// In pixels.
+        width: usize,
+    },
     /// `[batch, 3, height, width]` with symbols.
     Dynamic,
 }
@@ -31,7 +36,9 @@ pub enum InputSize {
 /// How a model is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EmitConfig {
+    /// The version of the operators, one of [`OPSETS`].
     pub opset: i64,
+    /// The size of the input.
     pub size: InputSize,
     /// Weights stored as float16, computed in float32 after a `Cast`.
     pub half_weights: bool,

@@ -18,7 +18,9 @@ pub const CHUNK: usize = 16;
 
 /// Images, with the label each should get where their classes say so.
 pub struct ImageList {
+    /// The images, sorted by path.
     pub samples: Vec<Sample>,
+    /// The right label's index for each image; nothing where the images are in no classes.
     pub truth: Option<Vec<usize>>,
     preprocessing: Preprocessing,
 }

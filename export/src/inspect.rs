@@ -21,55 +21,84 @@ use shapes::follow_shapes;
 /// Everything the table shows.
 #[derive(Debug, Serialize)]
 pub struct Summary {
+    /// The path, as it was given.
     pub file: String,
+    /// The file's length in bytes.
     pub bytes: u64,
+    /// SHA-256 of the file, hexadecimal.
     pub sha256: String,
+    /// The tool that wrote the file and its version; empty where the file does not say.
     pub producer: String,
+    /// The version of the file format; 0 where the file states none.
     pub ir_version: i64,
+    /// The version of ONNX's own operators; 0 where the file states none.
     pub opset: i64,
+    /// Other sets of operators, each with its version, such as `com.microsoft 1`.
     pub other_domains: Vec<String>,
+    /// What the network takes; constants are left out.
     pub inputs: Vec<ValueInfo>,
+    /// What it gives.
     pub outputs: Vec<ValueInfo>,
     /// Operator and how often it occurs.
     pub operators: BTreeMap<String, usize>,
     /// Element type of stored tensors, with numbers stored.
     pub stored: BTreeMap<String, usize>,
+    /// Numbers in weights and biases, without the scales of quantization.
     pub parameters: usize,
     /// Multiply-accumulates for one image, as far as shapes are known.
     pub macs: u64,
     /// Layers whose shapes could not be followed, so that `macs` lacks them.
     pub uncounted: Vec<String>,
+    /// The metadata by key.
     pub metadata: BTreeMap<String, String>,
+    /// The nodes, in the order of the file.
     pub nodes: Vec<NodeLine>,
+    /// What `infer-cli` makes of the file.
     pub engine: EngineVerdict,
 }
 
+/// An input or output of the network.
 #[derive(Debug, Serialize)]
 pub struct ValueInfo {
+    /// Its name.
     pub name: String,
+    /// The type of an element, such as `float32`, or `unknown`.
     pub element: String,
+    /// Its dimensions, the outermost first: numbers, symbols, and `?` where the file has neither.
     pub shape: Vec<String>,
 }
 
+/// A node of the graph.
 #[derive(Debug, Serialize)]
 pub struct NodeLine {
+    /// The operator's name, such as `Conv`.
     pub op: String,
+    /// The node's name; it may be empty.
     pub name: String,
+    /// The shape of its first output, with a batch of 1; nothing where it could not be followed.
     pub shape: Option<Vec<usize>>,
+    /// Its multiply-accumulates for one image; 0 where it has none or shapes could not be followed.
     pub macs: u64,
 }
 
 /// What `infer-cli` would do with the file.
 #[derive(Debug, Serialize)]
 pub struct EngineVerdict {
+    /// Whether the file can be loaded.
     pub loads: bool,
     /// The engine that `infer-cli` would take, with what it says of itself.
     pub engine: Option<String>,
+    /// What loading took, or failing to, in milliseconds.
     pub load_millis: f64,
+    /// What the first image took, in milliseconds; nothing where the network did not run.
     pub run_millis: Option<f64>,
+    /// How many labels there are.
     pub labels: usize,
+    /// The names of the first three labels.
     pub first_labels: Vec<String>,
+    /// What was noticed while the model was loaded.
     pub notes: Vec<String>,
+    /// Why the model cannot be loaded or run, if it cannot.
     pub error: Option<String>,
 }
 

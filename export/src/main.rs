@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use export::cli::{Cli, Command};
+use export::cli::{Cli, ExportCommand};
 use model_core::text::join_causes;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Some(Command::Verify(args)) => export::run_verify(&args),
-        Some(Command::Inspect(args)) => export::run_inspect(&args),
-        Some(Command::Sign(args)) => export::run_sign(&args),
-        Some(Command::VerifySignature(args)) => export::run_verify_signature(&args),
+        Some(ExportCommand::Verify(args)) => export::run_verify(&args),
+        Some(ExportCommand::Inspect(args)) => export::run_inspect(&args),
+        Some(ExportCommand::Sign(args)) => export::run_sign(&args),
+        Some(ExportCommand::VerifySignature(args)) => export::run_verify_signature(&args),
         None => export::run_export(&cli.export),
     };
     match result {

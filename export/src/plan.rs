@@ -3,110 +3,21 @@
 //! [`ExportPlan::lower`] joins a `model-core` graph with a checkpoint; [`ExportPlan::fold`] absorbs every BatchNorm into the
 //! convolution before it, in f64. Not here: files, ONNX, arithmetic on images.
 
+mod layer;
+
 use anyhow::{Context, Result, bail};
-use model_core::arch::{ArchGraph, BLUR, Conv, Linear, Op, Padding};
+use model_core::arch::{ArchGraph, BLUR, Conv, Op, Padding};
 use model_core::weights::StateDict;
+
+pub use layer::{ConvLayer, Layer, LayerOp, LinearLayer};
 
 /// A network in evaluation order; layer 0 is the input, the last one gives the logits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportPlan {
+    /// The layers; none reads one that comes after it.
     pub layers: Vec<Layer>,
+    /// How many logits the last layer gives.
     pub num_classes: usize,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Layer {
-    /// The module's name (`layer1.0.conv1`), or the operation and its place (`relu_3`).
-    pub name: String,
-    pub op: LayerOp,
-    /// Layers whose outputs are read.
-    pub inputs: Vec<usize>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum LayerOp {
-    Input,
-    Conv(ConvLayer),
-    /// `y = x * scale[c] + shift[c]`, not yet folded.
-    BatchNorm {
-        scale: Vec<f64>,
-        shift: Vec<f64>,
-    },
-    /// Over the channels of each pixel.
-    LayerNorm {
-        weight: Vec<f64>,
-        bias: Vec<f64>,
-        eps: f64,
-    },
-    Relu,
-    Relu6,
-    Silu,
-    HardSwish,
-    HardSigmoid,
-    Sigmoid,
-    /// The exact form, by the error function.
-    Gelu,
-    MaxPool {
-        kernel: usize,
-        stride: usize,
-        padding: usize,
-    },
-    /// Windows beside one another; with `ceil` the last one may be smaller.
-    AvgPool {
-        kernel: usize,
-        ceil: bool,
-    },
-    GlobalAvgPool,
-    Flatten,
-    Linear(LinearLayer),
-    Add,
-    /// A map times one number a channel.
-    Mul,
-    /// Maps one after the other along the channels.
-    Concat,
-}
-
-impl LayerOp {
-    /// The numbers that come from the checkpoint; none for a layer without any.
-    fn numbers_mut(&mut self) -> Option<[&mut Vec<f64>; 2]> {
-        match self {
-            Self::Conv(conv) => Some([&mut conv.weight, &mut conv.bias]),
-            Self::Linear(linear) => Some([&mut linear.weight, &mut linear.bias]),
-            Self::BatchNorm { scale, shift } => Some([scale, shift]),
-            Self::LayerNorm { weight, bias, .. } => Some([weight, bias]),
-            Self::Input
-            | Self::Relu
-            | Self::Relu6
-            | Self::Silu
-            | Self::HardSwish
-            | Self::HardSigmoid
-            | Self::Sigmoid
-            | Self::Gelu
-            | Self::MaxPool { .. }
-            | Self::AvgPool { .. }
-            | Self::GlobalAvgPool
-            | Self::Flatten
-            | Self::Add
-            | Self::Mul
-            | Self::Concat => None,
-        }
-    }
-}
-
-/// A convolution with its numbers; folding a BatchNorm gives it a bias.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConvLayer {
-    pub geometry: Conv,
-    pub weight: Vec<f64>,
-    pub bias: Vec<f64>,
-}
-
-/// A linear layer with its numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LinearLayer {
-    pub geometry: Linear,
-    pub weight: Vec<f64>,
-    pub bias: Vec<f64>,
 }
 
 /// A low-pass filter as the depthwise convolution that every engine knows.
@@ -255,8 +166,8 @@ impl ExportPlan {
         })
     }
 
-    /// The same function with every BatchNorm that directly follows a convolution nobody else reads absorbed:
-    /// `w' = w * scale`, `b' = b * scale + shift`, in f64. Others stay: DenseNet normalizes before it convolves.
+    /// The same function with every BatchNorm absorbed that follows a convolution nobody else reads, directly or behind
+    /// a maximum: `w' = w * scale`, `b' = b * scale + shift`, in f64. Others stay: DenseNet normalizes before it convolves.
     ///
     /// # Errors
     /// Numbers that f32 does not hold.
@@ -267,8 +178,8 @@ impl ExportPlan {
         for layer in &self.layers {
             let inputs: Vec<usize> = layer.inputs.iter().map(|input| place[*input]).collect();
             if let LayerOp::BatchNorm { scale, shift } = &layer.op
-                && readers[layer.inputs[0]].len() == 1
-                && let LayerOp::Conv(conv) = &mut layers[inputs[0]].op
+                && let Some(source) = self.absorber(&readers, layer.inputs[0], scale)
+                && let LayerOp::Conv(conv) = &mut layers[place[source]].op
             {
                 let per_channel = conv.weight.len() / conv.bias.len();
                 for (channel, weights) in conv.weight.chunks_exact_mut(per_channel).enumerate() {
@@ -293,6 +204,21 @@ impl ExportPlan {
         };
         plan.round_to_f32()?;
         Ok(plan)
+    }
+
+    /// The convolution that can absorb a norm of what `layer` gives: that layer itself, or the one whose maximum it is,
+    /// as factors above zero leave the largest number the largest. None where others read what would change.
+    fn absorber(&self, readers: &[Vec<usize>], layer: usize, scale: &[f64]) -> Option<usize> {
+        let is_read_once = |layer: usize| readers[layer].len() == 1;
+        match self.layers[layer].op {
+            LayerOp::Conv(_) => is_read_once(layer).then_some(layer),
+            LayerOp::MaxPool { .. } if scale.iter().all(|factor| *factor > 0.0) => {
+                let source = self.layers[layer].inputs[0];
+                let is_conv = matches!(self.layers[source].op, LayerOp::Conv(_));
+                (is_conv && is_read_once(layer) && is_read_once(source)).then_some(source)
+            }
+            _ => None,
+        }
     }
 
     /// Rounds every folded number to the f32 that the file will hold.

@@ -15,8 +15,11 @@ use crate::cli::ExportArgs;
 
 /// A network, its checked weights, and its description.
 pub struct ExportSource {
+    /// The architecture.
     pub architecture: Architecture,
+    /// Its weights, by the names that the architecture gives them.
     pub weights: StateDict,
+    /// What the model is said to be: labels, preprocessing, origin.
     pub manifest: Manifest,
     /// What was assumed on the way.
     pub notes: Vec<String>,

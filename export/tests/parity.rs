@@ -8,13 +8,13 @@ use std::path::Path;
 
 use export::emit::{self, EmitConfig, InputSize};
 use export::eval::PlanEvaluator;
-use export::plan::ExportPlan;
+use export::plan::{ConvLayer, ExportPlan, Layer, LayerOp, LinearLayer};
 use export::proof::synthetic_input;
 use export::quant::{
     Activations, CalibrationMethod, QuantConfig, equalize, observe, scheme, simulate, write,
 };
 use inference::{Classifier, ClassifierConfig, EngineKind};
-use model_core::arch;
+use model_core::arch::{self, Conv, Linear, Padding};
 use model_core::onnx;
 
 const SIZE: usize = 64;
@@ -143,6 +143,84 @@ fn answer_as_in_pytorch(side: usize) -> usize {
         }
     }
     networks.len()
+}
+
+/// A factor below zero turns the largest number into the smallest, so such a norm stays where it is.
+#[test]
+fn a_norm_behind_a_maximum_folds_where_its_factors_are_above_zero() {
+    let side = 12;
+    let numbers =
+        |count: usize| -> Vec<f64> { (0..count).map(|i| (i as f64 * 1.7).sin()).collect() };
+    let layer = |name: &str, op, inputs: &[usize]| Layer {
+        name: name.to_owned(),
+        op,
+        inputs: inputs.to_vec(),
+    };
+    let plan = |scale: Vec<f64>| {
+        let geometry = Conv {
+            name: "conv".to_owned(),
+            in_channels: 3,
+            out_channels: 4,
+            kernel: 3,
+            stride: 1,
+            padding: Padding::Explicit(1),
+            groups: 1,
+            bias: false,
+            matrix: false,
+        };
+        let conv = ConvLayer {
+            geometry,
+            weight: numbers(4 * 27),
+            bias: vec![0.0; 4],
+        };
+        let head = LinearLayer {
+            geometry: Linear {
+                name: "head".to_owned(),
+                in_features: 4,
+                out_features: 2,
+            },
+            weight: numbers(8),
+            bias: numbers(2),
+        };
+        let pool = LayerOp::MaxPool {
+            kernel: 3,
+            stride: 2,
+            padding: 1,
+        };
+        let norm = LayerOp::BatchNorm {
+            scale,
+            shift: numbers(4),
+        };
+        let layers = vec![
+            layer("input", LayerOp::Input, &[]),
+            layer("conv", LayerOp::Conv(conv), &[0]),
+            layer("pool", pool, &[1]),
+            layer("norm", norm, &[2]),
+            layer("silu", LayerOp::Silu, &[3]),
+            layer("mean", LayerOp::GlobalAvgPool, &[4]),
+            layer("flatten", LayerOp::Flatten, &[5]),
+            layer("head", LayerOp::Linear(head), &[6]),
+        ];
+        ExportPlan {
+            layers,
+            num_classes: 2,
+        }
+    };
+    let input = synthetic_input(0, side, side);
+    for (scale, folds) in [
+        (vec![0.5, 2.0, 1e-3, 1.0], true),
+        (vec![0.5, 2.0, -1e-3, 1.0], false),
+        (vec![0.5, 0.0, 1.0, 1.0], false),
+    ] {
+        let plan = plan(scale);
+        let folded = plan.fold().unwrap();
+        assert_eq!(folded.layers.len(), plan.layers.len() - usize::from(folds));
+        let answer = |plan: &ExportPlan| -> Vec<f32> {
+            let logits = PlanEvaluator::<f64>::new(plan).logits(&input, side, side);
+            logits.iter().map(|value| *value as f32).collect()
+        };
+        assert_close(&answer(&folded), &answer(&plan), 1e-6, "folded");
+    }
 }
 
 #[test]

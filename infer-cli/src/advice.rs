@@ -2,7 +2,7 @@
 
 use image_data::decode::DecodeError;
 use inference::stream::Failure;
-use inference::{EngineError, Error};
+use inference::{EngineError, InferenceError};
 use model_core::diagnostic::{Diagnose, Limit, Remedy};
 
 use photos::sort::SortError;
@@ -25,7 +25,7 @@ impl FailureText {
     /// A failure of one image.
     pub fn failure(failure: &Failure) -> Self {
         match failure {
-            Failure::Error(Error::Decode(error)) => Self::decode(error),
+            Failure::Error(InferenceError::Decode(error)) => Self::decode(error),
             Failure::Error(error) => Self {
                 error: failure.to_string(),
                 code: Some(error.code()),
@@ -60,7 +60,7 @@ impl FailureText {
 /// What to do about an error that ends the program; none where nothing sensible can be advised.
 pub fn of(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
-        let remedy = if let Some(error) = cause.downcast_ref::<Error>() {
+        let remedy = if let Some(error) = cause.downcast_ref::<InferenceError>() {
             error.remedy()
         } else if let Some(error) = cause.downcast_ref::<TeachError>() {
             error.remedy()

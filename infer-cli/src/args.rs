@@ -35,10 +35,12 @@ use values::positive;
     after_long_help = EXAMPLES
 )]
 pub struct Arguments {
+    /// What to classify, without a command.
     #[command(flatten)]
     pub classify: ClassifyArgs,
+    /// What else is to be done, if anything.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<InferCommand>,
 }
 
 const EXAMPLES: &str = "\
@@ -66,8 +68,9 @@ Environment: NO_COLOR switches color off; INFER_MODEL is the default of --model;
 the folder of models; ORT_DYLIB_PATH names the ONNX Runtime library; HEIF_DEC names the program that decodes HEIC and \
 AVIF (heif-dec in PATH by default; empty: none).";
 
+/// What `infer-cli` does beside classifying.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum InferCommand {
     /// List the models that --model knows by name
     Models(ModelsArgs),
     /// Describe a model: labels, preprocessing, accuracy, provenance
@@ -90,17 +93,22 @@ pub enum Command {
     Man(ManArgs),
 }
 
+/// What to classify, and how to answer.
 #[derive(Debug, Args)]
 pub struct ClassifyArgs {
     /// Images: files, folders (searched through, sorted), globs, or - for one image on stdin
     #[arg(value_name = "IMAGE", value_hint = ValueHint::AnyPath)]
     pub images: Vec<PathBuf>,
+    /// What is printed.
     #[command(flatten)]
     pub answer: AnswerArgs,
+    /// How images are found and read.
     #[command(flatten)]
     pub input: InputArgs,
+    /// Which model answers.
     #[command(flatten)]
     pub model: ModelArgs,
+    /// How much is said on stderr.
     #[command(flatten)]
     pub verbosity: VerbosityArgs,
 }
@@ -109,6 +117,7 @@ pub struct ClassifyArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Answer")]
 pub struct AnswerArgs {
+    /// Which words the answer has.
     #[command(flatten)]
     pub words: WordsArgs,
     /// Classes shown for an image
@@ -196,7 +205,7 @@ mod tests {
         );
         assert!(matches!(
             parse("infer-cli info").command,
-            Some(Command::Info(_))
+            Some(InferCommand::Info(_))
         ));
         assert_eq!(
             parse("infer-cli ./info").classify.images,

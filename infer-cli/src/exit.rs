@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use image_data::decode::DecodeError;
+use inference::InferenceError;
 use model_core::atomic_file::WriteFileError;
 use model_core::text::{join_causes, one_line};
 use photos::teach::TeachError;
@@ -65,16 +66,16 @@ impl Exit {
                     _ => Self::Usage,
                 };
             }
-            if let Some(error) = cause.downcast_ref::<inference::Error>() {
+            if let Some(error) = cause.downcast_ref::<InferenceError>() {
                 return Self::of_inference(error);
             }
         }
         Self::SomeFailed
     }
 
-    fn of_inference(error: &inference::Error) -> Self {
+    fn of_inference(error: &InferenceError) -> Self {
         match error {
-            inference::Error::Cancelled => Self::Interrupted,
+            InferenceError::Cancelled => Self::Interrupted,
             error if error.is_model() => Self::Model,
             _ => Self::SomeFailed,
         }
@@ -87,7 +88,7 @@ pub fn line(error: &anyhow::Error) -> String {
     let mut parts = Vec::new();
     for cause in error.chain() {
         parts.push(one_line(cause));
-        if cause.is::<inference::Error>()
+        if cause.is::<InferenceError>()
             || cause.is::<DecodeError>()
             || cause.is::<WriteFileError>()
             || cause.is::<TeachError>()

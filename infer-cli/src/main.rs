@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
-use infer_cli::args::{Arguments, Command};
+use infer_cli::args::{Arguments, InferCommand};
 use infer_cli::{Exit, advice, commands, interrupt, report};
 
 /// Fresh pages for every layer's output cost the network more than its arithmetic; mimalloc keeps them.
@@ -16,19 +16,19 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let cancel = interrupt::install(matches!(arguments.command, Some(Command::Serve(_))));
+    let cancel = interrupt::install(matches!(arguments.command, Some(InferCommand::Serve(_))));
     let result = match arguments.command {
         None => commands::classify::run(&arguments.classify, &cancel),
-        Some(Command::Models(command)) => commands::models::run(&command),
-        Some(Command::Info(command)) => commands::info::run(&command),
-        Some(Command::Evaluate(command)) => commands::evaluate::run(&command, &cancel),
-        Some(Command::Calibrate(command)) => commands::calibrate::run(&command, &cancel),
-        Some(Command::Teach(command)) => commands::teach::run(&command, &cancel),
-        Some(Command::Sort(command)) => commands::sort::run(&command, &cancel),
-        Some(Command::Bench(command)) => commands::bench::run(&command, &cancel),
-        Some(Command::Serve(command)) => commands::serve::run(&command, &cancel),
-        Some(Command::Completions(command)) => commands::docs::completions(&command),
-        Some(Command::Man(command)) => commands::docs::man(&command),
+        Some(InferCommand::Models(command)) => commands::models::run(&command),
+        Some(InferCommand::Info(command)) => commands::info::run(&command),
+        Some(InferCommand::Evaluate(command)) => commands::evaluate::run(&command, &cancel),
+        Some(InferCommand::Calibrate(command)) => commands::calibrate::run(&command, &cancel),
+        Some(InferCommand::Teach(command)) => commands::teach::run(&command, &cancel),
+        Some(InferCommand::Sort(command)) => commands::sort::run(&command, &cancel),
+        Some(InferCommand::Bench(command)) => commands::bench::run(&command, &cancel),
+        Some(InferCommand::Serve(command)) => commands::serve::run(&command, &cancel),
+        Some(InferCommand::Completions(command)) => commands::docs::completions(&command),
+        Some(InferCommand::Man(command)) => commands::docs::man(&command),
     };
     match result {
         Ok(exit) => exit.into(),

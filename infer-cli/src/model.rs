@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use inference::{Classifier, ClassifierConfig, ModelSource, Overrides, models};
+use inference::{Classifier, ClassifierConfig, InferenceError, ModelSource, Overrides, models};
 use model_core::Manifest;
 use model_core::labels::read_labels;
 use model_core::manifest::ManifestError;
@@ -14,7 +14,7 @@ use crate::{ModelFileError, UsageError, report};
 /// Loads the model that the options name and tells notes to the person.
 ///
 /// # Errors
-/// [`UsageError`] for option files that cannot be read; [`inference::Error`] for the model.
+/// [`UsageError`] for option files that cannot be read; [`InferenceError`] for the model.
 pub fn open(args: &ModelArgs, verbosity: &VerbosityArgs) -> Result<Classifier> {
     let classifier = load(args.model.as_deref(), &config(args)?)?;
     if !verbosity.quiet {
@@ -58,10 +58,10 @@ pub fn load(model: Option<&Path>, config: &ClassifierConfig) -> Result<Classifie
 /// The ONNX file of a loaded model.
 ///
 /// # Errors
-/// [`inference::Error::Read`]: the file is gone or cannot be read.
-pub fn bytes(source: &ModelSource) -> Result<Vec<u8>, inference::Error> {
+/// [`InferenceError::Read`]: the file is gone or cannot be read.
+pub fn bytes(source: &ModelSource) -> Result<Vec<u8>, InferenceError> {
     match source {
-        ModelSource::File(path) => std::fs::read(path).map_err(|source| inference::Error::Read {
+        ModelSource::File(path) => std::fs::read(path).map_err(|source| InferenceError::Read {
             path: path.clone(),
             source,
         }),
@@ -83,7 +83,7 @@ pub fn config(args: &ModelArgs) -> Result<ClassifierConfig> {
                 ManifestError::Read { .. } => {
                     anyhow::Error::new(ModelFileError(source.to_string()))
                 }
-                source => anyhow::Error::new(inference::Error::Manifest {
+                source => anyhow::Error::new(InferenceError::Manifest {
                     origin: path.display().to_string(),
                     source,
                 }),

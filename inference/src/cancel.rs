@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::Error;
+use crate::InferenceError;
 
 /// Asks running work to stop; clones share the flag.
 #[derive(Clone, Debug, Default)]
@@ -26,10 +26,10 @@ impl Cancel {
     }
 
     /// # Errors
-    /// [`Error::Cancelled`] when somebody asked to stop.
-    pub fn check(&self) -> Result<(), Error> {
+    /// [`InferenceError::Cancelled`] when somebody asked to stop.
+    pub fn check(&self) -> Result<(), InferenceError> {
         if self.is_cancelled() {
-            Err(Error::Cancelled)
+            Err(InferenceError::Cancelled)
         } else {
             Ok(())
         }

@@ -13,7 +13,7 @@ use crate::cam::Network;
 use crate::engine::{Engine, EngineKind, Precision};
 use crate::error::ModelProblem;
 use crate::metadata::Dialect;
-use crate::{Cancel, Error, ModelInfo, ModelSource};
+use crate::{Cancel, InferenceError, ModelInfo, ModelSource};
 
 /// One class and how sure the model is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -65,13 +65,18 @@ impl Classifier {
     /// A classifier over an engine of the caller's.
     ///
     /// # Errors
-    /// [`Error::Manifest`] when the manifest is not valid, [`Error::Model`] when its labels are not as many as the
-    /// engine's classes.
-    pub fn with_engine(engine: Box<dyn Engine>, manifest: Manifest) -> Result<Self, Error> {
-        manifest.validate().map_err(|source| Error::Manifest {
-            origin: "manifest".to_owned(),
-            source,
-        })?;
+    /// [`InferenceError::Manifest`] when the manifest is not valid, [`InferenceError::Model`] when its labels are not as
+    /// many as the engine's classes.
+    pub fn with_engine(
+        engine: Box<dyn Engine>,
+        manifest: Manifest,
+    ) -> Result<Self, InferenceError> {
+        manifest
+            .validate()
+            .map_err(|source| InferenceError::Manifest {
+                origin: "manifest".to_owned(),
+                source,
+            })?;
         let classes = engine.classes();
         check_labels(&manifest, classes, &manifest.name)?;
         let info = ModelInfo {
@@ -159,8 +164,8 @@ impl Classifier {
     /// The `k` most likely classes of an image, best first.
     ///
     /// # Errors
-    /// [`Error::Engine`] when the network cannot be run, [`Error::NotANumber`] when it computes none.
-    pub fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, Error> {
+    /// [`InferenceError::Engine`] when the network cannot be run, [`InferenceError::NotANumber`] when it computes none.
+    pub fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>, InferenceError> {
         self.answer(&self.logits(image)?, k)
     }
 
@@ -172,12 +177,12 @@ impl Classifier {
     /// [`Classifier::classify`] for an encoded image file, read as [`Classifier::decode_config`] says.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Decode`] or [`Error::Engine`].
+    /// [`InferenceError::Read`], [`InferenceError::Decode`] or [`InferenceError::Engine`].
     pub fn classify_file(
         &self,
         path: impl AsRef<Path>,
         k: usize,
-    ) -> Result<Vec<Prediction>, Error> {
+    ) -> Result<Vec<Prediction>, InferenceError> {
         let path = path.as_ref();
         let image = image_data::decode::decode_file(path, &self.decode_config())?;
         self.classify(&image, k)
@@ -186,8 +191,12 @@ impl Classifier {
     /// [`Classifier::classify`] for the bytes of an image file.
     ///
     /// # Errors
-    /// [`Error::Decode`] or [`Error::Engine`].
-    pub fn classify_bytes(&self, bytes: &[u8], k: usize) -> Result<Vec<Prediction>, Error> {
+    /// [`InferenceError::Decode`] or [`InferenceError::Engine`].
+    pub fn classify_bytes(
+        &self,
+        bytes: &[u8],
+        k: usize,
+    ) -> Result<Vec<Prediction>, InferenceError> {
         let image = decode(bytes, &self.decode_config())?;
         self.classify(&image, k)
     }
@@ -195,25 +204,25 @@ impl Classifier {
     /// The `k` most likely classes of every image; faster than one by one.
     ///
     /// # Errors
-    /// [`Error::Engine`] when the network cannot be run.
+    /// [`InferenceError::Engine`] when the network cannot be run.
     pub fn classify_batch(
         &self,
         images: &[RgbImage],
         k: usize,
-    ) -> Result<Vec<Vec<Prediction>>, Error> {
+    ) -> Result<Vec<Vec<Prediction>>, InferenceError> {
         self.classify_batch_until(images, k, &Cancel::default())
     }
 
     /// [`Classifier::classify_batch`] that looks at `cancel` between its steps.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] when asked to stop, [`Error::Engine`] when the network cannot be run.
+    /// [`InferenceError::Cancelled`] when asked to stop, [`InferenceError::Engine`] when the network cannot be run.
     pub fn classify_batch_until(
         &self,
         images: &[RgbImage],
         k: usize,
         cancel: &Cancel,
-    ) -> Result<Vec<Vec<Prediction>>, Error> {
+    ) -> Result<Vec<Vec<Prediction>>, InferenceError> {
         let mut answers = Vec::with_capacity(images.len());
         for part in images.chunks(self.preferred_batch()) {
             cancel.check()?;
@@ -248,8 +257,8 @@ impl Classifier {
     /// The network's own output for an image: one number a class, before softmax and temperature.
     ///
     /// # Errors
-    /// [`Error::Engine`] when the network cannot be run.
-    pub fn logits(&self, image: &RgbImage) -> Result<Vec<f32>, Error> {
+    /// [`InferenceError::Engine`] when the network cannot be run.
+    pub fn logits(&self, image: &RgbImage) -> Result<Vec<f32>, InferenceError> {
         if self.takes_pictures {
             return Ok(self.engine.run_picture(image)?);
         }
@@ -262,10 +271,10 @@ impl Classifier {
     /// ([`ModelInfo::outputs`]).
     ///
     /// # Errors
-    /// [`Error::Engine`] when `input` is no whole number of images or the network cannot be run.
-    pub fn logits_of(&self, input: &[f32]) -> Result<Vec<f32>, Error> {
+    /// [`InferenceError::Engine`] when `input` is no whole number of images or the network cannot be run.
+    pub fn logits_of(&self, input: &[f32]) -> Result<Vec<f32>, InferenceError> {
         if self.takes_pictures {
-            return Err(Error::model(
+            return Err(InferenceError::model(
                 self.info.name.clone(),
                 "the network takes whole pictures, not preprocessed numbers",
             ));
@@ -282,8 +291,8 @@ impl Classifier {
     /// The answer from one image's output.
     ///
     /// # Errors
-    /// [`Error::NotANumber`] when the output holds NaN.
-    pub fn answer(&self, output: &[f32], k: usize) -> Result<Vec<Prediction>, Error> {
+    /// [`InferenceError::NotANumber`] when the output holds NaN.
+    pub fn answer(&self, output: &[f32], k: usize) -> Result<Vec<Prediction>, InferenceError> {
         check_numbers(output)?;
         Ok(self.predictions(&self.probabilities(output), k))
     }
@@ -342,16 +351,20 @@ impl std::fmt::Debug for Classifier {
     }
 }
 
-pub(crate) fn check_numbers(output: &[f32]) -> Result<(), Error> {
+pub(crate) fn check_numbers(output: &[f32]) -> Result<(), InferenceError> {
     if output.iter().any(|value| value.is_nan()) {
-        Err(Error::NotANumber)
+        Err(InferenceError::NotANumber)
     } else {
         Ok(())
     }
 }
 
 /// Holds the number of labels against the network's outputs: as many, or two for the one number of a binary classifier.
-pub(crate) fn check_labels(manifest: &Manifest, outputs: usize, model: &str) -> Result<(), Error> {
+pub(crate) fn check_labels(
+    manifest: &Manifest,
+    outputs: usize,
+    model: &str,
+) -> Result<(), InferenceError> {
     let labels = manifest.labels.len();
     let both_sides = labels == 2 && manifest.answers(outputs) == Answers::Binary;
     if labels == outputs || both_sides {
@@ -363,7 +376,7 @@ pub(crate) fn check_labels(manifest: &Manifest, outputs: usize, model: &str) -> 
         }
         _ => "",
     };
-    Err(Error::model_problem(
+    Err(InferenceError::model_problem(
         model,
         ModelProblem::Labels,
         format!("the network gives {outputs} numbers an image but there are {labels} labels{hint}"),

@@ -12,7 +12,7 @@ use crate::engine::EngineError;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum InferenceError {
     /// A file could not be read.
     #[error("cannot read {}: {}", path.display(), system_words(source))]
     Read {
@@ -58,7 +58,7 @@ pub enum Error {
     Cancelled,
 }
 
-impl Error {
+impl InferenceError {
     /// Whether the model, and not one image, is at fault: no other image would do better.
     pub fn is_model(&self) -> bool {
         !matches!(
@@ -101,7 +101,7 @@ pub enum ModelProblem {
     Output(Vec<String>),
 }
 
-impl Diagnose for Error {
+impl Diagnose for InferenceError {
     fn code(&self) -> &'static str {
         match self {
             Self::Read { .. } => "file.not-readable",

@@ -12,7 +12,7 @@ use model_core::RgbImage;
 use serde::Serialize;
 
 use crate::cam::Features;
-use crate::{Cancel, Classifier, Error, Prediction};
+use crate::{Cancel, Classifier, InferenceError, Prediction};
 
 /// How to find out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -81,14 +81,14 @@ pub struct Explanation {
 /// Explains an answer by the method asked for.
 ///
 /// # Errors
-/// As [`occlusion`]; [`Error::Model`] when CAM is asked for and the network does not allow it.
+/// As [`occlusion`]; [`InferenceError::Model`] when CAM is asked for and the network does not allow it.
 pub fn explain(
     classifier: &Classifier,
     image: &RgbImage,
     method: Method,
     config: &ExplainConfig,
     cancel: &Cancel,
-) -> Result<Explanation, Error> {
+) -> Result<Explanation, InferenceError> {
     if method == Method::Occlusion {
         return occlusion(classifier, image, config, cancel);
     }
@@ -98,7 +98,7 @@ pub fn explain(
     };
     if method == Method::Cam {
         let model = classifier.model().name.clone();
-        return Err(Error::model(
+        return Err(InferenceError::model(
             model,
             format!("no class activation map: {reason}"),
         ));
@@ -133,7 +133,7 @@ fn class_activation(
     features: &Features,
     image: &RgbImage,
     config: &ExplainConfig,
-) -> Result<Explanation, Error> {
+) -> Result<Explanation, InferenceError> {
     let crop = classifier.crop(image);
     let mut input = vec![0.0; classifier.input_len()];
     classifier
@@ -168,7 +168,7 @@ fn explained(
     classifier: &Classifier,
     output: &[f32],
     config: &ExplainConfig,
-) -> Result<Prediction, Error> {
+) -> Result<Prediction, InferenceError> {
     let all = classifier.answer(output, classifier.model().classes)?;
     match config.class {
         None => all.into_iter().next(),
@@ -179,7 +179,7 @@ fn explained(
             "expected a class from 0 to {}",
             classifier.model().classes.saturating_sub(1)
         );
-        Error::model(classifier.model().name.clone(), reason)
+        InferenceError::model(classifier.model().name.clone(), reason)
     })
 }
 
@@ -213,14 +213,14 @@ fn enlarge(map: &[f32], from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
 /// Explains an answer by hiding one part after the other.
 ///
 /// # Errors
-/// [`Error::Cancelled`] when asked to stop, [`Error::Engine`] when the network cannot be run, [`Error::Model`] when
-/// the class does not exist.
+/// [`InferenceError::Cancelled`] when asked to stop, [`InferenceError::Engine`] when the network cannot be run,
+/// [`InferenceError::Model`] when the class does not exist.
 pub fn occlusion(
     classifier: &Classifier,
     image: &RgbImage,
     config: &ExplainConfig,
     cancel: &Cancel,
-) -> Result<Explanation, Error> {
+) -> Result<Explanation, InferenceError> {
     let preprocessing = &classifier.model().manifest.preprocessing;
     let pictures = classifier.takes_pictures();
     let crop = if pictures {
@@ -228,7 +228,7 @@ pub fn occlusion(
     } else {
         preprocessing.crop_pixels(image)
     };
-    let run = |seen: &[RgbImage]| -> Result<Vec<f32>, Error> {
+    let run = |seen: &[RgbImage]| -> Result<Vec<f32>, InferenceError> {
         if pictures {
             let outputs: Result<Vec<_>, _> =
                 seen.iter().map(|one| classifier.logits(one)).collect();

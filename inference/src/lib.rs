@@ -3,7 +3,7 @@
 //! ```no_run
 //! use inference::{Classifier, ClassifierConfig};
 //!
-//! # fn main() -> Result<(), inference::Error> {
+//! # fn main() -> Result<(), inference::InferenceError> {
 //! let classifier = Classifier::open("model.onnx", &ClassifierConfig::default())?;
 //! for answer in classifier.classify_file("photo.jpg", 5)? {
 //!     println!("{:6.2} %  {}", answer.probability * 100.0, answer.label);
@@ -53,7 +53,7 @@ pub mod stream;
 pub use cancel::Cancel;
 pub use classifier::{Classifier, Prediction};
 pub use engine::{Engine, EngineError, EngineKind, FailingNode, Precision};
-pub use error::{Error, ModelProblem};
+pub use error::{InferenceError, ModelProblem};
 pub use image_data::decode::DecodeConfig;
 pub use load::ClassifierConfig;
 pub use metadata::Overrides;

@@ -14,7 +14,7 @@ use crate::error::ModelProblem;
 use crate::graph::{Element, GraphFacts, Wanted, prepare};
 use crate::metadata::{self, Overrides, Sidecars};
 use crate::onnx_file::OnnxFile;
-use crate::{Classifier, Error, ModelInfo, ModelSource, embedded};
+use crate::{Classifier, InferenceError, ModelInfo, ModelSource, embedded};
 
 /// How to load a model.
 #[derive(Clone, Debug, Default)]
@@ -49,8 +49,8 @@ impl Classifier {
     /// Loads an ONNX file; a side manifest is looked for beside it when it carries none.
     ///
     /// # Errors
-    /// [`Error`]: unreadable, no ONNX, no usable description of itself, or not runnable by the engine.
-    pub fn open(path: impl AsRef<Path>, config: &ClassifierConfig) -> Result<Self, Error> {
+    /// [`InferenceError`]: unreadable, no ONNX, no usable description of itself, or not runnable by the engine.
+    pub fn open(path: impl AsRef<Path>, config: &ClassifierConfig) -> Result<Self, InferenceError> {
         let path = path.as_ref();
         let file = OnnxFile::open(path)?;
         let name = path.display().to_string();
@@ -68,7 +68,7 @@ impl Classifier {
         bytes: impl Into<Cow<'static, [u8]>>,
         name: &str,
         config: &ClassifierConfig,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, InferenceError> {
         let sidecars = Sidecars::none();
         let file = OnnxFile::Bytes(bytes.into());
         Self::load(file, name, ModelSource::Memory, &sidecars, config)
@@ -78,9 +78,9 @@ impl Classifier {
     ///
     /// # Errors
     /// As [`Classifier::open`].
-    pub fn embedded(config: &ClassifierConfig) -> Result<Self, Error> {
+    pub fn embedded(config: &ClassifierConfig) -> Result<Self, InferenceError> {
         if embedded::MODEL.is_empty() {
-            return Err(Error::model_problem(
+            return Err(InferenceError::model_problem(
                 embedded::NAME,
                 ModelProblem::NotFound,
                 "this program was built without a model of its own",
@@ -103,7 +103,7 @@ impl Classifier {
         source: ModelSource,
         sidecars: &Sidecars,
         config: &ClassifierConfig,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, InferenceError> {
         let (skeleton, proto) = file.read(model)?;
         let given = config.manifest.as_ref().map(|manifest| &manifest.labels);
         let wanted = Wanted {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::{EngineKind, Precision};
 use crate::metadata::Dialect;
-use crate::{Error, embedded};
+use crate::{InferenceError, embedded};
 
 /// Where a model came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -65,12 +65,12 @@ impl ModelInfo {
     /// SHA-256 of the ONNX file, lower-case hex, read anew; none for bytes or an engine handed in by the caller.
     ///
     /// # Errors
-    /// [`Error::Read`] when the file is gone.
-    pub fn sha256(&self) -> Result<Option<String>, Error> {
+    /// [`InferenceError::Read`] when the file is gone.
+    pub fn sha256(&self) -> Result<Option<String>, InferenceError> {
         let digest = match &self.source {
             ModelSource::Embedded => Sha256::digest(embedded::MODEL),
             ModelSource::File(path) => {
-                Sha256::digest(std::fs::read(path).map_err(|source| Error::Read {
+                Sha256::digest(std::fs::read(path).map_err(|source| InferenceError::Read {
                     path: path.clone(),
                     source,
                 })?)

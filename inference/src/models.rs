@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use crate::error::ModelProblem;
-use crate::{Classifier, ClassifierConfig, Error, embedded};
+use crate::{Classifier, ClassifierConfig, InferenceError, embedded};
 
 /// The name under which a model is put that is to be the default: `models/installed/model.onnx`.
 pub const INSTALLED: &str = "installed";
@@ -30,7 +30,7 @@ impl ModelLocation {
     ///
     /// # Errors
     /// As [`Classifier::open`].
-    pub fn open(&self, config: &ClassifierConfig) -> Result<Classifier, Error> {
+    pub fn open(&self, config: &ClassifierConfig) -> Result<Classifier, InferenceError> {
         match self {
             Self::Embedded => Classifier::embedded(config),
             Self::File(path) => Classifier::open(path, config),
@@ -113,8 +113,8 @@ pub fn default_model(folders: &[PathBuf]) -> ModelLocation {
 /// model by its name or as `embedded`.
 ///
 /// # Errors
-/// [`Error::Model`] with the names there are.
-pub fn find(model: &Path, folders: &[PathBuf]) -> Result<ModelLocation, Error> {
+/// [`InferenceError::Model`] with the names there are.
+pub fn find(model: &Path, folders: &[PathBuf]) -> Result<ModelLocation, InferenceError> {
     if model.is_file() {
         return Ok(ModelLocation::File(model.to_owned()));
     }
@@ -137,7 +137,7 @@ pub fn find(model: &Path, folders: &[PathBuf]) -> Result<ModelLocation, Error> {
         "no such file, and no model of this name; known names: {}",
         names.join(", ")
     );
-    Err(Error::model_problem(
+    Err(InferenceError::model_problem(
         model.display().to_string(),
         ModelProblem::NotFound,
         reason,

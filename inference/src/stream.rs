@@ -16,7 +16,7 @@ use model_core::RgbImage;
 use model_core::scores::DEFAULT_TOP_K;
 
 use crate::classifier::check_numbers;
-use crate::{Cancel, Classifier, Error, Prediction};
+use crate::{Cancel, Classifier, InferenceError, Prediction};
 use queue::{Shared, Window};
 use runner::Runner;
 
@@ -99,7 +99,7 @@ pub struct Answer {
 pub enum Failure {
     /// The file could not be read or decoded, or the network failed.
     #[error(transparent)]
-    Error(#[from] Error),
+    Error(#[from] InferenceError),
     /// It could not be listed.
     #[error("{0}")]
     Listing(String),
@@ -150,14 +150,14 @@ impl Classifier {
     /// [`ControlFlow::Break`].
     ///
     /// # Errors
-    /// [`Error::Cancelled`] when [`StreamConfig::cancel`] was set; [`Error::Engine`] when the network failed, which
-    /// no later image would mend.
+    /// [`InferenceError::Cancelled`] when [`StreamConfig::cancel`] was set; [`InferenceError::Engine`] when the network
+    /// failed, which no later image would mend.
     pub fn stream<I>(
         &self,
         sources: I,
         config: &StreamConfig,
         mut on_answer: impl FnMut(Answer) -> ControlFlow<()>,
-    ) -> Result<(), Error>
+    ) -> Result<(), InferenceError>
     where
         I: IntoIterator<Item = Source>,
         I::IntoIter: Send,
@@ -221,8 +221,12 @@ impl Classifier {
     /// Classifies one decoded picture, apart from any stream.
     ///
     /// # Errors
-    /// [`Error::Engine`] when the network failed, [`Error::NotANumber`] when its output holds NaN.
-    pub fn classify_decoded(&self, decoded: Decoded, top_k: usize) -> Result<Outcome, Error> {
+    /// [`InferenceError::Engine`] when the network failed, [`InferenceError::NotANumber`] when its output holds NaN.
+    pub fn classify_decoded(
+        &self,
+        decoded: Decoded,
+        top_k: usize,
+    ) -> Result<Outcome, InferenceError> {
         let Decoded {
             image,
             format,
@@ -249,7 +253,7 @@ impl Classifier {
         shared: &Shared<I>,
         runner: &mut Runner<'_>,
         on_answer: &mut impl FnMut(Answer) -> ControlFlow<()>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), InferenceError> {
         let config = runner.config;
         while let Some((index, source)) = shared.take(&config.cancel) {
             let item = self.item(source, config);
@@ -285,7 +289,7 @@ impl Classifier {
             Source::Bytes { bytes, .. } => decode_full(&bytes, &decode_config),
             Source::Failed { error, .. } => return Err(Failure::Listing(error)),
         }
-        .map_err(Error::from)?;
+        .map_err(InferenceError::from)?;
         let preprocessing = &self.model().manifest.preprocessing;
         let crop = preprocessing.crop_pixels(&image);
         let mut input = vec![0.0; self.input_len()];

@@ -4,7 +4,7 @@
 
 mod support;
 
-use inference::{Answers, Classifier, ClassifierConfig, Error, Output, RgbImage};
+use inference::{Answers, Classifier, ClassifierConfig, InferenceError, Output, RgbImage};
 use model_core::Label;
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{
@@ -55,7 +55,7 @@ fn config() -> ClassifierConfig {
     config
 }
 
-fn open_with(model: &ModelProto, config: &ClassifierConfig) -> Result<Classifier, Error> {
+fn open_with(model: &ModelProto, config: &ClassifierConfig) -> Result<Classifier, InferenceError> {
     Classifier::from_bytes(onnx::to_bytes(model), "third", config)
 }
 

@@ -3,7 +3,7 @@
 
 mod support;
 
-use inference::{Classifier, ClassifierConfig, EngineKind, RgbImage};
+use inference::{Classifier, ClassifierConfig, EngineKind, InferenceError, RgbImage};
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{
     self, AttributeProto, DataType, Dim, ModelProto, NodeProto, ValueInfoProto,
@@ -36,7 +36,7 @@ fn taking(element: DataType, open_size: bool) -> ModelProto {
     model
 }
 
-fn open(model: &ModelProto, config: &ClassifierConfig) -> Result<Classifier, inference::Error> {
+fn open(model: &ModelProto, config: &ClassifierConfig) -> Result<Classifier, InferenceError> {
     let mut manifest = manifest();
     if model.graph.as_ref().unwrap().input[0]
         == taking(DataType::Uint8, false).graph.unwrap().input[0]

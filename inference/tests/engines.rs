@@ -4,7 +4,7 @@
 mod support;
 
 use inference::{
-    Classifier, ClassifierConfig, EngineError, EngineKind, Error, FailingNode, RgbImage,
+    Classifier, ClassifierConfig, EngineError, EngineKind, FailingNode, InferenceError, RgbImage,
 };
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{self, NodeProto, TensorProto};
@@ -192,7 +192,7 @@ fn the_embedded_model_describes_itself_and_knows_a_cat() {
 }
 
 /// [`described`], and behind its sums more nodes, up to `logits`; what tract says of it.
-fn refused_by_tract(nodes: Vec<NodeProto>, tensors: Vec<TensorProto>) -> Error {
+fn refused_by_tract(nodes: Vec<NodeProto>, tensors: Vec<TensorProto>) -> InferenceError {
     let mut model = onnx::parse(&described(&Shape::default())).unwrap();
     let graph = model.graph.as_mut().unwrap();
     graph.node[1].output = vec!["sums".to_owned()];
@@ -220,7 +220,7 @@ fn where_tract_gives_up_is_told_by_the_node() {
         );
         assert_eq!(error.code(), "engine.network");
         assert_eq!(error.remedy(), Some(Remedy::UseEngine(&["onnxruntime"])));
-        let Error::Engine(EngineError::Network { node, said, .. }) = error else {
+        let InferenceError::Engine(EngineError::Network { node, said, .. }) = error else {
             panic!("{error:?}");
         };
         let expected = FailingNode {

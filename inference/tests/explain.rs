@@ -4,7 +4,7 @@
 mod support;
 
 use inference::explain::{ExplainConfig, Explanation, Method, explain};
-use inference::{Cancel, Classifier, ClassifierConfig, RgbImage};
+use inference::{Cancel, Classifier, ClassifierConfig, InferenceError, RgbImage};
 use support::{SIDE, Shape, described, write_model};
 
 /// Red on the left, blue on the right.
@@ -19,7 +19,7 @@ fn halves() -> RgbImage {
     image
 }
 
-fn ask(classifier: &Classifier, method: Method) -> Result<Explanation, inference::Error> {
+fn ask(classifier: &Classifier, method: Method) -> Result<Explanation, InferenceError> {
     let config = ExplainConfig {
         class: Some(0),
         ..ExplainConfig::default()

@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use inference::{Classifier, ClassifierConfig, Error, RgbImage};
+use inference::{Classifier, ClassifierConfig, InferenceError, RgbImage};
 use model_core::onnx::{self, ModelProto, StringStringEntryProto, TensorProto};
 use support::{convolutions, manifest};
 
@@ -34,7 +34,7 @@ fn described(model: &ModelProto) -> Vec<u8> {
     inference::metadata::with_manifest(&onnx::to_bytes(model), &manifest()).unwrap()
 }
 
-fn open(path: &Path) -> Result<Classifier, inference::Error> {
+fn open(path: &Path) -> Result<Classifier, InferenceError> {
     Classifier::open(path, &ClassifierConfig::default())
 }
 
@@ -150,7 +150,7 @@ fn what_the_system_says_comes_without_its_number() {
     for error in [
         open(&path).unwrap_err(),
         open(&path.join("model.onnx")).unwrap_err(),
-        Error::Read { path, source },
+        InferenceError::Read { path, source },
     ] {
         assert!(!error.to_string().contains("os error"), "{error}");
     }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use inference::{Classifier, ClassifierConfig, EngineKind, Error, RgbImage};
+use inference::{Classifier, ClassifierConfig, EngineKind, InferenceError, RgbImage};
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{
     self, AttributeProto, DataType, Dim, ModelProto, NodeProto, TensorProto, ValueInfoProto,
@@ -124,5 +124,5 @@ fn gray_needs_one_mean_and_one_deviation() {
     let error = Classifier::from_bytes(model, "gray", &ClassifierConfig::default()).unwrap_err();
     assert!(error.to_string().contains("mean is one number"), "{error}");
     assert_eq!(error.remedy(), Some(Remedy::StatePreprocessing));
-    assert!(matches!(error, Error::Model { .. }));
+    assert!(matches!(error, InferenceError::Model { .. }));
 }

@@ -6,7 +6,7 @@
 mod support;
 
 use inference::engine::kernels_here;
-use inference::{Classifier, ClassifierConfig, EngineKind};
+use inference::{Classifier, ClassifierConfig, EngineKind, InferenceError};
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::onnx::{self, AttributeProto, ModelProto, NodeProto, TensorProto};
 use support::{Shape, colors, convolutions, manifest};
@@ -19,7 +19,7 @@ fn config(engine: EngineKind, threads: usize) -> ClassifierConfig {
     }
 }
 
-fn open(model: &ModelProto, engine: EngineKind) -> Result<Classifier, inference::Error> {
+fn open(model: &ModelProto, engine: EngineKind) -> Result<Classifier, InferenceError> {
     let bytes = inference::metadata::with_manifest(&onnx::to_bytes(model), &manifest()).unwrap();
     Classifier::from_bytes(bytes, "small", &config(engine, 2))
 }

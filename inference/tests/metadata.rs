@@ -4,21 +4,18 @@
 mod support;
 
 use inference::metadata::{Dialect, Preset};
-use inference::{Classifier, ClassifierConfig};
+use inference::{Classifier, ClassifierConfig, InferenceError};
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::manifest::Output;
 use model_core::onnx::{self, ModelProto};
 use model_core::preprocessing::{Layout, Resize};
 use support::{Shape, colors, described, manifest};
 
-fn open(model: &ModelProto) -> Result<Classifier, inference::Error> {
+fn open(model: &ModelProto) -> Result<Classifier, InferenceError> {
     open_with(model, &ClassifierConfig::default())
 }
 
-fn open_with(
-    model: &ModelProto,
-    config: &ClassifierConfig,
-) -> Result<Classifier, inference::Error> {
+fn open_with(model: &ModelProto, config: &ClassifierConfig) -> Result<Classifier, InferenceError> {
     Classifier::from_bytes(onnx::to_bytes(model), "colors.onnx", config)
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use inference::engine::FakeEngine;
 use inference::stream::{Source, StreamConfig};
-use inference::{Cancel, Classifier, Error};
+use inference::{Cancel, Classifier, InferenceError};
 use support::{SIDE, manifest};
 
 fn classifier(engine: FakeEngine) -> Classifier {
@@ -111,11 +111,11 @@ fn cancelling_stops_soon() {
         }
         ControlFlow::Continue(())
     });
-    assert!(matches!(result, Err(Error::Cancelled)));
+    assert!(matches!(result, Err(InferenceError::Cancelled)));
     assert!(answered < 20, "{answered}");
     let image = inference::RgbImage::filled(8, 8, [1; 3]).unwrap();
     let batch = classifier(fake()).classify_batch_until(&[image], 1, &cancel);
-    assert!(matches!(batch, Err(Error::Cancelled)));
+    assert!(matches!(batch, Err(InferenceError::Cancelled)));
 }
 
 #[test]
@@ -175,6 +175,6 @@ fn an_output_that_is_no_number_fails_that_image_only() {
     let black = inference::RgbImage::filled(8, 8, [0; 3]).unwrap();
     assert!(matches!(
         classifier.classify(&black, 1),
-        Err(Error::NotANumber)
+        Err(InferenceError::NotANumber)
     ));
 }

@@ -26,7 +26,7 @@
 //! let mut blurred = vec![0.0; network.output_len()];
 //! network.run(&[1.0; 25], &mut blurred, 1);
 //! assert!(blurred.iter().all(|value| (value - 1.0).abs() < 1e-6));
-//! # Ok::<(), kernels::Error>(())
+//! # Ok::<(), kernels::KernelError>(())
 //! ```
 //!
 //! Not here: file formats, labels, images; networks with other operations (the caller has another engine for them).
@@ -43,7 +43,7 @@ mod step;
 mod team;
 
 pub use graph::{
-    ByteValues, Bytes, Error, Function, Graph, Node, Quantization, ValueId, WeightData,
+    ByteValues, Bytes, Function, Graph, KernelError, Node, Quantization, ValueId, WeightData,
     WeightSource, Window,
 };
 pub use isa::Isa;

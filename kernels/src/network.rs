@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::elem::load;
-use crate::graph::{Error, Graph};
+use crate::graph::{Graph, KernelError};
 use crate::isa::Isa;
 use crate::memory::{Aligned, Arena};
 use crate::plan::{ComputeType, Plan};
@@ -70,7 +70,7 @@ impl Network {
     ///
     /// # Errors
     /// A graph that is not valid, needs too much memory, or holds something there is no kernel for.
-    pub fn new(graph: &Graph) -> Result<Self, Error> {
+    pub fn new(graph: &Graph) -> Result<Self, KernelError> {
         Self::with_config(graph, &Config::default())
     }
 
@@ -78,7 +78,7 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::new`]; also when the processor has not these instructions.
-    pub fn for_isa(graph: &Graph, isa: Isa) -> Result<Self, Error> {
+    pub fn for_isa(graph: &Graph, isa: Isa) -> Result<Self, KernelError> {
         Self::with_config(
             graph,
             &Config {
@@ -92,11 +92,11 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::for_isa`].
-    pub fn with_config(graph: &Graph, config: &Config) -> Result<Self, Error> {
+    pub fn with_config(graph: &Graph, config: &Config) -> Result<Self, KernelError> {
         let isa = config.isa.unwrap_or_else(Isa::detect);
         let proof = isa
             .prove()
-            .ok_or_else(|| Error::Instructions(isa.to_string()))?;
+            .ok_or_else(|| KernelError::Instructions(isa.to_string()))?;
         let precision = match config.precision {
             ComputeType::Bf16 if isa.has_bf16() => ComputeType::Bf16,
             _ => ComputeType::Float32,

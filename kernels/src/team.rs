@@ -7,7 +7,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 
@@ -72,8 +72,34 @@ impl Drop for Seat<'_> {
 /// How far one step of a run has come.
 #[derive(Default)]
 pub(crate) struct Progress {
-    next: AtomicUsize,
+    /// Tasks that were asked for at either end: from the first task on in the low half, from the last one back in the
+    /// high half.
+    asked: AtomicU64,
     done: AtomicUsize,
+}
+
+/// At which end of a step's tasks a thread begins. The tasks of neighboring steps go over the same places in the same
+/// order, so that a thread finds in its own cache what it wrote a step ago.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    First,
+    Last,
+}
+
+impl Progress {
+    /// A task of `count` that nobody has; none when all are given away.
+    fn take(&self, end: End, count: usize) -> Option<usize> {
+        let one = match end {
+            End::First => 1,
+            End::Last => 1 << 32,
+        };
+        let asked = self.asked.fetch_add(one, Ordering::Relaxed);
+        let (from_first, from_last) = ((asked & 0xFFFF_FFFF) as usize, (asked >> 32) as usize);
+        (from_first + from_last < count).then(|| match end {
+            End::First => from_first,
+            End::Last => count - 1 - from_last,
+        })
+    }
 }
 
 /// What the threads of one run share; it lies on the caller's stack.
@@ -89,15 +115,14 @@ struct Job<'a> {
 
 impl Job<'_> {
     /// Takes tasks until all steps are done; a helper also leaves where threads have become too many.
-    fn walk(&self, is_helper: bool) {
+    fn walk(&self, is_helper: bool, end: End) {
         for (step, progress) in self.progress.iter().enumerate() {
             if is_helper && self.seats.is_crowded() {
                 return;
             }
             let count = (self.tasks)(step);
-            loop {
-                let task = progress.next.fetch_add(1, Ordering::Relaxed);
-                if task >= count || self.broken.load(Ordering::Relaxed) {
+            while let Some(task) = progress.take(end, count) {
+                if self.broken.load(Ordering::Relaxed) {
                     break;
                 }
                 (self.run)(step, task);
@@ -119,8 +144,8 @@ impl Job<'_> {
         }
     }
 
-    fn walk_caught(&self, is_helper: bool) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.walk(is_helper))) {
+    fn walk_caught(&self, is_helper: bool, end: End) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.walk(is_helper, end))) {
             let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
             first.get_or_insert(panic);
             self.broken.store(true, Ordering::Relaxed);
@@ -205,12 +230,12 @@ impl Team {
             Err(TryLockError::WouldBlock) => None,
         };
         match helpers {
-            None => job.walk_caught(false),
+            None => job.walk_caught(false, End::First),
             Some(mut helpers) => {
                 let wanted = threads.min(self.limit()) - 1;
                 self.hire(&mut helpers, wanted);
                 self.open(&job, &helpers[..wanted.min(helpers.len())]);
-                job.walk_caught(false);
+                job.walk_caught(false, End::First);
                 self.close();
             }
         }
@@ -227,13 +252,17 @@ impl Team {
     /// Starts helpers until there are `wanted`, or no more can be had.
     fn hire(&self, helpers: &mut Vec<Helper>, wanted: usize) {
         while helpers.len() < wanted {
+            let end = match helpers.len() % 2 {
+                0 => End::Last,
+                _ => End::First,
+            };
             let is_parked = Arc::new(AtomicBool::new(false));
             let (shared, parked, seats) =
                 (Arc::clone(&self.shared), Arc::clone(&is_parked), self.seats);
             let started = thread::Builder::new()
                 .name("kernels".to_owned())
                 .stack_size(self.stack_bytes)
-                .spawn(move || serve(&shared, &parked, seats));
+                .spawn(move || serve(&shared, &parked, seats, end));
             let Ok(handle) = started else { return };
             helpers.push(Helper { is_parked, handle });
         }
@@ -289,7 +318,7 @@ impl Drop for Team {
 }
 
 /// A helper's life.
-fn serve(shared: &Shared, is_parked: &AtomicBool, seats: &Seats) {
+fn serve(shared: &Shared, is_parked: &AtomicBool, seats: &Seats, end: End) {
     let mut joined = 0;
     let mut looks = 0;
     while !shared.quit.load(Ordering::SeqCst) {
@@ -305,7 +334,7 @@ fn serve(shared: &Shared, is_parked: &AtomicBool, seats: &Seats) {
             if shared.epoch.load(Ordering::SeqCst) == epoch {
                 // SAFETY: the job lives until `close` has returned, which waits for `inside` to fall.
                 let job = unsafe { &*shared.job.load(Ordering::Relaxed) };
-                job.walk_caught(true);
+                job.walk_caught(true, end);
             }
             shared.inside.fetch_sub(1, Ordering::SeqCst);
             continue;

@@ -5,7 +5,7 @@
 
 mod plain;
 
-use kernels::{Error, Graph, Isa, Network, Node, Window};
+use kernels::{Graph, Isa, KernelError, Network, Node, Window};
 use plain::{Numbers, conv, window};
 
 #[test]
@@ -77,7 +77,7 @@ fn what_does_not_fit_is_refused() {
         nodes: vec![lrn],
         output: 1,
     });
-    assert!(matches!(network, Err(Error::Unsupported { .. })));
+    assert!(matches!(network, Err(KernelError::Unsupported { .. })));
     let huge = Graph {
         input: [1 << 20, 1 << 20, 1 << 20],
         nodes: vec![Node::Clamp {
@@ -87,7 +87,7 @@ fn what_does_not_fit_is_refused() {
         }],
         output: 1,
     };
-    assert!(matches!(Network::new(&huge), Err(Error::TooLarge(_))));
+    assert!(matches!(Network::new(&huge), Err(KernelError::TooLarge(_))));
     // Four channels of two groups, packed for full vectors of both, are 16 times what the file holds with 8 lanes, and 64
     // times with 16.
     let wide = conv(&mut n, 0, 2, 4, 2, window(3000, 1, 0, 0));
@@ -120,7 +120,10 @@ fn what_does_not_fit_is_refused() {
         ],
         output: 2,
     };
-    assert!(matches!(Network::new(&graph), Err(Error::TooLarge(_))));
+    assert!(matches!(
+        Network::new(&graph),
+        Err(KernelError::TooLarge(_))
+    ));
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn sizes_that_overflow_are_refused() {
             output: 1,
         };
         assert!(
-            matches!(Network::new(&graph), Err(Error::Node { .. })),
+            matches!(Network::new(&graph), Err(KernelError::Node { .. })),
             "{window:?}"
         );
     }
@@ -192,7 +195,10 @@ fn sizes_that_overflow_are_refused() {
         nodes: vec![node],
         output: 1,
     };
-    assert!(matches!(Network::new(&graph), Err(Error::TooLarge(_))));
+    assert!(matches!(
+        Network::new(&graph),
+        Err(KernelError::TooLarge(_))
+    ));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use tch::Tensor;
 
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi::{self, raw, raws};
 
 /// Multiplies gradients by `inv_scale` in place; `found_inf` becomes 1 when any of them is infinite or NaN.
@@ -17,7 +17,7 @@ pub fn unscale<G: Borrow<Tensor>>(
     grads: &[G],
     found_inf: &Tensor,
     inv_scale: &Tensor,
-) -> Result<(), Error> {
+) -> Result<(), TorchError> {
     let grads = raws(grads);
     // SAFETY: the list holds `grads.len()` live tensors, the others are live.
     let code = unsafe {
@@ -34,7 +34,9 @@ pub fn unscale<G: Borrow<Tensor>>(
 /// How [`update_scale`] moves the scale; the defaults are PyTorch's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScaleUpdate {
+    /// What the scale is multiplied by after enough finite steps, above 1.
     pub growth_factor: f64,
+    /// What the scale is multiplied by after a step with infinite or NaN gradients, below 1.
     pub backoff_factor: f64,
     /// Finite steps in a row before the scale grows.
     pub growth_interval_steps: i64,
@@ -61,7 +63,7 @@ pub fn update_scale(
     growth_tracker: &Tensor,
     found_inf: &Tensor,
     update: &ScaleUpdate,
-) -> Result<(), Error> {
+) -> Result<(), TorchError> {
     // SAFETY: live tensors, borrowed for the call.
     let code = unsafe {
         ffi::tx_update_scale(

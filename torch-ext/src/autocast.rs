@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use tch::{Device, Kind};
 
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi;
 
 /// Autocast is on for the device's type while this lives; dropping it (a panic included) restores what was before.
@@ -27,12 +27,12 @@ impl Autocast {
     ///
     /// # Errors
     /// Another dtype, or a device type that autocast does not know.
-    pub fn enter(device: Device, kind: Kind) -> Result<Self, Error> {
+    pub fn enter(device: Device, kind: Kind) -> Result<Self, TorchError> {
         let dtype = match kind {
             Kind::Half => 5,
             Kind::BFloat16 => 15,
             other => {
-                return Err(Error::new(
+                return Err(TorchError::new(
                     "autocast",
                     format!("expected bf16 or f16, got {other:?}"),
                 ));
@@ -45,11 +45,11 @@ impl Autocast {
     ///
     /// # Errors
     /// A device type that autocast does not know.
-    pub fn disable(device: Device) -> Result<Self, Error> {
+    pub fn disable(device: Device) -> Result<Self, TorchError> {
         Self::set(device, 0, None)
     }
 
-    fn set(device: Device, enabled: c_int, dtype: Option<c_int>) -> Result<Self, Error> {
+    fn set(device: Device, enabled: c_int, dtype: Option<c_int>) -> Result<Self, TorchError> {
         let device_type = device_type(device)?;
         let mut previous = (0, 0);
         // SAFETY: plain integers, and pointers to locals that live through the calls.
@@ -90,7 +90,7 @@ pub fn autocast<T>(
     device: Device,
     kind: Option<Kind>,
     body: impl FnOnce() -> T,
-) -> Result<T, Error> {
+) -> Result<T, TorchError> {
     let _guard = kind.map(|kind| Autocast::enter(device, kind)).transpose()?;
     Ok(body())
 }
@@ -99,7 +99,7 @@ pub fn autocast<T>(
 ///
 /// # Errors
 /// A device type that autocast does not know.
-pub fn is_enabled(device: Device) -> Result<bool, Error> {
+pub fn is_enabled(device: Device) -> Result<bool, TorchError> {
     let (mut enabled, mut dtype) = (0, 0);
     // SAFETY: pointers to locals that live through the call.
     unsafe {
@@ -112,11 +112,11 @@ pub fn is_enabled(device: Device) -> Result<bool, Error> {
 }
 
 /// c10's `DeviceType` numbers.
-fn device_type(device: Device) -> Result<c_int, Error> {
+fn device_type(device: Device) -> Result<c_int, TorchError> {
     match device {
         Device::Cpu => Ok(0),
         Device::Cuda(_) => Ok(1),
-        other => Err(Error::new(
+        other => Err(TorchError::new(
             "autocast",
             format!("expected a CPU or CUDA device, got {other:?}"),
         )),

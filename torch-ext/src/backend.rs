@@ -2,14 +2,14 @@
 
 use std::ffi::c_int;
 
-use crate::error::{Error, check, take_string};
+use crate::error::{TorchError, check, take_string};
 use crate::ffi;
 
 /// The version of libtorch that this program was built for, once the loaded library is known to be it.
 ///
 /// # Errors
 /// The loaded libtorch is of another version.
-pub fn libtorch_version() -> Result<String, Error> {
+pub fn libtorch_version() -> Result<String, TorchError> {
     let mut out = std::ptr::null_mut();
     // SAFETY: `out` is a local; on success it is a string that we own.
     unsafe {
@@ -26,7 +26,7 @@ pub fn libtorch_version() -> Result<String, Error> {
 ///
 /// # Errors
 /// Only what libtorch itself reports.
-pub fn set_deterministic(enabled: bool, warn_only: bool) -> Result<(), Error> {
+pub fn set_deterministic(enabled: bool, warn_only: bool) -> Result<(), TorchError> {
     // SAFETY: plain integers.
     check("deterministic switch", unsafe {
         ffi::tx_set_deterministic(c_int::from(enabled), c_int::from(warn_only))
@@ -37,7 +37,7 @@ pub fn set_deterministic(enabled: bool, warn_only: bool) -> Result<(), Error> {
 ///
 /// # Errors
 /// Only what libtorch itself reports.
-pub fn set_cudnn_benchmark(enabled: bool) -> Result<(), Error> {
+pub fn set_cudnn_benchmark(enabled: bool) -> Result<(), TorchError> {
     // SAFETY: a plain integer.
     check("cudnn benchmark switch", unsafe {
         ffi::tx_set_cudnn_benchmark(c_int::from(enabled))
@@ -59,7 +59,7 @@ pub enum Float32Precision {
 ///
 /// # Errors
 /// Only what libtorch itself reports.
-pub fn set_float32_precision(precision: Float32Precision) -> Result<(), Error> {
+pub fn set_float32_precision(precision: Float32Precision) -> Result<(), TorchError> {
     let level = match precision {
         Float32Precision::Ieee => 0,
         Float32Precision::Tf32 => 1,
@@ -75,7 +75,7 @@ pub fn set_float32_precision(precision: Float32Precision) -> Result<(), Error> {
 ///
 /// # Errors
 /// Only what libtorch itself reports.
-pub fn set_flush_denormal(enabled: bool) -> Result<bool, Error> {
+pub fn set_flush_denormal(enabled: bool) -> Result<bool, TorchError> {
     let mut supported = 0;
     // SAFETY: a plain integer and a local.
     check("denormal switch", unsafe {
@@ -88,9 +88,9 @@ pub fn set_flush_denormal(enabled: bool) -> Result<bool, Error> {
 ///
 /// # Errors
 /// Zero threads.
-pub fn set_num_threads(threads: usize) -> Result<(), Error> {
+pub fn set_num_threads(threads: usize) -> Result<(), TorchError> {
     let threads = c_int::try_from(threads).map_err(|_| {
-        Error::new(
+        TorchError::new(
             "thread count",
             format!("{threads} threads are out of range"),
         )
@@ -103,7 +103,7 @@ pub fn set_num_threads(threads: usize) -> Result<(), Error> {
 ///
 /// # Errors
 /// Only what libtorch itself reports.
-pub fn num_threads() -> Result<usize, Error> {
+pub fn num_threads() -> Result<usize, TorchError> {
     let mut out = 0;
     // SAFETY: a local.
     check("thread count", unsafe { ffi::tx_num_threads(&mut out) })?;

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use crate::error::{Error, check, take_string};
+use crate::error::{TorchError, check, take_string};
 use crate::ffi;
 
 /// Whether bf16 arithmetic is in hardware (AVX512-BF16 or AMX-BF16): without it bf16 training on the CPU is slower
@@ -26,7 +26,7 @@ pub fn has(capability: &str) -> bool {
 ///
 /// # Errors
 /// Only what libtorch itself reports.
-pub fn capability() -> Result<String, Error> {
+pub fn capability() -> Result<String, TorchError> {
     let mut out = std::ptr::null_mut();
     // SAFETY: `out` is a local; on success it is a string that we own.
     unsafe {

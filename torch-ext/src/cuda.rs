@@ -7,16 +7,16 @@ use std::ffi::CStr;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use crate::error::{Error, check, take_string};
+use crate::error::{TorchError, check, take_string};
 use crate::ffi;
 
-static OPENED: OnceLock<Result<PathBuf, Error>> = OnceLock::new();
+static OPENED: OnceLock<Result<PathBuf, TorchError>> = OnceLock::new();
 
 /// Opens `libtorch_cuda.so` beside the loaded `libtorch_cpu.so`, once; later calls return the first answer.
 ///
 /// # Errors
 /// The loader's reason, e.g. which CUDA library is missing. The program goes on with the CPU.
-pub fn open() -> Result<PathBuf, Error> {
+pub fn open() -> Result<PathBuf, TorchError> {
     OPENED
         .get_or_init(|| {
             let mut path = std::ptr::null_mut();
@@ -30,7 +30,7 @@ pub fn open() -> Result<PathBuf, Error> {
 }
 
 /// What [`open`] answered, or `None` when it has not been called.
-pub fn opened() -> Option<Result<PathBuf, Error>> {
+pub fn opened() -> Option<Result<PathBuf, TorchError>> {
     OPENED.get().cloned()
 }
 
@@ -38,7 +38,7 @@ pub fn opened() -> Option<Result<PathBuf, Error>> {
 ///
 /// # Errors
 /// The loader does not know (a static libtorch).
-pub fn libtorch_dir() -> Result<PathBuf, Error> {
+pub fn libtorch_dir() -> Result<PathBuf, TorchError> {
     let mut path = std::ptr::null_mut();
     // SAFETY: `path` is a local; on success it is a string that we own.
     unsafe {
@@ -50,7 +50,9 @@ pub fn libtorch_dir() -> Result<PathBuf, Error> {
 /// A GPU as the NVIDIA driver describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverDevice {
+    /// Its name, e.g. `Tesla T4`.
     pub name: String,
+    /// All of its memory, in bytes, whether free or not.
     pub memory_bytes: u64,
     /// Compute capability, e.g. `(7, 5)` for a T4.
     pub capability: (i32, i32),
@@ -61,6 +63,7 @@ pub struct DriverDevice {
 pub struct Driver {
     /// The newest CUDA the driver supports, e.g. `(13, 0)`.
     pub cuda_version: (i32, i32),
+    /// The GPUs in the driver's order, at most 64.
     pub devices: Vec<DriverDevice>,
 }
 
@@ -68,7 +71,7 @@ pub struct Driver {
 ///
 /// # Errors
 /// No driver, or the driver's error code.
-pub fn driver() -> Result<Driver, Error> {
+pub fn driver() -> Result<Driver, TorchError> {
     const CAPACITY: usize = 64;
     let (mut version, mut count) = (0, 0);
     let mut devices: Vec<ffi::TxCudaDevice> = (0..CAPACITY)

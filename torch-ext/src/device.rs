@@ -6,14 +6,14 @@ use std::ffi::c_int;
 
 use tch::Tensor;
 
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi::{self, raws};
 
 /// How many accelerators this process sees; 0 without CUDA.
 ///
 /// # Errors
 /// A driver that fails to answer.
-pub fn count() -> Result<usize, Error> {
+pub fn count() -> Result<usize, TorchError> {
     let mut out = 0;
     // SAFETY: a pointer to a local.
     check("device count", unsafe { ffi::tx_device_count(&mut out) })?;
@@ -24,7 +24,7 @@ pub fn count() -> Result<usize, Error> {
 ///
 /// # Errors
 /// No accelerator, or no such index.
-pub fn set_current(index: usize) -> Result<(), Error> {
+pub fn set_current(index: usize) -> Result<(), TorchError> {
     // SAFETY: a plain integer.
     check("device selection", unsafe {
         ffi::tx_set_device(index_of("device selection", index)?)
@@ -35,7 +35,7 @@ pub fn set_current(index: usize) -> Result<(), Error> {
 ///
 /// # Errors
 /// No accelerator, or an error of earlier asynchronous work, which surfaces here.
-pub fn synchronize(index: usize) -> Result<(), Error> {
+pub fn synchronize(index: usize) -> Result<(), TorchError> {
     // SAFETY: a plain integer.
     check("device synchronization", unsafe {
         ffi::tx_synchronize(index_of("device synchronization", index)?)
@@ -45,12 +45,17 @@ pub fn synchronize(index: usize) -> Result<(), Error> {
 /// What the caching allocator holds on one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MemoryStats {
+    /// What live tensors take now, in bytes.
     pub allocated_bytes: u64,
+    /// The most that live tensors took at once, in bytes.
     pub peak_allocated_bytes: u64,
+    /// What the allocator has taken from the device now, in bytes: live tensors and its cache.
     pub reserved_bytes: u64,
+    /// The most that it had taken at once, in bytes.
     pub peak_reserved_bytes: u64,
     /// Allocations that only succeeded after the cache was flushed: a sign of fragmentation.
     pub allocation_retries: u64,
+    /// How often an allocation failed because no memory was left.
     pub out_of_memory_events: u64,
 }
 
@@ -58,7 +63,7 @@ pub struct MemoryStats {
 ///
 /// # Errors
 /// No accelerator, or no such index.
-pub fn memory_stats(index: usize) -> Result<MemoryStats, Error> {
+pub fn memory_stats(index: usize) -> Result<MemoryStats, TorchError> {
     let mut out = [0_i64; 6];
     // SAFETY: `out` has the six places the shim writes.
     check("memory statistics", unsafe {
@@ -87,7 +92,7 @@ pub fn memory_stats(index: usize) -> Result<MemoryStats, Error> {
 ///
 /// # Errors
 /// An error of earlier asynchronous work, which surfaces here.
-pub fn empty_cache() -> Result<(), Error> {
+pub fn empty_cache() -> Result<(), TorchError> {
     // SAFETY: no arguments.
     check("emptying the device's cache", unsafe {
         ffi::tx_empty_cache()
@@ -99,7 +104,7 @@ pub fn empty_cache() -> Result<(), Error> {
 ///
 /// # Errors
 /// Out of memory, or an error of earlier asynchronous work, which surfaces here.
-pub fn to_host<T: Borrow<Tensor>>(tensors: &[T]) -> Result<Vec<Tensor>, Error> {
+pub fn to_host<T: Borrow<Tensor>>(tensors: &[T]) -> Result<Vec<Tensor>, TorchError> {
     let tensors = raws(tensors);
     let mut out = vec![std::ptr::null_mut(); tensors.len()];
     // SAFETY: `out` has room for `tensors.len()` pointers; on success each is a new tensor that we own.
@@ -115,10 +120,10 @@ pub fn to_host<T: Borrow<Tensor>>(tensors: &[T]) -> Result<Vec<Tensor>, Error> {
     }
 }
 
-fn index_of(operation: &'static str, index: usize) -> Result<c_int, Error> {
+fn index_of(operation: &'static str, index: usize) -> Result<c_int, TorchError> {
     // c10::DeviceIndex is a signed byte.
     i8::try_from(index).map(c_int::from).map_err(|_| {
-        Error::new(
+        TorchError::new(
             operation,
             format!("device index {index} is out of range (0 to 127)"),
         )

@@ -7,16 +7,16 @@ use crate::ffi;
 /// A call into libtorch that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{operation}: {message}")]
-pub struct Error {
+pub struct TorchError {
     /// What was attempted, e.g. `fused sgd step`.
     pub operation: &'static str,
     /// libtorch's message, without the C++ backtrace.
     pub message: String,
 }
 
-impl Error {
+impl TorchError {
     pub(crate) fn new(operation: &'static str, message: impl Into<String>) -> Self {
-        Error {
+        TorchError {
             operation,
             message: message.into(),
         }
@@ -85,7 +85,7 @@ pub fn without_backtrace(message: &str) -> String {
 }
 
 /// Turns the shim's return code into a `Result`, reading the thread's error string.
-pub(crate) fn check(operation: &'static str, code: c_int) -> Result<(), Error> {
+pub(crate) fn check(operation: &'static str, code: c_int) -> Result<(), TorchError> {
     if code == 0 {
         return Ok(());
     }
@@ -93,7 +93,7 @@ pub(crate) fn check(operation: &'static str, code: c_int) -> Result<(), Error> {
     let text = unsafe { CStr::from_ptr(ffi::tx_last_error()) }
         .to_string_lossy()
         .into_owned();
-    Err(Error::new(operation, text.trim_end()))
+    Err(TorchError::new(operation, text.trim_end()))
 }
 
 /// Takes over a string the shim allocated.

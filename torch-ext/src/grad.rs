@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use tch::Tensor;
 
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi::{self, raws};
 
 /// Drops every `.grad` (PyTorch's `zero_grad(set_to_none=True)`): frees the memory, and the next backward writes
@@ -12,7 +12,7 @@ use crate::ffi::{self, raws};
 ///
 /// # Errors
 /// A tensor that is not a leaf.
-pub fn reset_grads<P: Borrow<Tensor>>(params: &[P]) -> Result<(), Error> {
+pub fn reset_grads<P: Borrow<Tensor>>(params: &[P]) -> Result<(), TorchError> {
     let params = raws(params);
     // SAFETY: the list holds `params.len()` live tensors.
     check("gradient reset", unsafe {
@@ -24,7 +24,7 @@ pub fn reset_grads<P: Borrow<Tensor>>(params: &[P]) -> Result<(), Error> {
 ///
 /// # Errors
 /// A parameter without a gradient, by its index: it took no part in the loss.
-pub fn grads<P: Borrow<Tensor>>(params: &[P]) -> Result<Vec<Tensor>, Error> {
+pub fn grads<P: Borrow<Tensor>>(params: &[P]) -> Result<Vec<Tensor>, TorchError> {
     params
         .iter()
         .enumerate()
@@ -34,7 +34,7 @@ pub fn grads<P: Borrow<Tensor>>(params: &[P]) -> Result<Vec<Tensor>, Error> {
                 Ok(grad)
             } else {
                 let shape = param.borrow().size();
-                Err(Error::new(
+                Err(TorchError::new(
                     "gradients",
                     format!("parameter {index} of shape {shape:?} has no gradient"),
                 ))
@@ -50,14 +50,14 @@ pub fn grads<P: Borrow<Tensor>>(params: &[P]) -> Result<Vec<Tensor>, Error> {
 pub fn backward<O: Borrow<Tensor>, G: Borrow<Tensor>>(
     outputs: &[O],
     gradients: &[G],
-) -> Result<(), Error> {
+) -> Result<(), TorchError> {
     if outputs.len() != gradients.len() {
         let reason = format!(
             "expected a gradient for each of {} outputs, got {}",
             outputs.len(),
             gradients.len()
         );
-        return Err(Error::new("backward", reason));
+        return Err(TorchError::new("backward", reason));
     }
     let (outputs, gradients) = (raws(outputs), raws(gradients));
     // SAFETY: both lists hold `outputs.len()` live tensors.

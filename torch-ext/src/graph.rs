@@ -9,7 +9,7 @@
 use std::ffi::c_int;
 use std::marker::PhantomData;
 
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::{device, ffi};
 
 const CAPTURE: &str = "capture of a CUDA graph";
@@ -28,9 +28,9 @@ impl CudaGraph {
     ///
     /// # Errors
     /// No libtorch_cuda is loaded ([`crate::cuda::open`]), or no such device.
-    pub fn new(device: usize) -> Result<Self, Error> {
+    pub fn new(device: usize) -> Result<Self, TorchError> {
         let index = i8::try_from(device).map(c_int::from).map_err(|_| {
-            Error::new(
+            TorchError::new(
                 CAPTURE,
                 format!("device index {device} is out of range (0 to 127)"),
             )
@@ -54,7 +54,7 @@ impl CudaGraph {
     /// # Errors
     /// Those of `body`; something that cannot be captured; a second capture. The graph and this process's use of CUDA are
     /// in an unknown state then.
-    pub fn capture<T, E: From<Error>>(
+    pub fn capture<T, E: From<TorchError>>(
         &mut self,
         body: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
@@ -75,7 +75,7 @@ impl CudaGraph {
     ///
     /// # Errors
     /// Nothing was captured, or an error of earlier asynchronous work, which surfaces here.
-    pub fn replay(&self) -> Result<(), Error> {
+    pub fn replay(&self) -> Result<(), TorchError> {
         // SAFETY: the handle lives as long as `self`.
         check("replay of a CUDA graph", unsafe {
             ffi::tx_graph_replay(self.handle)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tch::Tensor;
 
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi;
 
 /// From now on freed memory stays with the process, and `reserve_bytes` of address space are set aside in huge pages
@@ -16,7 +16,7 @@ use crate::ffi;
 ///
 /// # Errors
 /// Only what libtorch itself reports.
-pub fn keep(reserve_bytes: usize) -> Result<bool, Error> {
+pub fn keep(reserve_bytes: usize) -> Result<bool, TorchError> {
     let mut done = 0;
     // SAFETY: a plain integer and a local.
     check("host memory", unsafe {
@@ -38,7 +38,7 @@ pub fn pin() {
 ///
 /// # Errors
 /// Out of memory.
-pub fn tensor_of(bytes: &[u8]) -> Result<Tensor, Error> {
+pub fn tensor_of(bytes: &[u8]) -> Result<Tensor, TorchError> {
     // SAFETY: `bytes.len()` readable bytes.
     unsafe { copy_of(bytes.as_ptr(), bytes.len(), false) }
 }
@@ -47,14 +47,14 @@ pub fn tensor_of(bytes: &[u8]) -> Result<Tensor, Error> {
 ///
 /// # Errors
 /// Out of memory.
-pub fn tensor_of_i64(values: &[i64]) -> Result<Tensor, Error> {
+pub fn tensor_of_i64(values: &[i64]) -> Result<Tensor, TorchError> {
     // SAFETY: the slice is `size_of_val` readable bytes, a whole number of i64.
     unsafe { copy_of(values.as_ptr().cast(), size_of_val(values), true) }
 }
 
 /// # Safety
 /// `count` readable bytes at `bytes`.
-unsafe fn copy_of(bytes: *const u8, count: usize, as_i64: bool) -> Result<Tensor, Error> {
+unsafe fn copy_of(bytes: *const u8, count: usize, as_i64: bool) -> Result<Tensor, TorchError> {
     let mut out = std::ptr::null_mut();
     let pinned = IS_PINNED.load(Ordering::Relaxed);
     // SAFETY: by the contract above; on success `out` is a new tensor that we own.

@@ -1,14 +1,14 @@
 //! Counts how often the host reads a number of a tensor. On a GPU each read waits for the device, and none is allowed
 //! while a graph is captured ([`crate::graph`]); a CPU reads in the same places, so that a test without a GPU sees them.
 
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi;
 
 /// Runs `body`; how many numbers of tensors this thread has read meanwhile (`Tensor.item`, `bool(tensor)` and the like).
 ///
 /// # Errors
 /// Only what libtorch itself reports.
-pub fn count<T>(body: impl FnOnce() -> T) -> Result<(T, usize), Error> {
+pub fn count<T>(body: impl FnOnce() -> T) -> Result<(T, usize), TorchError> {
     let mut handle = 0;
     // SAFETY: a pointer to a local.
     check("counting reads", unsafe {
@@ -24,7 +24,7 @@ pub fn count<T>(body: impl FnOnce() -> T) -> Result<(T, usize), Error> {
 struct Counting(u64);
 
 impl Counting {
-    fn end(self) -> Result<usize, Error> {
+    fn end(self) -> Result<usize, TorchError> {
         let mut reads = 0;
         // SAFETY: the handle is that of a callback of this thread; a pointer to a local.
         let code = unsafe { ffi::tx_host_reads_end(self.0, &mut reads) };

@@ -8,10 +8,10 @@
 //!     Ok(library) => println!("{}: {} GPUs", library.display(), torch_ext::device::count()?),
 //!     Err(error) => println!("on the CPU, for {error}"),
 //! }
-//! # Ok::<(), torch_ext::Error>(())
+//! # Ok::<(), torch_ext::TorchError>(())
 //! ```
 //!
-//! Every C++ exception becomes an [`Error`]; tensors stay `tch::Tensor`s. This crate knows nothing of networks,
+//! Every C++ exception becomes a [`TorchError`]; tensors stay `tch::Tensor`s. This crate knows nothing of networks,
 //! recipes or files: it is a thin face over libtorch, and policy lives in `train`.
 
 mod ffi;
@@ -32,4 +32,4 @@ pub mod memory_format;
 pub mod optim;
 pub mod random;
 
-pub use error::Error;
+pub use error::TorchError;

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi::{self, raw};
 
 /// Rewrites a weight `[O, I, kH, kW]` in place as channels_last, 1x1 kernels included; other ranks are left alone.
@@ -11,7 +11,7 @@ use crate::ffi::{self, raw};
 ///
 /// # Errors
 /// Only what libtorch itself reports.
-pub fn set_channels_last(weight: &Tensor) -> Result<(), Error> {
+pub fn set_channels_last(weight: &Tensor) -> Result<(), TorchError> {
     // SAFETY: a live tensor.
     check("channels_last", unsafe {
         ffi::tx_set_channels_last(raw(weight))
@@ -22,7 +22,7 @@ pub fn set_channels_last(weight: &Tensor) -> Result<(), Error> {
 ///
 /// # Errors
 /// A tensor that has not four dimensions.
-pub fn channels_last(activation: &Tensor) -> Result<Tensor, Error> {
+pub fn channels_last(activation: &Tensor) -> Result<Tensor, TorchError> {
     let mut out = std::ptr::null_mut();
     // SAFETY: a live tensor; on success `out` is a new tensor that we own.
     unsafe {

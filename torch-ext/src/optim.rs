@@ -9,7 +9,7 @@ use std::ffi::c_int;
 
 use tch::Tensor;
 
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi::{self, Raw, raw_option, raws};
 
 /// What a fused step reads on the parameters' device instead of being told: 1-element f32 tensors there.
@@ -33,10 +33,10 @@ fn same_length(
     operation: &'static str,
     expected: usize,
     got: &[(&str, usize)],
-) -> Result<(), Error> {
+) -> Result<(), TorchError> {
     match got.iter().find(|(_, length)| *length != expected) {
         None => Ok(()),
-        Some((name, length)) => Err(Error::new(
+        Some((name, length)) => Err(TorchError::new(
             operation,
             format!("expected {expected} {name}, one for each parameter, got {length}"),
         )),
@@ -46,10 +46,15 @@ fn same_length(
 /// Hyper-parameters of [`fused_sgd`], as `torch.optim.SGD` names them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sgd {
+    /// The learning rate.
     pub lr: f64,
+    /// The share of the momentum buffer that a step keeps, 0 to 1; with 0 there are no buffers.
     pub momentum: f64,
+    /// The share of the gradient that is kept out of the momentum buffer, 0 to 1; with `nesterov` PyTorch wants 0.
     pub dampening: f64,
+    /// What the parameter is multiplied by before it is added to its gradient (L2 regularization).
     pub weight_decay: f64,
+    /// Whether the step looks ahead by one more step of momentum (Nesterov).
     pub nesterov: bool,
 }
 
@@ -65,13 +70,13 @@ pub fn fused_sgd<P: Borrow<Tensor>, G: Borrow<Tensor>, M: Borrow<Tensor>>(
     params: &[P],
     grads: &[G],
     momentum_buffers: &[M],
-    options: &Sgd,
+    config: &Sgd,
     first_step: bool,
     on_device: OnDevice<'_>,
-) -> Result<(), Error> {
+) -> Result<(), TorchError> {
     const OPERATION: &str = "fused sgd step";
     same_length(OPERATION, params.len(), &[("gradients", grads.len())])?;
-    if options.momentum != 0.0 || !momentum_buffers.is_empty() {
+    if config.momentum != 0.0 || !momentum_buffers.is_empty() {
         same_length(
             OPERATION,
             params.len(),
@@ -88,11 +93,11 @@ pub fn fused_sgd<P: Borrow<Tensor>, G: Borrow<Tensor>, M: Borrow<Tensor>>(
             buffers.as_ptr(),
             params.len(),
             buffers.len(),
-            options.lr,
-            options.momentum,
-            options.dampening,
-            options.weight_decay,
-            c_int::from(options.nesterov),
+            config.lr,
+            config.momentum,
+            config.dampening,
+            config.weight_decay,
+            c_int::from(config.nesterov),
             c_int::from(first_step),
             grad_scale,
             found_inf,
@@ -105,10 +110,16 @@ pub fn fused_sgd<P: Borrow<Tensor>, G: Borrow<Tensor>, M: Borrow<Tensor>>(
 /// Hyper-parameters of [`fused_adamw`] and [`lamb`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
+    /// The learning rate.
     pub lr: f64,
+    /// The decay of the average of gradients for each step, 0 to 1.
     pub beta1: f64,
+    /// The decay of the average of squared gradients for each step, 0 to 1.
     pub beta2: f64,
+    /// What is added to the denominator, so that it is never 0.
     pub eps: f64,
+    /// The decay of the parameter apart from its gradient: AdamW takes `lr * weight_decay` of it, LAMB adds its share to
+    /// the direction.
     pub weight_decay: f64,
 }
 
@@ -124,9 +135,9 @@ pub fn fused_adamw<P, G, M, V, S>(
     exp_avgs: &[M],
     exp_avg_sqs: &[V],
     steps: &[S],
-    options: &Adam,
+    config: &Adam,
     on_device: OnDevice<'_>,
-) -> Result<(), Error>
+) -> Result<(), TorchError>
 where
     P: Borrow<Tensor>,
     G: Borrow<Tensor>,
@@ -159,11 +170,11 @@ where
             second.as_ptr(),
             steps.as_ptr(),
             params.len(),
-            options.lr,
-            options.beta1,
-            options.beta2,
-            options.weight_decay,
-            options.eps,
+            config.lr,
+            config.beta1,
+            config.beta2,
+            config.weight_decay,
+            config.eps,
             grad_scale,
             found_inf,
             rate,
@@ -185,9 +196,9 @@ pub fn lamb<P, G, M, V>(
     exp_avgs: &[M],
     exp_avg_sqs: &[V],
     step: i64,
-    options: &Adam,
+    config: &Adam,
     trust_ratio: bool,
-) -> Result<(), Error>
+) -> Result<(), TorchError>
 where
     P: Borrow<Tensor>,
     G: Borrow<Tensor>,
@@ -212,11 +223,11 @@ where
             second.as_ptr(),
             params.len(),
             step,
-            options.lr,
-            options.beta1,
-            options.beta2,
-            options.eps,
-            options.weight_decay,
+            config.lr,
+            config.beta1,
+            config.beta2,
+            config.eps,
+            config.weight_decay,
             c_int::from(trust_ratio),
         )
     };
@@ -230,7 +241,7 @@ where
 ///
 /// # Errors
 /// An empty list, or gradients on different devices.
-pub fn clip_grad_norm<G: Borrow<Tensor>>(grads: &[G], max_norm: f64) -> Result<Tensor, Error> {
+pub fn clip_grad_norm<G: Borrow<Tensor>>(grads: &[G], max_norm: f64) -> Result<Tensor, TorchError> {
     let grads = raws(grads);
     let mut total = std::ptr::null_mut();
     // SAFETY: `grads` are live tensors; on success `total` is a new tensor that we own.
@@ -249,7 +260,7 @@ fn pairwise<A: Borrow<Tensor>, B: Borrow<Tensor>>(
     this: &[A],
     other: &[B],
     run: impl FnOnce(*const Raw, *const Raw, usize) -> c_int,
-) -> Result<(), Error> {
+) -> Result<(), TorchError> {
     same_length(operation, this.len(), &[("others", other.len())])?;
     if this.is_empty() {
         return Ok(());
@@ -266,7 +277,7 @@ pub fn foreach_lerp<T: Borrow<Tensor>, E: Borrow<Tensor>>(
     this: &[T],
     end: &[E],
     weight: f64,
-) -> Result<(), Error> {
+) -> Result<(), TorchError> {
     pairwise("foreach lerp", this, end, |a, b, count| {
         // SAFETY: both lists hold `count` live tensors.
         unsafe { ffi::tx_foreach_lerp(a, b, count, weight) }
@@ -281,7 +292,7 @@ pub fn foreach_lerp<T: Borrow<Tensor>, E: Borrow<Tensor>>(
 pub fn foreach_copy<T: Borrow<Tensor>, S: Borrow<Tensor>>(
     this: &[T],
     source: &[S],
-) -> Result<(), Error> {
+) -> Result<(), TorchError> {
     pairwise("foreach copy", this, source, |a, b, count| {
         // SAFETY: both lists hold `count` live tensors.
         unsafe { ffi::tx_foreach_copy(a, b, count) }
@@ -292,7 +303,7 @@ pub fn foreach_copy<T: Borrow<Tensor>, S: Borrow<Tensor>>(
 ///
 /// # Errors
 /// Only what libtorch itself reports.
-pub fn all_finite<T: Borrow<Tensor>>(tensors: &[T]) -> Result<bool, Error> {
+pub fn all_finite<T: Borrow<Tensor>>(tensors: &[T]) -> Result<bool, TorchError> {
     if tensors.is_empty() {
         return Ok(true);
     }

@@ -4,14 +4,14 @@ use std::ffi::c_int;
 
 use tch::{Device, Tensor};
 
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi::{self, raw};
 
 /// The state of `device`'s generator, a u8 tensor on the CPU (`torch.get_rng_state`, `torch.cuda.get_rng_state`).
 ///
 /// # Errors
 /// Neither a CPU nor a CUDA device, or only what libtorch itself reports.
-pub fn state(device: Device) -> Result<Tensor, Error> {
+pub fn state(device: Device) -> Result<Tensor, TorchError> {
     let (device_type, index) = place(device)?;
     let mut out = std::ptr::null_mut();
     // SAFETY: plain integers and a local; on success `out` is a new tensor that we own.
@@ -28,7 +28,7 @@ pub fn state(device: Device) -> Result<Tensor, Error> {
 ///
 /// # Errors
 /// As [`state`], or a tensor that is no state.
-pub fn set_state(device: Device, state: &Tensor) -> Result<(), Error> {
+pub fn set_state(device: Device, state: &Tensor) -> Result<(), TorchError> {
     let (device_type, index) = place(device)?;
     // SAFETY: plain integers and a live tensor.
     check("random state", unsafe {
@@ -37,11 +37,11 @@ pub fn set_state(device: Device, state: &Tensor) -> Result<(), Error> {
 }
 
 /// `c10::DeviceType` and index.
-fn place(device: Device) -> Result<(c_int, c_int), Error> {
+fn place(device: Device) -> Result<(c_int, c_int), TorchError> {
     match device {
         Device::Cpu => Ok((0, -1)),
         Device::Cuda(index) => Ok((1, c_int::try_from(index).unwrap_or(c_int::MAX))),
-        other => Err(Error::new(
+        other => Err(TorchError::new(
             "random state",
             format!("expected a CPU or CUDA device, got {other:?}"),
         )),

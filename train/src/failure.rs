@@ -4,6 +4,7 @@
 use anyhow::Error;
 use model_core::text::join_causes;
 use tch::TchError;
+use torch_ext::TorchError;
 
 /// A device or the host has no memory left for a batch.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +37,7 @@ pub fn is_out_of_memory(error: &Error) -> bool {
 }
 
 fn is_memory_error(cause: &(dyn std::error::Error + 'static)) -> bool {
-    if let Some(error) = cause.downcast_ref::<torch_ext::Error>() {
+    if let Some(error) = cause.downcast_ref::<TorchError>() {
         return error.is_out_of_memory();
     }
     cause

@@ -57,8 +57,6 @@ impl Optimizer {
             if !named.kind.is_parameter() || named.frozen {
                 continue;
             }
-            let decays = settings.decay_norm_and_bias || named.kind == TensorKind::Weight;
-            let weight_decay = if decays { settings.weight_decay } else { 0.0 };
             let depth = (last - place) as i32;
             let mut lr_factor = settings.layer_decay.powi(depth);
             if !named.name.starts_with(&head) {
@@ -67,6 +65,15 @@ impl Optimizer {
             if named.kind == TensorKind::NormBias {
                 lr_factor *= settings.norm_bias_lr_factor;
             }
+            let decays = settings.decay_norm_and_bias || named.kind == TensorKind::Weight;
+            let weight_decay = match decays {
+                // What does not move does not decay either.
+                true if settings.equal_decay && lr_factor > 0.0 => {
+                    settings.weight_decay / lr_factor
+                }
+                true => settings.weight_decay,
+                false => 0.0,
+            };
             let trust_ratio = weight_decay != 0.0;
             let same = |g: &&mut Group| {
                 g.lr_factor == lr_factor
@@ -333,54 +340,4 @@ fn block_name(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_are_the_stem_the_residual_blocks_and_the_classifier() {
-        let places = |name| -> Vec<(String, usize)> {
-            let architecture = model_core::arch::by_name(name, 10).unwrap();
-            let network = TorchNetwork::new(architecture).unwrap();
-            let names = network.tensors().iter().map(|named| named.name.clone());
-            names.zip(block_places(&network)).collect()
-        };
-        let of = |places: &[(String, usize)], name: &str| {
-            places.iter().find(|(known, _)| known == name).unwrap().1
-        };
-        let resnet = places("resnet18");
-        assert_eq!(of(&resnet, "bn1.weight"), 0);
-        assert_eq!(of(&resnet, "layer1.0.conv1.weight"), 1);
-        assert_eq!(of(&resnet, "layer2.0.downsample.1.bias"), 3);
-        assert_eq!(of(&resnet, "layer4.1.bn2.bias"), 8);
-        assert_eq!(of(&resnet, "fc.bias"), 9);
-        let lite = places("efficientnet_lite0");
-        assert_eq!(of(&lite, "bn1.weight"), 0);
-        assert_eq!(
-            of(&lite, "conv_head.weight") + 1,
-            of(&lite, "classifier.weight")
-        );
-        assert_eq!(of(&lite, "bn2.weight"), of(&lite, "conv_head.weight"));
-    }
-
-    #[test]
-    fn the_rate_falls_from_the_classifier_to_the_stem() {
-        let architecture = model_core::arch::by_name("resnet18", 10).unwrap();
-        let network = TorchNetwork::new(architecture).unwrap();
-        let config = OptimizerConfig {
-            layer_decay: 0.5,
-            ..OptimizerConfig::default()
-        };
-        let optimizer = Optimizer::new(&config, &network).unwrap();
-        let factor = |name: &str| {
-            let group = optimizer
-                .groups
-                .iter()
-                .find(|g| g.names.iter().any(|n| n == name));
-            group.unwrap().lr_factor
-        };
-        assert_eq!(factor("fc.weight"), 1.0);
-        assert_eq!(factor("layer4.1.conv1.weight"), 0.5);
-        assert_eq!(factor("conv1.weight"), 0.5_f64.powi(9));
-        assert_eq!(factor("bn1.bias"), 0.5_f64.powi(9));
-    }
-}
+mod tests;

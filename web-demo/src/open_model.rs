@@ -6,7 +6,7 @@ use image_data::decode::{DecodeConfig, DecodeLimits, Decoded, Format, decode_ful
 use image_data::formats;
 use inference::explain::{ExplainConfig, Method, explain};
 use inference::{
-    Cancel, Classifier, ClassifierConfig, Error, EverydayAnswer, Prediction, RgbImage,
+    Cancel, Classifier, ClassifierConfig, EverydayAnswer, InferenceError, Prediction, RgbImage,
 };
 use model_core::diagnostic::Diagnose;
 use model_core::hierarchy::DEFAULT_AT_LEAST;
@@ -146,7 +146,12 @@ impl PageModel {
             .unwrap_or_else(|error| PageReply::failure(&error))
     }
 
-    fn answer(&self, decoded: &Decoded, top_k: usize, side: u32) -> Result<PageReply, Error> {
+    fn answer(
+        &self,
+        decoded: &Decoded,
+        top_k: usize,
+        side: u32,
+    ) -> Result<PageReply, InferenceError> {
         let image = &decoded.image;
         let output = self.classifier.logits(image)?;
         // Refuses what is no number.

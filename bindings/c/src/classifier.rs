@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 
 use image_data::decode::{DecodeConfig, DecodeLimits, decode_full, read_file};
-use inference::{Classifier, ClassifierConfig, Error, Manifest, RgbImage};
+use inference::{Classifier, ClassifierConfig, InferenceError, Manifest, RgbImage};
 use model_core::manifest::ManifestError;
 
 use crate::answer::AnswerHandle;
@@ -62,8 +62,8 @@ pub unsafe extern "C" fn resnet50_open(
         // SAFETY: the caller's promise.
         let (place, config) = unsafe { (input::place(classifier, "classifier")?, config.as_ref()) };
         *place = ptr::null_mut();
-        // SAFETY: the caller's promise.
         let (config, limits) = match config {
+            // SAFETY: the caller's promise that its texts are NULL or end in a zero.
             Some(config) => unsafe { settings(config) }?,
             None => (ClassifierConfig::default(), DecodeLimits::default()),
         };
@@ -107,8 +107,8 @@ unsafe fn settings(config: &OpenConfig) -> Result<(ClassifierConfig, DecodeLimit
         if !config.manifest.is_null() {
             let path = input::path(config.manifest, "manifest")?;
             let manifest = Manifest::read_sidecar(&path).map_err(|error| match error {
-                ManifestError::Read { path, source } => Error::Read { path, source },
-                source => Error::Manifest {
+                ManifestError::Read { path, source } => InferenceError::Read { path, source },
+                source => InferenceError::Manifest {
                     origin: path.display().to_string(),
                     source,
                 },
@@ -278,7 +278,7 @@ impl ClassifierHandle {
         &self,
         top_k: usize,
         name: &str,
-        read: impl FnOnce(&DecodeConfig) -> Result<B, Error>,
+        read: impl FnOnce(&DecodeConfig) -> Result<B, InferenceError>,
     ) -> Result<Box<AnswerHandle>, Failed> {
         let config = DecodeConfig {
             limits: self.limits,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use image_data::decode::DecodeError;
 use image_data::sandbox;
-use inference::Error;
+use inference::InferenceError;
 use model_core::diagnostic::{Diagnose, Limit, Remedy};
 use model_core::text::one_line;
 
@@ -45,9 +45,9 @@ impl Failed {
     }
 
     /// An error of the library; `picture` is what the caller called the picture at fault, if one is.
-    pub(crate) fn library(picture: Option<&str>, error: &Error) -> Self {
+    pub(crate) fn library(picture: Option<&str>, error: &InferenceError) -> Self {
         let (code, remedy) = match error {
-            Error::Decode(error) => (error.code(), advice(error)),
+            InferenceError::Decode(error) => (error.code(), advice(error)),
             error => (error.code(), error.remedy().map(|remedy| words(&remedy))),
         };
         Self {

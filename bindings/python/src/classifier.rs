@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use image_data::decode::{DecodeConfig, DecodeLimits, Format, decode_full, read_file};
 use inference::stream::{Failure, Outcome, Source, StreamConfig};
-use inference::{Cancel, Classifier, ClassifierConfig, Error, Manifest};
+use inference::{Cancel, Classifier, ClassifierConfig, InferenceError, Manifest};
 use model_core::hierarchy::DEFAULT_AT_LEAST;
 use model_core::manifest::ManifestError;
 use model_core::scores::DEFAULT_TOP_K;
@@ -225,7 +225,7 @@ impl PyClassifier {
         }
     }
 
-    fn one(&self, picture: Picture, topk: usize) -> Result<Answered, Error> {
+    fn one(&self, picture: Picture, topk: usize) -> Result<Answered, InferenceError> {
         let config = self.decode_config();
         let decoded = match picture {
             Picture::File(path) => decode_full(&read_file(&path, &config.limits)?, &config)?,
@@ -244,8 +244,12 @@ impl PyClassifier {
     }
 
     /// Answers every picture. Files and bytes go through the library's stream, which decodes while the network runs.
-    fn all(&self, pictures: Vec<Picture>, topk: usize) -> PyResult<Vec<Result<Answered, Error>>> {
-        let mut answers: Vec<Option<Result<Answered, Error>>> = Vec::new();
+    fn all(
+        &self,
+        pictures: Vec<Picture>,
+        topk: usize,
+    ) -> PyResult<Vec<Result<Answered, InferenceError>>> {
+        let mut answers: Vec<Option<Result<Answered, InferenceError>>> = Vec::new();
         let mut sources = Vec::new();
         let mut places = Vec::new();
         for (place, picture) in pictures.into_iter().enumerate() {
@@ -277,7 +281,7 @@ impl PyClassifier {
                 Ok(outcome) => Ok(Answered::new(outcome)),
                 Err(Failure::Error(error)) => Err(error),
                 // Nothing was listed: every source is a file or bytes.
-                Err(Failure::Listing(_)) => Err(Error::Cancelled),
+                Err(Failure::Listing(_)) => Err(InferenceError::Cancelled),
             });
             match Python::attach(|py| py.check_signals()) {
                 Ok(()) => ControlFlow::Continue(()),
@@ -307,10 +311,10 @@ fn tell(py: Python<'_>, name: &str, warning: Option<&str>) -> PyResult<()> {
     warning.map_or(Ok(()), |what| warn(py, name, what))
 }
 
-fn read_manifest(path: PathBuf) -> Result<Manifest, Error> {
+fn read_manifest(path: PathBuf) -> Result<Manifest, InferenceError> {
     Manifest::read_sidecar(&path).map_err(|error| match error {
-        ManifestError::Read { path, source } => Error::Read { path, source },
-        source => Error::Manifest {
+        ManifestError::Read { path, source } => InferenceError::Read { path, source },
+        source => InferenceError::Manifest {
             origin: path.display().to_string(),
             source,
         },

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::path::Path;
 
 use image_data::decode::DecodeError;
-use inference::Error;
+use inference::InferenceError;
 use model_core::diagnostic::{Diagnose, Limit, Remedy};
 use model_core::text::one_line;
 use pyo3::exceptions::{PyException, PyUserWarning};
@@ -38,9 +38,9 @@ create_exception!(
 );
 
 /// The exception for an error of the library; `picture` is what the caller called the picture at fault, if one is.
-pub fn exception(py: Python<'_>, picture: Option<&str>, error: &Error) -> PyErr {
+pub fn exception(py: Python<'_>, picture: Option<&str>, error: &InferenceError) -> PyErr {
     let (code, remedy) = match error {
-        Error::Decode(error) => (error.code(), advice(error)),
+        InferenceError::Decode(error) => (error.code(), advice(error)),
         error => (error.code(), error.remedy().map(|remedy| words(&remedy))),
     };
     let text = match picture {

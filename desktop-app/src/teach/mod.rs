@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use photos::teach::{Lesson, NONE_ID, NONE_NAME, Photo};
+use photos::teach::{Lesson, NONE_ID, NONE_NAME, TrainingPhoto};
 
 use crate::classify::{Cancel, Classify};
 use crate::problem::Problem;
@@ -36,7 +36,7 @@ pub use network::NetworkTeacher;
 pub use school::{LearnOutcome, LearnState, School, SchoolEvent, Tell};
 
 /// What became of a photo that a teacher looked at.
-pub type Looked = (PathBuf, Result<Photo, Problem>);
+pub type Looked = (PathBuf, Result<TrainingPhoto, Problem>);
 
 /// Sees photos as a trained network does, and makes a model of what was learned.
 pub trait Teach: Send + Sync {
@@ -52,7 +52,7 @@ pub trait Teach: Send + Sync {
     ) -> Result<Option<Vec<Looked>>, Problem>;
 
     /// The photos that the model was taught from and keeps, as numbers; none for a model that keeps none.
-    fn kept(&self) -> &[Photo];
+    fn kept(&self) -> &[TrainingPhoto];
 
     /// The ONNX file of what was learned.
     ///
@@ -75,7 +75,7 @@ pub(crate) fn taught_name(name: &str) -> Option<String> {
 }
 
 /// The classes of these photos, as a taught model keeps them.
-pub(crate) fn kept_classes(photos: &[Photo]) -> Vec<KeptClass> {
+pub(crate) fn kept_classes(photos: &[TrainingPhoto]) -> Vec<KeptClass> {
     let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
     for photo in photos {
         *classes.entry(kept_name(photo)).or_default() += 1;
@@ -88,6 +88,6 @@ pub(crate) fn kept_classes(photos: &[Photo]) -> Vec<KeptClass> {
 }
 
 /// The class of a photo that a model keeps; photos of nothing that is taught have one, too.
-fn kept_name(photo: &Photo) -> &str {
+fn kept_name(photo: &TrainingPhoto) -> &str {
     photo.class.as_deref().unwrap_or(NONE_NAME)
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use image_data::decode::DecodeConfig;
 use inference::stream::Failure;
-use inference::{Classifier, ClassifierConfig, ModelSource};
+use inference::{Classifier, ClassifierConfig, InferenceError, ModelSource};
 use model_core::diagnostic::Diagnose as _;
-use photos::teach::{ClassFolder, Lesson, Photo, TeachError, Teacher, kept_photos};
+use photos::teach::{ClassFolder, Lesson, TeachError, Teacher, TrainingPhoto, kept_photos};
 
 use super::{Looked, Teach};
 use crate::classify::{Cancel, Classify, ModelChoice};
@@ -18,7 +18,7 @@ use crate::problem::{self, Problem};
 pub struct NetworkTeacher {
     teacher: Teacher,
     decode: DecodeConfig,
-    kept: Vec<Photo>,
+    kept: Vec<TrainingPhoto>,
 }
 
 impl NetworkTeacher {
@@ -71,12 +71,12 @@ impl Teach for NetworkTeacher {
                 looked.extend(seen);
                 Ok(Some(looked))
             }
-            Err(TeachError::Model(inference::Error::Cancelled)) => Ok(None),
+            Err(TeachError::Model(InferenceError::Cancelled)) => Ok(None),
             Err(error) => Err(problem_of_teaching(&error)),
         }
     }
 
-    fn kept(&self) -> &[Photo] {
+    fn kept(&self) -> &[TrainingPhoto] {
         &self.kept
     }
 

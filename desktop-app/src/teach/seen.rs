@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use photos::teach::Photo;
+use photos::teach::TrainingPhoto;
 
 use super::{PhotoClass, kept_name, taught_name};
 use crate::content::FileStamp;
@@ -12,7 +12,7 @@ use crate::problem::{Problem, of_reading};
 
 struct Seen {
     stamp: Option<FileStamp>,
-    photo: Result<Photo, Problem>,
+    photo: Result<TrainingPhoto, Problem>,
 }
 
 /// What was seen, by file.
@@ -31,7 +31,7 @@ impl SeenPhotos {
         &mut self,
         path: PathBuf,
         stamp: Option<FileStamp>,
-        photo: Result<Photo, Problem>,
+        photo: Result<TrainingPhoto, Problem>,
     ) {
         self.0.insert(path, Seen { stamp, photo });
     }
@@ -52,12 +52,12 @@ impl SeenPhotos {
     pub(super) fn of_classes(
         &self,
         classes: &[PhotoClass],
-    ) -> (Vec<Photo>, Vec<(PathBuf, Problem)>) {
+    ) -> (Vec<TrainingPhoto>, Vec<(PathBuf, Problem)>) {
         let (mut photos, mut failed) = (Vec::new(), Vec::new());
         for class in classes {
             for path in &class.photos {
                 match self.0.get(path).map(|seen| &seen.photo) {
-                    Some(Ok(photo)) => photos.push(Photo {
+                    Some(Ok(photo)) => photos.push(TrainingPhoto {
                         class: taught_name(&class.name),
                         ..photo.clone()
                     }),
@@ -71,7 +71,10 @@ impl SeenPhotos {
 }
 
 /// What a model keeps of these classes, under their names of today. A class that was taken away is left out.
-pub(super) fn kept_of_classes(kept: &[Photo], classes: &[PhotoClass]) -> Vec<Photo> {
+pub(super) fn kept_of_classes(
+    kept: &[TrainingPhoto],
+    classes: &[PhotoClass],
+) -> Vec<TrainingPhoto> {
     let names: HashMap<&str, Option<String>> = classes
         .iter()
         .filter_map(|class| {
@@ -79,9 +82,9 @@ pub(super) fn kept_of_classes(kept: &[Photo], classes: &[PhotoClass]) -> Vec<Pho
             Some((kept.name.as_str(), taught_name(&class.name)))
         })
         .collect();
-    let renamed = |photo: &Photo| {
+    let renamed = |photo: &TrainingPhoto| {
         let class = names.get(kept_name(photo))?.clone();
-        Some(Photo {
+        Some(TrainingPhoto {
             class,
             ..photo.clone()
         })
@@ -90,7 +93,7 @@ pub(super) fn kept_of_classes(kept: &[Photo], classes: &[PhotoClass]) -> Vec<Pho
 }
 
 /// One photo, or copies of it, says nothing of a class: such classes wait for more. Gives their names.
-pub(super) fn leave_out_thin_classes(photos: &mut Vec<Photo>) -> Vec<String> {
+pub(super) fn leave_out_thin_classes(photos: &mut Vec<TrainingPhoto>) -> Vec<String> {
     let mut contents: BTreeMap<String, HashSet<String>> = BTreeMap::new();
     for photo in photos.iter() {
         if let Some(class) = &photo.class {
@@ -99,7 +102,7 @@ pub(super) fn leave_out_thin_classes(photos: &mut Vec<Photo>) -> Vec<String> {
         }
     }
     contents.retain(|_, photos| photos.len() < 2);
-    let thin = |photo: &Photo| {
+    let thin = |photo: &TrainingPhoto| {
         photo
             .class
             .as_ref()
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn kept_photos_follow_their_class_when_it_is_renamed_or_removed() {
-        let photo = |class: Option<&str>, sha256: &str| Photo {
+        let photo = |class: Option<&str>, sha256: &str| TrainingPhoto {
             path: None,
             class: class.map(str::to_owned),
             sha256: sha256.to_owned(),

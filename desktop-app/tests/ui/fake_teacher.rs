@@ -9,7 +9,7 @@ use desktop_app::classify::{Cancel, Classify, ModelCard};
 use desktop_app::problem::{Problem, of_reading};
 use desktop_app::teach::{Looked, Teach};
 use model_core::reading::ReadingConfig;
-use photos::teach::{Lesson, Photo};
+use photos::teach::{Lesson, TrainingPhoto};
 
 use super::common::Colors;
 
@@ -18,13 +18,13 @@ pub struct ColorTeacher {
     /// How long it looks at each photo.
     pub delay: Duration,
     /// What its model was taught from.
-    pub kept: Vec<Photo>,
+    pub kept: Vec<TrainingPhoto>,
 }
 
 impl ColorTeacher {
     /// Six blue photos of plums and four gray ones of nothing that is taught.
-    pub fn kept_plums() -> Vec<Photo> {
-        let photo = |n: u8, class: Option<&str>, color: [f32; 3]| Photo {
+    pub fn kept_plums() -> Vec<TrainingPhoto> {
+        let photo = |n: u8, class: Option<&str>, color: [f32; 3]| TrainingPhoto {
             path: None,
             class: class.map(str::to_owned),
             sha256: format!("{n:064}"),
@@ -37,7 +37,7 @@ impl ColorTeacher {
     }
 }
 
-fn see(path: &Path) -> Result<Photo, Problem> {
+fn see(path: &Path) -> Result<TrainingPhoto, Problem> {
     let bytes = std::fs::read(path).map_err(|error| of_reading(&error))?;
     let picture = image::load_from_memory(&bytes)
         .map_err(|_| Problem::new("This is not a photo.", "Choose another file."))?
@@ -52,7 +52,7 @@ fn see(path: &Path) -> Result<Photo, Problem> {
     let mut hasher = DefaultHasher::new();
     hasher.write(&bytes);
     let hash = hasher.finish();
-    Ok(Photo {
+    Ok(TrainingPhoto {
         path: Some(path.to_owned()),
         class: None,
         sha256: format!("{hash:064x}"),
@@ -80,7 +80,7 @@ impl Teach for ColorTeacher {
         Ok(Some(looked))
     }
 
-    fn kept(&self) -> &[Photo] {
+    fn kept(&self) -> &[TrainingPhoto] {
         &self.kept
     }
 

@@ -16,8 +16,11 @@ use crate::plan::{ExportPlan, LayerOp};
 
 /// The number types it computes in.
 pub trait Real: LinalgScalar + PartialOrd + Send + Sync {
+    /// The nearest number of this type.
     fn from_f64(value: f64) -> Self;
+    /// The same number in f64.
     fn to_f64(self) -> f64;
+    /// Below every other number: the maximum of none.
     fn lowest() -> Self;
 }
 
@@ -48,9 +51,13 @@ impl Real for f64 {
 /// A layer's output for one image: `[channels, height, width]`; features are `[features, 1, 1]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map<T> {
+    /// How many channels or features it has.
     pub channels: usize,
+    /// In pixels.
     pub height: usize,
+    /// In pixels.
     pub width: usize,
+    /// The numbers, channel by channel and row by row.
     pub data: Vec<T>,
 }
 
@@ -62,6 +69,7 @@ pub struct PlanEvaluator<'a, T> {
 }
 
 impl<'a, T: Real> PlanEvaluator<'a, T> {
+    /// Converts the plan's numbers to `T`.
     pub fn new(plan: &'a ExportPlan) -> Self {
         let convert = |values: &[f64]| {
             values

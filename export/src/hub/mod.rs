@@ -135,14 +135,21 @@ pub type ProveForm<'a> = &'a dyn Fn(&mut ModelProto, FilePrecision) -> Result<()
 
 /// The model that was made and proved, and what it was made from.
 pub struct Shipped<'a> {
+    /// What the command line asked for.
     pub args: &'a ExportArgs,
+    /// The network, its weights and its description.
     pub source: &'a ExportSource,
+    /// The network with its BatchNorms absorbed.
     pub folded: &'a ExportPlan,
-    /// The finished model, and its bytes.
+    /// The finished model; `bytes` is its file.
     pub model: &'a ModelProto,
+    /// The file of `model`.
     pub bytes: &'a [u8],
+    /// What the numbers in the file are.
     pub precision: FilePrecision,
+    /// What the proof has shown.
     pub report: &'a ProofReport,
+    /// Proves the model in another form.
     pub prove: ProveForm<'a>,
 }
 

@@ -16,6 +16,7 @@ use crate::proof::Row;
 
 /// What [`prove`] found.
 pub struct InGraphProof {
+    /// How far the answers of both paths are apart.
     pub row: Row,
     /// Largest difference of the network's input, in pixel levels.
     pub max_levels: f64,

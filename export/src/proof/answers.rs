@@ -28,8 +28,11 @@ pub fn reference_answers(unfolded: &ExportPlan, [height, width]: [usize; 2]) -> 
 
 /// Inputs with the answers they should get.
 pub struct Expected {
+    /// How many they are and whose, such as `8 of the trainer`.
     pub what: String,
+    /// Preprocessed images, each `[3, height, width]`.
     pub inputs: Vec<Vec<f32>>,
+    /// The answer to each of them, a number for each class.
     pub logits: Vec<Vec<f32>>,
 }
 

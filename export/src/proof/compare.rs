@@ -1,7 +1,7 @@
 //! Runs the exported file in inference engines and measures how far its answers lie from the expected ones.
 
 use anyhow::{Context, Result};
-use inference::{Classifier, ClassifierConfig, EngineKind};
+use inference::{Classifier, ClassifierConfig, EngineError, EngineKind, InferenceError};
 use model_core::manifest::{Manifest, Output};
 use model_core::scores;
 use rayon::prelude::*;
@@ -14,7 +14,9 @@ use crate::plan::ExportPlan;
 
 /// One engine with the exported model loaded.
 pub struct Candidate {
+    /// The engine's name.
     pub name: String,
+    /// The model, as this engine runs it.
     pub classifier: Classifier,
 }
 
@@ -52,9 +54,7 @@ pub fn open_engines(bytes: &[u8], args: &ProofArgs) -> Result<(Vec<Candidate>, V
                     candidates.push(Candidate { name, classifier });
                 }
             }
-            Err(inference::Error::Engine(error @ inference::EngineError::Unavailable { .. }))
-                if !named =>
-            {
+            Err(InferenceError::Engine(error @ EngineError::Unavailable { .. })) if !named => {
                 notes.push(format!(
                     "{kind} was not found, so only the others were compared ({error})"
                 ));

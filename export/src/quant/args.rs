@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{Activations, CalibrationMethod, KeepFloat};
 
+/// Whether and how the model becomes int8.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "int8")]
 pub struct QuantizeArgs {

@@ -13,6 +13,7 @@ use crate::plan::ExportPlan;
 
 /// What was seen of every layer's output.
 pub struct Statistics {
+    /// How often which numbers came, for every layer.
     pub histograms: Vec<Histogram>,
     /// Mean of every channel over images and pixels.
     pub channel_means: Vec<Vec<f64>>,

@@ -64,13 +64,19 @@ pub enum KeepFloat {
 /// Everything that decides how a network is quantized.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantConfig {
+    /// How the range of an activation is chosen.
     pub method: CalibrationMethod,
+    /// How activations are stored.
     pub activations: Activations,
+    /// Whether the first convolution stays in float.
     pub keep_first: bool,
+    /// Whether the classifier stays in float.
     pub keep_last: bool,
     /// Weights in -64..=64: products of a pair fit 16 bits, so no CPU saturates.
     pub seven_bit: bool,
+    /// Whether biases make up for the mean shift that rounding the weights causes.
     pub bias_correction: bool,
+    /// Whether channel ranges are balanced across layers first.
     pub equalize: bool,
 }
 

@@ -10,7 +10,9 @@ const CLIPPED_SHARE: f64 = 1e-4;
 /// Smallest and largest value; both 0 when nothing was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Range {
+    /// The smallest value, at most 0.
     pub min: f32,
+    /// The largest value, at least 0.
     pub max: f32,
 }
 
@@ -35,11 +37,14 @@ impl Range {
 /// Counts of values in equal bins over a known range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
+    /// What all bins together span.
     pub range: Range,
+    /// How many values fell into each of the [`BINS`] bins.
     pub counts: Vec<u64>,
 }
 
 impl Histogram {
+    /// Empty bins over `range`.
     pub fn new(range: Range) -> Self {
         Self {
             range,
@@ -51,6 +56,7 @@ impl Histogram {
         f64::from(self.range.max - self.range.min) / BINS as f64
     }
 
+    /// Counts `values`; one beyond the range goes into the bin at that end.
     pub fn include(&mut self, values: &[f32]) {
         let per_bin = BINS as f32 / (self.range.max - self.range.min).max(f32::MIN_POSITIVE);
         for value in values {
@@ -59,6 +65,7 @@ impl Histogram {
         }
     }
 
+    /// Adds the counts of another histogram over the same range.
     pub fn merge(&mut self, other: &Self) {
         self.counts
             .iter_mut()

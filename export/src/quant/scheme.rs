@@ -10,7 +10,9 @@ use crate::plan::{ExportPlan, LayerOp};
 /// Affine mapping of a tensor: `real = scale * (stored - zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Affine {
+    /// How far two neighboring stored values are apart.
     pub scale: f32,
+    /// The stored value that stands for 0.
     pub zero_point: i32,
     /// Smallest and largest stored value.
     pub stored: (i32, i32),
@@ -51,8 +53,11 @@ impl Affine {
 /// A convolution or linear layer with int8 weights, `weight = scales[out] * values`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantizedWeights {
+    /// The weights in the order of the plan, output channel by output channel.
     pub values: Vec<i8>,
+    /// One for each output channel.
     pub scales: Vec<f32>,
+    /// One for each output channel, in units of `bias_scales`.
     pub bias: Vec<i32>,
     /// Input scale times weight scale, one per output channel.
     pub bias_scales: Vec<f32>,
@@ -60,9 +65,11 @@ pub struct QuantizedWeights {
 
 /// A network ready to be written: the plan, and for every layer how its output and weights are stored.
 pub struct QuantizedNetwork<'a> {
+    /// The network that was quantized, with its numbers in float.
     pub plan: &'a ExportPlan,
     /// How the output of each layer is stored; `None` where it stays float.
     pub activations: Vec<Option<Affine>>,
+    /// The int8 weights of each layer; `None` where it has no weights or stays float.
     pub weights: Vec<Option<QuantizedWeights>>,
     /// Activation functions that the clipping of the stored type already performs.
     pub absorbed: Vec<bool>,

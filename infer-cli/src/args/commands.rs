@@ -11,6 +11,7 @@ use super::values::{fraction, positive, refusals, template};
 use super::{DecodeArgs, ModelArgs, VerbosityArgs};
 use crate::words::WordsArgs;
 
+/// How the models that are known by name are listed.
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
     /// One JSON object a line
@@ -18,6 +19,7 @@ pub struct ModelsArgs {
     pub json: bool,
 }
 
+/// Which model is described, and how.
 #[derive(Debug, Args)]
 pub struct InfoArgs {
     /// An ONNX file or a name from `infer-cli models`; wins over --model
@@ -29,10 +31,12 @@ pub struct InfoArgs {
     /// Every label, too
     #[arg(long)]
     pub labels_list: bool,
+    /// Which model is described, where none is named.
     #[command(flatten)]
     pub model: ModelArgs,
 }
 
+/// What accuracy is measured on, and how it is reported.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
     /// A folder with one folder a class, called by class name, WordNet id or class number
@@ -50,14 +54,18 @@ pub struct EvaluateArgs {
     /// How likely an answer must be to count as given, in classes and in everyday words
     #[arg(long, value_name = "P", default_value_t = DEFAULT_AT_LEAST, value_parser = fraction)]
     pub at_least: f32,
+    /// How image files become pixels.
     #[command(flatten)]
     pub decode: DecodeArgs,
+    /// Which model is asked.
     #[command(flatten)]
     pub model: ModelArgs,
+    /// How much is said on stderr.
     #[command(flatten)]
     pub verbosity: VerbosityArgs,
 }
 
+/// What a temperature is fitted on, and where it goes.
 #[derive(Debug, Args)]
 pub struct CalibrateArgs {
     /// Images the model was not trained on: one folder a class
@@ -72,14 +80,18 @@ pub struct CalibrateArgs {
     /// The report as one JSON object
     #[arg(long)]
     pub json: bool,
+    /// How image files become pixels.
     #[command(flatten)]
     pub decode: DecodeArgs,
+    /// Which model is asked.
     #[command(flatten)]
     pub model: ModelArgs,
+    /// How much is said on stderr.
     #[command(flatten)]
     pub verbosity: VerbosityArgs,
 }
 
+/// What a model is taught from, and where it goes.
 #[derive(Debug, Args)]
 pub struct TeachArgs {
     /// A folder with one folder of photos a class, 2 photos a class at least. A folder called 'none' holds photos of
@@ -110,14 +122,18 @@ pub struct TeachArgs {
     /// Confusion pairs, suspects and groups of alike photos shown in the text report
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub show: usize,
+    /// How image files become pixels.
     #[command(flatten)]
     pub decode: DecodeArgs,
+    /// Which model sees the photos.
     #[command(flatten)]
     pub model: ModelArgs,
+    /// How much is said on stderr.
     #[command(flatten)]
     pub verbosity: VerbosityArgs,
 }
 
+/// Which photos are sorted, and how.
 #[derive(Debug, Args)]
 pub struct SortArgs {
     /// Folders of photos, searched through, single photos, and globs
@@ -145,16 +161,21 @@ pub struct SortArgs {
     /// Take back the last sorting into this folder (with --xmp the last keywords in it), also one that was broken off
     #[arg(long, conflicts_with_all = ["template", "move_photos", "link", "dry_run"])]
     pub undo: bool,
+    /// Which words the labels are.
     #[command(flatten)]
     pub words: WordsArgs,
+    /// How image files become pixels.
     #[command(flatten)]
     pub decode: DecodeArgs,
+    /// Which model is asked.
     #[command(flatten)]
     pub model: ModelArgs,
+    /// How much is said on stderr.
     #[command(flatten)]
     pub verbosity: VerbosityArgs,
 }
 
+/// What is measured, and how often.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Images to measure with [default: one generated photo-sized JPEG]
@@ -172,12 +193,15 @@ pub struct BenchArgs {
     /// The figures as one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Which model is measured.
     #[command(flatten)]
     pub model: ModelArgs,
+    /// How much is said on stderr.
     #[command(flatten)]
     pub verbosity: VerbosityArgs,
 }
 
+/// Where the service listens, and what a request may cost.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Address to listen on; anything but loopback makes the service reachable for others
@@ -201,22 +225,28 @@ pub struct ServeArgs {
     /// Write a line for every request to stderr
     #[arg(long)]
     pub log: bool,
+    /// Which words the answers have.
     #[command(flatten)]
     pub words: WordsArgs,
+    /// How image files become pixels.
     #[command(flatten)]
     pub decode: DecodeArgs,
+    /// Which model is asked.
     #[command(flatten)]
     pub model: ModelArgs,
+    /// How much is said on stderr.
     #[command(flatten)]
     pub verbosity: VerbosityArgs,
 }
 
+/// Which shell completions are for.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
     /// bash, elvish, fish, powershell or zsh
     pub shell: clap_complete::Shell,
 }
 
+/// Where manual pages go.
 #[derive(Debug, Args)]
 pub struct ManArgs {
     /// Write a page for every command into this folder instead of the main page to stdout

@@ -15,6 +15,7 @@ pub struct InputArgs {
     /// Paths in the list end in a zero byte instead of a line break
     #[arg(short = '0', long, requires = "files_from")]
     pub null: bool,
+    /// How image files become pixels.
     #[command(flatten)]
     pub decode: DecodeArgs,
 }
@@ -35,6 +36,7 @@ pub struct DecodeArgs {
     /// Read images as torchvision does, for comparable figures: --exif ignore --icc ignore --alpha drop
     #[arg(long, conflicts_with_all = ["exif", "icc", "alpha"], help_heading = "Input")]
     pub torchvision: bool,
+    /// What one image may cost.
     #[command(flatten)]
     pub limits: LimitArgs,
 }
@@ -92,19 +94,34 @@ impl Default for LimitArgs {
     }
 }
 
+/// Whether photos are turned upright.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(
+    missing_docs,
+    reason = "--help would print them after --exif, which says it all"
+)]
 pub enum ExifArg {
     Apply,
     Ignore,
 }
 
+/// Whether colors are converted by the embedded profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(
+    missing_docs,
+    reason = "--help would print them after --icc, which says it all"
+)]
 pub enum IccArg {
     Srgb,
     Ignore,
 }
 
+/// What becomes of transparency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(
+    missing_docs,
+    reason = "--help would print them after --alpha, which says it all"
+)]
 pub enum AlphaArg {
     White,
     Drop,

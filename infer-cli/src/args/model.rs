@@ -45,6 +45,7 @@ pub struct ModelArgs {
     /// A manifest that takes the place of the model's own
     #[arg(long, value_name = "YAML", value_hint = ValueHint::FilePath)]
     pub manifest: Option<PathBuf>,
+    /// What the model does not say of itself.
     #[command(flatten)]
     pub describe: DescribeArgs,
 }

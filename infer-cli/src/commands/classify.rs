@@ -11,7 +11,7 @@ use image_data::decode::{DecodeError, decode_full, read_file};
 use indicatif::{ProgressBar, ProgressStyle};
 use inference::explain::{self, ExplainConfig};
 use inference::stream::{Answer, Failure, Outcome, Source, StreamConfig};
-use inference::{Cancel, Classifier, Error};
+use inference::{Cancel, Classifier, InferenceError};
 
 use super::{decode_config, decode_limits};
 use crate::advice::FailureText;
@@ -155,7 +155,7 @@ impl Session<'_> {
 
     fn failure(&mut self, answer: &Answer, failure: &Failure) -> Result<()> {
         self.failed += 1;
-        if let Failure::Error(Error::Decode(DecodeError::Unsupported { name })) = failure {
+        if let Failure::Error(InferenceError::Decode(DecodeError::Unsupported { name })) = failure {
             *self.unread.entry(name.clone()).or_default() += 1;
         }
         let text = FailureText::failure(failure);

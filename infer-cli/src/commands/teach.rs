@@ -9,7 +9,7 @@ use anyhow::Result;
 use inference::{Cancel, Classifier};
 use model_core::atomic_file;
 use photos::teach::{
-    ClassFolder, FEW_PHOTOS, Findings, Lesson, Photo, TeachConfig, TeachError, Teacher,
+    ClassFolder, FEW_PHOTOS, Findings, Lesson, TeachConfig, TeachError, Teacher, TrainingPhoto,
     find_classes, kept_photos,
 };
 use serde::Serialize;
@@ -143,7 +143,7 @@ fn look(
     folders: &[ClassFolder],
     args: &TeachArgs,
     cancel: &Cancel,
-) -> Result<(Vec<Photo>, usize)> {
+) -> Result<(Vec<TrainingPhoto>, usize)> {
     let count: usize = folders.iter().map(|folder| folder.photos.len()).sum();
     let progress = match args.verbosity.quiet {
         true => indicatif::ProgressBar::hidden(),

@@ -22,7 +22,7 @@ use model_core::Label;
 use model_core::onnx::{DataType, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use model_core::preprocessing::{ChannelOrder, Layout, Preprocessing};
 
-use crate::Error;
+use crate::InferenceError;
 use crate::engine::LUMA;
 use crate::error::ModelProblem;
 use choose::NoOutput;
@@ -98,9 +98,13 @@ impl GraphFacts {
     /// Reads the facts.
     ///
     /// # Errors
-    /// [`Error::Model`] when this is no image classifier or asks for more than any classifier needs.
-    pub fn read(model: &ModelProto, name: &str, wanted: Wanted<'_>) -> Result<Self, Error> {
-        let problem = |reason: String| Error::model(name, reason);
+    /// [`InferenceError::Model`] when this is no image classifier or asks for more than any classifier needs.
+    pub fn read(
+        model: &ModelProto,
+        name: &str,
+        wanted: Wanted<'_>,
+    ) -> Result<Self, InferenceError> {
+        let problem = |reason: String| InferenceError::model(name, reason);
         let graph = model
             .graph
             .as_ref()
@@ -173,7 +177,7 @@ impl GraphFacts {
         };
         let chosen = choose::choose(graph, &index, wanted.output, wanted.labels).map_err(
             |NoOutput { reason, names }| {
-                Error::model_problem(name, ModelProblem::Output(names), reason)
+                InferenceError::model_problem(name, ModelProblem::Output(names), reason)
             },
         )?;
         notes.extend(chosen.note);

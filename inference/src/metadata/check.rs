@@ -3,12 +3,16 @@
 use model_core::preprocessing::Layout;
 
 use super::Resolved;
-use crate::Error;
+use crate::InferenceError;
 use crate::error::ModelProblem;
 use crate::graph::{Element, GraphFacts};
 
 /// Corrects what can be corrected, with a note; the rest is an error that says what contradicts what.
-pub(super) fn check(resolved: &mut Resolved, facts: &GraphFacts, model: &str) -> Result<(), Error> {
+pub(super) fn check(
+    resolved: &mut Resolved,
+    facts: &GraphFacts,
+    model: &str,
+) -> Result<(), InferenceError> {
     if facts.any_size() {
         // Layout, resize and crop in the manifest describe what happens inside the graph.
         let note = "the network resizes, crops and normalizes by itself";
@@ -36,14 +40,14 @@ fn bytes(resolved: &mut Resolved, facts: &GraphFacts) {
 }
 
 /// A network of one channel gets the luma of the three prepared ones, which need one mean and one deviation for that.
-fn gray(resolved: &mut Resolved, facts: &GraphFacts, model: &str) -> Result<(), Error> {
+fn gray(resolved: &mut Resolved, facts: &GraphFacts, model: &str) -> Result<(), InferenceError> {
     if !facts.is_gray() {
         return Ok(());
     }
     let numbers = &resolved.manifest.preprocessing;
     for (name, [first, second, third]) in [("mean", numbers.mean), ("std", numbers.std)] {
         if first != second || second != third {
-            return Err(Error::model_problem(
+            return Err(InferenceError::model_problem(
                 model,
                 ModelProblem::Preprocessing,
                 format!(
@@ -58,13 +62,13 @@ fn gray(resolved: &mut Resolved, facts: &GraphFacts, model: &str) -> Result<(), 
     Ok(())
 }
 
-fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Error> {
+fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), InferenceError> {
     let dialect = &resolved.dialect;
     let preprocessing = &resolved.manifest.preprocessing;
     if let Some(layout) = facts.layout()
         && layout != preprocessing.layout
     {
-        return Err(Error::model_problem(
+        return Err(InferenceError::model_problem(
             model,
             ModelProblem::Preprocessing,
             format!(
@@ -83,7 +87,7 @@ fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Err
             && takes != *said as usize
         {
             let [height, width] = preprocessing.crop;
-            return Err(Error::model_problem(
+            return Err(InferenceError::model_problem(
                 model,
                 ModelProblem::Preprocessing,
                 format!(
@@ -98,7 +102,7 @@ fn shape(resolved: &Resolved, facts: &GraphFacts, model: &str) -> Result<(), Err
         Layout::Nhwc => facts.dims[3],
     };
     if let Some(channels) = channels.filter(|channels| *channels != 3 && !facts.is_gray()) {
-        return Err(Error::model(
+        return Err(InferenceError::model(
             model,
             format!(
                 "expected a network for color (3 channels) or gray images (1), got {channels} channels: {}",

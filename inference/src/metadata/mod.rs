@@ -38,7 +38,7 @@ pub(crate) use settle::settle_output;
 
 use crate::error::ModelProblem;
 use crate::graph::GraphFacts;
-use crate::{ClassifierConfig, Error};
+use crate::{ClassifierConfig, InferenceError};
 
 /// Who described the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -140,12 +140,12 @@ impl Sidecars {
     }
 
     /// A file beside the model that is small enough to be read whole.
-    fn small(&self, name: &str) -> Result<Option<PathBuf>, Error> {
+    fn small(&self, name: &str) -> Result<Option<PathBuf>, InferenceError> {
         let Some(path) = self.path(name) else {
             return Ok(None);
         };
         let len = std::fs::metadata(&path)
-            .map_err(|source| Error::Read {
+            .map_err(|source| InferenceError::Read {
                 path: path.clone(),
                 source,
             })?
@@ -153,32 +153,32 @@ impl Sidecars {
         if len > MAX_SIDECAR_BYTES {
             let reason =
                 format!("expected at most {MAX_SIDECAR_BYTES} bytes of configuration, got {len}");
-            return Err(Error::model(path.display().to_string(), reason));
+            return Err(InferenceError::model(path.display().to_string(), reason));
         }
         Ok(Some(path))
     }
 
-    fn read(&self, name: &str) -> Result<Option<String>, Error> {
+    fn read(&self, name: &str) -> Result<Option<String>, InferenceError> {
         let Some(path) = self.small(name)? else {
             return Ok(None);
         };
         let text = std::fs::read_to_string(&path);
         text.map(Some)
-            .map_err(|source| Error::Read { path, source })
+            .map_err(|source| InferenceError::Read { path, source })
     }
 }
 
 /// Finds the manifest and holds it against the network.
 ///
 /// # Errors
-/// [`Error`] when nobody tells what is needed, or what is described cannot be true of this network.
+/// [`InferenceError`] when nobody tells what is needed, or what is described cannot be true of this network.
 pub(crate) fn resolve(
     proto: &ModelProto,
     facts: &GraphFacts,
     model: &str,
     sidecars: &Sidecars,
     config: &ClassifierConfig,
-) -> Result<Resolved, Error> {
+) -> Result<Resolved, InferenceError> {
     let mut resolved = find(proto, facts, model, sidecars, config)?;
     config.overrides.apply(&mut resolved.manifest);
     // A whole manifest says the order and the range itself. The keys come after a preset, which would undo them.
@@ -193,7 +193,7 @@ pub(crate) fn resolve(
     resolved
         .manifest
         .validate()
-        .map_err(|source| Error::Manifest {
+        .map_err(|source| InferenceError::Manifest {
             origin: model.to_owned(),
             source,
         })?;
@@ -207,25 +207,26 @@ fn find(
     model: &str,
     sidecars: &Sidecars,
     config: &ClassifierConfig,
-) -> Result<Resolved, Error> {
+) -> Result<Resolved, InferenceError> {
     if let Some(manifest) = &config.manifest {
         return Ok(Resolved::whole(manifest.clone(), Dialect::Given));
     }
     if let Some(text) = proto.metadata(MANIFEST_KEY) {
-        let manifest = Manifest::from_json(text).map_err(|source| Error::Manifest {
+        let manifest = Manifest::from_json(text).map_err(|source| InferenceError::Manifest {
             origin: format!("{model}, metadata key {MANIFEST_KEY}"),
             source,
         })?;
         return Ok(Resolved::whole(manifest, Dialect::Toolkit));
     }
     if let Some(path) = sidecars.manifest() {
-        let manifest = Manifest::read_sidecar(&path).map_err(|source| Error::Manifest {
-            origin: path.display().to_string(),
-            source,
-        })?;
+        let manifest =
+            Manifest::read_sidecar(&path).map_err(|source| InferenceError::Manifest {
+                origin: path.display().to_string(),
+                source,
+            })?;
         return Ok(Resolved::whole(manifest, Dialect::Sidecar(path)));
     }
-    let problem = |reason: String| Error::model(model, reason);
+    let problem = |reason: String| InferenceError::model(model, reason);
     let mut notes = Vec::new();
     let description = if let Some(pretrained) = proto.metadata("pretrained_cfg") {
         Some((timm::read(pretrained).map_err(problem)?, Dialect::Timm))
@@ -267,7 +268,7 @@ fn complete(
     model: &str,
     sidecars: &Sidecars,
     overrides: &Overrides,
-) -> Result<Resolved, Error> {
+) -> Result<Resolved, InferenceError> {
     let mut preprocessing = match (&overrides.preset, description.preprocessing) {
         (Some(preset), _) => preset.preprocessing(),
         (None, Some(preprocessing)) => preprocessing,
@@ -277,7 +278,7 @@ fn complete(
                 "the file does not say how images are prepared for it (no manifest, no metadata of a known dialect){}",
                 unused.collect::<String>()
             );
-            return Err(Error::model_problem(
+            return Err(InferenceError::model_problem(
                 model,
                 ModelProblem::NoPreprocessing,
                 reason,
@@ -294,7 +295,7 @@ fn complete(
         && let Some(path) = sidecars.small("labels.txt")?
     {
         let read = labels::read_labels(&path).map_err(|error| {
-            Error::model_problem(model, ModelProblem::Labels, error.to_string())
+            InferenceError::model_problem(model, ModelProblem::Labels, error.to_string())
         })?;
         description.labels = Some(read);
         description

@@ -7,7 +7,7 @@ use model_core::onnx::StringStringEntryProto;
 use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
 
-use crate::Error;
+use crate::InferenceError;
 
 /// `ModelProto.metadata_props`.
 const METADATA_PROPS: u32 = 14;
@@ -15,9 +15,9 @@ const METADATA_PROPS: u32 = 14;
 /// The same ONNX file with `manifest` inside.
 ///
 /// # Errors
-/// [`Error::Model`] when `onnx` is no ONNX file, [`Error::Manifest`] when the manifest is not valid.
-pub fn with_manifest(onnx: &[u8], manifest: &Manifest) -> Result<Vec<u8>, Error> {
-    let invalid = |source| Error::Manifest {
+/// [`InferenceError::Model`] when `onnx` is no ONNX file, [`InferenceError::Manifest`] when the manifest is not valid.
+pub fn with_manifest(onnx: &[u8], manifest: &Manifest) -> Result<Vec<u8>, InferenceError> {
+    let invalid = |source| InferenceError::Manifest {
         origin: manifest.name.clone(),
         source,
     };
@@ -27,7 +27,7 @@ pub fn with_manifest(onnx: &[u8], manifest: &Manifest) -> Result<Vec<u8>, Error>
         value: manifest.to_json().map_err(invalid)?,
     };
     let damaged = |reason: String| {
-        Error::model(
+        InferenceError::model(
             manifest.name.clone(),
             format!("not an ONNX model ({reason})"),
         )

@@ -18,7 +18,7 @@ use model_core::onnx::{self, DataType, ModelProto};
 use model_core::platform::read_exact_at;
 use model_core::text::system_words;
 
-use crate::Error;
+use crate::InferenceError;
 use crate::error::ModelProblem;
 
 /// Where the bytes of a model are.
@@ -70,11 +70,11 @@ impl OnnxFile {
     /// Opens a file.
     ///
     /// # Errors
-    /// [`Error::Model`] when there is none, or it is too large for protobuf.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let problem = |reason: String| Error::model(path.display().to_string(), reason);
+    /// [`InferenceError::Model`] when there is none, or it is too large for protobuf.
+    pub fn open(path: &Path) -> Result<Self, InferenceError> {
+        let problem = |reason: String| InferenceError::model(path.display().to_string(), reason);
         let io = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::model_problem(
+            std::io::ErrorKind::NotFound => InferenceError::model_problem(
                 path.display().to_string(),
                 ModelProblem::NotFound,
                 "no such model file",
@@ -178,9 +178,9 @@ impl OnnxFile {
     /// Reads everything but the large tensors, opens the files of tensors that lie elsewhere, and checks all sizes.
     ///
     /// # Errors
-    /// [`Error::Model`]: no ONNX model, or a tensor whose file is missing, elsewhere, or too short.
-    pub fn read(&mut self, model: &str) -> Result<(Skeleton, ModelProto), Error> {
-        let problem = |reason: String| Error::model(model, reason);
+    /// [`InferenceError::Model`]: no ONNX model, or a tensor whose file is missing, elsewhere, or too short.
+    pub fn read(&mut self, model: &str) -> Result<(Skeleton, ModelProto), InferenceError> {
+        let problem = |reason: String| InferenceError::model(model, reason);
         let mut skeleton = self
             .skeleton()
             .map_err(|reason| problem(format!("not an ONNX model ({reason})")))?;
@@ -194,9 +194,9 @@ impl Skeleton {
     /// The messages, with the same checks as [`onnx::parse`]; sizes of the tensors left out included.
     ///
     /// # Errors
-    /// [`Error::Model`].
-    pub fn parse(&self, model: &str) -> Result<ModelProto, Error> {
-        let problem = |reason: String| Error::model(model, reason);
+    /// [`InferenceError::Model`].
+    pub fn parse(&self, model: &str) -> Result<ModelProto, InferenceError> {
+        let problem = |reason: String| InferenceError::model(model, reason);
         let proto = onnx::parse_open(&self.bytes).map_err(|error| problem(error.to_string()))?;
         let initializers = proto
             .graph

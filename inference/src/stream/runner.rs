@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Answer, Failure, Item, Outcome, Prepared, StreamConfig};
 use crate::classifier::check_numbers;
-use crate::{Classifier, Error};
+use crate::{Classifier, InferenceError};
 
 /// Puts the workers' results back in order, runs the network on what is ready, and answers.
 pub(super) struct Runner<'a> {
@@ -24,7 +24,7 @@ impl Runner<'_> {
         batch: usize,
         on_answer: &mut impl FnMut(Answer) -> ControlFlow<()>,
         emitted: impl Fn(usize),
-    ) -> Result<(), Error> {
+    ) -> Result<(), InferenceError> {
         loop {
             while let Ok((index, item)) = receiver.try_recv() {
                 self.waiting.insert(index, item);
@@ -57,7 +57,7 @@ impl Runner<'_> {
         &mut self,
         ready: Vec<Item>,
         on_answer: &mut impl FnMut(Answer) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Error> {
+    ) -> Result<ControlFlow<()>, InferenceError> {
         let classifier = self.classifier;
         let mut input = Vec::with_capacity(ready.len() * classifier.input_len());
         let mut output = Vec::new();

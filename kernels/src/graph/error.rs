@@ -13,7 +13,7 @@ pub(crate) const MAX_WEIGHT_BYTES: usize = 1 << 31;
 /// Why a graph cannot be planned.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum KernelError {
     /// A node is not valid.
     #[error("node {node}: {reason}")]
     Node {

@@ -7,7 +7,7 @@ mod shape;
 mod weights;
 mod window;
 
-pub use error::Error;
+pub use error::KernelError;
 pub(crate) use error::{MAX_ARENA_BYTES, MAX_WEIGHT_BYTES};
 pub(crate) use weights::Room;
 pub use weights::{ByteValues, Bytes, WeightData, WeightSource};

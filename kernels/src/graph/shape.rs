@@ -1,6 +1,6 @@
 //! The shape of what a node gives, and whether it fits what it reads.
 
-use super::{Error, Graph, Node, ValueId, WeightData, Window};
+use super::{Graph, KernelError, Node, ValueId, WeightData, Window};
 
 impl Node<'_> {
     /// The values read.
@@ -29,14 +29,14 @@ impl Node<'_> {
     ///
     /// # Errors
     /// It reads what is not there yet, or its weights do not fit its input.
-    pub fn shape(&self, shapes: &[[usize; 3]]) -> Result<[usize; 3], Error> {
+    pub fn shape(&self, shapes: &[[usize; 3]]) -> Result<[usize; 3], KernelError> {
         let inputs = self.inputs();
         let missing = inputs.iter().find(|value| **value >= shapes.len());
         let shape = match missing {
             Some(value) => Err(format!("reads value {value} before it is computed")),
             None => self.fitting_shape(shapes),
         };
-        shape.map_err(|reason| Error::Node {
+        shape.map_err(|reason| KernelError::Node {
             node: shapes.len().saturating_sub(1),
             reason,
         })
@@ -238,17 +238,17 @@ impl Graph<'_> {
     ///
     /// # Errors
     /// A node that reads what is not there yet, or whose weights do not fit its input.
-    pub fn shapes(&self) -> Result<Vec<[usize; 3]>, Error> {
+    pub fn shapes(&self) -> Result<Vec<[usize; 3]>, KernelError> {
         if self.input.contains(&0) {
             let reason = format!("an input of {:?}", self.input);
-            return Err(Error::Node { node: 0, reason });
+            return Err(KernelError::Node { node: 0, reason });
         }
         let mut shapes = vec![self.input];
         for node in &self.nodes {
             shapes.push(node.shape(&shapes)?);
         }
         if self.output >= shapes.len() {
-            return Err(Error::Output(self.output));
+            return Err(KernelError::Output(self.output));
         }
         Ok(shapes)
     }

@@ -6,7 +6,7 @@
 use std::arch::asm;
 use std::sync::OnceLock;
 
-use super::avx512::{self, BF16, FLOAT, WINOGRAD, avx512_small};
+use super::avx512::{self, BF16, FLOAT, avx512_small};
 use super::avx512_int8::{VNNI, finish_int8};
 use super::{AheadLines, Arithmetic, Isa, Matrix, MatrixTile, Set};
 
@@ -42,7 +42,7 @@ fn is_permitted() -> bool {
     *PERMITTED.get_or_init(|| false)
 }
 
-/// AMX-TILE, AMX-INT8 and AMX-BF16 in CPUID leaf 7, and the system's support of their state in XCR0.
+/// AMX-TILE, AMX-INT8 and AMX-BF16 in CPUID leaf 7. Whether the system keeps their state, [`is_permitted`] asks it.
 fn has_tiles() -> bool {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
     if __cpuid(0).eax < 7 {
@@ -92,7 +92,7 @@ macro_rules! wide {
         /// # Safety
         /// The pointers cover the tiles, two vectors of channels wide, and the thread has entered.
         unsafe fn $name(t: &MatrixTile) {
-            // SAFETY: the caller's. Tile registers are no operands of `asm!`; nobody else uses them.
+            // SAFETY: the caller's pointers cover the tiles, and its thread has entered. Changed registers are named.
             unsafe {
                 asm!(
                     "tilezero tmm0",
@@ -135,6 +135,8 @@ macro_rules! wide {
                     sums = in(reg) t.sums,
                     at = out(reg) _,
                     x0 = out(reg) _,
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                     options(nostack),
                 );
             }
@@ -209,6 +211,7 @@ macro_rules! multiply {
                         sums = in(reg) t.sums,
                         at = out(reg) _,
                         x0 = out(reg) _,
+                        out("tmm0") _, out("tmm2") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
                         options(nostack),
                     );
                 }
@@ -256,6 +259,8 @@ pub(super) static AMX: Set = Set {
     detect: || (avx512::AVX512_BF16.detect)() && has_tiles() && is_permitted(),
     float: FLOAT,
     bf16: Some(Arithmetic {
+        // Matrix tiles compute direct sums faster.
+        winograd: None,
         matrix: Some(&BFLOAT),
         ..BF16
     }),
@@ -263,6 +268,5 @@ pub(super) static AMX: Set = Set {
         matrix: Some(&INT8),
         ..VNNI
     },
-    winograd: &WINOGRAD,
     small: avx512_small,
 };

@@ -7,65 +7,52 @@ use crate::kernel::depthwise::{depthwise_bytes, depthwise_floats};
 use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::winograd::winograd;
-use crate::kernel::{Dot, Float, Weave};
+use crate::kernel::{Dot, Float, Weave, by_contract};
 use crate::step::small::small_steps;
 
 /// Vectors of float32.
 #[derive(Clone, Copy)]
 pub(crate) struct F32;
 
-// SAFETY of every block below: the trait's contract, which the kernels that inline these functions pass on.
 impl Float for F32 {
     type V = __m256;
     const LANES: usize = 8;
 
-    #[inline(always)]
-    unsafe fn splat(value: f32) -> __m256 {
-        unsafe { _mm256_set1_ps(value) }
-    }
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> __m256 {
-        unsafe { _mm256_loadu_ps(from) }
-    }
-    #[inline(always)]
-    unsafe fn store(to: *mut f32, v: __m256) {
-        unsafe { _mm256_storeu_ps(to, v) }
-    }
-    #[inline(always)]
-    unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
-        unsafe { _mm256_fmadd_ps(a, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn add(a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_add_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn sub(a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_sub_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn mul(a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_mul_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn max(a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_max_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn min(a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_min_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn round(v: __m256) -> __m256 {
-        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
-    }
-    #[inline(always)]
-    unsafe fn load_u8(from: *const u8) -> __m256 {
-        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()))) }
-    }
-    #[inline(always)]
-    unsafe fn store_u8(to: *mut u8, v: __m256, zero: i32) {
-        unsafe {
+    by_contract! {
+        unsafe fn splat(value: f32) -> __m256 {
+            _mm256_set1_ps(value)
+        }
+        unsafe fn load(from: *const f32) -> __m256 {
+            _mm256_loadu_ps(from)
+        }
+        unsafe fn store(to: *mut f32, v: __m256) {
+            _mm256_storeu_ps(to, v)
+        }
+        unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
+            _mm256_fmadd_ps(a, b, c)
+        }
+        unsafe fn add(a: __m256, b: __m256) -> __m256 {
+            _mm256_add_ps(a, b)
+        }
+        unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+            _mm256_sub_ps(a, b)
+        }
+        unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+            _mm256_mul_ps(a, b)
+        }
+        unsafe fn max(a: __m256, b: __m256) -> __m256 {
+            _mm256_max_ps(a, b)
+        }
+        unsafe fn min(a: __m256, b: __m256) -> __m256 {
+            _mm256_min_ps(a, b)
+        }
+        unsafe fn round(v: __m256) -> __m256 {
+            _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v)
+        }
+        unsafe fn load_u8(from: *const u8) -> __m256 {
+            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast())))
+        }
+        unsafe fn store_u8(to: *mut u8, v: __m256, zero: i32) {
             let numbers = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(zero));
             let (low, high) = (
                 _mm256_castsi256_si128(numbers),
@@ -74,17 +61,11 @@ impl Float for F32 {
             let words = _mm_packs_epi32(low, high);
             _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
         }
-    }
-    #[inline(always)]
-    unsafe fn load_bf16(from: *const u16) -> __m256 {
-        unsafe {
+        unsafe fn load_bf16(from: *const u16) -> __m256 {
             let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
             _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
         }
-    }
-    #[inline(always)]
-    unsafe fn store_bf16(to: *mut u16, v: __m256) {
-        unsafe {
+        unsafe fn store_bf16(to: *mut u16, v: __m256) {
             let bits = _mm256_castps_si256(v);
             let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
             let bias = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
@@ -98,10 +79,9 @@ impl Float for F32 {
             );
             _mm_storeu_si128(to.cast(), _mm_packus_epi32(low, high));
         }
-    }
-    #[inline(always)]
-    unsafe fn prefetch(from: *const u8) {
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+        unsafe fn prefetch(from: *const u8) {
+            _mm_prefetch::<_MM_HINT_T0>(from.cast())
+        }
     }
 }
 
@@ -111,39 +91,33 @@ impl Dot for F32 {
     type Sum = __m256;
     type Weights = __m256;
     type Word = __m256;
-
-    #[inline(always)]
-    unsafe fn zero() -> __m256 {
-        unsafe { _mm256_setzero_ps() }
-    }
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> __m256 {
-        unsafe { _mm256_loadu_ps(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> __m256 {
-        unsafe { _mm256_set1_ps(from.cast::<f32>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: __m256, x: __m256, w: __m256) -> __m256 {
-        unsafe { _mm256_fmadd_ps(x, w, sum) }
-    }
-    #[inline(always)]
-    unsafe fn store_sum(to: *mut u8, sum: __m256) {
-        unsafe { _mm256_storeu_ps(to.cast(), sum) }
-    }
     type Factor = __m256;
-    #[inline(always)]
-    unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m256 {
-        unsafe { _mm256_loadu_ps(bias.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn load_sum(from: *const u8) -> __m256 {
-        unsafe { _mm256_loadu_ps(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn value(sum: __m256, bias: __m256) -> __m256 {
-        unsafe { _mm256_add_ps(sum, bias) }
+
+    by_contract! {
+        unsafe fn zero() -> __m256 {
+            _mm256_setzero_ps()
+        }
+        unsafe fn weights(from: *const u8) -> __m256 {
+            _mm256_loadu_ps(from.cast())
+        }
+        unsafe fn word(from: *const u8) -> __m256 {
+            _mm256_set1_ps(from.cast::<f32>().read_unaligned())
+        }
+        unsafe fn dot(sum: __m256, x: __m256, w: __m256) -> __m256 {
+            _mm256_fmadd_ps(x, w, sum)
+        }
+        unsafe fn store_sum(to: *mut u8, sum: __m256) {
+            _mm256_storeu_ps(to.cast(), sum)
+        }
+        unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m256 {
+            _mm256_loadu_ps(bias.cast())
+        }
+        unsafe fn load_sum(from: *const u8) -> __m256 {
+            _mm256_loadu_ps(from.cast())
+        }
+        unsafe fn value(sum: __m256, bias: __m256) -> __m256 {
+            _mm256_add_ps(sum, bias)
+        }
     }
 }
 
@@ -161,27 +135,22 @@ macro_rules! bytes {
         const STORE: Store = Store::U8;
         type F = F32;
         type Sum = __m256i;
-
-        #[inline(always)]
-        unsafe fn zero() -> __m256i {
-            unsafe { _mm256_setzero_si256() }
-        }
-        #[inline(always)]
-        unsafe fn store_sum(to: *mut u8, sum: __m256i) {
-            unsafe { _mm256_storeu_si256(to.cast(), sum) }
-        }
         type Factor = (__m256i, __m256);
-        #[inline(always)]
-        unsafe fn factor(bias: *const u8, scale: *const f32) -> (__m256i, __m256) {
-            unsafe { (_mm256_loadu_si256(bias.cast()), _mm256_loadu_ps(scale)) }
-        }
-        #[inline(always)]
-        unsafe fn load_sum(from: *const u8) -> __m256i {
-            unsafe { _mm256_loadu_si256(from.cast()) }
-        }
-        #[inline(always)]
-        unsafe fn value(sum: __m256i, (bias, scale): (__m256i, __m256)) -> __m256 {
-            unsafe {
+
+        by_contract! {
+            unsafe fn zero() -> __m256i {
+                _mm256_setzero_si256()
+            }
+            unsafe fn store_sum(to: *mut u8, sum: __m256i) {
+                _mm256_storeu_si256(to.cast(), sum)
+            }
+            unsafe fn factor(bias: *const u8, scale: *const f32) -> (__m256i, __m256) {
+                (_mm256_loadu_si256(bias.cast()), _mm256_loadu_ps(scale))
+            }
+            unsafe fn load_sum(from: *const u8) -> __m256i {
+                _mm256_loadu_si256(from.cast())
+            }
+            unsafe fn value(sum: __m256i, (bias, scale): (__m256i, __m256)) -> __m256 {
                 let sum = _mm256_add_epi32(sum, bias);
                 _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale)
             }
@@ -194,17 +163,16 @@ impl Dot for Vnni {
     type Weights = __m256i;
     type Word = __m256i;
 
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> __m256i {
-        unsafe { _mm256_loadu_si256(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> __m256i {
-        unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: __m256i, x: __m256i, w: __m256i) -> __m256i {
-        unsafe { _mm256_dpbusd_avx_epi32(sum, x, w) }
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> __m256i {
+            _mm256_loadu_si256(from.cast())
+        }
+        unsafe fn word(from: *const u8) -> __m256i {
+            _mm256_set1_epi32(from.cast::<i32>().read_unaligned())
+        }
+        unsafe fn dot(sum: __m256i, x: __m256i, w: __m256i) -> __m256i {
+            _mm256_dpbusd_avx_epi32(sum, x, w)
+        }
     }
 }
 
@@ -214,39 +182,30 @@ impl Dot for Pairs {
     type Weights = [__m256i; 2];
     type Word = [__m256i; 2];
 
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> [__m256i; 2] {
-        unsafe {
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> [__m256i; 2] {
             let w = _mm256_loadu_si256(from.cast());
             let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w));
             [even, _mm256_srai_epi16::<8>(w)]
         }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> [__m256i; 2] {
-        unsafe { split(_mm256_set1_epi32(from.cast::<i32>().read_unaligned())) }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: __m256i, x: [__m256i; 2], w: [__m256i; 2]) -> __m256i {
-        unsafe {
+        unsafe fn word(from: *const u8) -> [__m256i; 2] {
+            split(_mm256_set1_epi32(from.cast::<i32>().read_unaligned()))
+        }
+        unsafe fn dot(sum: __m256i, x: [__m256i; 2], w: [__m256i; 2]) -> __m256i {
             let sum = _mm256_add_epi32(sum, _mm256_madd_epi16(x[0], w[0]));
             _mm256_add_epi32(sum, _mm256_madd_epi16(x[1], w[1]))
         }
     }
 }
 
-/// Even and odd bytes as uint16.
-#[inline(always)]
-unsafe fn split(x: __m256i) -> [__m256i; 2] {
-    unsafe {
+by_contract! {
+    /// Even and odd bytes as uint16.
+    unsafe fn split(x: __m256i) -> [__m256i; 2] {
         let even = _mm256_and_si256(x, _mm256_set1_epi16(0xff));
         [even, _mm256_srli_epi16::<8>(x)]
     }
-}
 
-#[inline(always)]
-unsafe fn weave(rows: [*const u8; 4]) -> [__m256i; 4] {
-    unsafe {
+    unsafe fn weave(rows: [*const u8; 4]) -> [__m256i; 4] {
         let [a, b, c, d] = rows.map(|row| _mm256_loadu_si256(row.cast()));
         let (ab, cd) = (_mm256_unpacklo_epi8(a, b), _mm256_unpacklo_epi8(c, d));
         let (ab_high, cd_high) = (_mm256_unpackhi_epi8(a, b), _mm256_unpackhi_epi8(c, d));
@@ -257,11 +216,8 @@ unsafe fn weave(rows: [*const u8; 4]) -> [__m256i; 4] {
             _mm256_unpackhi_epi16(ab_high, cd_high),
         ]
     }
-}
 
-#[inline(always)]
-unsafe fn store_woven(to: *mut u8, values: [__m256; 4], zero: i32) {
-    unsafe {
+    unsafe fn store_woven(to: *mut u8, values: [__m256; 4], zero: i32) {
         let zero = _mm256_set1_epi32(zero);
         let [a, b, c, d] = values.map(|v| _mm256_add_epi32(_mm256_cvtps_epi32(v), zero));
         let packed = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
@@ -270,27 +226,25 @@ unsafe fn store_woven(to: *mut u8, values: [__m256; 4], zero: i32) {
 }
 
 impl Weave for Vnni {
-    #[inline(always)]
-    unsafe fn weave(rows: [*const u8; 4]) -> [__m256i; 4] {
-        unsafe { weave(rows) }
-    }
-    #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [__m256; 4], zero: i32) {
-        unsafe { store_woven(to, values, zero) }
+    by_contract! {
+        unsafe fn weave(rows: [*const u8; 4]) -> [__m256i; 4] {
+            weave(rows)
+        }
+        unsafe fn store_woven(to: *mut u8, values: [__m256; 4], zero: i32) {
+            store_woven(to, values, zero)
+        }
     }
 }
 
 impl Weave for Pairs {
-    #[inline(always)]
-    unsafe fn weave(rows: [*const u8; 4]) -> [[__m256i; 2]; 4] {
-        unsafe {
+    by_contract! {
+        unsafe fn weave(rows: [*const u8; 4]) -> [[__m256i; 2]; 4] {
             let [a, b, c, d] = weave(rows);
             [split(a), split(b), split(c), split(d)]
         }
-    }
-    #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [__m256; 4], zero: i32) {
-        unsafe { store_woven(to, values, zero) }
+        unsafe fn store_woven(to: *mut u8, values: [__m256; 4], zero: i32) {
+            store_woven(to, values, zero)
+        }
     }
 }
 
@@ -309,6 +263,7 @@ const FLOAT: Arithmetic = Arithmetic {
     depthwise: Depthwise::Lanes(|pixels, stride, columns| {
         float_depthwise::select(pixels, stride, columns, false)
     }),
+    winograd: Some(&float_winograd::KERNELS),
     matrix: None,
 };
 
@@ -327,9 +282,9 @@ pub(super) static AVX_VNNI: Set = Set {
         widths: vnni_tiles::WIDTHS,
         tile: vnni_tiles::select,
         depthwise: Depthwise::Woven(vnni_depthwise::select),
+        winograd: None,
         matrix: None,
     },
-    winograd: &float_winograd::KERNELS,
     small,
 };
 
@@ -344,8 +299,8 @@ pub(super) static AVX2: Set = Set {
         widths: pair_tiles::WIDTHS,
         tile: pair_tiles::select,
         depthwise: Depthwise::Woven(pair_depthwise::select),
+        winograd: None,
         matrix: None,
     },
-    winograd: &float_winograd::KERNELS,
     small,
 };

@@ -8,79 +8,60 @@ use crate::kernel::depthwise::depthwise_floats;
 use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::winograd::winograd;
-use crate::kernel::{Dot, Float};
+use crate::kernel::{Dot, Float, by_contract};
 use crate::step::small::small_steps;
 
 /// Vectors of float32.
 #[derive(Clone, Copy)]
 pub(crate) struct F32;
 
-// SAFETY of every block below: the trait's contract, which the kernels that inline these functions pass on.
 impl Float for F32 {
     type V = __m512;
     const LANES: usize = 16;
 
-    #[inline(always)]
-    unsafe fn splat(value: f32) -> __m512 {
-        unsafe { _mm512_set1_ps(value) }
-    }
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> __m512 {
-        unsafe { _mm512_loadu_ps(from) }
-    }
-    #[inline(always)]
-    unsafe fn store(to: *mut f32, v: __m512) {
-        unsafe { _mm512_storeu_ps(to, v) }
-    }
-    #[inline(always)]
-    unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
-        unsafe { _mm512_fmadd_ps(a, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn add(a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_add_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn sub(a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_sub_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn mul(a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_mul_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn max(a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_max_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn min(a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_min_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn round(v: __m512) -> __m512 {
-        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
-    }
-    #[inline(always)]
-    unsafe fn load_u8(from: *const u8) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))) }
-    }
-    #[inline(always)]
-    unsafe fn store_u8(to: *mut u8, v: __m512, zero: i32) {
-        unsafe {
+    by_contract! {
+        unsafe fn splat(value: f32) -> __m512 {
+            _mm512_set1_ps(value)
+        }
+        unsafe fn load(from: *const f32) -> __m512 {
+            _mm512_loadu_ps(from)
+        }
+        unsafe fn store(to: *mut f32, v: __m512) {
+            _mm512_storeu_ps(to, v)
+        }
+        unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+            _mm512_fmadd_ps(a, b, c)
+        }
+        unsafe fn add(a: __m512, b: __m512) -> __m512 {
+            _mm512_add_ps(a, b)
+        }
+        unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+            _mm512_sub_ps(a, b)
+        }
+        unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+            _mm512_mul_ps(a, b)
+        }
+        unsafe fn max(a: __m512, b: __m512) -> __m512 {
+            _mm512_max_ps(a, b)
+        }
+        unsafe fn min(a: __m512, b: __m512) -> __m512 {
+            _mm512_min_ps(a, b)
+        }
+        unsafe fn round(v: __m512) -> __m512 {
+            _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v)
+        }
+        unsafe fn load_u8(from: *const u8) -> __m512 {
+            _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast())))
+        }
+        unsafe fn store_u8(to: *mut u8, v: __m512, zero: i32) {
             let numbers = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(zero));
             _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(numbers));
         }
-    }
-    #[inline(always)]
-    unsafe fn load_bf16(from: *const u16) -> __m512 {
-        unsafe {
+        unsafe fn load_bf16(from: *const u16) -> __m512 {
             let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
         }
-    }
-    #[inline(always)]
-    unsafe fn store_bf16(to: *mut u16, v: __m512) {
-        unsafe {
+        unsafe fn store_bf16(to: *mut u16, v: __m512) {
             let bits = _mm512_castps_si512(v);
             let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
             let bias = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
@@ -91,10 +72,9 @@ impl Float for F32 {
             let half = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(chosen));
             _mm256_storeu_si256(to.cast(), half);
         }
-    }
-    #[inline(always)]
-    unsafe fn prefetch(from: *const u8) {
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+        unsafe fn prefetch(from: *const u8) {
+            _mm_prefetch::<_MM_HINT_T0>(from.cast())
+        }
     }
 }
 
@@ -104,39 +84,33 @@ impl Dot for F32 {
     type Sum = __m512;
     type Weights = __m512;
     type Word = __m512;
-
-    #[inline(always)]
-    unsafe fn zero() -> __m512 {
-        unsafe { _mm512_setzero_ps() }
-    }
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> __m512 {
-        unsafe { _mm512_loadu_ps(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> __m512 {
-        unsafe { _mm512_set1_ps(from.cast::<f32>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: __m512, x: __m512, w: __m512) -> __m512 {
-        unsafe { _mm512_fmadd_ps(x, w, sum) }
-    }
-    #[inline(always)]
-    unsafe fn store_sum(to: *mut u8, sum: __m512) {
-        unsafe { _mm512_storeu_ps(to.cast(), sum) }
-    }
     type Factor = __m512;
-    #[inline(always)]
-    unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m512 {
-        unsafe { _mm512_loadu_ps(bias.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn load_sum(from: *const u8) -> __m512 {
-        unsafe { _mm512_loadu_ps(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn value(sum: __m512, bias: __m512) -> __m512 {
-        unsafe { _mm512_add_ps(sum, bias) }
+
+    by_contract! {
+        unsafe fn zero() -> __m512 {
+            _mm512_setzero_ps()
+        }
+        unsafe fn weights(from: *const u8) -> __m512 {
+            _mm512_loadu_ps(from.cast())
+        }
+        unsafe fn word(from: *const u8) -> __m512 {
+            _mm512_set1_ps(from.cast::<f32>().read_unaligned())
+        }
+        unsafe fn dot(sum: __m512, x: __m512, w: __m512) -> __m512 {
+            _mm512_fmadd_ps(x, w, sum)
+        }
+        unsafe fn store_sum(to: *mut u8, sum: __m512) {
+            _mm512_storeu_ps(to.cast(), sum)
+        }
+        unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m512 {
+            _mm512_loadu_ps(bias.cast())
+        }
+        unsafe fn load_sum(from: *const u8) -> __m512 {
+            _mm512_loadu_ps(from.cast())
+        }
+        unsafe fn value(sum: __m512, bias: __m512) -> __m512 {
+            _mm512_add_ps(sum, bias)
+        }
     }
 }
 
@@ -150,22 +124,23 @@ impl Dot for Bf16 {
     type Sum = __m512;
     type Weights = __m512i;
     type Word = __m512i;
+    type Factor = __m512;
 
-    #[inline(always)]
-    unsafe fn zero() -> __m512 {
-        unsafe { _mm512_setzero_ps() }
-    }
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> __m512i {
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> __m512i {
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    by_contract! {
+        unsafe fn zero() -> __m512 {
+            _mm512_setzero_ps()
+        }
+        unsafe fn weights(from: *const u8) -> __m512i {
+            _mm512_loadu_si512(from.cast())
+        }
+        unsafe fn word(from: *const u8) -> __m512i {
+            _mm512_set1_epi32(from.cast::<i32>().read_unaligned())
+        }
     }
     #[inline(always)]
     unsafe fn dot(sum: __m512, x: __m512i, w: __m512i) -> __m512 {
-        // The types are 512 bits of bfloat16 under two names.
+        // SAFETY: both types hold any 512 bits. The kernels of `Bf16` are those of `AVX512_BF16` and `AMX`, whose
+        // proofs say that the processor has the instruction.
         unsafe {
             let (x, w) = (
                 std::mem::transmute::<__m512i, __m512bh>(x),
@@ -174,25 +149,23 @@ impl Dot for Bf16 {
             _mm512_dpbf16_ps(sum, x, w)
         }
     }
-    #[inline(always)]
-    unsafe fn store_sum(to: *mut u8, sum: __m512) {
-        unsafe { _mm512_storeu_ps(to.cast(), sum) }
-    }
-    type Factor = __m512;
-    #[inline(always)]
-    unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m512 {
-        unsafe { _mm512_loadu_ps(bias.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn load_sum(from: *const u8) -> __m512 {
-        unsafe { _mm512_loadu_ps(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn value(sum: __m512, bias: __m512) -> __m512 {
-        unsafe { _mm512_add_ps(sum, bias) }
+    by_contract! {
+        unsafe fn store_sum(to: *mut u8, sum: __m512) {
+            _mm512_storeu_ps(to.cast(), sum)
+        }
+        unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m512 {
+            _mm512_loadu_ps(bias.cast())
+        }
+        unsafe fn load_sum(from: *const u8) -> __m512 {
+            _mm512_loadu_ps(from.cast())
+        }
+        unsafe fn value(sum: __m512, bias: __m512) -> __m512 {
+            _mm512_add_ps(sum, bias)
+        }
     }
     #[inline(always)]
     unsafe fn store_half(to: *mut u16, v: __m512) {
+        // SAFETY: both types hold any 256 bits, for which the caller's `to` has room. The proof is that of `dot`.
         unsafe {
             let half = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v));
             _mm256_storeu_si256(to.cast(), half);
@@ -204,6 +177,7 @@ tiles!(float_tiles, F32, #[target_feature(enable = "avx512f")] near 64 far 128 [
 tiles!(bf16_tiles, Bf16, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")] near 64 far 128 [14 8 7 4 2 1]);
 depthwise_floats!(float_depthwise, F32, #[target_feature(enable = "avx512f")]);
 winograd!(float_winograd, F32, float_tiles::finish_sums, #[target_feature(enable = "avx512f")] vector 64 [14 12 10 8 7 6 4 3 2 1]);
+winograd!(bf16_winograd, Bf16, bf16_tiles::finish_sums, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")] vector 64 [14 12 10 8 7 6 4 3 2 1]);
 small_steps!(small, 16, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]);
 
 pub(super) const FLOAT: Arithmetic = Arithmetic {
@@ -212,6 +186,7 @@ pub(super) const FLOAT: Arithmetic = Arithmetic {
     depthwise: Depthwise::Lanes(|pixels, stride, columns| {
         float_depthwise::select(pixels, stride, columns, false)
     }),
+    winograd: Some(&float_winograd::KERNELS),
     matrix: None,
 };
 
@@ -221,6 +196,7 @@ pub(super) const BF16: Arithmetic = Arithmetic {
     depthwise: Depthwise::Lanes(|pixels, stride, columns| {
         float_depthwise::select(pixels, stride, columns, true)
     }),
+    winograd: Some(&bf16_winograd::KERNELS),
     matrix: None,
 };
 
@@ -245,7 +221,6 @@ pub(super) static AVX512_BF16: Set = Set {
     float: FLOAT,
     bf16: Some(BF16),
     int8: VNNI,
-    winograd: &float_winograd::KERNELS,
     small,
 };
 
@@ -257,7 +232,6 @@ pub(super) static AVX512_VNNI: Set = Set {
     float: FLOAT,
     bf16: None,
     int8: VNNI,
-    winograd: &float_winograd::KERNELS,
     small,
 };
 
@@ -269,10 +243,8 @@ pub(super) static AVX512: Set = Set {
     float: FLOAT,
     bf16: None,
     int8: PAIRS,
-    winograd: &float_winograd::KERNELS,
     small,
 };
 
 pub(super) use bf16_tiles::finish_sums as finish_bf16;
-pub(super) use float_winograd::KERNELS as WINOGRAD;
 pub(super) use small as avx512_small;

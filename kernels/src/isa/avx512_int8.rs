@@ -7,9 +7,7 @@ use super::{Arithmetic, Depthwise};
 use crate::kernel::depthwise::depthwise_bytes;
 use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
-use crate::kernel::{Dot, Weave};
-
-// SAFETY of every block below: the trait's contract, which the kernels that inline these functions pass on.
+use crate::kernel::{Dot, Weave, by_contract};
 
 /// Four products of uint8 and int8 a lane.
 #[derive(Clone, Copy)]
@@ -25,27 +23,22 @@ macro_rules! bytes {
         const STORE: Store = Store::U8;
         type F = F32;
         type Sum = __m512i;
-
-        #[inline(always)]
-        unsafe fn zero() -> __m512i {
-            unsafe { _mm512_setzero_si512() }
-        }
-        #[inline(always)]
-        unsafe fn store_sum(to: *mut u8, sum: __m512i) {
-            unsafe { _mm512_storeu_si512(to.cast(), sum) }
-        }
         type Factor = (__m512i, __m512);
-        #[inline(always)]
-        unsafe fn factor(bias: *const u8, scale: *const f32) -> (__m512i, __m512) {
-            unsafe { (_mm512_loadu_si512(bias.cast()), _mm512_loadu_ps(scale)) }
-        }
-        #[inline(always)]
-        unsafe fn load_sum(from: *const u8) -> __m512i {
-            unsafe { _mm512_loadu_si512(from.cast()) }
-        }
-        #[inline(always)]
-        unsafe fn value(sum: __m512i, (bias, scale): (__m512i, __m512)) -> __m512 {
-            unsafe {
+
+        by_contract! {
+            unsafe fn zero() -> __m512i {
+                _mm512_setzero_si512()
+            }
+            unsafe fn store_sum(to: *mut u8, sum: __m512i) {
+                _mm512_storeu_si512(to.cast(), sum)
+            }
+            unsafe fn factor(bias: *const u8, scale: *const f32) -> (__m512i, __m512) {
+                (_mm512_loadu_si512(bias.cast()), _mm512_loadu_ps(scale))
+            }
+            unsafe fn load_sum(from: *const u8) -> __m512i {
+                _mm512_loadu_si512(from.cast())
+            }
+            unsafe fn value(sum: __m512i, (bias, scale): (__m512i, __m512)) -> __m512 {
                 let sum = _mm512_add_epi32(sum, bias);
                 _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale)
             }
@@ -58,17 +51,16 @@ impl Dot for Vnni {
     type Weights = __m512i;
     type Word = __m512i;
 
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> __m512i {
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> __m512i {
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: __m512i, x: __m512i, w: __m512i) -> __m512i {
-        unsafe { _mm512_dpbusd_epi32(sum, x, w) }
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> __m512i {
+            _mm512_loadu_si512(from.cast())
+        }
+        unsafe fn word(from: *const u8) -> __m512i {
+            _mm512_set1_epi32(from.cast::<i32>().read_unaligned())
+        }
+        unsafe fn dot(sum: __m512i, x: __m512i, w: __m512i) -> __m512i {
+            _mm512_dpbusd_epi32(sum, x, w)
+        }
     }
 }
 
@@ -78,39 +70,30 @@ impl Dot for Pairs {
     type Weights = [__m512i; 2];
     type Word = [__m512i; 2];
 
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> [__m512i; 2] {
-        unsafe {
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> [__m512i; 2] {
             let w = _mm512_loadu_si512(from.cast());
             let even = _mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(w));
             [even, _mm512_srai_epi16::<8>(w)]
         }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> [__m512i; 2] {
-        unsafe { split(_mm512_set1_epi32(from.cast::<i32>().read_unaligned())) }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: __m512i, x: [__m512i; 2], w: [__m512i; 2]) -> __m512i {
-        unsafe {
+        unsafe fn word(from: *const u8) -> [__m512i; 2] {
+            split(_mm512_set1_epi32(from.cast::<i32>().read_unaligned()))
+        }
+        unsafe fn dot(sum: __m512i, x: [__m512i; 2], w: [__m512i; 2]) -> __m512i {
             let sum = _mm512_add_epi32(sum, _mm512_madd_epi16(x[0], w[0]));
             _mm512_add_epi32(sum, _mm512_madd_epi16(x[1], w[1]))
         }
     }
 }
 
-/// Even and odd bytes as uint16.
-#[inline(always)]
-unsafe fn split(x: __m512i) -> [__m512i; 2] {
-    unsafe {
+by_contract! {
+    /// Even and odd bytes as uint16.
+    unsafe fn split(x: __m512i) -> [__m512i; 2] {
         let even = _mm512_and_si512(x, _mm512_set1_epi16(0xff));
         [even, _mm512_srli_epi16::<8>(x)]
     }
-}
 
-#[inline(always)]
-unsafe fn weave(rows: [*const u8; 4]) -> [__m512i; 4] {
-    unsafe {
+    unsafe fn weave(rows: [*const u8; 4]) -> [__m512i; 4] {
         let [a, b, c, d] = rows.map(|row| _mm512_loadu_si512(row.cast()));
         let (ab, cd) = (_mm512_unpacklo_epi8(a, b), _mm512_unpacklo_epi8(c, d));
         let (ab_high, cd_high) = (_mm512_unpackhi_epi8(a, b), _mm512_unpackhi_epi8(c, d));
@@ -121,11 +104,8 @@ unsafe fn weave(rows: [*const u8; 4]) -> [__m512i; 4] {
             _mm512_unpackhi_epi16(ab_high, cd_high),
         ]
     }
-}
 
-#[inline(always)]
-unsafe fn store_woven(to: *mut u8, values: [__m512; 4], zero: i32) {
-    unsafe {
+    unsafe fn store_woven(to: *mut u8, values: [__m512; 4], zero: i32) {
         let zero = _mm512_set1_epi32(zero);
         let [a, b, c, d] = values.map(|v| _mm512_add_epi32(_mm512_cvtps_epi32(v), zero));
         let packed = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
@@ -134,27 +114,25 @@ unsafe fn store_woven(to: *mut u8, values: [__m512; 4], zero: i32) {
 }
 
 impl Weave for Vnni {
-    #[inline(always)]
-    unsafe fn weave(rows: [*const u8; 4]) -> [__m512i; 4] {
-        unsafe { weave(rows) }
-    }
-    #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [__m512; 4], zero: i32) {
-        unsafe { store_woven(to, values, zero) }
+    by_contract! {
+        unsafe fn weave(rows: [*const u8; 4]) -> [__m512i; 4] {
+            weave(rows)
+        }
+        unsafe fn store_woven(to: *mut u8, values: [__m512; 4], zero: i32) {
+            store_woven(to, values, zero)
+        }
     }
 }
 
 impl Weave for Pairs {
-    #[inline(always)]
-    unsafe fn weave(rows: [*const u8; 4]) -> [[__m512i; 2]; 4] {
-        unsafe {
+    by_contract! {
+        unsafe fn weave(rows: [*const u8; 4]) -> [[__m512i; 2]; 4] {
             let [a, b, c, d] = weave(rows);
             [split(a), split(b), split(c), split(d)]
         }
-    }
-    #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [__m512; 4], zero: i32) {
-        unsafe { store_woven(to, values, zero) }
+        unsafe fn store_woven(to: *mut u8, values: [__m512; 4], zero: i32) {
+            store_woven(to, values, zero)
+        }
     }
 }
 
@@ -167,6 +145,7 @@ pub(super) const VNNI: Arithmetic = Arithmetic {
     widths: vnni_tiles::WIDTHS,
     tile: vnni_tiles::select,
     depthwise: Depthwise::Woven(vnni_depthwise::select),
+    winograd: None,
     matrix: None,
 };
 
@@ -174,6 +153,7 @@ pub(super) const PAIRS: Arithmetic = Arithmetic {
     widths: pair_tiles::WIDTHS,
     tile: pair_tiles::select,
     depthwise: Depthwise::Woven(pair_depthwise::select),
+    winograd: None,
     matrix: None,
 };
 

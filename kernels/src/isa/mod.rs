@@ -72,8 +72,6 @@ pub(crate) struct Set {
     pub float: Arithmetic,
     pub bf16: Option<Arithmetic>,
     pub int8: Arithmetic,
-    /// Winograd's kernels of float32.
-    pub winograd: &'static Winograd,
     /// The small steps, compiled for this set.
     pub small: unsafe fn(&Small, Arena, &[f32], usize),
 }
@@ -84,6 +82,8 @@ pub(crate) struct Arithmetic {
     pub widths: &'static [usize],
     pub tile: fn(Shape) -> Option<Kernel>,
     pub depthwise: Depthwise,
+    /// Winograd's kernels, where they pay.
+    pub winograd: Option<&'static Winograd>,
     /// Matrix tiles, where there are any.
     pub matrix: Option<&'static Matrix>,
 }

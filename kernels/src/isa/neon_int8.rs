@@ -10,10 +10,7 @@ use super::{Arithmetic, Depthwise};
 use crate::kernel::depthwise::depthwise_bytes;
 use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
-use crate::kernel::{Dot, Float, Weave};
-
-// SAFETY of every block below: the trait's contract, which the kernels that inline these functions pass on. Those of `Mixed`
-// and `Signed` are only had with the proof that the processor has I8MM or DotProd.
+use crate::kernel::{Dot, Float, Weave, by_contract};
 
 /// uint8 by int8 with USDOT (I8MM).
 #[derive(Clone, Copy)]
@@ -27,6 +24,7 @@ pub(crate) struct Signed;
 #[inline(always)]
 unsafe fn usdot(sum: int32x4_t, x: int8x16_t, w: int8x16_t) -> int32x4_t {
     let mut sum = sum;
+    // SAFETY: only registers are used. The kernels of `Mixed` are `NEON_I8MM`'s, whose proof says that USDOT is there.
     unsafe {
         asm!(
             ".arch_extension i8mm",
@@ -43,6 +41,7 @@ unsafe fn usdot(sum: int32x4_t, x: int8x16_t, w: int8x16_t) -> int32x4_t {
 #[inline(always)]
 unsafe fn sdot(sum: int32x4_t, x: int8x16_t, w: int8x16_t) -> int32x4_t {
     let mut sum = sum;
+    // SAFETY: only registers are used. The kernels of `Signed` are `NEON_DOT`'s, whose proof says that SDOT is there.
     unsafe {
         asm!(
             ".arch_extension dotprod",
@@ -64,28 +63,21 @@ macro_rules! bytes {
         type Sum = Words;
         type Factor = (Words, Floats);
 
-        #[inline(always)]
-        unsafe fn zero() -> Words {
-            unsafe { [vdupq_n_s32(0); 2] }
-        }
-        #[inline(always)]
-        unsafe fn store_sum(to: *mut u8, sum: Words) {
-            unsafe {
+        by_contract! {
+            unsafe fn zero() -> Words {
+                [vdupq_n_s32(0); 2]
+            }
+            unsafe fn store_sum(to: *mut u8, sum: Words) {
                 vst1q_s32(to.cast(), sum[0]);
                 vst1q_s32(to.cast::<i32>().add(4), sum[1]);
             }
-        }
-        #[inline(always)]
-        unsafe fn factor(bias: *const u8, scale: *const f32) -> (Words, Floats) {
-            unsafe { (words(bias), F32::load(scale)) }
-        }
-        #[inline(always)]
-        unsafe fn load_sum(from: *const u8) -> Words {
-            unsafe { words(from) }
-        }
-        #[inline(always)]
-        unsafe fn value(sum: Words, (bias, scale): (Words, Floats)) -> Floats {
-            unsafe {
+            unsafe fn factor(bias: *const u8, scale: *const f32) -> (Words, Floats) {
+                (words(bias), F32::load(scale))
+            }
+            unsafe fn load_sum(from: *const u8) -> Words {
+                words(from)
+            }
+            unsafe fn value(sum: Words, (bias, scale): (Words, Floats)) -> Floats {
                 let real = |i: usize| vcvtq_f32_s32(vaddq_s32(sum[i], bias[i]));
                 F32::mul([real(0), real(1)], scale)
             }
@@ -93,18 +85,19 @@ macro_rules! bytes {
     };
 }
 
-#[inline(always)]
-unsafe fn words(from: *const u8) -> Words {
-    unsafe { [vld1q_s32(from.cast()), vld1q_s32(from.cast::<i32>().add(4))] }
-}
+by_contract! {
+    unsafe fn words(from: *const u8) -> Words {
+        [vld1q_s32(from.cast()), vld1q_s32(from.cast::<i32>().add(4))]
+    }
 
-#[inline(always)]
-unsafe fn stored_bytes(from: *const u8) -> [int8x16_t; 2] {
-    unsafe { [vld1q_s8(from.cast()), vld1q_s8(from.cast::<i8>().add(16))] }
+    unsafe fn stored_bytes(from: *const u8) -> [int8x16_t; 2] {
+        [vld1q_s8(from.cast()), vld1q_s8(from.cast::<i8>().add(16))]
+    }
 }
 
 #[inline(always)]
 unsafe fn repeated(from: *const u8) -> int8x16_t {
+    // SAFETY: the caller has a word there, aligned as this load wants it. Every 64-bit ARM has NEON.
     unsafe { vreinterpretq_s8_s32(vld1q_dup_s32(from.cast())) }
 }
 
@@ -114,17 +107,16 @@ impl Dot for Mixed {
     /// One word in every lane, or the words of 8 lanes.
     type Word = [int8x16_t; 2];
 
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> [int8x16_t; 2] {
-        unsafe { stored_bytes(from) }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> [int8x16_t; 2] {
-        unsafe { [repeated(from); 2] }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: Words, x: [int8x16_t; 2], w: [int8x16_t; 2]) -> Words {
-        unsafe { [usdot(sum[0], x[0], w[0]), usdot(sum[1], x[1], w[1])] }
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> [int8x16_t; 2] {
+            stored_bytes(from)
+        }
+        unsafe fn word(from: *const u8) -> [int8x16_t; 2] {
+            [repeated(from); 2]
+        }
+        unsafe fn dot(sum: Words, x: [int8x16_t; 2], w: [int8x16_t; 2]) -> Words {
+            [usdot(sum[0], x[0], w[0]), usdot(sum[1], x[1], w[1])]
+        }
     }
 }
 
@@ -135,22 +127,17 @@ impl Dot for Signed {
     /// 128 less than stored.
     type Word = [int8x16_t; 2];
 
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> ([int8x16_t; 2], Words) {
-        unsafe {
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> ([int8x16_t; 2], Words) {
             let w = stored_bytes(from);
             let half = vdupq_n_s8(64);
             let twice = |i: usize| sdot(sdot(vdupq_n_s32(0), half, w[i]), half, w[i]);
             (w, [twice(0), twice(1)])
         }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> [int8x16_t; 2] {
-        unsafe { [veorq_s8(repeated(from), vdupq_n_s8(-128)); 2] }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: Words, x: [int8x16_t; 2], (w, more): ([int8x16_t; 2], Words)) -> Words {
-        unsafe {
+        unsafe fn word(from: *const u8) -> [int8x16_t; 2] {
+            [veorq_s8(repeated(from), vdupq_n_s8(-128)); 2]
+        }
+        unsafe fn dot(sum: Words, x: [int8x16_t; 2], (w, more): ([int8x16_t; 2], Words)) -> Words {
             [
                 sdot(vaddq_s32(sum[0], more[0]), x[0], w[0]),
                 sdot(vaddq_s32(sum[1], more[1]), x[1], w[1]),
@@ -159,9 +146,8 @@ impl Dot for Signed {
     }
 }
 
-#[inline(always)]
-unsafe fn weave(rows: [*const u8; 4]) -> [[int8x16_t; 2]; 4] {
-    unsafe {
+by_contract! {
+    unsafe fn weave(rows: [*const u8; 4]) -> [[int8x16_t; 2]; 4] {
         let half = |at: usize| {
             let [a, b, c, d] = rows.map(|row| vld1q_s8(row.cast::<i8>().add(at)));
             let pairs = |low: int8x16_t, high: int8x16_t| {
@@ -184,11 +170,8 @@ unsafe fn weave(rows: [*const u8; 4]) -> [[int8x16_t; 2]; 4] {
             [low[3], high[3]],
         ]
     }
-}
 
-#[inline(always)]
-unsafe fn store_woven(to: *mut u8, values: [Floats; 4], zero: i32) {
-    unsafe {
+    unsafe fn store_woven(to: *mut u8, values: [Floats; 4], zero: i32) {
         let [a, b, c, d] = values.map(|v| whole(v, zero));
         for half in 0..2 {
             let low = vcombine_s16(vqmovn_s32(a[half]), vqmovn_s32(b[half]));
@@ -202,27 +185,25 @@ unsafe fn store_woven(to: *mut u8, values: [Floats; 4], zero: i32) {
 }
 
 impl Weave for Mixed {
-    #[inline(always)]
-    unsafe fn weave(rows: [*const u8; 4]) -> [[int8x16_t; 2]; 4] {
-        unsafe { weave(rows) }
-    }
-    #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [Floats; 4], zero: i32) {
-        unsafe { store_woven(to, values, zero) }
+    by_contract! {
+        unsafe fn weave(rows: [*const u8; 4]) -> [[int8x16_t; 2]; 4] {
+            weave(rows)
+        }
+        unsafe fn store_woven(to: *mut u8, values: [Floats; 4], zero: i32) {
+            store_woven(to, values, zero)
+        }
     }
 }
 
 impl Weave for Signed {
-    #[inline(always)]
-    unsafe fn weave(rows: [*const u8; 4]) -> [[int8x16_t; 2]; 4] {
-        unsafe {
+    by_contract! {
+        unsafe fn weave(rows: [*const u8; 4]) -> [[int8x16_t; 2]; 4] {
             let flipped = |x: int8x16_t| veorq_s8(x, vdupq_n_s8(-128));
             weave(rows).map(|words| words.map(flipped))
         }
-    }
-    #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [Floats; 4], zero: i32) {
-        unsafe { store_woven(to, values, zero) }
+        unsafe fn store_woven(to: *mut u8, values: [Floats; 4], zero: i32) {
+            store_woven(to, values, zero)
+        }
     }
 }
 
@@ -235,6 +216,7 @@ pub(super) const MIXED: Arithmetic = Arithmetic {
     widths: mixed_tiles::WIDTHS,
     tile: mixed_tiles::select,
     depthwise: Depthwise::Woven(mixed_depthwise::select),
+    winograd: None,
     matrix: None,
 };
 
@@ -242,5 +224,6 @@ pub(super) const SIGNED: Arithmetic = Arithmetic {
     widths: signed_tiles::WIDTHS,
     tile: signed_tiles::select,
     depthwise: Depthwise::Woven(signed_depthwise::select),
+    winograd: None,
     matrix: None,
 };

@@ -6,7 +6,7 @@ use crate::kernel::depthwise::{depthwise_bytes, depthwise_floats};
 use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::winograd::winograd;
-use crate::kernel::{Dot, Float, Weave, woven_channel};
+use crate::kernel::{Dot, Float, Weave, by_contract, woven_channel};
 use crate::step::small::small_steps;
 
 const WIDTH: usize = 8;
@@ -20,7 +20,6 @@ fn each<T>(f: impl Fn(usize) -> T) -> [T; WIDTH] {
     std::array::from_fn(f)
 }
 
-// SAFETY of every block below: pointers are valid for the vector, by the trait's contract.
 impl Float for F32 {
     type V = [f32; WIDTH];
     const LANES: usize = WIDTH;
@@ -29,13 +28,13 @@ impl Float for F32 {
     unsafe fn splat(value: f32) -> Self::V {
         [value; WIDTH]
     }
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self::V {
-        unsafe { from.cast::<Self::V>().read_unaligned() }
-    }
-    #[inline(always)]
-    unsafe fn store(to: *mut f32, v: Self::V) {
-        unsafe { to.cast::<Self::V>().write_unaligned(v) }
+    by_contract! {
+        unsafe fn load(from: *const f32) -> Self::V {
+            from.cast::<Self::V>().read_unaligned()
+        }
+        unsafe fn store(to: *mut f32, v: Self::V) {
+            to.cast::<Self::V>().write_unaligned(v)
+        }
     }
     #[inline(always)]
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -70,24 +69,18 @@ impl Float for F32 {
     unsafe fn round(v: Self::V) -> Self::V {
         each(|i| round(v[i]))
     }
-    #[inline(always)]
-    unsafe fn load_u8(from: *const u8) -> Self::V {
-        unsafe { each(|i| f32::from(*from.add(i))) }
-    }
-    #[inline(always)]
-    unsafe fn store_u8(to: *mut u8, v: Self::V, zero: i32) {
-        unsafe {
+    by_contract! {
+        unsafe fn load_u8(from: *const u8) -> Self::V {
+            each(|i| f32::from(*from.add(i)))
+        }
+        unsafe fn store_u8(to: *mut u8, v: Self::V, zero: i32) {
             to.cast::<[u8; WIDTH]>()
                 .write_unaligned(each(|i| (round(v[i]) as i32 + zero) as u8))
         }
-    }
-    #[inline(always)]
-    unsafe fn load_bf16(from: *const u16) -> Self::V {
-        unsafe { each(|i| from_bf16(from.add(i).read_unaligned())) }
-    }
-    #[inline(always)]
-    unsafe fn store_bf16(to: *mut u16, v: Self::V) {
-        unsafe {
+        unsafe fn load_bf16(from: *const u16) -> Self::V {
+            each(|i| from_bf16(from.add(i).read_unaligned()))
+        }
+        unsafe fn store_bf16(to: *mut u16, v: Self::V) {
             to.cast::<[u16; WIDTH]>()
                 .write_unaligned(each(|i| to_bf16(v[i])))
         }
@@ -110,39 +103,34 @@ impl Dot for F32 {
     type Sum = [f32; WIDTH];
     type Weights = [f32; WIDTH];
     type Word = f32;
+    type Factor = Self::Sum;
 
     #[inline(always)]
     unsafe fn zero() -> Self::Sum {
         [0.0; WIDTH]
     }
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> Self::Weights {
-        unsafe { Self::load(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> f32 {
-        unsafe { from.cast::<f32>().read_unaligned() }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: Self::Sum, x: f32, w: Self::Weights) -> Self::Sum {
-        unsafe { Self::mul_add([x; WIDTH], w, sum) }
-    }
-    #[inline(always)]
-    unsafe fn store_sum(to: *mut u8, sum: Self::Sum) {
-        unsafe { Self::store(to.cast(), sum) }
-    }
-    #[inline(always)]
-    unsafe fn load_sum(from: *const u8) -> Self::Sum {
-        unsafe { Self::load(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn value(sum: Self::Sum, bias: Self::Factor) -> Self::Sum {
-        unsafe { Self::add(sum, bias) }
-    }
-    type Factor = Self::Sum;
-    #[inline(always)]
-    unsafe fn factor(bias: *const u8, _scale: *const f32) -> Self::Factor {
-        unsafe { Self::load(bias.cast()) }
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> Self::Weights {
+            Self::load(from.cast())
+        }
+        unsafe fn word(from: *const u8) -> f32 {
+            from.cast::<f32>().read_unaligned()
+        }
+        unsafe fn dot(sum: Self::Sum, x: f32, w: Self::Weights) -> Self::Sum {
+            Self::mul_add([x; WIDTH], w, sum)
+        }
+        unsafe fn store_sum(to: *mut u8, sum: Self::Sum) {
+            Self::store(to.cast(), sum)
+        }
+        unsafe fn factor(bias: *const u8, _scale: *const f32) -> Self::Factor {
+            Self::load(bias.cast())
+        }
+        unsafe fn load_sum(from: *const u8) -> Self::Sum {
+            Self::load(from.cast())
+        }
+        unsafe fn value(sum: Self::Sum, bias: Self::Factor) -> Self::Sum {
+            Self::add(sum, bias)
+        }
     }
 }
 
@@ -156,18 +144,19 @@ impl Dot for Bytes {
     type Sum = [i32; WIDTH];
     type Weights = [[i8; 4]; WIDTH];
     type Word = [[u8; 4]; WIDTH];
+    type Factor = ([i32; WIDTH], [f32; WIDTH]);
 
     #[inline(always)]
     unsafe fn zero() -> Self::Sum {
         [0; WIDTH]
     }
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> Self::Weights {
-        unsafe { from.cast::<Self::Weights>().read_unaligned() }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> Self::Word {
-        unsafe { [from.cast::<[u8; 4]>().read_unaligned(); WIDTH] }
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> Self::Weights {
+            from.cast::<Self::Weights>().read_unaligned()
+        }
+        unsafe fn word(from: *const u8) -> Self::Word {
+            [from.cast::<[u8; 4]>().read_unaligned(); WIDTH]
+        }
     }
     #[inline(always)]
     unsafe fn dot(sum: Self::Sum, x: Self::Word, w: Self::Weights) -> Self::Sum {
@@ -176,34 +165,34 @@ impl Dot for Bytes {
             sum[i].wrapping_add(product(0) + product(1) + product(2) + product(3))
         })
     }
-    #[inline(always)]
-    unsafe fn store_sum(to: *mut u8, sum: Self::Sum) {
-        unsafe { to.cast::<Self::Sum>().write_unaligned(sum) }
-    }
-    #[inline(always)]
-    unsafe fn load_sum(from: *const u8) -> Self::Sum {
-        unsafe { from.cast::<Self::Sum>().read_unaligned() }
+    by_contract! {
+        unsafe fn store_sum(to: *mut u8, sum: Self::Sum) {
+            to.cast::<Self::Sum>().write_unaligned(sum)
+        }
+        unsafe fn factor(bias: *const u8, scale: *const f32) -> Self::Factor {
+            (bias.cast::<Self::Sum>().read_unaligned(), F32::load(scale))
+        }
+        unsafe fn load_sum(from: *const u8) -> Self::Sum {
+            from.cast::<Self::Sum>().read_unaligned()
+        }
     }
     #[inline(always)]
     unsafe fn value(sum: Self::Sum, (bias, scale): Self::Factor) -> [f32; WIDTH] {
         each(|i| sum[i].wrapping_add(bias[i]) as f32 * scale[i])
-    }
-    type Factor = ([i32; WIDTH], [f32; WIDTH]);
-    #[inline(always)]
-    unsafe fn factor(bias: *const u8, scale: *const f32) -> Self::Factor {
-        unsafe { (bias.cast::<Self::Sum>().read_unaligned(), F32::load(scale)) }
     }
 }
 
 impl Weave for Bytes {
     #[inline(always)]
     unsafe fn weave(rows: [*const u8; 4]) -> [Self::Word; 4] {
+        // SAFETY: each of the caller's rows has `4 * WIDTH` bytes, and `woven_channel` is below that.
         unsafe { std::array::from_fn(|j| each(|i| rows.map(|row| *row.add(woven_channel(j, i))))) }
     }
     #[inline(always)]
     unsafe fn store_woven(to: *mut u8, values: [[f32; WIDTH]; 4], zero: i32) {
         for (j, vector) in values.iter().enumerate() {
             for (i, value) in vector.iter().enumerate() {
+                // SAFETY: the caller's `to` has room for `4 * WIDTH` bytes, and `woven_channel` is below that.
                 unsafe { *to.add(woven_channel(j, i)) = (round(*value) as i32 + zero) as u8 };
             }
         }
@@ -221,6 +210,7 @@ pub(super) const INT8: Arithmetic = Arithmetic {
     widths: byte_tiles::WIDTHS,
     tile: byte_tiles::select,
     depthwise: Depthwise::Woven(byte_depthwise::select),
+    winograd: None,
     matrix: None,
 };
 
@@ -235,10 +225,10 @@ pub(super) static PORTABLE: Set = Set {
         depthwise: Depthwise::Lanes(|pixels, stride, columns| {
             float_depthwise::select(pixels, stride, columns, false)
         }),
+        winograd: Some(&float_winograd::KERNELS),
         matrix: None,
     },
     bf16: None,
     int8: INT8,
-    winograd: &float_winograd::KERNELS,
     small,
 };

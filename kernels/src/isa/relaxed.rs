@@ -12,9 +12,7 @@ use super::{Arithmetic, Depthwise, Isa, Set, simd128};
 use crate::kernel::depthwise::depthwise_bytes;
 use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
-use crate::kernel::{Dot, Float, Weave};
-
-// SAFETY of every block below: the trait's contract; loads and stores of v128 need no alignment.
+use crate::kernel::{Dot, Float, Weave, by_contract};
 
 /// `sum` and the products of int8 `w` and the bytes of `x`.
 #[inline(always)]
@@ -71,28 +69,27 @@ macro_rules! bytes {
         unsafe fn zero() -> Pair {
             [i32x4_splat(0); 2]
         }
-        #[inline(always)]
-        unsafe fn store_sum(to: *mut u8, sum: Pair) {
-            unsafe { write(to, sum) }
-        }
-        #[inline(always)]
-        unsafe fn factor(bias: *const u8, scale: *const f32) -> (Pair, Pair) {
-            unsafe { (read(bias), F32::load(scale)) }
-        }
-        #[inline(always)]
-        unsafe fn load_sum(from: *const u8) -> Pair {
-            unsafe { simd128::Bytes::load_sum(from) }
-        }
-        #[inline(always)]
-        unsafe fn value(sum: Pair, factor: (Pair, Pair)) -> Pair {
-            unsafe { simd128::Bytes::value(sum, factor) }
+        by_contract! {
+            unsafe fn store_sum(to: *mut u8, sum: Pair) {
+                write(to, sum)
+            }
+            unsafe fn factor(bias: *const u8, scale: *const f32) -> (Pair, Pair) {
+                (read(bias), F32::load(scale))
+            }
+            unsafe fn load_sum(from: *const u8) -> Pair {
+                simd128::Bytes::load_sum(from)
+            }
+            unsafe fn value(sum: Pair, factor: (Pair, Pair)) -> Pair {
+                simd128::Bytes::value(sum, factor)
+            }
         }
     };
 }
 
-#[inline(always)]
-unsafe fn repeated(from: *const u8) -> v128 {
-    unsafe { v128_load32_splat(from.cast()) }
+by_contract! {
+    unsafe fn repeated(from: *const u8) -> v128 {
+        v128_load32_splat(from.cast())
+    }
 }
 
 /// 128 less, as int8.
@@ -105,13 +102,13 @@ impl Dot for Mixed {
     bytes!();
     type Weights = Pair;
 
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> Pair {
-        unsafe { read(from) }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> Pair {
-        unsafe { [repeated(from); 2] }
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> Pair {
+            read(from)
+        }
+        unsafe fn word(from: *const u8) -> Pair {
+            [repeated(from); 2]
+        }
     }
     #[inline(always)]
     unsafe fn dot(sum: Pair, x: Pair, w: Pair) -> Pair {
@@ -124,16 +121,16 @@ impl Dot for Signed {
     /// Weights, and 128 times their sums.
     type Weights = (Pair, Pair);
 
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> (Pair, Pair) {
-        let w = unsafe { read(from) };
-        let half = u8x16_splat(64);
-        let twice = |i: usize| dot(dot(i32x4_splat(0), half, w[i]), half, w[i]);
-        (w, [twice(0), twice(1)])
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> Pair {
-        unsafe { [less(repeated(from)); 2] }
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> (Pair, Pair) {
+            let w = read(from);
+            let half = u8x16_splat(64);
+            let twice = |i: usize| dot(dot(i32x4_splat(0), half, w[i]), half, w[i]);
+            (w, [twice(0), twice(1)])
+        }
+        unsafe fn word(from: *const u8) -> Pair {
+            [less(repeated(from)); 2]
+        }
     }
     #[inline(always)]
     unsafe fn dot(sum: Pair, x: Pair, (w, more): (Pair, Pair)) -> Pair {
@@ -143,13 +140,13 @@ impl Dot for Signed {
 }
 
 impl Weave for Mixed {
-    #[inline(always)]
-    unsafe fn weave(rows: [*const u8; 4]) -> [Pair; 4] {
-        unsafe { interleave(rows) }
-    }
-    #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [Pair; 4], zero: i32) {
-        unsafe { store_bytes(to, values, zero) }
+    by_contract! {
+        unsafe fn weave(rows: [*const u8; 4]) -> [Pair; 4] {
+            interleave(rows)
+        }
+        unsafe fn store_woven(to: *mut u8, values: [Pair; 4], zero: i32) {
+            store_bytes(to, values, zero)
+        }
     }
 }
 
@@ -157,6 +154,7 @@ impl Weave for Signed {
     #[inline(always)]
     unsafe fn weave(rows: [*const u8; 4]) -> [Pair; 4] {
         // No `map`: the compiler would make a function of it, which is called for every pixel.
+        // SAFETY: each of the caller's rows has a pixel of a block, which is 32 bytes.
         let [a, b, c, d] = unsafe { interleave(rows) };
         [
             [less(a[0]), less(a[1])],
@@ -165,9 +163,10 @@ impl Weave for Signed {
             [less(d[0]), less(d[1])],
         ]
     }
-    #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [Pair; 4], zero: i32) {
-        unsafe { store_bytes(to, values, zero) }
+    by_contract! {
+        unsafe fn store_woven(to: *mut u8, values: [Pair; 4], zero: i32) {
+            store_bytes(to, values, zero)
+        }
     }
 }
 
@@ -184,6 +183,7 @@ pub(super) static MIXED: Set = Set {
         widths: mixed_tiles::WIDTHS,
         tile: mixed_tiles::select,
         depthwise: Depthwise::Woven(mixed_depthwise::select),
+        winograd: None,
         matrix: None,
     },
     ..simd128::SET
@@ -197,6 +197,7 @@ pub(super) static SIGNED: Set = Set {
         widths: signed_tiles::WIDTHS,
         tile: signed_tiles::select,
         depthwise: Depthwise::Woven(signed_depthwise::select),
+        winograd: None,
         matrix: None,
     },
     ..simd128::SET

@@ -11,7 +11,7 @@ use crate::kernel::depthwise::{depthwise_bytes, depthwise_floats};
 use crate::kernel::finish::Store;
 use crate::kernel::tile::tiles;
 use crate::kernel::winograd::winograd;
-use crate::kernel::{Dot, Float, Weave};
+use crate::kernel::{Dot, Float, Weave, by_contract};
 use crate::step::small::small_steps;
 
 /// Vectors of float32.
@@ -21,25 +21,20 @@ pub(crate) struct F32;
 /// 8 lanes.
 pub(super) type Pair = [v128; 2];
 
-#[inline(always)]
-pub(super) unsafe fn read(from: *const u8) -> Pair {
-    unsafe {
+by_contract! {
+    pub(super) unsafe fn read(from: *const u8) -> Pair {
         [
             v128_load(from.cast()),
             v128_load(from.cast::<v128>().add(1)),
         ]
     }
-}
 
-#[inline(always)]
-pub(super) unsafe fn write(to: *mut u8, v: Pair) {
-    unsafe {
+    pub(super) unsafe fn write(to: *mut u8, v: Pair) {
         v128_store(to.cast(), v[0]);
         v128_store(to.cast::<v128>().add(1), v[1]);
     }
 }
 
-// SAFETY of every block below: the trait's contract; loads and stores of v128 need no alignment.
 impl Float for F32 {
     type V = Pair;
     const LANES: usize = 8;
@@ -48,13 +43,13 @@ impl Float for F32 {
     unsafe fn splat(value: f32) -> Pair {
         [f32x4_splat(value); 2]
     }
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Pair {
-        unsafe { read(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn store(to: *mut f32, v: Pair) {
-        unsafe { write(to.cast(), v) }
+    by_contract! {
+        unsafe fn load(from: *const f32) -> Pair {
+            read(from.cast())
+        }
+        unsafe fn store(to: *mut f32, v: Pair) {
+            write(to.cast(), v)
+        }
     }
     #[inline(always)]
     unsafe fn mul_add(a: Pair, b: Pair, c: Pair) -> Pair {
@@ -86,27 +81,20 @@ impl Float for F32 {
     unsafe fn round(v: Pair) -> Pair {
         [f32x4_nearest(v[0]), f32x4_nearest(v[1])]
     }
-    #[inline(always)]
-    unsafe fn load_u8(from: *const u8) -> Pair {
-        unsafe {
+    by_contract! {
+        unsafe fn load_u8(from: *const u8) -> Pair {
             let wide = u16x8_load_extend_u8x8(from);
             [
                 f32x4_convert_i32x4(u32x4_extend_low_u16x8(wide)),
                 f32x4_convert_i32x4(u32x4_extend_high_u16x8(wide)),
             ]
         }
-    }
-    #[inline(always)]
-    unsafe fn store_u8(to: *mut u8, v: Pair, zero: i32) {
-        unsafe {
+        unsafe fn store_u8(to: *mut u8, v: Pair, zero: i32) {
             let [low, high] = whole(v, zero);
             let words = i16x8_narrow_i32x4(low, high);
             v128_store64_lane::<0>(u8x16_narrow_i16x8(words, words), to.cast());
         }
-    }
-    #[inline(always)]
-    unsafe fn load_bf16(from: *const u16) -> Pair {
-        unsafe {
+        unsafe fn load_bf16(from: *const u16) -> Pair {
             let both = v128_load(from.cast());
             [
                 i32x4_shl(u32x4_extend_low_u16x8(both), 16),
@@ -116,6 +104,7 @@ impl Float for F32 {
     }
     #[inline(always)]
     unsafe fn store_bf16(to: *mut u16, v: Pair) {
+        // SAFETY: both arrays have 8 numbers, and the caller's `to` has room for as many. No access has to be aligned.
         unsafe {
             let mut values = [0.0f32; 8];
             Self::store(values.as_mut_ptr(), v);
@@ -147,33 +136,28 @@ impl Dot for F32 {
     unsafe fn zero() -> Pair {
         [f32x4_splat(0.0); 2]
     }
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> Pair {
-        unsafe { read(from) }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> v128 {
-        unsafe { v128_load32_splat(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: Pair, x: v128, w: Pair) -> Pair {
-        unsafe { Self::mul_add([x; 2], w, sum) }
-    }
-    #[inline(always)]
-    unsafe fn store_sum(to: *mut u8, sum: Pair) {
-        unsafe { write(to, sum) }
-    }
-    #[inline(always)]
-    unsafe fn factor(bias: *const u8, _scale: *const f32) -> Pair {
-        unsafe { read(bias) }
-    }
-    #[inline(always)]
-    unsafe fn load_sum(from: *const u8) -> Pair {
-        unsafe { read(from) }
-    }
-    #[inline(always)]
-    unsafe fn value(sum: Pair, bias: Pair) -> Pair {
-        unsafe { Self::add(sum, bias) }
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> Pair {
+            read(from)
+        }
+        unsafe fn word(from: *const u8) -> v128 {
+            v128_load32_splat(from.cast())
+        }
+        unsafe fn dot(sum: Pair, x: v128, w: Pair) -> Pair {
+            Self::mul_add([x; 2], w, sum)
+        }
+        unsafe fn store_sum(to: *mut u8, sum: Pair) {
+            write(to, sum)
+        }
+        unsafe fn factor(bias: *const u8, _scale: *const f32) -> Pair {
+            read(bias)
+        }
+        unsafe fn load_sum(from: *const u8) -> Pair {
+            read(from)
+        }
+        unsafe fn value(sum: Pair, bias: Pair) -> Pair {
+            Self::add(sum, bias)
+        }
     }
 }
 
@@ -198,13 +182,13 @@ impl Dot for Bytes {
     unsafe fn zero() -> Pair {
         [i32x4_splat(0); 2]
     }
-    #[inline(always)]
-    unsafe fn weights(from: *const u8) -> [Halves; 2] {
-        unsafe { read(from).map(|w| [i16x8_shr(i16x8_shl(w, 8), 8), i16x8_shr(w, 8)]) }
-    }
-    #[inline(always)]
-    unsafe fn word(from: *const u8) -> [Halves; 2] {
-        unsafe { [split(v128_load32_splat(from.cast())); 2] }
+    by_contract! {
+        unsafe fn weights(from: *const u8) -> [Halves; 2] {
+            read(from).map(|w| [i16x8_shr(i16x8_shl(w, 8), 8), i16x8_shr(w, 8)])
+        }
+        unsafe fn word(from: *const u8) -> [Halves; 2] {
+            [split(v128_load32_splat(from.cast())); 2]
+        }
     }
     #[inline(always)]
     unsafe fn dot(sum: Pair, x: [Halves; 2], w: [Halves; 2]) -> Pair {
@@ -214,21 +198,17 @@ impl Dot for Bytes {
         };
         [one(0), one(1)]
     }
-    #[inline(always)]
-    unsafe fn store_sum(to: *mut u8, sum: Pair) {
-        unsafe { write(to, sum) }
-    }
-    #[inline(always)]
-    unsafe fn factor(bias: *const u8, scale: *const f32) -> (Pair, Pair) {
-        unsafe { (read(bias), F32::load(scale)) }
-    }
-    #[inline(always)]
-    unsafe fn load_sum(from: *const u8) -> Pair {
-        unsafe { read(from) }
-    }
-    #[inline(always)]
-    unsafe fn value(sum: Pair, (bias, scale): (Pair, Pair)) -> Pair {
-        unsafe {
+    by_contract! {
+        unsafe fn store_sum(to: *mut u8, sum: Pair) {
+            write(to, sum)
+        }
+        unsafe fn factor(bias: *const u8, scale: *const f32) -> (Pair, Pair) {
+            (read(bias), F32::load(scale))
+        }
+        unsafe fn load_sum(from: *const u8) -> Pair {
+            read(from)
+        }
+        unsafe fn value(sum: Pair, (bias, scale): (Pair, Pair)) -> Pair {
             let real = |i: usize| f32x4_convert_i32x4(i32x4_add(sum[i], bias[i]));
             F32::mul([real(0), real(1)], scale)
         }
@@ -257,10 +237,9 @@ macro_rules! zip {
     };
 }
 
-/// A pixel of 32 uint8 from each of four rows, as words: see [`Weave::weave`].
-#[inline(always)]
-pub(super) unsafe fn interleave(rows: [*const u8; 4]) -> [Pair; 4] {
-    unsafe {
+by_contract! {
+    /// A pixel of 32 uint8 from each of four rows, as words: see [`Weave::weave`].
+    pub(super) unsafe fn interleave(rows: [*const u8; 4]) -> [Pair; 4] {
         let half = |at: usize| {
             let [a, b, c, d] = rows.map(|row| v128_load(row.add(at).cast()));
             let (ab, cd) = (zip!(bytes low a, b), zip!(bytes low c, d));
@@ -292,6 +271,7 @@ pub(super) unsafe fn store_bytes(to: *mut u8, values: [Pair; 4], zero: i32) {
             i16x8_narrow_i32x4(c[i], d[i]),
         )
     };
+    // SAFETY: the caller's `to` has room for a pixel of a block, which is 32 bytes.
     unsafe { write(to, [half(0), half(1)]) }
 }
 
@@ -299,6 +279,7 @@ impl Weave for Bytes {
     #[inline(always)]
     unsafe fn weave(rows: [*const u8; 4]) -> [[Halves; 2]; 4] {
         // No `map`: the compiler would make a function of it, which is called for every pixel.
+        // SAFETY: each of the caller's rows has a pixel of a block, which is 32 bytes.
         let [a, b, c, d] = unsafe { interleave(rows) };
         [
             [split(a[0]), split(a[1])],
@@ -307,9 +288,10 @@ impl Weave for Bytes {
             [split(d[0]), split(d[1])],
         ]
     }
-    #[inline(always)]
-    unsafe fn store_woven(to: *mut u8, values: [Pair; 4], zero: i32) {
-        unsafe { store_bytes(to, values, zero) }
+    by_contract! {
+        unsafe fn store_woven(to: *mut u8, values: [Pair; 4], zero: i32) {
+            store_bytes(to, values, zero)
+        }
     }
 }
 
@@ -331,6 +313,7 @@ pub(super) const SET: Set = Set {
         depthwise: Depthwise::Lanes(|pixels, stride, columns| {
             float_depthwise::select(pixels, stride, columns, false)
         }),
+        winograd: Some(&float_winograd::KERNELS),
         matrix: None,
     },
     bf16: None,
@@ -338,9 +321,9 @@ pub(super) const SET: Set = Set {
         widths: byte_tiles::WIDTHS,
         tile: byte_tiles::select,
         depthwise: Depthwise::Woven(byte_depthwise::select),
+        winograd: None,
         matrix: None,
     },
-    winograd: &float_winograd::KERNELS,
     small,
 };
 

@@ -56,7 +56,8 @@ pub(crate) trait Float: Copy {
 /// 32 bits of 1, 2 or 4 numbers.
 ///
 /// # Safety
-/// As for [`Float`].
+/// As for [`Float`], with words for numbers. [`Dot::word`] reads one only, which begins at a multiple of 4 bytes.
+/// [`Dot::factor`] reads `scale` only where sums are integers.
 pub(crate) trait Dot: Copy {
     /// What the sums become.
     type F: Float;
@@ -94,7 +95,7 @@ pub(crate) trait Dot: Copy {
 /// What depthwise int8 needs beyond [`Dot`]: four rows woven into words.
 ///
 /// # Safety
-/// As for [`Float`].
+/// As for [`Float`]; rows, and what is stored to, must be valid for a pixel of a block.
 pub(crate) trait Weave: Dot {
     /// A pixel of a block (`4 * LANES` uint8) from each of four rows. Lane `i` of vector `j` holds those of channel
     /// [`woven_channel`]`(j, i)`.
@@ -107,6 +108,26 @@ pub(crate) trait Weave: Dot {
 pub(crate) fn woven_channel(vector: usize, lane: usize) -> usize {
     16 * (lane / 4) + 4 * vector + lane % 4
 }
+
+/// Functions of the traits above, and parts of them, that ask no more of their callers than the traits do.
+macro_rules! by_contract {
+    ($(
+        $(#[$attribute:meta])*
+        $visibility:vis unsafe fn $name:ident($($arguments:tt)*) $(-> $result:ty)? $body:block
+    )*) => {
+        $(
+            $(#[$attribute])*
+            #[inline(always)]
+            $visibility unsafe fn $name($($arguments)*) $(-> $result)? {
+                // SAFETY: every caller keeps the traits' contract. So pointers are valid for what is read or written,
+                // none of which has to be aligned. The processor has the instructions, because the kernels that inline
+                // this are only had through the `isa::Proof` of their set.
+                unsafe { $body }
+            }
+        )*
+    };
+}
+pub(crate) use by_contract;
 
 /// Repeats a statement for `$i` = 0, 1, ... below a constant of at most 2, 4, 6, 14 or 20, as the word after it says. A loop
 /// would do, but where the compiler does not unroll it the sums leave their registers.

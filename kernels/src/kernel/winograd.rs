@@ -6,8 +6,9 @@
 //!
 //! A *position* is one of the `(M + 2)^2` products of a tile.
 
+use super::finish::Store;
 use super::tile::{Kernel, Tile};
-use super::{Float, unroll};
+use super::{Dot, Float, unroll};
 
 /// Outputs in a row of the largest tile.
 pub(crate) const LARGEST: usize = 4;
@@ -40,10 +41,12 @@ pub(crate) struct OutputTiles {
     pub pixels: *mut u8,
 }
 
-/// The kernels of an instruction set, for tiles of 2 x 2 and of 4 x 4 outputs.
+/// The kernels of an element type, for tiles of 2 x 2 and of 4 x 4 outputs.
 pub(crate) struct Winograd {
     pub input: [unsafe fn(&InputTiles); 2],
     pub output: [unsafe fn(&OutputTiles); 2],
+    /// Tiles of one matrix product, most first; falls to 1.
+    pub widths: &'static [usize],
     /// Products of so many tiles with one or two vectors of weights, at one position, stored as
     /// `[tile][vectors][LANES]`.
     pub multiply: fn(tiles: usize, vectors: usize) -> Option<Kernel>,
@@ -108,37 +111,50 @@ unsafe fn after<F: Float, const M: usize>(m: Row<F>) -> [F::V; LARGEST] {
     }
 }
 
-/// `B^T d B` of every tile.
+/// `B^T d B` of every tile, as numbers of `D`'s type: a vector of bfloat16 is transformed in two halves.
 ///
 /// # Safety
-/// The pointers cover the tiles' windows and vectors, and the processor has `F`'s instructions.
+/// The pointers cover the tiles' windows and vectors, and the processor has `D`'s instructions.
 #[inline(always)]
-pub(crate) unsafe fn input<F: Float, const M: usize>(t: &InputTiles) {
-    let vector = F::LANES * 4;
+pub(crate) unsafe fn input<D: Dot, const M: usize>(t: &InputTiles) {
+    let vector = D::F::LANES * 4;
+    let (parts, part_bytes) = match D::STORE {
+        Store::Bf16 => (2, vector / 2),
+        Store::F32 | Store::U8 => (1, vector),
+    };
     // SAFETY: the caller's.
     unsafe {
         for tile in 0..t.count {
-            let from = t.input.add(tile * M * vector);
-            let mut columns = [[F::splat(0.0); LARGEST_SIDE]; LARGEST_SIDE];
-            unroll!(x < M + 2, six, {
-                let mut column = [F::splat(0.0); LARGEST_SIDE];
+            for part in 0..parts {
+                let from = t.input.add(tile * M * vector + part * part_bytes);
+                let mut columns = [[D::F::splat(0.0); LARGEST_SIDE]; LARGEST_SIDE];
+                unroll!(x < M + 2, six, {
+                    let mut column = [D::F::splat(0.0); LARGEST_SIDE];
+                    unroll!(y < M + 2, six, {
+                        let from = from.add(y * t.row + x * vector);
+                        column[y] = match D::STORE {
+                            Store::Bf16 => D::F::load_bf16(from.cast()),
+                            Store::F32 | Store::U8 => D::F::load(from.cast()),
+                        };
+                    });
+                    columns[x] = before::<D::F, M>(column);
+                });
+                let mut to = t.output.add(tile * vector + part * part_bytes);
                 unroll!(y < M + 2, six, {
-                    column[y] = F::load(from.add(y * t.row + x * vector).cast());
+                    let mut row = [D::F::splat(0.0); LARGEST_SIDE];
+                    unroll!(x < M + 2, six, {
+                        row[x] = columns[x][y];
+                    });
+                    let row = before::<D::F, M>(row);
+                    unroll!(x < M + 2, six, {
+                        match D::STORE {
+                            Store::Bf16 => D::store_half(to.cast(), row[x]),
+                            Store::F32 | Store::U8 => D::F::store(to.cast(), row[x]),
+                        }
+                        to = to.wrapping_add(t.position);
+                    });
                 });
-                columns[x] = before::<F, M>(column);
-            });
-            let mut to = t.output.add(tile * vector);
-            unroll!(y < M + 2, six, {
-                let mut row = [F::splat(0.0); LARGEST_SIDE];
-                unroll!(x < M + 2, six, {
-                    row[x] = columns[x][y];
-                });
-                let row = before::<F, M>(row);
-                unroll!(x < M + 2, six, {
-                    F::store(to.cast(), row[x]);
-                    to = to.wrapping_add(t.position);
-                });
-            });
+            }
         }
     }
 }
@@ -180,30 +196,31 @@ pub(crate) unsafe fn output<F: Float, const M: usize>(t: &OutputTiles) {
     }
 }
 
-/// The kernels of a vector of float32 on an instruction set. `$vector` is the bytes of a vector.
+/// The kernels of a [`Dot`] of floats on an instruction set. `$vector` is the bytes of a vector.
 macro_rules! winograd {
-    ($name:ident, $float:ty, $finish:path, $(#[$feature:meta])? vector $vector:literal [$($tiles:literal)*]) => {
+    ($name:ident, $dot:ty, $finish:path, $(#[$feature:meta])? vector $vector:literal [$($tiles:literal)*]) => {
         pub(crate) mod $name {
             use super::*;
+            use $crate::kernel::Dot;
             use $crate::kernel::tile::{Kernel, Tile, sums};
             use $crate::kernel::winograd::{InputTiles, OutputTiles, Winograd, input, output};
 
             $(#[$feature])?
             unsafe fn run_input<const M: usize>(t: &InputTiles) {
                 // SAFETY: the caller's.
-                unsafe { input::<$float, M>(t) }
+                unsafe { input::<$dot, M>(t) }
             }
 
             $(#[$feature])?
             unsafe fn run_output<const M: usize>(t: &OutputTiles) {
                 // SAFETY: the caller's.
-                unsafe { output::<$float, M>(t) }
+                unsafe { output::<<$dot as Dot>::F, M>(t) }
             }
 
             $(#[$feature])?
             unsafe fn multiply<const P: usize, const N: usize>(t: &Tile) {
                 // SAFETY: the caller's.
-                unsafe { sums::<$float, P, N, $vector>(t, t.output) }
+                unsafe { sums::<$dot, P, N, $vector>(t, t.output) }
             }
 
             fn select(tiles: usize, vectors: usize) -> Option<Kernel> {
@@ -219,6 +236,7 @@ macro_rules! winograd {
             pub(crate) static KERNELS: Winograd = Winograd {
                 input: [run_input::<2>, run_input::<4>],
                 output: [run_output::<2>, run_output::<4>],
+                widths: &[$($tiles),*],
                 multiply: select,
                 finish: $finish,
             };

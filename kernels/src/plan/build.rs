@@ -10,7 +10,7 @@ use super::integers::{Integers, fixed_part, integer_finish, store, stored_bounds
 use super::place::{Placed, window_of};
 use crate::buffer::Buffer;
 use crate::elem::Elem;
-use crate::graph::{Error, Graph, Node, Room, ValueId, WeightData};
+use crate::graph::{Graph, KernelError, Node, Room, ValueId, WeightData};
 use crate::isa::Proof;
 use crate::kernel::finish::{self, Finish};
 use crate::step::small::{LRN_REACH, Op};
@@ -27,7 +27,7 @@ pub(super) fn steps(
     fused: &Fused,
     placed: &Placed,
     proof: Proof,
-) -> Result<Vec<Step>, Error> {
+) -> Result<Vec<Step>, KernelError> {
     let drafts = &fused.drafts;
     let builder = Builder {
         graph,
@@ -80,8 +80,9 @@ pub(super) fn steps(
         all
     });
     all.sort_by_key(|(index, _)| *index);
-    let all: Result<Vec<Vec<Step>>, Error> = all.into_iter().map(|(_, steps)| steps).collect();
-    bands::in_turns(all?, &placed.chains).ok_or(Error::Output(graph.output))
+    let all: Result<Vec<Vec<Step>>, KernelError> =
+        all.into_iter().map(|(_, steps)| steps).collect();
+    bands::in_turns(all?, &placed.chains).ok_or(KernelError::Output(graph.output))
 }
 
 /// Where a thread reads weights that it packs.
@@ -97,8 +98,8 @@ struct Builder<'a, 'g> {
 }
 
 impl Builder<'_, '_> {
-    fn buffer(&self, value: ValueId) -> Result<Buffer, Error> {
-        self.buffers[value].ok_or(Error::Output(value))
+    fn buffer(&self, value: ValueId) -> Result<Buffer, KernelError> {
+        self.buffers[value].ok_or(KernelError::Output(value))
     }
 
     fn steps(
@@ -106,7 +107,7 @@ impl Builder<'_, '_> {
         draft: &Draft,
         tiling: Option<(Tiling, usize)>,
         rooms: &mut Rooms,
-    ) -> Result<Vec<Step>, Error> {
+    ) -> Result<Vec<Step>, KernelError> {
         let dst = self.buffer(draft.gives)?;
         let op = match &draft.work {
             Work::Conv {
@@ -134,7 +135,7 @@ impl Builder<'_, '_> {
         }))])
     }
 
-    fn affine(&self, node: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
+    fn affine(&self, node: usize) -> Result<(Vec<f32>, Vec<f32>), KernelError> {
         let Node::Affine { scale, shift, .. } = &self.graph.nodes[node] else {
             return Ok((Vec::new(), Vec::new()));
         };
@@ -142,15 +143,15 @@ impl Builder<'_, '_> {
             let values = weights.read(weights.count().max(1));
             values
                 .map(|values| values.into_owned())
-                .map_err(|source| Error::Weights { node, source })
+                .map_err(|source| KernelError::Weights { node, source })
         };
         Ok((read(scale)?, read(shift)?))
     }
 
-    fn small(&self, draft: &Draft, dst: &Buffer, index: usize) -> Result<Op, Error> {
+    fn small(&self, draft: &Draft, dst: &Buffer, index: usize) -> Result<Op, KernelError> {
         let (low, high) = (draft.low, draft.high);
         let src = self.buffer(draft.reads[0])?;
-        let unsupported = |reason: &str| Error::Unsupported {
+        let unsupported = |reason: &str| KernelError::Unsupported {
             node: index,
             reason: reason.to_owned(),
         };
@@ -198,7 +199,7 @@ impl Builder<'_, '_> {
             },
             Node::GlobalAvgPool { .. } => Op::Mean { src },
             Node::Concat { .. } => {
-                let sources: Result<Vec<Buffer>, Error> = draft
+                let sources: Result<Vec<Buffer>, KernelError> = draft
                     .reads
                     .iter()
                     .map(|value| self.buffer(*value))
@@ -260,7 +261,7 @@ impl Builder<'_, '_> {
         residual: Option<Residual>,
         tiling: Option<(Tiling, usize)>,
         rooms: &mut Rooms,
-    ) -> Result<Vec<Step>, Error> {
+    ) -> Result<Vec<Step>, KernelError> {
         let src = self.buffer(draft.reads[0])?;
         let dst = self.buffer(draft.gives)?;
         let node = &self.graph.nodes[index];
@@ -271,10 +272,10 @@ impl Builder<'_, '_> {
             | Node::Linear {
                 weights, bias, out, ..
             } => (weights, bias.as_ref(), *out),
-            _ => return Err(Error::Output(draft.gives)),
+            _ => return Err(KernelError::Output(draft.gives)),
         };
         let (window, groups) = window_of(node, [src.channels, src.height, src.width]);
-        let unread = |source| Error::Weights {
+        let unread = |source| KernelError::Weights {
             node: index,
             source,
         };
@@ -336,7 +337,7 @@ impl Builder<'_, '_> {
                 packed(self.proof, &spec(numbers, finish), tiling)
             }
         };
-        steps.ok_or_else(|| Error::Unsupported {
+        steps.ok_or_else(|| KernelError::Unsupported {
             node: index,
             reason: format!("a convolution in {groups} groups with {window:?}"),
         })

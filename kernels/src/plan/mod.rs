@@ -17,7 +17,7 @@ mod integers;
 mod place;
 
 use crate::buffer::Buffer;
-use crate::graph::{Error, Graph};
+use crate::graph::{Graph, KernelError};
 use crate::isa::Proof;
 use crate::network::Config;
 use crate::step::Step;
@@ -47,7 +47,7 @@ impl Plan {
         proof: Proof,
         precision: ComputeType,
         config: &Config,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, KernelError> {
         let shapes = graph.shapes()?;
         let fused = fuse::fuse(graph, &shapes, proof, precision);
         let placed = place::place(graph, &fused, proof, config)?;
@@ -55,7 +55,7 @@ impl Plan {
         let output = placed.buffers[fused.root(graph.output)];
         Ok(Self {
             arena_bytes: placed.arena_bytes,
-            output: output.ok_or(Error::Output(graph.output))?,
+            output: output.ok_or(KernelError::Output(graph.output))?,
             input_len: graph.input.iter().product(),
             packed_bytes: steps.iter().map(Step::bytes).sum(),
             steps,

@@ -3,17 +3,17 @@
 use super::bands::{self, Chain};
 use super::draft::{Fused, Work};
 use crate::buffer::{Border, Buffer};
-use crate::graph::{Error, Graph, MAX_ARENA_BYTES, MAX_WEIGHT_BYTES, Node, Window};
+use crate::graph::{Graph, KernelError, MAX_ARENA_BYTES, MAX_WEIGHT_BYTES, Node, Window};
 use crate::isa::Proof;
 use crate::memory::LINE;
 use crate::network::Config;
-use crate::step::spec::{packed_bytes, reads_beyond};
+use crate::step::spec::{packed_bytes, reads_beyond, uses_matrix};
 use crate::step::winograd::Tiling;
 
 /// What the image is read into. Few channels stay apart: in blocks, most of a vector would be zeros.
 const NARROW_CHANNELS: usize = 4;
 
-/// Bytes after the last value, which matrix tiles may read and drop.
+/// Bytes after a value that matrix tiles read: they read pixels beyond the last one and drop their sums.
 const SLACK: usize = 16 * 4 * LINE + 2 * LINE;
 
 /// The places of all values.
@@ -49,7 +49,7 @@ pub(super) fn place(
     fused: &Fused,
     proof: Proof,
     config: &Config,
-) -> Result<Placed, Error> {
+) -> Result<Placed, KernelError> {
     let lanes = proof.set().lanes;
     let count = fused.shapes.len();
     let mut last_read = vec![0; count];
@@ -89,6 +89,7 @@ pub(super) fn place(
     };
     let mut borders = vec![Border::default(); count];
     let mut tilings = vec![None; fused.drafts.len()];
+    let mut slack = vec![0; count];
     let mut packed = 0usize;
     for (draft, tiles) in fused.drafts.iter().zip(&mut tilings) {
         let Work::Conv { node, .. } = &draft.work else {
@@ -99,6 +100,9 @@ pub(super) fn place(
         let (src, dst) = (bare(value), bare(draft.gives));
         let tiling =
             Tiling::choose(proof, &src, &dst, groups, &window).filter(|_| !config.less_memory);
+        if uses_matrix(proof, &src, &dst, groups, &window) {
+            slack[value] = SLACK;
+        }
         let (border, bytes) = match &tiling {
             Some(tiling) => (tiling.border(&src, &window), Some(tiling.packed_bytes())),
             None => (
@@ -112,7 +116,7 @@ pub(super) fn place(
             .and_then(|bytes| packed.checked_add(bytes))
             .unwrap_or(usize::MAX);
         if packed > MAX_WEIGHT_BYTES {
-            return Err(Error::TooLarge(packed));
+            return Err(KernelError::TooLarge(packed));
         }
     }
     let bordered = |value: usize| Buffer {
@@ -141,8 +145,8 @@ pub(super) fn place(
             ..bordered(draft.gives)
         };
         let len = buffer.checked_len().filter(|len| *len <= MAX_ARENA_BYTES);
-        let len = len.ok_or(Error::TooLarge(usize::MAX))?;
-        buffer.offset = arena.take(len.next_multiple_of(LINE));
+        let len = len.ok_or(KernelError::TooLarge(usize::MAX))?;
+        buffer.offset = arena.take(len.next_multiple_of(LINE) + slack[draft.gives]);
         if let Some((tiling, scratch)) = &mut tilings[at] {
             // The tiles' inputs are gone when the step ends.
             let len = tiling.band_bytes().next_multiple_of(LINE);
@@ -150,16 +154,16 @@ pub(super) fn place(
             arena.give_back(*scratch, len);
         }
         if arena.end > MAX_ARENA_BYTES {
-            return Err(Error::TooLarge(arena.end));
+            return Err(KernelError::TooLarge(arena.end));
         }
         buffers[draft.gives] = Some(buffer);
         // After this step, what it read last is free, and what nobody reads too. A step never writes where it reads.
-        for (old, last_read) in buffers.iter().zip(&last_read) {
+        for ((old, last_read), slack) in buffers.iter().zip(&last_read).zip(&slack) {
             if let Some(old) = old
                 && *last_read == at
                 && at > 0
             {
-                arena.give_back(old.offset, old.len().next_multiple_of(LINE));
+                arena.give_back(old.offset, old.len().next_multiple_of(LINE) + slack);
             }
         }
     }
@@ -167,7 +171,7 @@ pub(super) fn place(
         buffers,
         tilings,
         chains,
-        arena_bytes: arena.end + SLACK,
+        arena_bytes: arena.end,
     })
 }
 

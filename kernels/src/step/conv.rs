@@ -202,20 +202,23 @@ impl Conv {
         let range = self.places.in_rows(&cut.rows);
         let (panel_parts, place_parts) = self.parts(range.len(), threads);
         let panels = part(&self.panels, panel_parts, task / place_parts);
-        // SAFETY of all calls: the caller's.
         match &self.places {
             Places::Tiles(places) => {
                 let places = part(&places[range], place_parts, task % place_parts);
-                self.walk(panels, places, |panel, place, _| unsafe {
-                    self.tile(arena, cut, panel, place);
+                self.walk(panels, places, |panel, place, _| {
+                    // SAFETY: the caller answers for arena and task, and the place's kernels came with a proof.
+                    unsafe { self.tile(arena, cut, panel, place) };
                 });
             }
             Places::Matrix(matrix, places) => {
                 let places = part(places, place_parts, task % place_parts);
+                // SAFETY: the kernels come from a proof's set, so the processor has tiles and the system permits them.
                 unsafe { (matrix.enter)() };
-                self.walk(panels, places, |panel, place, which| unsafe {
-                    self.matrix_tile(arena, cut, matrix, panel, place, which);
+                self.walk(panels, places, |panel, place, which| {
+                    // SAFETY: the caller answers for arena and task, and this thread has entered.
+                    unsafe { self.matrix_tile(arena, cut, matrix, panel, place, which) };
                 });
+                // SAFETY: this thread has entered, and uses no tile any more.
                 unsafe { (matrix.leave)() };
             }
         }
@@ -298,8 +301,8 @@ impl Conv {
         let mut sums = Sums([std::mem::MaybeUninit::uninit(); 32 * 2 * 64]);
         let panel_bytes = self.runs.len() * MATRIX_WORDS * panel.vectors * 64;
         let start = cut.src.window_start(0, self.window.before);
-        // SAFETY: buffers were laid out with the border that the window reads, and the arena ends with room for the
-        // pixels of a tile that lie beyond the last one.
+        // SAFETY: buffers were laid out with the border that the window reads, and the source has room behind it for the
+        // pixels of a tile that lie beyond its last one. Their sums are dropped.
         unsafe {
             let input = arena.at(start).cast_const();
             let weights = self.weights.as_ptr().add(panel.weights);

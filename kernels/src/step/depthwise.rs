@@ -151,9 +151,10 @@ impl Depthwise {
     pub unsafe fn run(&self, arena: Arena, cut: &Cut, task: usize) {
         let Cut { rows, src, dst } = cut;
         let window = &self.window;
-        let parts = rows.len().div_ceil(ROWS);
-        let unit = task / parts;
-        let first = rows.start + task % parts * ROWS;
+        // Rows first, as the convolution before goes over them: a thread finds what it wrote itself.
+        let units = self.units();
+        let unit = task % units;
+        let first = rows.start + task / units * ROWS;
         let per_block = if self.is_woven {
             1
         } else {

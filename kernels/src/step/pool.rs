@@ -26,7 +26,7 @@ pub(super) unsafe fn max_pool<const L: usize>(
     window: &Window,
     group: usize,
 ) {
-    /// `$read` gives the `[T; L]` of a pixel, `$write` stores it.
+    /// `$read` gives the `[T; L]` of a pixel, `$write` stores it: unsafe code that is handed the pixel's address.
     macro_rules! pool {
         ($least:expr, |$from:ident| $read:expr, |$best:ident, $to:ident| $write:expr) => {
             for y in 0..dst.height {
@@ -37,10 +37,12 @@ pub(super) unsafe fn max_pool<const L: usize>(
                     for from_y in rows.clone() {
                         let row = src.group_at(group, from_y, 0);
                         for from_x in columns.clone() {
-                            // SAFETY: a pixel of the group.
-                            let $from =
-                                unsafe { arena.at(row + from_x * src.pixel()).cast_const() };
-                            let values = $read;
+                            // SAFETY: the caller answers for arena and task. `inside` stays in the image, where a pixel
+                            // of a group has `L` numbers, which are read unaligned.
+                            let values = unsafe {
+                                let $from = arena.at(row + from_x * src.pixel()).cast_const();
+                                $read
+                            };
                             for i in 0..L {
                                 // A NaN is larger than all.
                                 #[allow(clippy::eq_op)]
@@ -50,33 +52,35 @@ pub(super) unsafe fn max_pool<const L: usize>(
                             }
                         }
                     }
-                    // SAFETY: a pixel of the group.
-                    let $to = unsafe { arena.at(dst.group_at(group, y, x)) };
-                    $write;
+                    // SAFETY: the caller answers for arena and task, which alone writes the group. A pixel of it has
+                    // room for `L` numbers, which are written unaligned.
+                    unsafe {
+                        let $to = arena.at(dst.group_at(group, y, x));
+                        $write;
+                    }
                 }
             }
         };
     }
-    // SAFETY of all: pixels of the group, unaligned.
     match (src.elem, dst.elem) {
         (Elem::U8(from), Elem::U8(to)) if from == to => pool!(
             0u8,
-            |from| unsafe { from.cast::<[u8; L]>().read_unaligned() },
-            |best, to| unsafe { to.cast::<[u8; L]>().write_unaligned(best) }
+            |from| from.cast::<[u8; L]>().read_unaligned(),
+            |best, to| to.cast::<[u8; L]>().write_unaligned(best)
         ),
         (Elem::F32, to_elem) => pool!(
             f32::NEG_INFINITY,
-            |from| unsafe { from.cast::<[f32; L]>().read_unaligned() },
-            |best, to| unsafe { store(to_elem, &best, to) }
+            |from| from.cast::<[f32; L]>().read_unaligned(),
+            |best, to| store(to_elem, &best, to)
         ),
         (from_elem, to_elem) => pool!(
             f32::NEG_INFINITY,
             |from| {
                 let mut values = [0.0; L];
-                unsafe { load(from_elem, from, &mut values) };
+                load(from_elem, from, &mut values);
                 values
             },
-            |best, to| unsafe { store(to_elem, &best, to) }
+            |best, to| store(to_elem, &best, to)
         ),
     }
 }

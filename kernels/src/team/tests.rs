@@ -113,3 +113,30 @@ fn a_panic_reaches_the_caller_and_the_team_goes_on() {
     });
     assert_eq!(count.into_inner(), 12);
 }
+
+/// Whatever turns the ends take, each task is given once, from the first on at one end and from the last back at the other.
+#[test]
+fn two_ends_meet() {
+    for count in 0..6 {
+        for turns in 0..1 << count {
+            let progress = Progress::default();
+            let (mut first, mut last) = (Vec::new(), Vec::new());
+            for at in 0..count {
+                if turns >> at & 1 == 0 {
+                    first.extend(progress.take(End::First, count));
+                } else {
+                    last.extend(progress.take(End::Last, count));
+                }
+            }
+            assert_eq!(progress.take(End::First, count), None);
+            assert_eq!(progress.take(End::Last, count), None);
+            assert!(first.iter().copied().eq(0..first.len()));
+            last.reverse();
+            first.extend(last);
+            assert!(
+                first.iter().copied().eq(0..count),
+                "{count} {turns:b} {first:?}"
+            );
+        }
+    }
+}

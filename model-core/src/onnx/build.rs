@@ -10,7 +10,9 @@ use half::{bf16, f16};
 /// A dimension of an input or output: a number, or a symbol such as `batch` that the caller chooses at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dim<'a> {
+    /// A number, known when the model is written.
     Size(usize),
+    /// A name for a number that the caller chooses.
     Symbol(&'a str),
 }
 
@@ -104,6 +106,7 @@ const FLOATS: i32 = 6;
 const INTS: i32 = 7;
 
 impl AttributeProto {
+    /// An integer, of type `INT`.
     pub fn int(name: &str, value: i64) -> Self {
         Self {
             name: name.into(),
@@ -113,6 +116,7 @@ impl AttributeProto {
         }
     }
 
+    /// A list of integers, of type `INTS`.
     pub fn ints(name: &str, values: &[i64]) -> Self {
         Self {
             name: name.into(),
@@ -122,6 +126,7 @@ impl AttributeProto {
         }
     }
 
+    /// A number, of type `FLOAT`.
     pub fn float(name: &str, value: f32) -> Self {
         Self {
             name: name.into(),
@@ -131,6 +136,7 @@ impl AttributeProto {
         }
     }
 
+    /// A list of numbers, of type `FLOATS`.
     pub fn floats(name: &str, values: &[f32]) -> Self {
         Self {
             name: name.into(),
@@ -140,6 +146,7 @@ impl AttributeProto {
         }
     }
 
+    /// A text, of type `STRING`.
     pub fn string(name: &str, value: &str) -> Self {
         Self {
             name: name.into(),

@@ -28,19 +28,41 @@ pub const MAX_MODEL_BYTES: u64 = 2 << 30;
 /// What can be wrong with an ONNX file.
 #[derive(Debug, thiserror::Error)]
 pub enum OnnxError {
+    /// The system cannot read the file.
     #[error("cannot read {}: {}", path.display(), crate::text::system_words(source))]
     Read {
+        /// The file.
         path: PathBuf,
+        /// What the system said.
         source: std::io::Error,
     },
+    /// The file is larger than any ONNX file can be.
     #[error("{} has {bytes} bytes; an ONNX file may have at most {MAX_MODEL_BYTES}", path.display())]
-    TooLarge { path: PathBuf, bytes: u64 },
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        bytes: u64,
+    },
+    /// What the file holds is no ONNX model that can be read.
     #[error("not an ONNX model ({reason}): {}; expected a file written by an ONNX exporter", path.display())]
-    File { path: PathBuf, reason: String },
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The same of bytes in memory, with what is wrong with them.
     #[error("not an ONNX model ({0})")]
     Bytes(String),
+    /// A tensor's data do not fit its shape or type, or are not what was asked for.
     #[error("tensor '{}': {reason}", crate::text::one_line(name))]
-    Tensor { name: String, reason: String },
+    Tensor {
+        /// The tensor's name.
+        name: String,
+        /// Expected and got.
+        reason: String,
+    },
 }
 
 /// Reads an ONNX file; external data and files above [`MAX_MODEL_BYTES`] are refused.

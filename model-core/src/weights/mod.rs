@@ -32,13 +32,16 @@ pub const MAX_ELEMENTS: usize = 1 << 30;
 /// A dense tensor, row major; `data.len()` is the product of `shape`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
+    /// The sizes of its dimensions, the outermost first, such as `[64, 3, 7, 7]`; empty for a single number.
     pub shape: Vec<usize>,
+    /// The values, the last dimension's neighbors side by side.
     pub data: Vec<f32>,
 }
 
 /// The tensors of one network by name, and what the file says about itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateDict {
+    /// Weights, biases and statistics, by the names that the file or the network gives them.
     pub tensors: BTreeMap<String, Tensor>,
     /// safetensors `__metadata__`, or the plain values beside the tensors of a `.pth` (`arch`, `epoch`).
     pub metadata: BTreeMap<String, String>,
@@ -57,36 +60,57 @@ pub enum WeightSet {
 /// What can be wrong with a checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
+    /// The system cannot read the file.
     #[error("cannot read {}: {}", path.display(), crate::text::system_words(source))]
     Read {
+        /// The file.
         path: PathBuf,
+        /// What the system said.
         source: std::io::Error,
     },
+    /// The file is no checkpoint, is cut short, lacks the weights that were asked for, or is beyond the limits.
     #[error("{reason}: {}", path.display())]
-    File { path: PathBuf, reason: String },
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The tensors are not those of the network, by name or shape.
     #[error("{0}")]
     Mismatch(Box<Mismatch>),
     /// Tensors of the right names and shapes that belong to another network all the same.
     #[error("the weights belong to {theirs}, as {because}; expected weights of {ours}")]
     OtherArchitecture {
+        /// The architecture of the weights.
         theirs: String,
+        /// The architecture that they were to be loaded into.
         ours: &'static str,
+        /// What says so, such as "its manifest says".
         because: &'static str,
     },
+    /// A value is infinite or NaN.
     #[error(
         "tensor '{name}' holds {value} at element {index}; a checkpoint of a diverged run cannot be used"
     )]
     NotFinite {
+        /// The tensor's name.
         name: String,
+        /// The place of the first such value in the tensor's data, from 0.
         index: usize,
+        /// The value.
         value: f32,
     },
+    /// A running variance of batch normalization is below zero.
     #[error(
         "tensor '{name}' holds the negative variance {value} at element {index}; the checkpoint is damaged"
     )]
     NegativeVariance {
+        /// The tensor's name.
         name: String,
+        /// The place of the first such value in the tensor's data, from 0.
         index: usize,
+        /// The value.
         value: f32,
     },
 }
@@ -94,7 +118,9 @@ pub enum WeightsError {
 /// Every difference between the tensors a network needs and those a checkpoint has.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mismatch {
+    /// Names that the network needs and the checkpoint lacks.
     pub missing: Vec<String>,
+    /// Names that the checkpoint has and the network does not know.
     pub unexpected: Vec<String>,
     /// Name, expected shape, shape in the checkpoint.
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use inference::{Classifier, ClassifierConfig, Label, Manifest, ModelSource};
+use inference::{Classifier, ClassifierConfig, InferenceError, Label, Manifest, ModelSource};
 use model_core::manifest::{MANIFEST_KEY, Output};
 use model_core::onnx::{
     self, AttributeProto, DataType, Dim, GraphProto, ModelProto, NodeProto, TensorProto,
@@ -54,7 +54,7 @@ impl Backbone {
             ModelSource::File(path) => onnx::read(path),
             ModelSource::Memory => return Err(no_end("its file is not known".to_owned())),
         }
-        .map_err(inference::Error::from)?;
+        .map_err(InferenceError::from)?;
         if classifier.takes_pictures() {
             return Err(no_end("it resizes and crops by itself".to_owned()));
         }
@@ -151,7 +151,7 @@ impl Backbone {
 
 fn set_manifest(model: &mut ModelProto, manifest: &Manifest) -> Result<(), TeachError> {
     debug_assert_eq!(manifest.output, Output::Logits);
-    let invalid = |source| inference::Error::Manifest {
+    let invalid = |source| InferenceError::Manifest {
         origin: manifest.name.clone(),
         source,
     };

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::Photo;
+use super::TrainingPhoto;
 use super::lesson::{is_few, name_of};
 
 /// An answer this likely that contradicts the photo's folder points at a mislabeled photo.
@@ -125,7 +125,7 @@ pub struct Help {
 
 impl Findings {
     pub(super) fn new(
-        photos: &[Photo],
+        photos: &[TrainingPhoto],
         classes: &[String],
         judged: &[Judged],
         alike: &[Vec<usize>],
@@ -221,7 +221,7 @@ fn confusions(classes: &[String], taught: &[&Judged]) -> Vec<Confusion> {
     confusions
 }
 
-fn suspects(photos: &[Photo], classes: &[String], judged: &[Judged]) -> Vec<Suspect> {
+fn suspects(photos: &[TrainingPhoto], classes: &[String], judged: &[Judged]) -> Vec<Suspect> {
     let mut suspects: Vec<Suspect> = photos
         .iter()
         .zip(judged)

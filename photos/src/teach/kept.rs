@@ -7,7 +7,7 @@ use half::f16;
 use model_core::onnx::{self, ModelProto};
 use serde::{Deserialize, Serialize};
 
-use super::{Photo, TeachError};
+use super::{TeachError, TrainingPhoto};
 
 /// The metadata key of [`Kept`].
 pub(super) const KEPT_KEY: &str = "resnet50_toolkit.taught";
@@ -39,7 +39,7 @@ struct KeptPhoto {
 
 /// The text that goes into the model.
 pub(super) fn write(
-    photos: &[Photo],
+    photos: &[TrainingPhoto],
     classes: &[String],
     backbone_sha256: &str,
     width: usize,
@@ -75,7 +75,7 @@ pub(super) fn write(
 pub(super) fn read(
     model: &ModelProto,
     backbone_sha256: &str,
-) -> Result<Option<Vec<Photo>>, String> {
+) -> Result<Option<Vec<TrainingPhoto>>, String> {
     let Some(text) = model.metadata(KEPT_KEY) else {
         return Ok(None);
     };
@@ -109,7 +109,7 @@ pub(super) fn read(
                 Some(class) => Some(kept.classes.get(class).cloned().ok_or_else(damaged)?),
                 None => None,
             };
-            Ok(Photo {
+            Ok(TrainingPhoto {
                 path: None,
                 class,
                 sha256: photo.sha256,
@@ -122,12 +122,15 @@ pub(super) fn read(
                     .collect(),
             })
         })
-        .collect::<Result<Vec<Photo>, String>>()?;
+        .collect::<Result<Vec<TrainingPhoto>, String>>()?;
     Ok(Some(photos))
 }
 
 /// The photos that the model in `bytes` keeps.
-pub(super) fn of_file(bytes: &[u8], backbone_sha256: &str) -> Result<Option<Vec<Photo>>, String> {
+pub(super) fn of_file(
+    bytes: &[u8],
+    backbone_sha256: &str,
+) -> Result<Option<Vec<TrainingPhoto>>, String> {
     let model = onnx::parse(bytes).map_err(|error| error.to_string())?;
     read(&model, backbone_sha256)
 }
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_comes_back_and_damage_is_said() {
-        let photo = |class: Option<&str>, features: &[f32]| Photo {
+        let photo = |class: Option<&str>, features: &[f32]| TrainingPhoto {
             path: None,
             class: class.map(str::to_owned),
             sha256: "ab".to_owned(),

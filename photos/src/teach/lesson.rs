@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::findings::{Findings, Judged};
 use super::head::{self, Head, Samples};
 use super::none::{NoneScore, temperature};
-use super::{FEW_PHOTOS, NONE_ID, NONE_NAME, Photo, TeachError, Teacher, kept};
+use super::{FEW_PHOTOS, NONE_ID, NONE_NAME, TeachError, Teacher, TrainingPhoto, kept};
 
 /// Bits in which the coarse prints of photos that look alike may differ.
 const ALIKE_BITS: u32 = 6;
@@ -48,7 +48,7 @@ impl Default for TeachConfig {
 /// What was learned.
 pub struct Lesson {
     config: TeachConfig,
-    photos: Vec<Photo>,
+    photos: Vec<TrainingPhoto>,
     classes: Vec<String>,
     head: Head,
     /// The answer "none of these"; none where it is left out.
@@ -63,7 +63,7 @@ impl Lesson {
     ///
     /// # Errors
     /// [`TeachError::TooFew`] and [`TeachError::OneClass`]; [`TeachError::Features`] when they cannot be told apart.
-    pub fn learn(photos: Vec<Photo>, config: &TeachConfig) -> Result<Self, TeachError> {
+    pub fn learn(photos: Vec<TrainingPhoto>, config: &TeachConfig) -> Result<Self, TeachError> {
         let (photos, copies, contradictions) = without_copies(photos);
         let names: BTreeSet<&String> = photos.iter().filter_map(|p| p.class.as_ref()).collect();
         let classes: Vec<String> = names.into_iter().cloned().collect();
@@ -222,7 +222,10 @@ impl Lesson {
 ///
 /// # Errors
 /// [`TeachError::NotTaught`] when what it keeps is damaged or does not fit its backbone.
-pub fn kept_photos(model: &[u8], teacher: &Teacher) -> Result<Option<Vec<Photo>>, TeachError> {
+pub fn kept_photos(
+    model: &[u8],
+    teacher: &Teacher,
+) -> Result<Option<Vec<TrainingPhoto>>, TeachError> {
     let backbone = teacher.backbone();
     kept::of_file(model, &backbone.sha256).map_err(|reason| TeachError::NotTaught {
         model: backbone.manifest.name.clone(),
@@ -266,8 +269,8 @@ fn stored_answers(
 
 /// One photo a file content, in an order of their own: by class, then by digest. Copies within a class are counted, and
 /// photos that lie in two classes left out and named.
-fn without_copies(photos: Vec<Photo>) -> (Vec<Photo>, usize, Vec<Vec<String>>) {
-    let mut by_content: BTreeMap<String, Vec<Photo>> = BTreeMap::new();
+fn without_copies(photos: Vec<TrainingPhoto>) -> (Vec<TrainingPhoto>, usize, Vec<Vec<String>>) {
+    let mut by_content: BTreeMap<String, Vec<TrainingPhoto>> = BTreeMap::new();
     for photo in photos {
         by_content
             .entry(photo.sha256.clone())
@@ -296,7 +299,7 @@ fn without_copies(photos: Vec<Photo>) -> (Vec<Photo>, usize, Vec<Vec<String>>) {
 }
 
 /// What a photo is called in front of a person.
-pub(super) fn name_of(photo: &Photo) -> String {
+pub(super) fn name_of(photo: &TrainingPhoto) -> String {
     match (&photo.path, &photo.class) {
         (Some(path), _) => path.display().to_string(),
         (None, Some(class)) => format!("a photo of '{class}' taught before"),
@@ -305,8 +308,8 @@ pub(super) fn name_of(photo: &Photo) -> String {
 }
 
 /// Groups of photos that look alike: coarse prints that differ in few bits, and near features.
-fn alike(photos: &[Photo]) -> Vec<Vec<usize>> {
-    let length = |photo: &Photo| dot(photo, photo).sqrt();
+fn alike(photos: &[TrainingPhoto]) -> Vec<Vec<usize>> {
+    let length = |photo: &TrainingPhoto| dot(photo, photo).sqrt();
     let lengths: Vec<f64> = photos.iter().map(length).collect();
     // Every photo points at the first photo that it is known to look like.
     let mut first: Vec<usize> = (0..photos.len()).collect();
@@ -339,7 +342,7 @@ fn alike(photos: &[Photo]) -> Vec<Vec<usize>> {
         .collect()
 }
 
-fn dot(a: &Photo, b: &Photo) -> f64 {
+fn dot(a: &TrainingPhoto, b: &TrainingPhoto) -> f64 {
     let pairs = a.features.iter().zip(&b.features);
     pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }

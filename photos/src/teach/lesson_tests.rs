@@ -5,7 +5,7 @@ use model_core::splitmix::splitmix64;
 use super::*;
 
 /// A photo whose features lean towards its class, and vary with `number`.
-fn photo(class: Option<&str>, lean: usize, number: u64) -> Photo {
+fn photo(class: Option<&str>, lean: usize, number: u64) -> TrainingPhoto {
     let features = (0..12)
         .map(|j| {
             let noise = (splitmix64(0, 12 * number + j as u64) >> 40) as f32 / (1u64 << 24) as f32;
@@ -13,7 +13,7 @@ fn photo(class: Option<&str>, lean: usize, number: u64) -> Photo {
             half::f16::from_f32(value).to_f32()
         })
         .collect();
-    Photo {
+    TrainingPhoto {
         path: Some(PathBuf::from(format!("{number}.jpg"))),
         class: class.map(str::to_owned),
         sha256: format!("{number:064x}"),
@@ -22,14 +22,14 @@ fn photo(class: Option<&str>, lean: usize, number: u64) -> Photo {
     }
 }
 
-fn photos() -> Vec<Photo> {
+fn photos() -> Vec<TrainingPhoto> {
     let classes = ["cat", "dog", "owl"];
     (0..60)
         .map(|n| photo(Some(classes[n as usize % 3]), n as usize % 3, n))
         .collect()
 }
 
-fn learn(photos: Vec<Photo>) -> Lesson {
+fn learn(photos: Vec<TrainingPhoto>) -> Lesson {
     Lesson::learn(photos, &TeachConfig::default()).unwrap()
 }
 

@@ -25,7 +25,7 @@ pub struct ClassFolder {
 
 /// A photo as the backbone sees it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Photo {
+pub struct TrainingPhoto {
     /// The file; none for one that an earlier lesson kept.
     pub path: Option<PathBuf>,
     /// Its class; none for a photo of nothing that is taught.
@@ -149,7 +149,7 @@ impl Teacher {
         decode: &DecodeConfig,
         cancel: &Cancel,
         mut each: impl FnMut(&Look<'_>),
-    ) -> Result<Vec<Photo>, TeachError> {
+    ) -> Result<Vec<TrainingPhoto>, TeachError> {
         let list: Vec<(&ClassFolder, &Path)> = classes
             .iter()
             .flat_map(|folder| {
@@ -194,7 +194,7 @@ impl Teacher {
                         each(&Look { path, failure });
                         return ControlFlow::Continue(());
                     }
-                    photos.push(Photo {
+                    photos.push(TrainingPhoto {
                         path: Some(path.to_owned()),
                         class: folder.class.clone(),
                         sha256,

@@ -18,6 +18,7 @@ mod none;
 
 use std::path::PathBuf;
 
+use inference::InferenceError;
 use model_core::diagnostic::{Diagnose, Remedy};
 use model_core::text::system_words;
 use sha2::{Digest, Sha256};
@@ -25,7 +26,7 @@ use sha2::{Digest, Sha256};
 pub use backbone::Backbone;
 pub use findings::{ClassFinding, Confusion, Findings, Help, Suspect};
 pub use lesson::{Lesson, TeachConfig, kept_photos};
-pub use look::{ClassFolder, FoundClasses, Look, Photo, Teacher, find_classes};
+pub use look::{ClassFolder, FoundClasses, Look, Teacher, TrainingPhoto, find_classes};
 
 /// The id of the answer "none of these" among a taught model's labels.
 pub const NONE_ID: &str = "none";
@@ -89,7 +90,7 @@ pub enum TeachError {
     Features,
     /// The model cannot be read or run, or somebody asked to stop.
     #[error(transparent)]
-    Model(#[from] inference::Error),
+    Model(#[from] InferenceError),
     /// What is written into the model could not be put into words.
     #[error("cannot write what the model was taught from: {0}")]
     Write(#[from] serde_json::Error),

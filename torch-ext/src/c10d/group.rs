@@ -7,15 +7,19 @@ use std::time::Duration;
 use tch::Tensor;
 
 use super::store::{Store, millis, text};
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi::{self, raw, raws};
 
 /// How [`ProcessGroup::all_reduce`] combines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReduceOp {
+    /// The sum over all ranks.
     Sum,
+    /// The smallest value of any rank.
     Min,
+    /// The largest value of any rank.
     Max,
+    /// The sum divided by the number of ranks.
     Mean,
 }
 
@@ -55,7 +59,7 @@ impl ProcessGroup {
         size: usize,
         address: &GlooAddress,
         timeout: Duration,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, TorchError> {
         const OPERATION: &str = "gloo group";
         let (host, interface) = match address {
             GlooAddress::HostName => ("", ""),
@@ -90,7 +94,12 @@ impl ProcessGroup {
     ///
     /// # Errors
     /// No libtorch_cuda, no GPU, peers that do not appear within `timeout`.
-    pub fn nccl(store: &Store, rank: usize, size: usize, timeout: Duration) -> Result<Self, Error> {
+    pub fn nccl(
+        store: &Store,
+        rank: usize,
+        size: usize,
+        timeout: Duration,
+    ) -> Result<Self, TorchError> {
         const OPERATION: &str = "nccl group";
         let (c_rank, c_size) = ranks(OPERATION, rank, size)?;
         let mut group = std::ptr::null_mut();
@@ -119,7 +128,7 @@ impl ProcessGroup {
     ///
     /// # Errors
     /// A peer is gone, late, or called something else.
-    pub fn all_reduce(&self, tensor: &Tensor, op: ReduceOp) -> Result<(), Error> {
+    pub fn all_reduce(&self, tensor: &Tensor, op: ReduceOp) -> Result<(), TorchError> {
         let op = match op {
             ReduceOp::Sum => 0,
             ReduceOp::Min => 1,
@@ -136,7 +145,11 @@ impl ProcessGroup {
     ///
     /// # Errors
     /// As [`ProcessGroup::all_reduce`].
-    pub fn broadcast<T: Borrow<Tensor>>(&self, tensors: &[T], root: usize) -> Result<(), Error> {
+    pub fn broadcast<T: Borrow<Tensor>>(
+        &self,
+        tensors: &[T],
+        root: usize,
+    ) -> Result<(), TorchError> {
         let (root, _) = ranks("broadcast", root, self.size)?;
         let tensors = raws(tensors);
         // SAFETY: a live group, `tensors.len()` live tensors.
@@ -149,7 +162,7 @@ impl ProcessGroup {
     ///
     /// # Errors
     /// As [`ProcessGroup::all_reduce`].
-    pub fn all_gather(&self, tensor: &Tensor) -> Result<Tensor, Error> {
+    pub fn all_gather(&self, tensor: &Tensor) -> Result<Tensor, TorchError> {
         let mut out = std::ptr::null_mut();
         // SAFETY: a live group and tensor; on success `out` is a new tensor that we own.
         unsafe {
@@ -165,7 +178,7 @@ impl ProcessGroup {
     ///
     /// # Errors
     /// As [`ProcessGroup::all_reduce`].
-    pub fn barrier(&self) -> Result<(), Error> {
+    pub fn barrier(&self) -> Result<(), TorchError> {
         // SAFETY: a live group.
         check("barrier", unsafe { ffi::tx_barrier(self.raw) })
     }
@@ -185,7 +198,7 @@ impl ProcessGroup {
         running_var: &Tensor,
         momentum: f64,
         eps: f64,
-    ) -> Result<Tensor, Error> {
+    ) -> Result<Tensor, TorchError> {
         let mut out = std::ptr::null_mut();
         // SAFETY: a live group and tensors; on success `out` is a new tensor that we own. The autograd node holds its
         // own reference to the group.
@@ -210,7 +223,7 @@ impl ProcessGroup {
     ///
     /// # Errors
     /// Only what the backend reports.
-    pub fn sequence_number(&self) -> Result<u64, Error> {
+    pub fn sequence_number(&self) -> Result<u64, TorchError> {
         let mut count = 0;
         // SAFETY: a live group and a local.
         check("group statistics", unsafe {
@@ -223,7 +236,7 @@ impl ProcessGroup {
     ///
     /// # Errors
     /// Only what the backend reports.
-    pub fn shutdown(&self) -> Result<(), Error> {
+    pub fn shutdown(&self) -> Result<(), TorchError> {
         // SAFETY: a live group.
         check("group shutdown", unsafe {
             ffi::tx_group_shutdown(self.raw)
@@ -234,7 +247,7 @@ impl ProcessGroup {
     ///
     /// # Errors
     /// Only what the backend reports.
-    pub fn abort(&self) -> Result<(), Error> {
+    pub fn abort(&self) -> Result<(), TorchError> {
         // SAFETY: a live group.
         check("group abort", unsafe { ffi::tx_group_abort(self.raw) })
     }
@@ -261,10 +274,10 @@ impl Drop for ProcessGroup {
     }
 }
 
-fn ranks(operation: &'static str, rank: usize, size: usize) -> Result<(c_int, c_int), Error> {
+fn ranks(operation: &'static str, rank: usize, size: usize) -> Result<(c_int, c_int), TorchError> {
     match (c_int::try_from(rank), c_int::try_from(size)) {
         (Ok(c_rank), Ok(c_size)) if rank < size => Ok((c_rank, c_size)),
-        _ => Err(Error::new(
+        _ => Err(TorchError::new(
             operation,
             format!("rank {rank} is not one of {size} processes"),
         )),

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::group::ProcessGroup;
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi::{self, raw};
 
 /// Numbers being summed over the ranks; [`PendingSum::wait`] gives them back.
@@ -24,7 +24,7 @@ impl ProcessGroup {
     ///
     /// # Errors
     /// A tensor that is not contiguous. A peer that is gone or late is [`PendingSum::wait`]'s error.
-    pub fn begin_sum(&self, values: Tensor) -> Result<PendingSum, Error> {
+    pub fn begin_sum(&self, values: Tensor) -> Result<PendingSum, TorchError> {
         let mut work = std::ptr::null_mut();
         // SAFETY: a live group and tensor; on success `work` is a handle that we own. The shim keeps the tensor's memory.
         check("all-reduce", unsafe {
@@ -39,7 +39,7 @@ impl PendingSum {
     ///
     /// # Errors
     /// As [`ProcessGroup::all_reduce`].
-    pub fn wait(self) -> Result<Tensor, Error> {
+    pub fn wait(self) -> Result<Tensor, TorchError> {
         // SAFETY: a live handle.
         check("all-reduce", unsafe { ffi::tx_work_wait(self.raw) })?;
         Ok(self.values.shallow_clone())

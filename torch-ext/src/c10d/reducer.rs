@@ -6,12 +6,13 @@ use std::ffi::c_int;
 use tch::Tensor;
 
 use super::group::ProcessGroup;
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi::{self, raw, raws};
 
 /// How gradients are grouped; the defaults are `DistributedDataParallel`'s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReducerConfig {
+    /// A bucket is full once its gradients take so many bytes.
     pub bucket_bytes: i64,
     /// The first bucket is small so that communication starts early.
     pub first_bucket_bytes: i64,
@@ -39,11 +40,15 @@ impl Default for ReducerConfig {
 /// Times of a training step in milliseconds, averaged over the steps that c10d samples.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Overlap {
+    /// The forward pass.
     pub forward_ms: f64,
+    /// The backward pass.
     pub backward_ms: f64,
+    /// From the first bucket's exchange to the end of the last.
     pub communication_ms: f64,
     /// The part of communication that ran while backward computed.
     pub overlap_ms: f64,
+    /// How many buckets the gradients lie in.
     pub buckets: usize,
 }
 
@@ -70,10 +75,10 @@ impl Reducer {
         group: &ProcessGroup,
         params: &[P],
         config: &ReducerConfig,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, TorchError> {
         const OPERATION: &str = "gradient reducer";
         if params.is_empty() {
-            return Err(Error::new(OPERATION, "no parameters to reduce"));
+            return Err(TorchError::new(OPERATION, "no parameters to reduce"));
         }
         let params = raws(params);
         let device = config
@@ -102,7 +107,7 @@ impl Reducer {
     ///
     /// # Errors
     /// The previous step left a parameter without a gradient: it took no part in the loss.
-    pub fn before_forward(&mut self) -> Result<(), Error> {
+    pub fn before_forward(&mut self) -> Result<(), TorchError> {
         // SAFETY: a live handle.
         check("gradient reduction", unsafe {
             ffi::tx_reducer_before_forward(self.raw)
@@ -113,7 +118,7 @@ impl Reducer {
     ///
     /// # Errors
     /// Only what libtorch itself reports.
-    pub fn before_backward(&mut self, loss: &Tensor) -> Result<(), Error> {
+    pub fn before_backward(&mut self, loss: &Tensor) -> Result<(), TorchError> {
         // SAFETY: a live handle and tensor.
         check("gradient reduction", unsafe {
             ffi::tx_reducer_before_backward(self.raw, raw(loss))
@@ -124,7 +129,7 @@ impl Reducer {
     ///
     /// # Errors
     /// A parameter got no gradient.
-    pub fn check_finished(&mut self) -> Result<(), Error> {
+    pub fn check_finished(&mut self) -> Result<(), TorchError> {
         // SAFETY: a live handle.
         check("gradient reduction", unsafe {
             ffi::tx_reducer_check_finished(self.raw)
@@ -135,7 +140,7 @@ impl Reducer {
     ///
     /// # Errors
     /// Only what libtorch itself reports.
-    pub fn overlap(&self) -> Result<Overlap, Error> {
+    pub fn overlap(&self) -> Result<Overlap, TorchError> {
         let mut out = [0_i64; 5];
         // SAFETY: a live handle; `out` has the five places the shim writes.
         check("reducer statistics", unsafe {

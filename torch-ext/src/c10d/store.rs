@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_int};
 use std::time::Duration;
 
-use crate::error::{Error, check};
+use crate::error::{TorchError, check};
 use crate::ffi;
 
 /// A connection to the TCP store, or the store's server and a connection to it.
@@ -23,7 +23,7 @@ impl Store {
     ///
     /// # Errors
     /// The port is taken.
-    pub fn serve(port: u16, timeout: Duration) -> Result<Self, Error> {
+    pub fn serve(port: u16, timeout: Duration) -> Result<Self, TorchError> {
         Self::open("localhost", port, true, 0, timeout)
     }
 
@@ -31,7 +31,7 @@ impl Store {
     ///
     /// # Errors
     /// Nobody answers within `timeout`.
-    pub fn connect(host: &str, port: u16, timeout: Duration) -> Result<Self, Error> {
+    pub fn connect(host: &str, port: u16, timeout: Duration) -> Result<Self, TorchError> {
         Self::open(host, port, false, 0, timeout)
     }
 
@@ -41,7 +41,7 @@ impl Store {
         server: bool,
         workers: usize,
         timeout: Duration,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, TorchError> {
         const OPERATION: &str = "tcp store";
         let host = text(OPERATION, host)?;
         let workers = c_int::try_from(workers).unwrap_or(c_int::MAX);
@@ -64,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// A prefix with a NUL byte.
-    pub fn prefixed(&self, prefix: &str) -> Result<Self, Error> {
+    pub fn prefixed(&self, prefix: &str) -> Result<Self, TorchError> {
         const OPERATION: &str = "prefix store";
         let prefix = text(OPERATION, prefix)?;
         let mut raw = std::ptr::null_mut();
@@ -85,7 +85,7 @@ impl Store {
     ///
     /// # Errors
     /// The connection is lost.
-    pub fn set(&self, key: &str, value: &[u8]) -> Result<(), Error> {
+    pub fn set(&self, key: &str, value: &[u8]) -> Result<(), TorchError> {
         const OPERATION: &str = "store set";
         let key = text(OPERATION, key)?;
         // SAFETY: a live handle, `value.len()` readable bytes.
@@ -98,7 +98,7 @@ impl Store {
     ///
     /// # Errors
     /// The key does not appear in time, the connection is lost.
-    pub fn get(&self, key: &str) -> Result<Vec<u8>, Error> {
+    pub fn get(&self, key: &str) -> Result<Vec<u8>, TorchError> {
         const OPERATION: &str = "store get";
         let key = text(OPERATION, key)?;
         let (mut bytes, mut length) = (std::ptr::null_mut(), 0);
@@ -118,7 +118,7 @@ impl Store {
     ///
     /// # Errors
     /// The connection is lost.
-    pub fn try_get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub fn try_get(&self, key: &str) -> Result<Option<Vec<u8>>, TorchError> {
         const OPERATION: &str = "store check";
         let name = text(OPERATION, key)?;
         let mut found = 0;
@@ -137,7 +137,7 @@ impl Store {
     ///
     /// # Errors
     /// The connection is lost.
-    pub fn add(&self, key: &str, amount: i64) -> Result<i64, Error> {
+    pub fn add(&self, key: &str, amount: i64) -> Result<i64, TorchError> {
         const OPERATION: &str = "store add";
         let key = text(OPERATION, key)?;
         let mut out = 0;
@@ -152,7 +152,7 @@ impl Store {
     ///
     /// # Errors
     /// Not within `timeout`, or the connection is lost.
-    pub fn wait(&self, key: &str, timeout: Duration) -> Result<(), Error> {
+    pub fn wait(&self, key: &str, timeout: Duration) -> Result<(), TorchError> {
         const OPERATION: &str = "store wait";
         let key = text(OPERATION, key)?;
         // SAFETY: a live handle.
@@ -173,8 +173,9 @@ impl Drop for Store {
     }
 }
 
-pub(super) fn text(operation: &'static str, value: &str) -> Result<CString, Error> {
-    CString::new(value).map_err(|_| Error::new(operation, format!("{value:?} holds a NUL byte")))
+pub(super) fn text(operation: &'static str, value: &str) -> Result<CString, TorchError> {
+    CString::new(value)
+        .map_err(|_| TorchError::new(operation, format!("{value:?} holds a NUL byte")))
 }
 
 pub(super) fn millis(duration: Duration) -> i64 {

@@ -118,6 +118,7 @@ pub struct TrainArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 
+    /// How many processes train together.
     #[command(flatten)]
     pub launch: LaunchArgs,
 }

@@ -44,13 +44,13 @@ struct Cli {
           value_parser = cloud_data::parse_bytes)]
     data_cache_size: Option<u64>,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<TrainCommand>,
     #[command(flatten)]
     train: TrainArgs,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum TrainCommand {
     /// Measure a checkpoint on a folder of images
     #[command(visible_alias = "eval")]
     Evaluate(evaluate::EvaluateArgs),
@@ -87,15 +87,15 @@ pub fn main() -> ExitCode {
     });
     let result = match cli.command {
         None => run::train(&cli.train),
-        Some(Command::Evaluate(args)) => evaluate::evaluate(&args),
-        Some(Command::Summary(args)) => look::summary(&args),
-        Some(Command::Check(args)) => data::check(&args),
-        Some(Command::Preview(args)) => data::preview(&args),
-        Some(Command::Pack(args)) => pack::pack(&args),
-        Some(Command::Recipes(args)) => look::recipes(&args),
-        Some(Command::Doctor(args)) => doctor::doctor(&args),
-        Some(Command::Plot(args)) => plot::plot(&args),
-        Some(Command::Bench(args)) => bench::bench(&args),
+        Some(TrainCommand::Evaluate(args)) => evaluate::evaluate(&args),
+        Some(TrainCommand::Summary(args)) => look::summary(&args),
+        Some(TrainCommand::Check(args)) => data::check(&args),
+        Some(TrainCommand::Preview(args)) => data::preview(&args),
+        Some(TrainCommand::Pack(args)) => pack::pack(&args),
+        Some(TrainCommand::Recipes(args)) => look::recipes(&args),
+        Some(TrainCommand::Doctor(args)) => doctor::doctor(&args),
+        Some(TrainCommand::Plot(args)) => plot::plot(&args),
+        Some(TrainCommand::Bench(args)) => bench::bench(&args),
     };
     match result {
         Ok(code) => code,

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use torch_ext::TorchError;
 use torch_ext::c10d::Store;
 
 use super::status::{RankFailure, Status, behind, key, missing, statuses};
@@ -180,8 +181,8 @@ impl Heartbeat {
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         let is_exchange = error
             .chain()
-            .filter_map(|cause| cause.downcast_ref::<torch_ext::Error>())
-            .any(torch_ext::Error::is_exchange);
+            .filter_map(|cause| cause.downcast_ref::<TorchError>())
+            .any(TorchError::is_exchange);
         if is_exchange && error.downcast_ref::<PeerFailure>().is_none() {
             // The exchange has had its time: a store that does not answer now, either, is waited for no longer.
             let cause = self.watched_after(self.shared.timeout, || blame(&self.shared));
@@ -232,7 +233,7 @@ impl Shared {
         }
     }
 
-    fn beat(&self) -> Result<(), torch_ext::Error> {
+    fn beat(&self) -> Result<(), TorchError> {
         let _told = self.telling.lock();
         self.count.fetch_add(1, Ordering::Relaxed);
         self.store.set(&key(self.rank), &self.status().encode())

@@ -78,6 +78,7 @@ impl Default for OptimizerConfig {
             eps: 1e-8,
             weight_decay: 1e-4,
             decay_norm_and_bias: true,
+            equal_decay: false,
             clip_norm: None,
             body_lr_factor: 1.0,
             norm_bias_lr_factor: 1.0,

@@ -74,6 +74,9 @@ pub struct OptimizerConfig {
     pub weight_decay: f64,
     /// Whether BatchNorm weights and all biases decay too.
     pub decay_norm_and_bias: bool,
+    /// Whether a step shrinks all tensors that decay by the same factor: a tensor's decay is divided by the factor on its
+    /// learning rate. Off: it shrinks those with a higher rate more.
+    pub equal_decay: bool,
     /// Gradients are scaled down to this L2 norm over all parameters when they exceed it.
     pub clip_norm: Option<f64>,
     /// Factor on the learning rate of everything but the classifier.

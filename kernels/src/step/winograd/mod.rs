@@ -1,4 +1,4 @@
-//! A 3 x 3 convolution of float32 by Winograd's algorithm: see [`crate::kernel::winograd`].
+//! A 3 x 3 convolution of float32 or bfloat16 by Winograd's algorithm: see [`crate::kernel::winograd`].
 //!
 //! Tiles go by in bands of whole rows. A band is two steps: its inputs are transformed into a stretch of the arena; then
 //! every panel of output channels multiplies, transforms back and finishes the tiles, group after group.
@@ -88,8 +88,9 @@ impl WinogradConv {
             return None;
         };
         let Spec { src, dst, .. } = *spec;
-        let set = proof.set();
-        let (lanes, vector) = (set.lanes, set.lanes * 4);
+        let kernels = tiling::kernels(proof, src.elem)?;
+        let lanes = proof.set().lanes;
+        let vector = lanes * 4;
         let per_vector = tiling.positions() * src.blocks() * lanes * vector;
         let groups = Groups {
             input: src.channels,
@@ -99,7 +100,7 @@ impl WinogradConv {
         let panels = panels(spec, lanes, per_vector, groups, src.blocks());
         let mut packed = Aligned::zeros(tiling.packed_bytes);
         for panel in &panels {
-            pack::pack(packed.as_mut(), panel, weights, &src, &dst, lanes, tiling);
+            pack::pack(&mut packed, panel, weights, &src, &dst, lanes, tiling);
         }
         let mut biases = Aligned::zeros(vectors(&dst) * vector);
         if let Some(bias) = bias {
@@ -109,12 +110,12 @@ impl WinogradConv {
         let bands = (0..tiling.rows).step_by(band_rows).map(|first| {
             let rows = first..(first + band_rows).min(tiling.rows);
             Some(Band {
-                groups: band_groups(set.winograd, set.float.widths, &rows, tiling)?,
+                groups: band_groups(kernels, &rows, tiling)?,
                 rows,
             })
         });
         Some(Self {
-            kernels: set.winograd,
+            kernels,
             bands: bands.collect::<Option<_>>()?,
             tiling,
             scratch,
@@ -224,16 +225,17 @@ impl WinogradConv {
         let (panel_parts, group_parts) = self.parts(band, threads);
         let panels = part(&self.panels, panel_parts, task / group_parts);
         let groups = part(&self.bands[band].groups, group_parts, task % group_parts);
-        // SAFETY of both calls: the caller's.
         if self.weights_stay() {
             for group in groups {
                 for panel in panels {
+                    // SAFETY: the caller answers for arena and task, which alone has this panel and group.
                     unsafe { self.group(arena, panel, group) };
                 }
             }
         } else {
             for panel in panels {
                 for group in groups {
+                    // SAFETY: as in the other order above.
                     unsafe { self.group(arena, panel, group) };
                 }
             }
@@ -308,12 +310,7 @@ impl WinogradConv {
 }
 
 /// The groups of a band; none where a kernel is missing.
-fn band_groups(
-    kernels: &Winograd,
-    widths: &[usize],
-    rows: &Range<usize>,
-    tiling: Tiling,
-) -> Option<Vec<Group>> {
+fn band_groups(kernels: &Winograd, rows: &Range<usize>, tiling: Tiling) -> Option<Vec<Group>> {
     let Tiling {
         outputs, columns, ..
     } = tiling;
@@ -324,7 +321,7 @@ fn band_groups(
             let (first, end) = (tiles * index / count, tiles * (index + 1) / count);
             let mut products: Vec<Products> = Vec::new();
             let mut covered = 0;
-            for width in cover(end - first, widths) {
+            for width in cover(end - first, kernels.widths) {
                 products.push(Products {
                     first: covered,
                     half: half(width),

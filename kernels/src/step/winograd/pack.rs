@@ -3,11 +3,13 @@
 use super::super::places::Panel;
 use super::Tiling;
 use crate::buffer::Buffer;
+use crate::elem::{Elem, to_bf16};
 use crate::kernel::winograd::LARGEST_SIDE;
+use crate::memory::Aligned;
 
 /// Transforms the weights of a panel, `[out, in, 3, 3]`, into `[position][block][word][vectors][LANES]`.
 pub(super) fn pack(
-    to: &mut [f32],
+    to: &mut Aligned,
     panel: &Panel,
     weights: &[f32],
     src: &Buffer,
@@ -17,9 +19,9 @@ pub(super) fn pack(
 ) {
     const MOST_LANES: usize = 16;
     let side = tiling.outputs + 2;
-    let to = &mut to[panel.weights / 4..];
     let wide = panel.vectors * lanes;
     let position = src.blocks() * lanes * wide;
+    let per_word = src.elem.per_word();
     for vector in 0..panel.vectors {
         let first = (panel.group + vector) * lanes;
         let outs = dst.channels.saturating_sub(first).min(lanes);
@@ -31,8 +33,9 @@ pub(super) fn pack(
                     tap[out] = f64::from(*from);
                 }
             }
-            // Blocks follow each other, so a channel's word is the channel itself.
-            let at = channel * wide + vector * lanes;
+            // Blocks follow each other, so words are counted through.
+            let (word, part) = (channel / per_word, channel % per_word);
+            let at = panel.weights / 4 + word * wide + vector * lanes;
             let mut columns = [[[0.0; MOST_LANES]; 3]; LARGEST_SIDE];
             for x in 0..3 {
                 let column = spread([taps[x], taps[3 + x], taps[6 + x]], tiling.outputs);
@@ -42,9 +45,20 @@ pub(super) fn pack(
             }
             for (y, row) in columns.iter().take(side).enumerate() {
                 for (x, values) in spread(*row, tiling.outputs).iter().take(side).enumerate() {
-                    let to = &mut to[(y * side + x) * position + at..][..lanes];
-                    for (to, value) in to.iter_mut().zip(values) {
-                        *to = *value as f32;
+                    let at = (y * side + x) * position + at;
+                    match src.elem {
+                        Elem::Bf16 => {
+                            let to = &mut to.as_mut::<u16>()[at * 2..][..lanes * 2];
+                            for (to, value) in to.chunks_exact_mut(2).zip(values) {
+                                to[part] = to_bf16(*value as f32);
+                            }
+                        }
+                        _ => {
+                            let to = &mut to.as_mut::<f32>()[at..][..lanes];
+                            for (to, value) in to.iter_mut().zip(values) {
+                                *to = *value as f32;
+                            }
+                        }
                     }
                 }
             }

@@ -5,6 +5,7 @@ use crate::buffer::{Border, Buffer};
 use crate::elem::Elem;
 use crate::graph::Window;
 use crate::isa::Proof;
+use crate::kernel::winograd::Winograd;
 
 /// Fewer channels, of input or output, do not repay the transforms.
 const LEAST_CHANNELS: usize = 32;
@@ -33,6 +34,16 @@ pub(crate) struct Tiling {
     pub(super) packed_bytes: usize,
 }
 
+/// The kernels for images of such elements, where there are any.
+pub(super) fn kernels(proof: Proof, elem: Elem) -> Option<&'static Winograd> {
+    let set = proof.set();
+    match elem {
+        Elem::F32 => set.float.winograd,
+        Elem::Bf16 => set.bf16.as_ref()?.winograd,
+        _ => None,
+    }
+}
+
 impl Tiling {
     /// The tiles for a convolution from `src` to `dst`; none where direct sums are better.
     pub fn choose(
@@ -43,7 +54,8 @@ impl Tiling {
         window: &Window,
     ) -> Option<Self> {
         let lanes = proof.set().lanes;
-        let fits = (src.elem, dst.elem) == (Elem::F32, Elem::F32)
+        let fits = kernels(proof, src.elem).is_some()
+            && matches!(dst.elem, Elem::F32 | Elem::Bf16)
             && (src.words, dst.words) == (lanes, lanes)
             && groups == 1
             && window.kernel == [3, 3]
@@ -55,7 +67,8 @@ impl Tiling {
         }
         let tiles = |outputs: usize| dst.height.div_ceil(outputs) * dst.width.div_ceil(outputs);
         let outputs = match () {
-            () if tiles(4) >= LEAST_LARGE_TILES => 4,
+            // Tiles of 4 x 4 outputs multiply by 4 and 5 and cost bfloat16 its last digits.
+            () if src.elem == Elem::F32 && tiles(4) >= LEAST_LARGE_TILES => 4,
             () if tiles(2) >= LEAST_SMALL_TILES => 2,
             () => return None,
         };
