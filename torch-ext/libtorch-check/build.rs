@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
-/// The libtorch that each release of tch is generated for; the shim builds against these and no other.
-const SUPPORTED: [(&str, &str); 3] = [("0.24", "2.11.0"), ("0.25", "2.12.0"), ("0.26", "2.13.0")];
+/// The libtorch that each release of tch builds against; the shim builds against these and no other. No tch was released
+/// for 2.12: the one for 2.11 calls nothing that 2.12 has changed.
+const SUPPORTED: [(&str, &[&str]); 2] = [("0.24", &["2.11.0", "2.12.0"]), ("0.26", &["2.13.0"])];
 
 fn main() {
     // Asked when it runs, not when it was compiled: a kept build may serve a checkout that has moved.
@@ -59,23 +60,25 @@ fn main() {
         None => {
             let header = header.display();
             let reason = format!(
-                "libtorch's headers are missing or older than {expected}: cannot read {header}"
+                "libtorch's headers are missing or older than {}: cannot read {header}",
+                expected[0]
             );
             stop(expected, reason);
         }
         Some(found)
-            if found != expected && env::var_os("LIBTORCH_BYPASS_VERSION_CHECK").is_none() =>
+            if !expected.contains(&found.as_str())
+                && env::var_os("LIBTORCH_BYPASS_VERSION_CHECK").is_none() =>
         {
-            let root = root.display();
-            let reason = format!("libtorch {found} found under {root}, but {expected} is needed");
+            let (root, needed) = (root.display(), expected.join(" or "));
+            let reason = format!("libtorch {found} found under {root}, but {needed} is needed");
             stop(expected, reason);
         }
         Some(_) => {}
     }
 }
 
-/// What the tch of a lock file is generated for.
-fn expected(lock: &str) -> Option<&'static str> {
+/// What the tch of a lock file builds against, the oldest first.
+fn expected(lock: &str) -> Option<&'static [&'static str]> {
     let (_, rest) = lock.split_once("name = \"tch\"\nversion = \"")?;
     let found = SUPPORTED
         .iter()
@@ -91,7 +94,8 @@ fn version(header: &Path) -> Option<String> {
     Some(quoted.split('+').next().unwrap_or(quoted).to_string())
 }
 
-fn stop(expected: &str, reason: String) {
+fn stop(expected: &[&str], reason: String) {
+    let expected = expected.join(" or ");
     eprintln!("{reason}");
     eprintln!(
         "run scripts/setup to fetch libtorch 2.13.0, or set LIBTORCH to a copy of {expected}; \
