@@ -3,9 +3,10 @@
     cargo bench -p image-data --bench throughput --no-run        builds ours and prints the program's path
     python against.py FOLDER --ours PROGRAM [--dali PYTHON] [--torchvision PYTHON] [--threads 1] [--rounds 5] [--side 224]
 
-FOLDER holds one folder per class. PYTHON is an interpreter that has the package; without one the side is left out. Each
-side reads the files before its clock starts or, DALI, in a warm-up that fills the page cache. With `--threads N` the
-processes are held to N cores; torchvision uses N processes. Medians are printed, and the ratio to ours.
+FOLDER holds one folder per class. PYTHON is an interpreter that has the package; without one the side is left out. Ours is
+the loader: it reads the files and fills batches of 50 images of bytes, as DALI does, from a warm page cache. torchvision
+has its files in memory and makes no batch. With `--threads N` the processes are held to N cores; torchvision uses N
+processes. Each side goes over the files three times a round. Medians are printed, and the ratio to ours.
 """
 import argparse, json, os, statistics, subprocess, sys, time
 from pathlib import Path
@@ -87,7 +88,7 @@ def main():
         return
     commands = {}
     if given.ours:
-        commands["ours"] = [given.ours, given.folder, str(given.side), "all", str(given.threads)]
+        commands["ours"] = [given.ours, given.folder, str(given.side), "loader", str(given.threads)]
     for name in ("dali", "torchvision"):
         python = getattr(given, name)
         if python:

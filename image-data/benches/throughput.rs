@@ -1,25 +1,32 @@
-//! Images a second from the files of a folder: the whole picture decoded; cropped, resized and flipped; and all of it, decoding no
-//! more than the crop needs, exactly and smaller.
+//! Images a second from the files of a folder: the whole picture decoded; cropped, resized and flipped; all of it, decoding no
+//! more than the crop needs, exactly and smaller; and the loader, which also reads the files and fills batches.
 //!
 //! cargo bench -p image-data --bench throughput -- FOLDER [SIDE [STAGE [THREADS]]]
 //!
-//! FOLDER holds one folder per class. Files are read before the clock starts. Each stage runs in alternation with the
-//! others and the best of five rounds counts, so a busy machine disturbs all of them alike. With THREADS, "all" and
+//! FOLDER holds one folder per class. But for the loader's, files are read before the clock starts. Stages run in turns,
+//! so that a busy machine disturbs all of them alike, and the median of five rounds counts. With THREADS, "all" and
 //! "smaller" share the files as the loader's threads do: whoever is free takes the next.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use image_data::augment::{AugmentConfig, TrainTransform, Transform};
 use image_data::decode::{DecodeConfig, decode, decode_part, decode_smaller_part};
 use image_data::folder::Folder;
+use image_data::loader::{Loader, LoaderConfig};
 use image_data::random::{Key, Purpose};
+use image_data::sampler::Sampler;
+use image_data::source::FolderSource;
 
 const ROUNDS: usize = 5;
 
-/// How often "all" and "smaller" go over the files in a round: the loader's threads live for a whole run.
+/// How often those stages that have threads go over the files in a round: the loader's live for a whole run.
 const PASSES: usize = 3;
+
+/// Images of one of the loader's batches.
+const BATCH: usize = 50;
 
 fn main() {
     let arguments: Vec<String> = std::env::args()
@@ -95,7 +102,22 @@ fn main() {
             }
         });
     };
-    let stages: [(&str, usize, &dyn Fn()); 4] = [
+    let source = FolderSource::new(folder.clone(), config);
+    let loader = Loader::new(
+        Arc::new(source),
+        Arc::new(transform.clone()),
+        Sampler::shuffled(files.len(), BATCH, 0),
+        LoaderConfig::training(threads),
+    );
+    let load = || {
+        for epoch in 0..PASSES as u32 {
+            let mut batches = loader.epoch(epoch, 0).expect("threads");
+            while let Some(batch) = batches.next() {
+                batches.recycle(black_box(batch.expect("a readable batch")).pixels);
+            }
+        }
+    };
+    let stages: [(&str, usize, &dyn Fn()); 5] = [
         ("decode", 1, &|| {
             for bytes in &files {
                 let _ = black_box(decode(bytes, &config));
@@ -108,25 +130,27 @@ fn main() {
         }),
         ("all", PASSES, &|| all(false)),
         ("smaller", PASSES, &|| all(true)),
+        ("loader", PASSES, &load),
     ];
-    // One stage alone, for a profiler: `decode`, `crop`, `all` or `smaller`.
+    // One stage alone, for a profiler: `decode`, `crop`, `all`, `smaller` or `loader`.
     let only = arguments.get(2).cloned().unwrap_or_default();
     let stages: Vec<_> = stages
         .into_iter()
         .filter(|(name, ..)| name.starts_with(&only))
         .collect();
-    let mut best = vec![f64::INFINITY; stages.len()];
+    let mut seconds = vec![Vec::new(); stages.len()];
     for _ in 0..ROUNDS {
-        for ((.., stage), best) in stages.iter().zip(&mut best) {
+        for ((.., stage), seconds) in stages.iter().zip(&mut seconds) {
             let began = Instant::now();
             stage();
-            *best = best.min(began.elapsed().as_secs_f64());
+            seconds.push(began.elapsed().as_secs_f64());
         }
     }
-    for ((name, passes, _), seconds) in stages.iter().zip(best) {
+    for ((name, passes, _), mut seconds) in stages.iter().zip(seconds) {
+        seconds.sort_by(f64::total_cmp);
         println!(
             "{name:20} {:7.0} images/s",
-            (files.len() * passes) as f64 / seconds
+            (files.len() * passes) as f64 / seconds[ROUNDS / 2]
         );
     }
 }

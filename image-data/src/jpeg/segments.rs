@@ -68,6 +68,28 @@ impl<'a, 'b> Segments<'a, 'b> {
         self.buffer
     }
 
+    /// Moves behind restart marker number `expected` without reading what lies before it, where that marker is the next
+    /// one. Otherwise nothing moves.
+    pub fn skip_to_restart(&mut self, expected: usize) -> bool {
+        if self.pending.is_some() {
+            return false;
+        }
+        let mut at = self.at;
+        while let Some(plain) = memchr::memchr(0xFF, &self.bytes[at..]) {
+            let fill = &self.bytes[at + plain..];
+            let code_at = at + plain + fill.iter().take_while(|&&b| b == 0xFF).count();
+            match self.bytes.get(code_at) {
+                Some(0) => at = code_at + 1,
+                Some(code) if *code == 0xD0 + (expected % 8) as u8 => {
+                    self.pass(code_at + 1);
+                    return true;
+                }
+                Some(_) | None => return false,
+            }
+        }
+        false
+    }
+
     /// A marker was reached that nothing has dealt with yet: there is no data before it.
     pub fn waiting(&self) -> bool {
         self.pending.is_some()
@@ -156,6 +178,27 @@ mod tests {
         assert_eq!(parts[0], (vec![1, 0xFF, 2], Restart::Found));
         assert_eq!(parts[1], (vec![3], Restart::Found));
         assert_eq!(parts[2], (vec![], Restart::Ended));
+    }
+
+    #[test]
+    fn an_interval_is_passed_where_its_marker_is_the_next_one() {
+        let bytes = [
+            1, 0xFF, 0, 2, 0xFF, 0xFF, 0xD3, 7, 0xFF, 0xD5, 8, 0xFF, 0xD9,
+        ];
+        let mut buffer = Vec::new();
+        let mut segments = Segments::new(&bytes, 0, &mut buffer);
+        assert!(!segments.skip_to_restart(2) && !segments.waiting());
+        assert!(segments.skip_to_restart(11), "numbers count modulo 8");
+        // The next marker is another one: the data stays to be read.
+        assert!(!segments.skip_to_restart(4));
+        assert_eq!(segments.load()[0], 7);
+        assert!(
+            !segments.skip_to_restart(5),
+            "a marker that was reached waits"
+        );
+        assert_eq!(segments.restart(5), Restart::Found);
+        assert!(!segments.skip_to_restart(6), "the picture ends");
+        assert_eq!(segments.load()[0], 8);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) struct Decoding<'a> {
     pub restart_interval: u32,
     /// What is wanted, in interleaved MCUs.
     pub area: McuArea,
-    /// Rows behind the area are of no interest, not even for damage.
+    /// Rows before and behind the area are of no interest, not even for damage.
     pub stop_early: bool,
 }
 
@@ -103,9 +103,24 @@ impl Decoding<'_> {
         loop {
             // What ran dry stays so until the data goes on behind a restart marker.
             dry &= segments.waiting();
+            let count = interval.min(total - done);
+            // An interval of rows above the area leaves nothing behind that the next one needs.
+            let is_above = (done + count).div_ceil(u64::from(mcus_x)) <= u64::from(wanted.y0);
+            if self.stop_early
+                && is_above
+                && done + count < total
+                && segments.skip_to_restart(number)
+            {
+                done += count;
+                number += 1;
+                (x, y) = (
+                    (done % u64::from(mcus_x)) as u32,
+                    (done / u64::from(mcus_x)) as u32,
+                );
+                continue;
+            }
             let mut bits = Bits::new(segments.load());
             let mut predictions = [0_i32; 4];
-            let count = interval.min(total - done);
             for _ in 0..count {
                 let inside =
                     (wanted.x0..wanted.x1).contains(&x) && (wanted.y0..wanted.y1).contains(&y);
