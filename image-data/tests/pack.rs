@@ -5,10 +5,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use image_data::dataset::{self, Dataset};
+use image_data::check::{CheckConfig, Kind, check};
+use image_data::dataset::{self, ContainerPart, Dataset};
 use image_data::decode::{DecodeConfig, DecodeLimits, decode};
 use image_data::pack::{PackConfig, pack};
+use sha2::{Digest, Sha256};
 
 fn write_set(root: &Path) {
     for (split, count) in [("train", 30), ("val", 4)] {
@@ -150,4 +153,111 @@ fn images_are_scaled_once_and_what_cannot_be_read_is_named() {
             "restart intervals"
         );
     }
+}
+
+#[test]
+fn a_changed_byte_of_a_shard_is_found_by_its_checksum() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, packed) = (dir.path().join("data"), dir.path().join("packed"));
+    write_set(&data);
+    pack(&open(&data), &packed, &config(2), &|_| ()).unwrap();
+    let thorough = CheckConfig {
+        decode: true,
+        duplicates: false,
+        min_side: 16,
+        ..CheckConfig::default()
+    };
+    let train = open(&packed).train.unwrap();
+    let report = check(&[&train], &thorough, &|_| ()).unwrap();
+    assert!(report.is_clean(), "{report}");
+
+    // One bit of a quantization table, behind SOI, APP0 and SOF0: the picture is still a sound JPEG.
+    let Some(ContainerPart::Bytes {
+        container, offset, ..
+    }) = &train.samples[20].part
+    else {
+        panic!("an image in a shard");
+    };
+    let mut bytes = fs::read(container).unwrap();
+    bytes[*offset as usize + 60] ^= 0x40;
+    fs::write(container, bytes).unwrap();
+    let report = check(&[&train], &thorough, &|_| ()).unwrap();
+    let found: Vec<(Kind, &Path)> = report
+        .findings
+        .iter()
+        .map(|finding| (finding.kind, finding.path.as_path()))
+        .collect();
+    assert_eq!(found, [(Kind::Changed, container.as_ref())], "{report}");
+    assert!(!report.is_clean());
+    let detail = &report.findings[0].detail;
+    assert!(detail.starts_with("expected SHA-256 "), "{detail}");
+    // Without decoding only headers and ends are read.
+    let quick = CheckConfig {
+        decode: false,
+        ..thorough
+    };
+    assert!(check(&[&train], &quick, &|_| ()).unwrap().is_clean());
+}
+
+/// Prints each file of each tar in a folder, a line each: the tar, the file, its length, its SHA-256.
+const LIST: &str = "
+import hashlib, pathlib, sys, tarfile
+for path in sorted(pathlib.Path(sys.argv[1]).glob('*.tar')):
+    with tarfile.open(path) as tar:
+        for member in tar:
+            data = tar.extractfile(member).read()
+            print(path.name, member.name, len(data), hashlib.sha256(data).hexdigest())
+";
+
+#[test]
+fn pythons_tarfile_reads_a_pack() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, packed) = (dir.path().join("data"), dir.path().join("packed"));
+    write_set(&data);
+    pack(&open(&data), &packed, &config(2), &|_| ()).unwrap();
+    let python = Command::new("python3")
+        .args(["-c", LIST])
+        .arg(&packed)
+        .output();
+    let output = match python {
+        Ok(output) => output,
+        Err(error) => {
+            println!("NOT RUN: python3 cannot be started ({error})");
+            return;
+        }
+    };
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let listed = String::from_utf8(output.stdout).unwrap();
+    let line = |shard: &Path, name: &str, bytes: &[u8]| {
+        let shard = shard.file_name().unwrap().to_string_lossy();
+        let hash = Sha256::digest(bytes);
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{shard} {name} {} {hash}", bytes.len())
+    };
+    let mut expected = Vec::new();
+    let set = open(&packed);
+    for sample in set
+        .train
+        .iter()
+        .chain(&set.val)
+        .flat_map(|set| &set.samples)
+    {
+        let Some(ContainerPart::Bytes { container, .. }) = &sample.part else {
+            panic!("an image in a shard");
+        };
+        let name = sample.path.file_name().unwrap().to_string_lossy();
+        let bytes = sample.read(&DecodeLimits::default()).unwrap();
+        expected.push(line(container, &name, &bytes));
+        let label = name.replace(".jpg", ".cls");
+        expected.push(line(container, &label, sample.class.to_string().as_bytes()));
+    }
+    assert_eq!(expected.len(), 2 * 68);
+    let mut got: Vec<&str> = listed.lines().collect();
+    got.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(got, expected);
 }

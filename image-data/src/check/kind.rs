@@ -10,6 +10,8 @@ pub enum Kind {
     Unreadable,
     /// Ends before the picture does.
     Truncated,
+    /// A shard of a pack, not the bytes that were packed.
+    Changed,
     /// Decodes, but parts of it are wrong.
     Damaged,
     /// The name says another format than the content. Harmless: names are never looked at.
@@ -34,6 +36,7 @@ impl Kind {
         match self {
             Self::Unreadable => "cannot be read",
             Self::Truncated => "truncated",
+            Self::Changed => "with other bytes than were packed",
             Self::Damaged => "damaged, decoded as far as possible",
             Self::OtherFormat => "named as another format",
             Self::Cmyk => "CMYK",

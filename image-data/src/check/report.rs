@@ -160,6 +160,7 @@ impl fmt::Display for CheckReport {
 pub(super) fn build(
     samples: &[(usize, &Sample)],
     files: Vec<Looked>,
+    changed: Vec<(PathBuf, String)>,
     duplicates: Vec<Duplicate>,
     folders: &[&Folder],
     decoded: bool,
@@ -200,6 +201,12 @@ pub(super) fn build(
         };
         report.findings.extend(file.kinds.into_iter().map(named));
     }
+    let changed = changed.into_iter().map(|(path, detail)| Finding {
+        kind: Kind::Changed,
+        path,
+        detail,
+    });
+    report.findings.extend(changed);
     report.findings.sort_by_key(|finding| finding.kind);
     report
 }

@@ -10,7 +10,7 @@ use model_core::platform::read_at;
 use crate::remote::{self, RemoteFile};
 
 /// A file or an object.
-pub(super) enum AnyFile {
+pub(crate) enum AnyFile {
     Local { file: Arc<File>, length: u64 },
     Remote(RemoteFile),
 }

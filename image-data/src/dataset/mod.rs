@@ -22,6 +22,7 @@ use rayon::prelude::*;
 use crate::folder::{Folder, FolderError, FolderIndex, thousands};
 use crate::remote;
 
+pub(crate) use any_file::AnyFile;
 pub use classes::ClassMap;
 pub use discover::{Discovery, discover};
 pub use junk::{is_junk_file, is_junk_folder};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::dataset::{ContainerPart, Sample};
+use crate::folder::Folder;
 use model_core::text::one_line;
 
 /// The first word of an index.
@@ -51,6 +52,7 @@ pub(super) fn to_text(
 /// An index as it was read.
 pub(super) struct Index {
     pub bytes: u64,
+    pub sha256: String,
     pub entries: Vec<Entry>,
     pub left_out: Vec<(PathBuf, String)>,
 }
@@ -60,11 +62,12 @@ pub(super) fn read(shard: &Path) -> Option<Index> {
     let text = std::fs::read_to_string(path_of(shard)).ok()?;
     let mut lines = text.lines();
     let head: Vec<&str> = lines.next()?.split('\t').collect();
-    let [MAGIC, bytes, _, count] = head.as_slice() else {
+    let [MAGIC, bytes, sha256, count] = head.as_slice() else {
         return None;
     };
     let bytes: u64 = bytes.parse().ok()?;
     let count: usize = count.parse().ok()?;
+    let sha256 = (*sha256).to_owned();
     if std::fs::metadata(shard).ok()?.len() != bytes {
         return None;
     }
@@ -85,9 +88,22 @@ pub(super) fn read(shard: &Path) -> Option<Index> {
     }
     (entries.len() == count).then_some(Index {
         bytes,
+        sha256,
         entries,
         left_out,
     })
+}
+
+/// Whether the images lie in shards that [`pack`](super::pack) wrote.
+pub fn is_packed(folder: &Folder) -> bool {
+    let first = folder
+        .samples
+        .first()
+        .and_then(|sample| sample.part.as_ref());
+    match first {
+        Some(ContainerPart::Bytes { container, .. }) => path_of(container).is_file(),
+        _ => false,
+    }
 }
 
 /// The images of a shard by its index, with their class numbers as names; none where it has no usable index.

@@ -3,11 +3,11 @@
 
 mod index;
 mod shard;
+mod verify;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use model_core::atomic_file;
 use model_core::atomic_file::WriteFileError;
@@ -20,7 +20,9 @@ use crate::dataset::Dataset;
 use crate::folder::Folder;
 use crate::random::{Key, Purpose};
 
+pub use index::is_packed;
 pub(crate) use index::read_index;
+pub(crate) use verify::changed_shards;
 
 /// What is written beside the shards, so that a pack goes on only with the data and settings it was begun with.
 const RECORD: &str = "pack.json";
@@ -73,6 +75,23 @@ pub struct PackReport {
     pub kept: usize,
     /// Images that could not be read and are in no shard: path and reason.
     pub left_out: Vec<(PathBuf, String)>,
+}
+
+/// How far a pack is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PackProgress {
+    /// Images done, those left out included.
+    pub images: usize,
+    /// Bytes of the shards that hold them.
+    pub bytes: u64,
+}
+
+impl PackProgress {
+    /// The bytes that all shards of `images` will have, where the rest is like what is done; none before anything is.
+    pub fn estimate(&self, images: usize) -> Option<u64> {
+        let whole = u128::from(self.bytes) * images as u128;
+        u64::try_from(whole.checked_div(self.images as u128)?).ok()
+    }
 }
 
 /// Why a data set cannot be packed.
@@ -129,7 +148,7 @@ struct Record {
     description: String,
 }
 
-/// Packs `dataset` into `output`. `progress` is called with the number of images done, from any thread.
+/// Packs `dataset` into `output`. `progress` is called behind each shard, from any thread.
 ///
 /// # Errors
 /// [`PackError`]; what was written stays, and the same call goes on from there.
@@ -137,7 +156,7 @@ pub fn pack(
     dataset: &Dataset,
     output: &Path,
     config: &PackConfig,
-    progress: &(dyn Fn(usize) + Sync),
+    progress: &(dyn Fn(PackProgress) + Sync),
 ) -> Result<PackReport, PackError> {
     validate(config)?;
     std::fs::create_dir_all(output).map_err(|reason| PackError::Create {
@@ -175,8 +194,7 @@ pub fn pack(
         .num_threads(config.threads)
         .build()
         .map_err(|error| PackError::Threads(system_words(error)))?;
-    let report = Mutex::new(PackReport::default());
-    let done = AtomicUsize::new(0);
+    let state = Mutex::new((PackReport::default(), 0));
     for (name, set) in sets {
         let mut order: Vec<usize> = (0..set.len()).collect();
         Key::new(config.seed, 0, 0, Purpose::Other)
@@ -188,23 +206,25 @@ pub fn pack(
             shards.par_iter().try_for_each(|&(number, members)| {
                 let path = output.join(format!("{name}-{number:06}.tar"));
                 let shard = shard::write(&path, set, members, config)?;
-                let mut report = report
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                let (report, done) = &mut *state;
                 report.images += shard.images;
                 report.bytes += shard.bytes;
                 report.shards += 1;
                 report.kept += usize::from(shard.was_there);
                 report.left_out.extend(shard.left_out);
-                drop(report);
-                progress(done.fetch_add(members.len(), Ordering::Relaxed) + members.len());
+                *done += members.len();
+                let now = PackProgress {
+                    images: *done,
+                    bytes: report.bytes,
+                };
+                drop(state);
+                progress(now);
                 Ok::<(), PackError>(())
             })
         })?;
     }
-    let mut report = report
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (mut report, _) = state.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.left_out.sort();
     Ok(report)
 }
@@ -284,8 +304,19 @@ fn fingerprint(dataset: &Dataset) -> String {
             hash.update((sample.class as u64).to_le_bytes());
         }
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    verify::hex(&hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_is_estimated_from_what_is_done() {
+        let progress = |images, bytes| PackProgress { images, bytes };
+        assert_eq!(progress(0, 0).estimate(100), None);
+        assert_eq!(progress(25, 1000).estimate(100), Some(4000));
+        let imagenet = progress(200, 6_782_976).estimate(1_281_167).unwrap();
+        assert_eq!(imagenet / 100_000_000, 434);
+    }
 }

@@ -9,6 +9,7 @@ use model_core::resample::{Filter, resize};
 use sha2::{Digest, Sha256};
 
 use super::index::{self, Entry};
+use super::verify::hex;
 use super::{PackConfig, PackError};
 use crate::dataset::Sample;
 use crate::decode::{DecodeConfig, DecodeError, Format, decode, probe};
@@ -64,10 +65,7 @@ pub(super) fn write(
         }
     }
     let bytes = tar.finish();
-    let sha256: String = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sha256 = hex(&Sha256::digest(&bytes));
     atomic_file::write(path, &bytes)?;
     // The index is written last: a shard without one is made again.
     let text = index::to_text(bytes.len() as u64, &sha256, &left_out, &entries);
@@ -109,6 +107,8 @@ fn image(sample: &Sample, config: &PackConfig) -> Result<(Vec<u8>, &'static str)
         });
     };
     let mut out = Vec::new();
+    // Without tables of the picture's own: this encoder counts their symbols as if nothing restarted, so that codes are
+    // missing and pictures come out damaged.
     let mut encoder = Encoder::new(&mut out, config.quality);
     encoder.set_sampling_factor(SamplingFactor::R_4_2_0);
     let blocks = image.width.div_ceil(BLOCK) * RESTART_ROWS;

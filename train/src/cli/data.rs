@@ -23,7 +23,7 @@ pub struct CheckArgs {
     /// Directory with train/ and val/ (or validation/, test/), or one folder per class
     #[arg(value_name = "DIR")]
     data: PathBuf,
-    /// Decode every image, and not only its header and its end
+    /// Decode every image, and not only its header and its end; compare a pack's shards with their checksums
     #[arg(long)]
     decode: bool,
     /// Do not look for files of equal content

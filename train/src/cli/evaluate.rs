@@ -70,6 +70,7 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let recipe = recipe(args, manifest.as_ref())?;
     let labels = labels(args, &recipe.arch, manifest)?;
     let source = Images::open_val(&recipe, &args.data, labels.as_deref())?;
+    crate::say!("{}", source.describe());
     let labels = labels.unwrap_or_else(|| {
         crate::say!(
             "note: {} names no labels: its classes are taken for the folders in their sorted order",

@@ -1,5 +1,5 @@
 //! How many images a second GPUs take when they train ResNet-50: what others have published, each with its source.
-//! Used to say whether a machine's loader keeps up with a GPU that is not in it.
+//! Used to say whether a machine's loader keeps up with its own GPU, or with one that is not in it.
 
 use clap::ValueEnum;
 
@@ -53,10 +53,59 @@ impl Gpu {
         }
     }
 
+    /// The one that the driver calls `name`; none where there is no figure for it. The A10's figure is the A10G's. A part
+    /// of a GPU (MIG) is none.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let upper = name.to_uppercase();
+        let words: Vec<&str> = upper.split([' ', '-']).collect();
+        let has = |word: &str| words.contains(&word);
+        if has("MIG") {
+            return None;
+        }
+        match () {
+            () if has("T4") => Some(Self::T4),
+            () if has("A10G") || has("A10") => Some(Self::A10g),
+            () if has("V100") => Some(Self::V100),
+            () if has("3090") && !has("TI") => Some(Self::Rtx3090),
+            () if has("A100") => Some(Self::A100),
+            () if has("H100") && has("PCIE") => Some(Self::H100Pcie),
+            () if has("H100") && !has("NVL") => Some(Self::H100),
+            () => None,
+        }
+    }
+
     /// All of them, the slowest first.
     pub fn all() -> Vec<Self> {
         let mut all = Self::value_variants().to_vec();
         all.sort_by(|a, b| a.images_per_sec().total_cmp(&b.images_per_sec()));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_drivers_names_are_known() {
+        for (name, gpu) in [
+            ("Tesla T4", Some(Gpu::T4)),
+            ("NVIDIA A10G", Some(Gpu::A10g)),
+            ("NVIDIA A10", Some(Gpu::A10g)),
+            ("Tesla V100-SXM2-16GB", Some(Gpu::V100)),
+            ("NVIDIA GeForce RTX 3090", Some(Gpu::Rtx3090)),
+            ("NVIDIA A100-SXM4-40GB", Some(Gpu::A100)),
+            ("NVIDIA A100 80GB PCIe", Some(Gpu::A100)),
+            ("NVIDIA H100 80GB HBM3", Some(Gpu::H100)),
+            ("NVIDIA H100 PCIe", Some(Gpu::H100Pcie)),
+            ("NVIDIA H100 NVL", None),
+            ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", None),
+            ("NVIDIA GeForce RTX 3090 Ti", None),
+            ("NVIDIA T400 4GB", None),
+            ("NVIDIA L4", None),
+            ("", None),
+        ] {
+            assert_eq!(Gpu::of_name(name), gpu, "{name}");
+        }
     }
 }

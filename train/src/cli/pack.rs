@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use clap::Args;
 use image_data::dataset;
 use image_data::folder::Folder;
-use image_data::pack::{PackConfig, PackReport, pack as pack_dataset};
+use image_data::pack::{PackConfig, PackProgress, PackReport, pack as pack_dataset};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use model_core::ReadingConfig;
 
@@ -64,10 +65,19 @@ pub fn pack(args: &PackArgs) -> Result<ExitCode> {
         .flatten()
         .map(Folder::len)
         .sum();
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}")?;
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta} {msg}")?;
     let bar = ProgressBar::new(images as u64).with_style(style);
+    let is_said = AtomicBool::new(false);
     let report = pack_dataset(&set, &args.output, &config, &|done| {
-        bar.set_position(done as u64)
+        bar.set_position(done.images as u64);
+        let Some(line) = estimated(done, images) else {
+            return;
+        };
+        bar.set_message(line.clone());
+        // A pipe shows no bar: once, while there is time to choose another quality.
+        if !is_said.swap(true, Ordering::Relaxed) {
+            bar.suspend(|| crate::say!("{line}"));
+        }
     })?;
     bar.finish_and_clear();
     for (path, reason) in &report.left_out {
@@ -83,6 +93,16 @@ pub fn pack(args: &PackArgs) -> Result<ExitCode> {
     } else {
         ExitCode::from(3)
     })
+}
+
+/// What all shards will come to; nothing where all are done.
+fn estimated(done: PackProgress, images: usize) -> Option<String> {
+    let bytes = done.estimate(images).filter(|_| done.images < images)?;
+    Some(format!(
+        "about {} by estimate, from {} of {images} images",
+        HumanBytes(bytes),
+        done.images
+    ))
 }
 
 fn said(report: &PackReport, output: &str) -> String {

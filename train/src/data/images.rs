@@ -16,6 +16,7 @@ use model_core::labels::Label;
 
 use super::fingerprint::{DataFingerprint, ImageListDigest};
 use super::hints::hints;
+use super::loading::{Loading, workers};
 use super::{BatchIter, DataSource, TensorBatch};
 use crate::recipe::{BadImages, DecodeKind, Recipe};
 
@@ -28,6 +29,8 @@ pub struct Images {
     hints: Vec<String>,
     /// What is wrong with whole files of images, a line each.
     damaged: Vec<String>,
+    /// None where only validation was opened.
+    loading: Option<Loading>,
     recipe: Recipe,
     /// None where only validation was opened.
     train: Option<Loader>,
@@ -82,6 +85,7 @@ impl Images {
         let mut hints = hints(recipe, &train, val.as_ref());
         hints.extend(index.map(FolderIndex::remarks).unwrap_or_default());
         let damaged = damage(&[Some(&train), val.as_ref()]);
+        let loading = Some(Loading::of(recipe, &train));
         let classes = train.classes.clone();
         let fingerprint = DataFingerprint {
             classes: classes.clone(),
@@ -128,6 +132,7 @@ impl Images {
             description,
             hints,
             damaged,
+            loading,
             recipe: recipe.clone(),
             fingerprint,
             train_images,
@@ -160,6 +165,7 @@ impl Images {
             description: val.description.clone(),
             hints: Vec::new(),
             damaged: damage(&[Some(&val)]),
+            loading: None,
             recipe: recipe.clone(),
             train: None,
             train_images: 0,
@@ -295,6 +301,10 @@ impl DataSource for Images {
         let images = images.map(|bad| format!("{}: {}", bad.name, bad.reason));
         self.damaged.iter().cloned().chain(images).collect()
     }
+
+    fn loading(&self) -> Option<Loading> {
+        self.loading
+    }
 }
 
 impl Images {
@@ -353,9 +363,7 @@ fn val_loader(recipe: &Recipe, folder: Folder, rank: usize, world_size: usize) -
 }
 
 fn config(recipe: &Recipe, training: bool) -> LoaderConfig {
-    let workers = recipe
-        .workers
-        .unwrap_or_else(crate::distributed::cores_per_process);
+    let workers = workers(recipe);
     let base = if training {
         LoaderConfig::training(workers)
     } else {

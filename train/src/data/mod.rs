@@ -4,6 +4,7 @@ mod discovery;
 pub mod fingerprint;
 mod hints;
 pub mod images;
+mod loading;
 pub mod relabeled;
 pub mod synthetic;
 
@@ -97,9 +98,15 @@ pub trait DataSource {
     fn unreadable(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// How training images are loaded; none where they are made up.
+    fn loading(&self) -> Option<Loading> {
+        None
+    }
 }
 
 pub use discovery::discover;
+pub use loading::Loading;
 
 /// The source a recipe names, as seen by process `rank` of `world_size`. The names in large class folders are kept in
 /// `index_dir`, which the first process writes.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use tch::Tensor;
 
 use super::fingerprint::DataFingerprint;
-use super::{BatchIter, DataSource, TensorBatch};
+use super::{BatchIter, DataSource, Loading, TensorBatch};
 
 /// Another source, its labels exchanged.
 pub struct Relabeled {
@@ -92,6 +92,10 @@ impl DataSource for Relabeled {
 
     fn unreadable(&self) -> Vec<String> {
         self.inner.unreadable()
+    }
+
+    fn loading(&self) -> Option<Loading> {
+        self.inner.loading()
     }
 
     fn fingerprint(&self) -> DataFingerprint {

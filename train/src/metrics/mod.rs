@@ -123,6 +123,11 @@ impl Running {
         )
     }
 
+    /// The share of the time that was waiting for data.
+    pub fn data_wait_percent(&self) -> f64 {
+        100.0 * self.data_secs / self.secs.max(1e-9)
+    }
+
     /// What came since `before`.
     pub fn since(&self, before: &Self) -> Self {
         Self {

@@ -12,6 +12,7 @@ use tch::Tensor;
 
 use super::reports::Reports;
 use super::resume::follow_classes;
+use super::waiting::Waiting;
 use super::{Resume, Trainer};
 use crate::checkpoint::state::Progress;
 use crate::checkpoint::weights;
@@ -148,6 +149,7 @@ impl Start {
             stop: StopRequest::listen()?,
             last_save: Instant::now(),
             named_unreadable: BTreeSet::new(),
+            waiting: Waiting::default(),
         };
         let mut best_beside = None;
         if let Some(resume) = resume {

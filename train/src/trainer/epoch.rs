@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::Trainer;
+use super::waiting::EARLY_STEPS;
 use crate::data::DataSource;
 use crate::engine::buffers;
 use crate::metrics::Running;
@@ -78,6 +79,9 @@ impl Trainer {
                 let moment = self.moment()?;
                 self.reporter.show(&moment);
             }
+            if (self.progress.epoch, self.progress.step_in_epoch) == (0, EARLY_STEPS) {
+                self.remark_waiting();
+            }
             if is_last {
                 break;
             }
@@ -147,7 +151,7 @@ impl Trainer {
             loss,
             top1,
             images_per_sec: running.images * self.collective.size() as f64 / running.secs.max(1e-9),
-            data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
+            data_wait_percent: running.data_wait_percent(),
             learning_rate: self.progress.learning_rate,
             memory: crate::device::memory(self.engine.network.device()),
             left_secs: left_secs(
@@ -170,9 +174,18 @@ impl Trainer {
         Ok(())
     }
 
+    /// Says it where the loader is the bottleneck.
+    fn remark_waiting(&mut self) {
+        let (running, loading) = (&self.progress.running, self.source.loading());
+        let epoch = format!("epoch {}", self.progress.epoch + 1);
+        self.waiting
+            .remark(&mut self.reporter, &epoch, running, loading.as_ref());
+    }
+
     /// Validation, record, checkpoints, plots: all that closes an epoch; the signal that came in between, if one did.
     pub(super) fn finish_epoch(&mut self) -> Result<Option<i32>> {
         self.collect_sums()?;
+        self.remark_waiting();
         let finished = self.progress.epoch + 1;
         let is_last = finished == self.recipe.epochs;
         let every = self.recipe.evaluation.every_epochs;

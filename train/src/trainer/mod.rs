@@ -10,6 +10,7 @@ mod resume;
 mod save;
 mod step;
 mod validation;
+mod waiting;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -35,6 +36,7 @@ pub use build::Start;
 pub use resume::Resume;
 
 use reports::Reports;
+use waiting::Waiting;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,6 +72,7 @@ pub struct Trainer {
     is_new: bool,
     /// Unreadable images already named.
     named_unreadable: BTreeSet<String>,
+    waiting: Waiting,
 }
 
 impl Trainer {

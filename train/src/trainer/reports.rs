@@ -65,7 +65,7 @@ impl Reports {
             loss: has_images.then_some(loss),
             top1_percent: has_images.then_some(top1),
             images_per_sec: part.images * processes as f64 / part.secs.max(1e-9),
-            data_wait_percent: 100.0 * part.data_secs / part.secs.max(1e-9),
+            data_wait_percent: part.data_wait_percent(),
             memory_bytes,
             unix_secs: unix_secs(),
         };

@@ -85,7 +85,7 @@ impl Trainer {
             train_secs: running.secs,
             val_secs: evaluated.iter().chain(&raw).map(|e| e.secs).sum(),
             images_per_sec: images / running.secs.max(1e-9),
-            data_wait_percent: 100.0 * running.data_secs / running.secs.max(1e-9),
+            data_wait_percent: running.data_wait_percent(),
             skipped_steps: running.skipped as u64,
             peak_memory_bytes: crate::device::memory(self.engine.network.device())
                 .map(|memory| memory.peak_bytes),
