@@ -21,8 +21,8 @@ pub use report::{CheckReport, Duplicate, Finding};
 /// How thoroughly to look.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckConfig {
-    /// Decode every picture, and compare the shards of a pack with their checksums. Otherwise only headers and ends of files are read: minutes instead of hours on ImageNet, and
-    /// damage in the middle of a file goes unseen.
+    /// Decode every picture, and compare the shards of a pack with their checksums. Otherwise only headers and ends of
+    /// files are read: minutes instead of hours on ImageNet, and damage in the middle of a file goes unseen.
     pub decode: bool,
     /// Look for files of equal content, within and across the folders.
     pub duplicates: bool,

@@ -75,19 +75,11 @@ impl<'a, 'b> Segments<'a, 'b> {
             return false;
         }
         let mut at = self.at;
-        while let Some(plain) = memchr::memchr(0xFF, &self.bytes[at..]) {
-            let fill = &self.bytes[at + plain..];
-            let code_at = at + plain + fill.iter().take_while(|&&b| b == 0xFF).count();
-            match self.bytes.get(code_at) {
-                Some(0) => at = code_at + 1,
-                Some(code) if *code == 0xD0 + (expected % 8) as u8 => {
-                    self.pass(code_at + 1);
-                    return true;
-                }
-                Some(_) | None => return false,
-            }
+        let is_next = next_marker(self.bytes, &mut at) == Some(0xD0 + (expected % 8) as u8);
+        if is_next {
+            self.pass(at);
         }
-        false
+        is_next
     }
 
     /// A marker was reached that nothing has dealt with yet: there is no data before it.

@@ -78,18 +78,40 @@ impl Float for F32 {
     }
 }
 
+/// What `Dot` is alike for float32 and bfloat16: sums of float32, to which a bias is added.
+macro_rules! float_sums {
+    () => {
+        type F = F32;
+        type Sum = __m512;
+        type Factor = __m512;
+
+        by_contract! {
+            unsafe fn zero() -> __m512 {
+                _mm512_setzero_ps()
+            }
+            unsafe fn store_sum(to: *mut u8, sum: __m512) {
+                _mm512_storeu_ps(to.cast(), sum)
+            }
+            unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m512 {
+                _mm512_loadu_ps(bias.cast())
+            }
+            unsafe fn load_sum(from: *const u8) -> __m512 {
+                _mm512_loadu_ps(from.cast())
+            }
+            unsafe fn value(sum: __m512, bias: __m512) -> __m512 {
+                _mm512_add_ps(sum, bias)
+            }
+        }
+    };
+}
+
 impl Dot for F32 {
+    float_sums!();
     const STORE: Store = Store::F32;
-    type F = Self;
-    type Sum = __m512;
     type Weights = __m512;
     type Word = __m512;
-    type Factor = __m512;
 
     by_contract! {
-        unsafe fn zero() -> __m512 {
-            _mm512_setzero_ps()
-        }
         unsafe fn weights(from: *const u8) -> __m512 {
             _mm512_loadu_ps(from.cast())
         }
@@ -99,18 +121,6 @@ impl Dot for F32 {
         unsafe fn dot(sum: __m512, x: __m512, w: __m512) -> __m512 {
             _mm512_fmadd_ps(x, w, sum)
         }
-        unsafe fn store_sum(to: *mut u8, sum: __m512) {
-            _mm512_storeu_ps(to.cast(), sum)
-        }
-        unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m512 {
-            _mm512_loadu_ps(bias.cast())
-        }
-        unsafe fn load_sum(from: *const u8) -> __m512 {
-            _mm512_loadu_ps(from.cast())
-        }
-        unsafe fn value(sum: __m512, bias: __m512) -> __m512 {
-            _mm512_add_ps(sum, bias)
-        }
     }
 }
 
@@ -119,17 +129,12 @@ impl Dot for F32 {
 pub(crate) struct Bf16;
 
 impl Dot for Bf16 {
+    float_sums!();
     const STORE: Store = Store::Bf16;
-    type F = F32;
-    type Sum = __m512;
     type Weights = __m512i;
     type Word = __m512i;
-    type Factor = __m512;
 
     by_contract! {
-        unsafe fn zero() -> __m512 {
-            _mm512_setzero_ps()
-        }
         unsafe fn weights(from: *const u8) -> __m512i {
             _mm512_loadu_si512(from.cast())
         }
@@ -147,20 +152,6 @@ impl Dot for Bf16 {
                 std::mem::transmute::<__m512i, __m512bh>(w),
             );
             _mm512_dpbf16_ps(sum, x, w)
-        }
-    }
-    by_contract! {
-        unsafe fn store_sum(to: *mut u8, sum: __m512) {
-            _mm512_storeu_ps(to.cast(), sum)
-        }
-        unsafe fn factor(bias: *const u8, _scale: *const f32) -> __m512 {
-            _mm512_loadu_ps(bias.cast())
-        }
-        unsafe fn load_sum(from: *const u8) -> __m512 {
-            _mm512_loadu_ps(from.cast())
-        }
-        unsafe fn value(sum: __m512, bias: __m512) -> __m512 {
-            _mm512_add_ps(sum, bias)
         }
     }
     #[inline(always)]

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::pack::Groups;
 use super::places::{Panel, panels};
-use super::spec::{Numbers, Spec, vectors};
+use super::spec::{Numbers, Spec, arithmetic, vectors};
 use super::{cover, part};
 use crate::buffer::Buffer;
 use crate::isa::Proof;
@@ -88,7 +88,7 @@ impl WinogradConv {
             return None;
         };
         let Spec { src, dst, .. } = *spec;
-        let kernels = tiling::kernels(proof, src.elem)?;
+        let kernels = arithmetic(proof, src.elem)?.winograd?;
         let lanes = proof.set().lanes;
         let vector = lanes * 4;
         let per_vector = tiling.positions() * src.blocks() * lanes * vector;

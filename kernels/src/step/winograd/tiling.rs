@@ -1,11 +1,10 @@
 //! How an image is cut into Winograd's tiles, and whether it is at all.
 
-use super::super::spec::vectors;
+use super::super::spec::{arithmetic, vectors};
 use crate::buffer::{Border, Buffer};
 use crate::elem::Elem;
 use crate::graph::Window;
 use crate::isa::Proof;
-use crate::kernel::winograd::Winograd;
 
 /// Fewer channels, of input or output, do not repay the transforms.
 const LEAST_CHANNELS: usize = 32;
@@ -34,16 +33,6 @@ pub(crate) struct Tiling {
     pub(super) packed_bytes: usize,
 }
 
-/// The kernels for images of such elements, where there are any.
-pub(super) fn kernels(proof: Proof, elem: Elem) -> Option<&'static Winograd> {
-    let set = proof.set();
-    match elem {
-        Elem::F32 => set.float.winograd,
-        Elem::Bf16 => set.bf16.as_ref()?.winograd,
-        _ => None,
-    }
-}
-
 impl Tiling {
     /// The tiles for a convolution from `src` to `dst`; none where direct sums are better.
     pub fn choose(
@@ -54,7 +43,7 @@ impl Tiling {
         window: &Window,
     ) -> Option<Self> {
         let lanes = proof.set().lanes;
-        let fits = kernels(proof, src.elem).is_some()
+        let fits = arithmetic(proof, src.elem).is_some_and(|a| a.winograd.is_some())
             && matches!(dst.elem, Elem::F32 | Elem::Bf16)
             && (src.words, dst.words) == (lanes, lanes)
             && groups == 1
