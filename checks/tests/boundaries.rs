@@ -126,12 +126,11 @@ fn plain_cargo_build_needs_no_libtorch() {
         .iter()
         .map(|p| p.name.to_string())
         .collect();
-    // Besides libtorch and what train alone uses: the bindings and the page are built by those who need them, and a
-    // Python module is maturin's to link.
+    // Besides libtorch: the bindings and the page are built by those who need them, and a Python module is maturin's to
+    // link.
     let left_out = [
         "train",
         "torch-ext",
-        "cloud-data",
         "libtorch-check",
         "resnet50-c",
         "resnet50-python",

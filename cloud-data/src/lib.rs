@@ -23,12 +23,26 @@ const SHARE_OF_DISK: f64 = 0.8;
 /// Where the free space cannot be asked for.
 const FALLBACK_BYTES: u64 = 50_000_000_000;
 
-/// Where what is read stays on this machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Where what is read stays on this machine; also the flags of every program that reads data sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Object stores")]
 pub struct CacheConfig {
-    /// The folder; by default `resnet50-toolkit/data` in the user's cache folder.
+    /// Folder that keeps what was read of a data set in an object store (s3://...) [default: in the user's cache folder]
+    #[arg(
+        long = "data-cache",
+        global = true,
+        env = "TRAIN_DATA_CACHE",
+        value_name = "DIR"
+    )]
     pub folder: Option<PathBuf>,
-    /// Most bytes of one data set that stay; by default 80 % of the free space.
+    /// Most of it that is kept, as 200GB; the rest is fetched whenever it is read [default: 80 % of the free space]
+    #[arg(
+        long = "data-cache-size",
+        global = true,
+        env = "TRAIN_DATA_CACHE_SIZE",
+        value_name = "SIZE",
+        value_parser = parse_bytes
+    )]
     pub bytes: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-"""`train` on data sets in an S3 server, against the same files on the disk. Called by `cloud-data/test`; see there."""
+"""`train` and `export-onnx` on data sets in an S3 server, against the same files on the disk. Called by `cloud-data/test`; see there."""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ import sys
 import unittest
 
 import boto3
-from common import DATA, WORK, losses, make_data, report, run, train
+from common import DATA, REPOSITORY, WORK, losses, make_data, report, run, train
 
 
 def upload(folder, bucket, prefix):
@@ -67,6 +67,10 @@ class Store(unittest.TestCase):
         text = run("check", "s3://bad", "--no-duplicates", cache="bad", expected=1)
         self.assertIn("unreadable.jpg", text)
         self.assertIn("tries", text)
+        # In training it is replaced, counted, and said by the exit code.
+        text = train("s3://bad", "bad-run", "--batch-size", "4", cache="bad", expected=3)
+        self.assertIn("unreadable.jpg", text)
+        self.assertEqual(text.count("unreadable s3://bad/train/ant/unreadable.jpg"), 1, text)
 
     def test_6_a_bucket_that_is_not_there(self):
         text = run("check", "s3://nowhere/data", cache="nowhere", expected=1)
@@ -82,6 +86,28 @@ class Store(unittest.TestCase):
         remote = run("check", "gs://flaky/sets/cifar", "--decode", "--json", cache="google", **google)
         (mirror,) = (WORK / "google").glob("*/*/data")
         self.assertEqual(report(local), report(remote).replace(str(mirror), str(DATA)))
+
+    def test_8_a_cache_is_no_larger_than_it_may_be(self):
+        train("s3://flaky/sets/cifar", "bounded", "--data-cache-size", "100kB", cache="bounded")
+        self.assertEqual(losses("local"), losses("bounded"))
+        (mirror,) = (WORK / "bounded").glob("*/*/data")
+        kept = sum(path.stat().st_blocks * 512 for path in mirror.rglob("*") if path.is_file())
+        self.assertGreater(kept, 0)
+        self.assertLessEqual(kept, 100_000)
+
+    def test_9_export_calibrates_on_the_same_images(self):
+        def export(data, output, *more):
+            command = [
+                os.environ["EXPORT_ONNX"], "--checkpoint", REPOSITORY / "models/cifar10-resnet20/best.safetensors",
+                "--int8", "--calibration", data, "--calibration-images", "20", "--output", WORK / output, *more,
+            ]
+            return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+
+        said = export(DATA, "from-disk.onnx")
+        self.assertIn("calibrated on 20 photos of 40 images in 10 class", said)
+        said = export("s3://flaky/sets/cifar", "from-store.onnx", "--data-cache", WORK / "calibration")
+        self.assertIn("s3://flaky/sets/cifar", said)
+        self.assertEqual((WORK / "from-disk.onnx").read_bytes(), (WORK / "from-store.onnx").read_bytes())
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ pub fn remedy_for_model(remedy: Option<&Remedy>) -> String {
         }
         Some(Remedy::CopyAgain) => "Copy or download the model again.",
         Some(Remedy::UseEngine(_) | Remedy::InstallOnnxRuntime) => {
-            "This window cannot run it. infer-cli may, in a terminal, with ONNX Runtime."
+            "This window cannot run it. Choose another model, or the built-in one."
         }
         Some(
             Remedy::StateNetworkOutput
@@ -178,7 +178,9 @@ pub fn remedy_for_model(remedy: Option<&Remedy>) -> String {
             | Remedy::ChooseArchitecture(_)
             | Remedy::FixLabels
             | Remedy::ExportAgain,
-        ) => "Export it again with export-onnx, which writes into the file what is missing.",
+        ) => {
+            "Choose another model, or the built-in one. Whoever made this one can export it again with export-onnx."
+        }
         Some(Remedy::UseFewerThreads) => "Close other programs and try again.",
         Some(Remedy::UsePrecision(_)) => "Start the window again, without a choice of precision.",
         Some(Remedy::ReportBug) => "Report this, with the file.",

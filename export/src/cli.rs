@@ -34,6 +34,9 @@ pub struct Cli {
     /// What to export, without a command.
     #[command(flatten)]
     pub export: ExportArgs,
+    /// Where photos of an object store stay.
+    #[command(flatten)]
+    pub cache: cloud_data::CacheConfig,
 }
 
 /// What `export-onnx` does beside exporting.

@@ -22,6 +22,8 @@ pub struct ImageList {
     pub samples: Vec<Sample>,
     /// The right label's index for each image; nothing where the images are in no classes.
     pub truth: Option<Vec<usize>>,
+    /// What was found, in a line.
+    pub description: String,
     preprocessing: Preprocessing,
 }
 
@@ -38,13 +40,12 @@ impl ImageList {
             false => loose_images(dir)?,
         };
         let has_classes = loose.is_empty();
-        let mut samples = match has_classes {
+        let (mut samples, description) = match has_classes {
             true => {
-                dataset::open_val(dir)?
-                    .with_labels(&manifest.labels)?
-                    .samples
+                let set = dataset::open_val(dir)?.with_labels(&manifest.labels)?;
+                (set.samples, set.description)
             }
-            false => loose,
+            false => (loose, format!("loose images in {}", dir.display())),
         };
         if samples.is_empty() || limit == 0 {
             bail!(
@@ -62,6 +63,7 @@ impl ImageList {
         Ok(Self {
             truth: has_classes.then_some(truth),
             samples,
+            description,
             preprocessing: manifest.preprocessing.clone(),
         })
     }

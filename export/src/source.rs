@@ -8,6 +8,7 @@ use model_core::labels::{self, Label};
 use model_core::manifest::{MANIFEST_KEY, Manifest, Provenance};
 use model_core::preprocessing::{Preprocessing, Resize};
 use model_core::resample::Filter;
+use model_core::text::hex;
 use model_core::weights::{self, StateDict, WeightSet};
 use sha2::{Digest, Sha256};
 
@@ -269,11 +270,7 @@ pub fn sha256_file(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut HashWriter(&mut hasher))
         .with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use model_core::Manifest;
 use model_core::manifest::Answers;
+use model_core::text::hex;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -77,8 +78,6 @@ impl ModelInfo {
             }
             ModelSource::Memory => return Ok(None),
         };
-        Ok(Some(
-            digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-        ))
+        Ok(Some(hex(&digest)))
     }
 }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::splitmix::splitmix64;
+use crate::text::hex;
 
 /// The metadata key of [`StoredAnswers`].
 pub const PROOF_KEY: &str = "resnet50_toolkit.proof";
@@ -75,14 +76,14 @@ impl StoredAnswers {
             .iter()
             .flatten()
             .flat_map(|value| value.to_le_bytes());
-        let hex = bytes.map(|byte| format!("{byte:02x}")).collect();
+        let bytes: Vec<u8> = bytes.collect();
         Self {
             precision,
             inputs: logits.len(),
             height: size[0],
             width: size[1],
             ema: false,
-            logits: hex,
+            logits: hex(&bytes),
         }
     }
 

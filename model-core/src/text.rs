@@ -24,6 +24,17 @@ pub fn short_line(text: impl Display, chars: usize) -> String {
     line
 }
 
+/// Bytes in lower-case hexadecimal, as checksums are written.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
 /// What a system or library says of a failed read or write, on one line and without the number that Rust puts behind it:
 /// "(os error 2)" helps nobody who misses a photo. The one place that words such errors.
 pub fn system_words(error: impl Display) -> String {

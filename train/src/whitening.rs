@@ -1,6 +1,6 @@
 //! First values of a convolution that whitens patches, from the training images: its outputs are uncorrelated and of one
 //! variance, so that the layers behind it learn faster (Page 2018, "How to train your ResNet"; Jordan 2024, arXiv
-//! 2404.00498). Each direction comes with its opposite, because a ReLU follows.
+//! 2404.00498). Each direction comes with its opposite, because an activation follows that flattens what is negative.
 
 use anyhow::{Context, Result, bail};
 use model_core::arch::{Architecture, Conv, Op};

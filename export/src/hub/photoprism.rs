@@ -12,6 +12,7 @@ use model_core::manifest::{Manifest, Output};
 use model_core::onnx;
 use model_core::preprocessing::{ChannelOrder, Resize};
 use model_core::resample::Filter;
+use model_core::text::hex;
 use sha2::{Digest, Sha256};
 
 use super::{Made, Shipped};
@@ -104,10 +105,7 @@ pub fn files(shipped: &Shipped<'_>, folder: &Path) -> Result<Made> {
     (shipped.prove)(&mut model, shipped.precision)
         .with_context(|| format!("{file} was not written"))?;
     let bytes = onnx::to_bytes(&model);
-    let sha256: String = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sha256 = hex(&Sha256::digest(&bytes));
     let labels: Vec<&str> = manifest
         .labels
         .iter()

@@ -133,8 +133,9 @@ pub fn quantized_model(
     let statistics = calibrate::calibrate(plan, &images, [height, width])?;
     let network = scheme::quantize(plan, &statistics, &settings)?;
     println!(
-        "int8        calibrated on {} photos ({:?} ranges)",
+        "int8        calibrated on {} photos of {} ({:?} ranges)",
         images.samples.len(),
+        images.description,
         settings.method
     );
     let inputs = images.load(0, images.samples.len().min(ERROR_IMAGES))?;

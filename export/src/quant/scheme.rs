@@ -91,7 +91,7 @@ pub fn quantize<'a>(
     }
     if let Some(layer) = plan.layers.iter().find(|layer| !is_tried(&layer.op)) {
         bail!(
-            "int8 is for networks of convolutions, ReLU, ReLU6, pooling, sums and linear layers; layer {} is none of these",
+            "int8 is for networks of convolutions, ReLU, ReLU6, SiLU, pooling, sums and linear layers; layer {} is none of these",
             layer.name
         );
     }
@@ -168,6 +168,7 @@ fn is_tried(op: &LayerOp) -> bool {
         | LayerOp::Conv(_)
         | LayerOp::Relu
         | LayerOp::Relu6
+        | LayerOp::Silu
         | LayerOp::MaxPool { .. }
         | LayerOp::AvgPool { .. }
         | LayerOp::GlobalAvgPool
@@ -176,7 +177,6 @@ fn is_tried(op: &LayerOp) -> bool {
         | LayerOp::Add => true,
         LayerOp::BatchNorm { .. }
         | LayerOp::LayerNorm { .. }
-        | LayerOp::Silu
         | LayerOp::HardSwish
         | LayerOp::HardSigmoid
         | LayerOp::Sigmoid

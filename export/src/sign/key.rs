@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use model_core::text;
+use model_core::text::{self, hex};
 use p256::ecdsa::{SigningKey, VerifyingKey};
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding};
 use p256::{PublicKey, SecretKey};
@@ -72,9 +72,4 @@ pub fn hint(key: &VerifyingKey) -> Result<String> {
         .to_public_key_pem(LineEnding::LF)
         .context("the public key has no PEM form")?;
     Ok(hex(&Sha256::digest(pem.as_bytes())))
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

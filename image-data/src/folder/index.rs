@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use model_core::atomic_file;
 use model_core::sync::lock;
-use model_core::text::system_words;
+use model_core::text::{hex, system_words};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -86,7 +86,7 @@ impl FolderIndex {
     /// The file for the data set at `root`.
     fn file(&self, root: &Path) -> PathBuf {
         let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
-        let name: String = digest[..8].iter().map(|b| format!("{b:02x}")).collect();
+        let name = hex(&digest[..8]);
         self.dir.join(format!("{name}.index"))
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use model_core::atomic_file;
 use model_core::atomic_file::WriteFileError;
-use model_core::text::system_words;
+use model_core::text::{hex, system_words};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -304,7 +304,7 @@ fn fingerprint(dataset: &Dataset) -> String {
             hash.update((sample.class as u64).to_le_bytes());
         }
     }
-    verify::hex(&hash.finalize())
+    hex(&hash.finalize())
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use model_core::atomic_file;
 use model_core::preprocessing::{Preprocessing, Resize};
 use model_core::resample::{Filter, resize};
+use model_core::text::hex;
 use sha2::{Digest, Sha256};
 
 use super::index::{self, Entry};
-use super::verify::hex;
 use super::{PackConfig, PackError};
 use crate::dataset::Sample;
 use crate::decode::{DecodeConfig, DecodeError, Format, decode, probe};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use model_core::text::system_words;
+use model_core::text::{hex, system_words};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -50,9 +50,4 @@ fn sha256_of(path: &Path) -> std::io::Result<String> {
         hash.update(&buffer[..read]);
         at += read as u64;
     }
-}
-
-/// Bytes as they are written in an index.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -82,6 +82,9 @@ impl Float for F32 {
         unsafe fn prefetch(from: *const u8) {
             _mm_prefetch::<_MM_HINT_T0>(from.cast())
         }
+        unsafe fn prefetch_far(from: *const u8) {
+            _mm_prefetch::<_MM_HINT_T1>(from.cast())
+        }
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) trait Float: Copy {
     unsafe fn store_bf16(to: *mut u16, v: Self::V);
     /// Asks for the cache line at this address, which need not be valid.
     unsafe fn prefetch(_from: *const u8) {}
+    /// The same, into the second-level cache.
+    unsafe fn prefetch_far(_from: *const u8) {}
 }
 
 /// Sums of products of one element type: each lane sums a word of input times its own word of weights, where a word is

@@ -6,6 +6,7 @@
 
 use super::finish::{Finish, finish_in_place};
 use super::{Dot, Float, unroll};
+use crate::memory::LINE;
 
 /// What one call works on. Distances are bytes.
 pub(crate) struct Tile<'a> {
@@ -22,6 +23,8 @@ pub(crate) struct Tile<'a> {
     pub words: *const usize,
     /// `[runs][words][vectors][LANES]` words.
     pub weights: *const u8,
+    /// Weights that later tiles read, which are asked for meanwhile.
+    pub coming: Coming,
     /// Vectors that are stored.
     pub live: usize,
     pub output: *mut u8,
@@ -40,6 +43,38 @@ pub(crate) struct Tile<'a> {
     pub finish: &'a Finish,
 }
 
+/// Weights that are brought into the second-level cache while a tile is computed, a few lines with each run. It takes time
+/// to read them from farther away, and the sums of one tile would wait for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Coming {
+    /// The first byte, which need not be valid.
+    pub from: *const u8,
+    /// Cache lines of each run.
+    pub lines: usize,
+}
+
+impl Coming {
+    /// No line.
+    pub const NONE: Self = Self {
+        from: std::ptr::null(),
+        lines: 0,
+    };
+
+    /// What tile `index` of `of` asks for: its share of the `bytes` that follow `weights`. A tile alone has no time to.
+    #[inline(always)]
+    pub fn share(weights: *const u8, bytes: usize, runs: usize, [index, of]: [usize; 2]) -> Self {
+        let lines = bytes.div_ceil(of * runs * LINE);
+        let share = lines * runs * LINE;
+        match of > 1 && index * share < bytes {
+            true => Self {
+                from: weights.wrapping_add(bytes + index * share),
+                lines,
+            },
+            false => Self::NONE,
+        }
+    }
+}
+
 impl<'a> Tile<'a> {
     /// Reads and writes nothing: for those who need a part of it.
     #[inline(always)]
@@ -52,6 +87,7 @@ impl<'a> Tile<'a> {
             run_count: 0,
             words: std::ptr::null(),
             weights: std::ptr::null(),
+            coming: Coming::NONE,
             live: 0,
             output: std::ptr::null_mut(),
             output_next: 0,
@@ -158,7 +194,12 @@ unsafe fn at_once<D: Dot, const P: usize, const N: usize, const STEP: usize, con
     unsafe {
         let mut sums = [[D::zero(); N]; P];
         let mut weights = t.weights;
+        let mut coming = t.coming.from;
         for run in 0..t.run_count {
+            for _ in 0..t.coming.lines {
+                D::F::prefetch_far(coming);
+                coming = coming.wrapping_add(LINE);
+            }
             let mut first = input.add(*t.runs.add(run));
             let mut second = first.wrapping_add(second);
             // A run has a word at least. Were that unknown, the sums would be kept in memory from run to run.

@@ -15,7 +15,7 @@ use crate::elem::{Elem, to_bf16};
 use crate::graph::Window;
 use crate::isa::{AheadLines, Matrix, MatrixTile, Proof};
 use crate::kernel::finish::Finish;
-use crate::kernel::tile::Tile;
+use crate::kernel::tile::{Coming, Tile};
 use crate::memory::{Aligned, Arena, LINE};
 
 /// A convolution ready to run.
@@ -29,6 +29,8 @@ pub(crate) struct Conv {
     runs: Vec<usize>,
     /// See [`Tile::words`].
     words: Vec<usize>,
+    /// Their sum.
+    word_count: usize,
     weights: Aligned,
     /// 32 bits a channel.
     bias: Aligned,
@@ -41,8 +43,12 @@ pub(crate) struct Conv {
     places_together: usize,
 }
 
-/// Weights that stay in the second-level cache while places pass, in bytes.
+/// Weights that stay in the second-level cache while places pass, in bytes; and where the input would not stay there while
+/// panels pass.
 const RESIDENT_WEIGHTS: usize = 256 * 1024;
+const RESIDENT_WEIGHTS_OF_LARGE_INPUT: usize = 512 * 1024;
+/// An input that does not stay in the second-level cache, in bytes.
+const LARGE_INPUT: usize = 1024 * 1024;
 /// Input of places that stays in the first-level cache while panels pass, in bytes.
 const RESIDENT_INPUT: usize = 24 * 1024;
 
@@ -140,7 +146,11 @@ impl Conv {
             Places::Matrix(..) => 32,
         };
         let place_input = runs.len() * layout.words * 4 * pixels;
-        let places_together = if total <= RESIDENT_WEIGHTS {
+        let resident = match src.blocks() * src.block() > LARGE_INPUT {
+            true => RESIDENT_WEIGHTS_OF_LARGE_INPUT,
+            false => RESIDENT_WEIGHTS,
+        };
+        let places_together = if total <= resident {
             (RESIDENT_INPUT / place_input.max(1)).max(1)
         } else {
             usize::MAX
@@ -152,6 +162,7 @@ impl Conv {
             residual: spec.residual,
             window,
             runs,
+            word_count: words.iter().sum(),
             words,
             weights,
             bias,
@@ -205,9 +216,9 @@ impl Conv {
         match &self.places {
             Places::Tiles(places) => {
                 let places = part(&places[range], place_parts, task % place_parts);
-                self.walk(panels, places, |panel, place, _| {
+                self.walk(panels, places, |panel, place, which| {
                     // SAFETY: the caller answers for arena and task, and the place's kernels came with a proof.
-                    unsafe { self.tile(arena, cut, panel, place) };
+                    unsafe { self.tile(arena, cut, panel, place, which) };
                 });
             }
             Places::Matrix(matrix, places) => {
@@ -263,7 +274,14 @@ impl Conv {
         }
     }
 
-    unsafe fn tile(&self, arena: Arena, cut: &Cut, panel: &Panel, place: &Place) {
+    unsafe fn tile(
+        &self,
+        arena: Arena,
+        cut: &Cut,
+        panel: &Panel,
+        place: &Place,
+        which: [usize; 2],
+    ) {
         let Cut { src, dst, .. } = cut;
         let window = &self.window;
         let along =
@@ -274,6 +292,14 @@ impl Conv {
         unsafe {
             let mut tile = self.at(arena, dst, panel, [place.y, place.x]);
             tile.input = arena.at(start);
+            // While a panel passes over its places, they ask for the next panel's weights.
+            tile.coming = match self.places_together {
+                usize::MAX => {
+                    let panel_bytes = self.word_count * panel.vectors * self.lanes * 4;
+                    Coming::share(tile.weights, panel_bytes, self.runs.len(), which)
+                }
+                _ => Coming::NONE,
+            };
             if place.two_rows {
                 tile.second = window.stride[0] * src.row();
                 tile.output_second = dst.row();

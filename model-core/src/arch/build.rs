@@ -157,6 +157,28 @@ impl Builder {
         self.push(Op::Conv(conv), &[input])
     }
 
+    /// A convolution alone, without a bias: a norm follows, but not at once.
+    pub(super) fn conv_no_bias(
+        &mut self,
+        input: usize,
+        name: String,
+        [in_channels, out_channels]: [usize; 2],
+        kernel: usize,
+    ) -> usize {
+        let conv = Conv {
+            name,
+            in_channels,
+            out_channels,
+            kernel,
+            stride: 1,
+            padding: (self.style.padding)(kernel, 1),
+            groups: 1,
+            bias: false,
+            matrix: false,
+        };
+        self.push(Op::Conv(conv), &[input])
+    }
+
     /// A norm that follows no convolution.
     pub(super) fn batch_norm(&mut self, input: usize, name: String, channels: usize) -> usize {
         let norm = BatchNorm {

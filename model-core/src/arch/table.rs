@@ -50,7 +50,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ("cifar_resnet56", 32, || Family::ResNet(ResNet::cifar(9))),
     ("cifar_whitened_vgg", 32, || {
         Family::WhitenedVgg(WhitenedVgg {
-            widths: [64, 256, 256],
+            widths: [96, 320, 320],
             depth: 2,
         })
     }),

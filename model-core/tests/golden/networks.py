@@ -35,7 +35,7 @@ class CifarResNet(torchvision.models.ResNet):
 class WhitenedVgg(nn.Module):
     """`model-core/src/arch/whitened_vgg.rs`: after airbench94 (Jordan 2024)."""
 
-    def __init__(self, num_classes=10, widths=(64, 256, 256), depth=2):
+    def __init__(self, num_classes=10, widths=(96, 320, 320), depth=2):
         super().__init__()
         channels = 24
         self.whiten = nn.Conv2d(3, channels, 2)
@@ -51,12 +51,13 @@ class WhitenedVgg(nn.Module):
         self.depth = depth
 
     def forward(self, x):
-        x = torch.relu(self.whiten(x))
+        x = nn.functional.silu(self.whiten(x))
         for stage in self.stages:
             for place in range(1, self.depth + 1):
-                x = torch.relu(getattr(stage, f"norm{place}")(getattr(stage, f"conv{place}")(x)))
+                x = getattr(stage, f"conv{place}")(x)
                 if place == 1:
                     x = torch.max_pool2d(x, 2)
+                x = nn.functional.silu(getattr(stage, f"norm{place}")(x))
         return self.head(torch.max_pool2d(x, 3).flatten(1))
 
 

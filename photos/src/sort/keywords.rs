@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image_data::formats::looks_like_picture;
 use model_core::atomic_file;
-use model_core::text::system_words;
+use model_core::text::{hex, system_words};
 use sha2::{Digest, Sha256};
 
 use super::journal::{self, decode, encode, not_written};
@@ -275,8 +275,7 @@ fn parse(text: &str) -> Result<Vec<Entry>, usize> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Backbone {
             .flat_map(|graph| &graph.node)
             .any(|node| node.op_type.contains("Quantize") || node.op_type.contains("Integer"));
         Ok(Self {
-            sha256: super::hex(&onnx::to_bytes(&model)),
+            sha256: super::digest(&onnx::to_bytes(&model)),
             model,
             features,
             width,

@@ -11,7 +11,7 @@ use inference::{Cancel, Classifier, ClassifierConfig};
 use model_core::RgbImage;
 use model_core::resample::{Filter, resize};
 
-use super::{Backbone, NONE_ID, NONE_NAME, TeachError, hex};
+use super::{Backbone, NONE_ID, NONE_NAME, TeachError, digest};
 use crate::walk::{WalkEntry, is_hidden, is_photo, walk};
 
 /// A folder of photos of one class.
@@ -166,7 +166,7 @@ impl Teacher {
             match read_file(path, &decode.limits) {
                 Ok(bytes) => {
                     let mut hashes = hashes.lock().unwrap_or_else(PoisonError::into_inner);
-                    hashes[index] = hex(&bytes);
+                    hashes[index] = digest(&bytes);
                     Source::Bytes { name, bytes }
                 }
                 // The stream reads it once more, and says why it cannot.

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use inference::InferenceError;
 use model_core::diagnostic::{Diagnose, Remedy};
-use model_core::text::system_words;
+use model_core::text::{hex, system_words};
 use sha2::{Digest, Sha256};
 
 pub use backbone::Backbone;
@@ -122,9 +122,6 @@ impl Diagnose for TeachError {
 }
 
 /// SHA-256, lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }

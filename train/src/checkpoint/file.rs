@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use model_core::atomic_file;
+use model_core::text::hex;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -145,10 +146,6 @@ fn to_bytes(tensor: &Tensor) -> Result<(&'static str, Vec<u8>)> {
     let mut bytes = vec![0; count * tensor.kind().elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, count)?;
     Ok((dtype, bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

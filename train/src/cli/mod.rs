@@ -30,19 +30,8 @@ use crate::failure::{MemoryRemedy, OutOfMemory};
     arg_required_else_help = true
 )]
 struct Cli {
-    /// Folder that keeps what was read of a data set in an object store (s3://...) [default: in the user's cache folder]
-    #[arg(
-        long,
-        global = true,
-        env = "TRAIN_DATA_CACHE",
-        value_name = "DIR",
-        help_heading = "Object stores"
-    )]
-    data_cache: Option<PathBuf>,
-    /// Most of it that is kept, as 200GB; the rest is fetched whenever it is read [default: 80 % of the free space]
-    #[arg(long, global = true, env = "TRAIN_DATA_CACHE_SIZE", value_name = "SIZE", help_heading = "Object stores",
-          value_parser = cloud_data::parse_bytes)]
-    data_cache_size: Option<u64>,
+    #[command(flatten)]
+    cache: cloud_data::CacheConfig,
     #[command(subcommand)]
     command: Option<TrainCommand>,
     #[command(flatten)]
@@ -81,10 +70,7 @@ pub fn command() -> clap::Command {
 /// not be read, 128 + N saved and stopped by signal N.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    cloud_data::configure(&cloud_data::CacheConfig {
-        folder: cli.data_cache.clone(),
-        bytes: cli.data_cache_size,
-    });
+    cloud_data::configure(&cli.cache);
     let result = match cli.command {
         None => run::train(&cli.train),
         Some(TrainCommand::Evaluate(args)) => evaluate::evaluate(&args),

@@ -1,7 +1,6 @@
 //! What a run was trained on, in a few lines: stored in its state, compared when it goes on.
 
-use std::fmt::Write;
-
+use model_core::text::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -35,11 +34,7 @@ impl ImageListDigest {
             hasher.update([0]);
             hasher.update((label as u64).to_le_bytes());
         }
-        let mut sha256 = String::new();
-        for byte in hasher.finalize() {
-            // Writing to a string cannot fail.
-            let _ = write!(sha256, "{byte:02x}");
-        }
+        let sha256 = hex(&hasher.finalize());
         Self { images, sha256 }
     }
 }

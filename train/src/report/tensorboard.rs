@@ -181,6 +181,8 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
 
 #[cfg(test)]
 mod tests {
+    use model_core::text::hex;
+
     use super::*;
 
     #[test]
@@ -193,10 +195,7 @@ mod tests {
     #[test]
     fn a_session_begins_with_the_bytes_that_protobuf_gives() {
         // Event(wall_time=1.0, step=5, session_log=SessionLog(status=SessionLog.START)).SerializeToString().hex()
-        let hex: String = session_event(1.0, 5)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let hex = hex(&session_event(1.0, 5));
         assert_eq!(hex, "09000000000000f03f10053a020801");
     }
 
@@ -250,10 +249,7 @@ mod tests {
     fn an_event_has_the_bytes_that_protobuf_gives() {
         // Event(wall_time=1.0, step=300, summary=Summary(value=[Summary.Value(tag="a", simple_value=0.5)]))
         //     .SerializeToString().hex() of tensorboard.compat.proto
-        let hex: String = scalar_event(1.0, 300, "a", 0.5)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let hex = hex(&scalar_event(1.0, 300, "a", 0.5));
         assert_eq!(hex, "09000000000000f03f10ac022a0a0a080a0161150000003f");
     }
 }

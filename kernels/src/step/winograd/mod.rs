@@ -3,28 +3,40 @@
 //! Tiles go by in bands of whole rows. A band is two steps: its inputs are transformed into a stretch of the arena; then
 //! every panel of output channels multiplies, transforms back and finishes the tiles, group after group.
 
+mod groups;
 mod pack;
 mod tiling;
 
 pub(crate) use tiling::Tiling;
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use super::pack::Groups;
+use super::part;
 use super::places::{Panel, panels};
 use super::spec::{Numbers, Spec, arithmetic, vectors};
-use super::{cover, part};
 use crate::buffer::Buffer;
 use crate::isa::Proof;
 use crate::kernel::finish::Finish;
-use crate::kernel::tile::{Kernel, Tile, half};
+use crate::kernel::tile::{Coming, Tile};
 use crate::kernel::winograd::{InputTiles, LARGEST, LARGEST_SIDE, OutputTiles, Winograd};
-use crate::memory::{Aligned, Arena};
+use crate::memory::{Aligned, Arena, LINE};
+use groups::{Band, GROUP, Group, Segment, band_groups};
 
-/// Tiles whose products lie on the stack together.
-const GROUP: usize = 16;
+/// Groups that multiply by the weights of a position, one after the other, before the next position's turn.
+const GROUPS_TOGETHER: usize = 4;
 /// The most bytes of two vectors.
 const TWO_VECTORS: usize = 2 * 64;
+
+/// The most bytes of products that lie together, a line behind those of each position.
+const PRODUCT_BYTES: usize =
+    LARGEST_SIDE * LARGEST_SIDE * (GROUP * GROUPS_TOGETHER * TWO_VECTORS + LINE);
+
+thread_local! {
+    /// Where a thread keeps products until they are transformed back: more than a stack has for sure.
+    static PRODUCTS: RefCell<Aligned> = RefCell::new(Aligned::zeros(PRODUCT_BYTES));
+}
 
 /// A convolution ready to run.
 pub(crate) struct WinogradConv {
@@ -47,38 +59,6 @@ pub(crate) struct WinogradConv {
     finish: Finish,
     panels: Vec<Panel>,
     bands: Vec<Band>,
-}
-
-struct Band {
-    rows: Range<usize>,
-    groups: Vec<Group>,
-}
-
-/// Tiles that follow each other.
-struct Group {
-    /// The first tile, counted within the band.
-    first: usize,
-    count: usize,
-    products: Vec<Products>,
-    segments: Vec<Segment>,
-}
-
-/// Tiles of one call of a matrix product.
-struct Products {
-    /// Within the group.
-    first: usize,
-    half: usize,
-    /// With one and with two vectors of weights.
-    kernels: [Kernel; 2],
-}
-
-/// Tiles of a group in one row.
-struct Segment {
-    /// Within the group.
-    first: usize,
-    count: usize,
-    y: usize,
-    x: usize,
 }
 
 impl WinogradConv {
@@ -229,61 +209,98 @@ impl WinogradConv {
             for group in groups {
                 for panel in panels {
                     // SAFETY: the caller answers for arena and task, which alone has this panel and group.
-                    unsafe { self.group(arena, panel, group) };
+                    unsafe { self.groups(arena, panel, std::slice::from_ref(group), false) };
                 }
             }
         } else {
             for panel in panels {
-                for group in groups {
+                for together in groups.chunks(GROUPS_TOGETHER) {
                     // SAFETY: as in the other order above.
-                    unsafe { self.group(arena, panel, group) };
+                    unsafe { self.groups(arena, panel, together, true) };
                 }
             }
         }
     }
 
-    unsafe fn group(&self, arena: Arena, panel: &Panel, group: &Group) {
-        const PRODUCTS: usize = LARGEST_SIDE * LARGEST_SIDE * GROUP * TWO_VECTORS;
+    /// Computes the outputs of groups that follow each other. Where weights pass by, all groups multiply by those of one
+    /// position before the next one's turn, and ask for the next ones meanwhile.
+    unsafe fn groups(&self, arena: Arena, panel: &Panel, groups: &[Group], pass_by: bool) {
+        PRODUCTS.with_borrow_mut(|room| {
+            let products = room.as_mut::<u8>().as_mut_ptr();
+            // SAFETY: the caller's; the room holds the products of as many groups.
+            unsafe { self.groups_in(arena, panel, groups, pass_by, products) };
+        });
+    }
+
+    unsafe fn groups_in(
+        &self,
+        arena: Arena,
+        panel: &Panel,
+        groups: &[Group],
+        pass_by: bool,
+        products: *mut u8,
+    ) {
         const PIXELS: usize = LARGEST * LARGEST * GROUP * TWO_VECTORS;
         #[repr(align(64))]
-        struct Room<const BYTES: usize>([std::mem::MaybeUninit<u8>; BYTES]);
-        let mut products = Room::<PRODUCTS>([const { std::mem::MaybeUninit::uninit() }; PRODUCTS]);
-        let mut pixels = Room::<PIXELS>([const { std::mem::MaybeUninit::uninit() }; PIXELS]);
-        let products: *mut u8 = products.0.as_mut_ptr().cast();
+        struct Room([std::mem::MaybeUninit<u8>; PIXELS]);
+        let mut pixels = Room([const { std::mem::MaybeUninit::uninit() }; PIXELS]);
         let pixels: *mut u8 = pixels.0.as_mut_ptr().cast();
         let Tiling {
             outputs, position, ..
         } = self.tiling;
         let wide = panel.vectors * self.vector;
         let panel_position = self.runs.len() * self.vector / 4 * wide;
-        // SAFETY: tiles lie in the band, weights were packed for the panel, and the rooms hold a group's tiles.
+        let first = groups.first().map_or(0, |group| group.first);
+        let tiles: usize = groups.iter().map(|group| group.count).sum();
+        let calls = || {
+            groups
+                .iter()
+                .flat_map(|group| group.products.iter().map(move |call| (group, call)))
+        };
+        let call_count = calls().count();
+        // An odd number of lines, so that the positions of a tile do not share a set of the cache.
+        let between = ((tiles * wide).div_ceil(LINE) | 1) * LINE;
+        // SAFETY: tiles lie in the band, weights were packed for the panel, and the rooms hold the groups' tiles.
         unsafe {
-            let input = arena.at(self.scratch + group.first * self.vector);
-            let weights = self.weights.as_ptr().add(panel.weights);
+            let input = arena.at(self.scratch);
+            let mut weights = self.weights.as_ptr().add(panel.weights);
             for at in 0..self.tiling.positions() {
-                for call in &group.products {
+                for (index, (group, call)) in calls().enumerate() {
+                    let tile = group.first + call.first;
                     (call.kernels[panel.vectors - 1])(&Tile {
-                        input: input.add(at * position + call.first * self.vector),
+                        input: input.add(at * position + tile * self.vector),
                         second: call.half * self.vector,
                         step: self.vector,
                         runs: self.runs.as_ptr(),
                         run_count: self.runs.len(),
                         words: self.words.as_ptr(),
-                        weights: weights.add(at * panel_position),
-                        output: products.add((at * group.count + call.first) * wide),
+                        weights,
+                        coming: match pass_by {
+                            true => Coming::share(
+                                weights,
+                                panel_position,
+                                self.runs.len(),
+                                [index, call_count],
+                            ),
+                            false => Coming::NONE,
+                        },
+                        output: products.add(at * between + (tile - first) * wide),
                         ..Tile::nowhere(&self.finish)
                     });
                 }
+                weights = weights.add(panel_position);
             }
-            for segment in &group.segments {
-                (self.kernels.output[outputs / 2 - 1])(&OutputTiles {
-                    products: products.add(segment.first * wide),
-                    position: group.count * wide,
-                    count: segment.count,
-                    vectors: panel.vectors,
-                    pixels,
-                });
-                self.store(arena, panel, segment, pixels);
+            for group in groups {
+                for segment in &group.segments {
+                    (self.kernels.output[outputs / 2 - 1])(&OutputTiles {
+                        products: products.add((group.first - first + segment.first) * wide),
+                        position: between,
+                        count: segment.count,
+                        vectors: panel.vectors,
+                        pixels,
+                    });
+                    self.store(arena, panel, segment, pixels);
+                }
             }
         }
     }
@@ -307,47 +324,4 @@ impl WinogradConv {
             }
         }
     }
-}
-
-/// The groups of a band; none where a kernel is missing.
-fn band_groups(kernels: &Winograd, rows: &Range<usize>, tiling: Tiling) -> Option<Vec<Group>> {
-    let Tiling {
-        outputs, columns, ..
-    } = tiling;
-    let tiles = rows.len() * columns;
-    let count = tiles.div_ceil(GROUP);
-    (0..count)
-        .map(|index| {
-            let (first, end) = (tiles * index / count, tiles * (index + 1) / count);
-            let mut products: Vec<Products> = Vec::new();
-            let mut covered = 0;
-            for width in cover(end - first, kernels.widths) {
-                products.push(Products {
-                    first: covered,
-                    half: half(width),
-                    kernels: [(kernels.multiply)(width, 1)?, (kernels.multiply)(width, 2)?],
-                });
-                covered += width;
-            }
-            let mut segments: Vec<Segment> = Vec::new();
-            for tile in first..end {
-                let y = (rows.start + tile / columns) * outputs;
-                match segments.last_mut() {
-                    Some(last) if last.y == y => last.count += 1,
-                    _ => segments.push(Segment {
-                        first: tile - first,
-                        count: 1,
-                        y,
-                        x: tile % columns * outputs,
-                    }),
-                }
-            }
-            Some(Group {
-                first,
-                count: end - first,
-                products,
-                segments,
-            })
-        })
-        .collect()
 }
