@@ -126,11 +126,12 @@ fn plain_cargo_build_needs_no_libtorch() {
         .iter()
         .map(|p| p.name.to_string())
         .collect();
-    // Besides libtorch: the bindings and the page are built by those who need them, and a Python module is maturin's to
-    // link.
+    // Besides libtorch and what train needs and export on request: the bindings and the page are built by those who need
+    // them, and a Python module is maturin's to link.
     let left_out = [
         "train",
         "torch-ext",
+        "cloud-data",
         "libtorch-check",
         "resnet50-c",
         "resnet50-python",

@@ -179,7 +179,7 @@ pub fn remedy_for_model(remedy: Option<&Remedy>) -> String {
             | Remedy::FixLabels
             | Remedy::ExportAgain,
         ) => {
-            "Choose another model, or the built-in one. Whoever made this one can export it again with export-onnx."
+            "Choose another model, or the built-in one. Export it again with export-onnx to use it."
         }
         Some(Remedy::UseFewerThreads) => "Close other programs and try again.",
         Some(Remedy::UsePrecision(_)) => "Start the window again, without a choice of precision.",

@@ -35,6 +35,7 @@ pub struct Cli {
     #[command(flatten)]
     pub export: ExportArgs,
     /// Where photos of an object store stay.
+    #[cfg(feature = "object-stores")]
     #[command(flatten)]
     pub cache: cloud_data::CacheConfig,
 }

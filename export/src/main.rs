@@ -8,6 +8,7 @@ use model_core::text::join_causes;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(feature = "object-stores")]
     cloud_data::configure(&cli.cache);
     let result = match cli.command {
         Some(ExportCommand::Verify(args)) => export::run_verify(&args),

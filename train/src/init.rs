@@ -274,12 +274,12 @@ mod tests {
     #[test]
     fn convolutions_of_the_whitened_vgg_pass_their_input_on() {
         let network = network("cifar_whitened_vgg", false);
-        let x = Tensor::randn([1, 64, 6, 6], (tch::Kind::Float, tch::Device::Cpu));
+        let x = Tensor::randn([1, 96, 6, 6], (tch::Kind::Float, tch::Device::Cpu));
         let weight = tensor(&network, "stages.1.conv1.weight");
         let y = x.conv2d(weight, None::<&Tensor>, 1, 1, 1, 1);
-        assert_eq!(y.narrow(1, 0, 64), x);
-        let random = weight.narrow(0, 64, 192);
-        let bound = 1.0 / (64.0_f64 * 9.0).sqrt();
+        assert_eq!(y.narrow(1, 0, 96), x);
+        let random = weight.narrow(0, 96, 224);
+        let bound = 1.0 / (96.0_f64 * 9.0).sqrt();
         let most = random.abs().max().double_value(&[]);
         assert!(most <= bound && most > 0.99 * bound, "{most} {bound}");
         let head = tensor(&network, "head.weight").abs();

@@ -12,7 +12,6 @@ mod pack;
 mod plot;
 mod run;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};

@@ -10,7 +10,6 @@ mod tiling;
 pub(crate) use tiling::Tiling;
 
 use std::cell::RefCell;
-use std::ops::Range;
 
 use super::pack::Groups;
 use super::part;
