@@ -49,9 +49,9 @@ def make_data():
                 shutil.copy(path, place)
 
 
-def train(data, output, *more, **options):
+def train(data, output, *more, batch=32, **options):
     """Three steps of two epochs; the same numbers wherever the data lies."""
     return run(
-        "--data", data, "--arch", "cifar_resnet20", "--epochs", 2, "--batch-size", 32, "--precision", "fp32",
+        "--data", data, "--arch", "cifar_resnet20", "--epochs", 2, "--batch-size", batch, "--precision", "fp32",
         "--max-steps", 3, "--device", "cpu", "--output", WORK / output, *more, **options,
     )
