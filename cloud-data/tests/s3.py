@@ -1,4 +1,7 @@
-"""`train` and `export-onnx` on data sets in an S3 server, against the same files on the disk. Called by `cloud-data/test`; see there."""
+"""`train` and `export-onnx` on data sets in an S3 server, against the same files on the disk.
+
+Called by `cloud-data/test`; see there.
+"""
 
 import os
 import pathlib

@@ -234,8 +234,7 @@ fn pythons_tarfile_reads_a_pack() {
     let listed = String::from_utf8(output.stdout).unwrap();
     let line = |shard: &Path, name: &str, bytes: &[u8]| {
         let shard = shard.file_name().unwrap().to_string_lossy();
-        let hash = Sha256::digest(bytes);
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = model_core::text::hex(&Sha256::digest(bytes));
         format!("{shard} {name} {} {hash}", bytes.len())
     };
     let mut expected = Vec::new();

@@ -7,14 +7,12 @@ use std::collections::HashMap;
 use model_core::arch;
 use model_core::preprocessing::{Preprocessing, Resize};
 use model_core::resample::{Filter, resize};
+use model_core::text::hex;
 use model_core::{RgbImage, preprocessing};
 use sha2::{Digest, Sha256};
 
 fn sha(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// The generator's `picture`.

@@ -13,7 +13,7 @@ pub struct QuantizeArgs {
     /// Write an int8 model (QDQ form) by static post-training quantization.
     #[arg(long, requires = "calibration")]
     pub int8: bool,
-    /// Images to measure activations on (100 are plenty): a folder, or any data set that train reads, also s3://...
+    /// Images to measure activations on (100 are plenty): a folder, or any other data set that train reads.
     #[arg(long, value_name = "DIR")]
     pub calibration: Option<PathBuf>,
     /// Use at most this many calibration images.

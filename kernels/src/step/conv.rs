@@ -9,7 +9,7 @@ use super::cut::Cut;
 use super::pack::{Groups, Packing};
 use super::part;
 use super::places::{MatrixPlace, Panel, Place, Places, matrix_places, panels, places};
-use super::spec::{MATRIX_WORDS, Numbers, Spec, arithmetic, layout, matrix, vectors};
+use super::spec::{Numbers, Spec, arithmetic, layout, matrix, vectors};
 use crate::buffer::Buffer;
 use crate::elem::{Elem, to_bf16};
 use crate::graph::Window;
@@ -29,9 +29,9 @@ pub(crate) struct Conv {
     runs: Vec<usize>,
     /// See [`Tile::words`].
     words: Vec<usize>,
-    /// Their sum.
-    word_count: usize,
     weights: Aligned,
+    /// Bytes of the weights of one vector of output channels.
+    vector_bytes: usize,
     /// 32 bits a channel.
     bias: Aligned,
     /// float32 a channel, where sums are integers.
@@ -162,9 +162,9 @@ impl Conv {
             residual: spec.residual,
             window,
             runs,
-            word_count: words.iter().sum(),
             words,
             weights,
+            vector_bytes: per_copy * copies,
             bias,
             scale,
             finish: spec.finish,
@@ -295,7 +295,7 @@ impl Conv {
             // While a panel passes over its places, they ask for the next panel's weights.
             tile.coming = match self.places_together {
                 usize::MAX => {
-                    let panel_bytes = self.word_count * panel.vectors * self.lanes * 4;
+                    let panel_bytes = self.vector_bytes * panel.vectors;
                     Coming::share(tile.weights, panel_bytes, self.runs.len(), which)
                 }
                 _ => Coming::NONE,
@@ -325,7 +325,7 @@ impl Conv {
         #[repr(align(64))]
         struct Sums([std::mem::MaybeUninit<u8>; 32 * 2 * 64]);
         let mut sums = Sums([std::mem::MaybeUninit::uninit(); 32 * 2 * 64]);
-        let panel_bytes = self.runs.len() * MATRIX_WORDS * panel.vectors * 64;
+        let panel_bytes = self.vector_bytes * panel.vectors;
         let start = cut.src.window_start(0, self.window.before);
         // SAFETY: buffers were laid out with the border that the window reads, and the source has room behind it for the
         // pixels of a tile that lie beyond its last one. Their sums are dropped.

@@ -36,6 +36,26 @@ pub(super) fn multiple_of_8(channels: f64) -> usize {
     rounded as usize
 }
 
+/// A convolution over all channels, pixel by pixel, whose window is centered; without a bias. `channels` are those in and
+/// out.
+pub(super) fn convolution(
+    name: String,
+    [in_channels, out_channels]: [usize; 2],
+    kernel: usize,
+) -> Conv {
+    Conv {
+        name,
+        in_channels,
+        out_channels,
+        kernel,
+        stride: 1,
+        padding: Padding::Explicit(kernel / 2),
+        groups: 1,
+        bias: false,
+        matrix: false,
+    }
+}
+
 /// A convolution with the BatchNorm behind it; stride and groups are 1 unless set.
 pub(super) struct ConvBn {
     conv: Conv,
@@ -48,21 +68,11 @@ impl ConvBn {
     pub(super) fn new(
         conv: impl Into<String>,
         norm: impl Into<String>,
-        [in_channels, out_channels]: [usize; 2],
+        channels: [usize; 2],
         kernel: usize,
     ) -> Self {
         Self {
-            conv: Conv {
-                name: conv.into(),
-                in_channels,
-                out_channels,
-                kernel,
-                stride: 1,
-                padding: Padding::Explicit(0),
-                groups: 1,
-                bias: false,
-                matrix: false,
-            },
+            conv: convolution(conv.into(), channels, kernel),
             norm: norm.into(),
             last_in_residual: false,
         }
@@ -140,41 +150,13 @@ impl Builder {
         &mut self,
         input: usize,
         name: &str,
-        [in_channels, out_channels]: [usize; 2],
+        channels: [usize; 2],
         kernel: usize,
     ) -> usize {
         let conv = Conv {
-            name: name.to_owned(),
-            in_channels,
-            out_channels,
-            kernel,
-            stride: 1,
             padding: (self.style.padding)(kernel, 1),
-            groups: 1,
             bias: true,
-            matrix: false,
-        };
-        self.push(Op::Conv(conv), &[input])
-    }
-
-    /// A convolution alone, without a bias: a norm follows, but not at once.
-    pub(super) fn conv_no_bias(
-        &mut self,
-        input: usize,
-        name: String,
-        [in_channels, out_channels]: [usize; 2],
-        kernel: usize,
-    ) -> usize {
-        let conv = Conv {
-            name,
-            in_channels,
-            out_channels,
-            kernel,
-            stride: 1,
-            padding: (self.style.padding)(kernel, 1),
-            groups: 1,
-            bias: false,
-            matrix: false,
+            ..convolution(name.to_owned(), channels, kernel)
         };
         self.push(Op::Conv(conv), &[input])
     }

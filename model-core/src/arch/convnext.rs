@@ -1,7 +1,7 @@
 //! ConvNeXt as data (Liu et al. 2022), with torchvision's module names. Stochastic depth is left out: training drops no
 //! blocks, evaluation is the same.
 
-use super::build::{Builder, Style};
+use super::build::{Builder, Style, convolution};
 use super::{ArchGraph, ChannelScale, Conv, LayerNorm, Op, Padding};
 
 /// A ConvNeXt.
@@ -74,17 +74,11 @@ fn residual(b: &mut Builder, input: usize, path: &str, channels: usize) -> usize
 }
 
 /// A convolution with a bias and without a border.
-fn conv(name: String, [in_channels, out_channels]: [usize; 2], kernel: usize) -> Conv {
+fn conv(name: String, channels: [usize; 2], kernel: usize) -> Conv {
     Conv {
-        name,
-        in_channels,
-        out_channels,
-        kernel,
-        stride: 1,
         padding: Padding::Explicit(0),
-        groups: 1,
         bias: true,
-        matrix: false,
+        ..convolution(name, channels, kernel)
     }
 }
 

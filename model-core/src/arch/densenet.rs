@@ -1,7 +1,7 @@
 //! DenseNet-BC as data (Huang et al. 2017), with torchvision's module names.
 
-use super::build::{Builder, ConvBn, Style};
-use super::{ArchGraph, Conv, Op, Padding};
+use super::build::{Builder, ConvBn, Style, convolution};
+use super::{ArchGraph, Op};
 
 /// A DenseNet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,16 +76,6 @@ impl DenseNet {
 }
 
 /// A convolution with neither bias nor norm.
-fn plain(name: String, [in_channels, out_channels]: [usize; 2], kernel: usize) -> Op {
-    Op::Conv(Conv {
-        name,
-        in_channels,
-        out_channels,
-        kernel,
-        stride: 1,
-        padding: Padding::Explicit(kernel / 2),
-        groups: 1,
-        bias: false,
-        matrix: false,
-    })
+fn plain(name: String, channels: [usize; 2], kernel: usize) -> Op {
+    Op::Conv(convolution(name, channels, kernel))
 }

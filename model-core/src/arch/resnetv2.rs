@@ -1,8 +1,8 @@
 //! ResNetV2 as data (He et al. 2016, "Identity Mappings in Deep Residual Networks"), with timm's module names: norm and
 //! activation stand before each convolution, and nothing after the sum.
 
-use super::build::{Builder, Style};
-use super::{ArchGraph, Conv, Op, Padding};
+use super::build::{Builder, Style, convolution};
+use super::{ArchGraph, Conv, Op};
 
 /// ResNetV2 with bottlenecks and BatchNorm (timm's `resnetv2_50`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,16 +75,9 @@ fn bottleneck(
 }
 
 /// A convolution with neither bias nor norm behind it.
-fn conv(name: String, [in_channels, out_channels]: [usize; 2], kernel: usize, stride: usize) -> Op {
+fn conv(name: String, channels: [usize; 2], kernel: usize, stride: usize) -> Op {
     Op::Conv(Conv {
-        name,
-        in_channels,
-        out_channels,
-        kernel,
         stride,
-        padding: Padding::Explicit(kernel / 2),
-        groups: 1,
-        bias: false,
-        matrix: false,
+        ..convolution(name, channels, kernel)
     })
 }

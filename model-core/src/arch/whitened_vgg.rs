@@ -4,7 +4,7 @@
 //!
 //! Not here: the values of the first convolution, which come from the training images (`train`'s `whitening`).
 
-use super::build::{Builder, Style};
+use super::build::{Builder, Style, convolution};
 use super::{ArchGraph, Conv, Op, Padding};
 
 /// Side of the patches that are whitened, in pixels.
@@ -32,15 +32,9 @@ impl WhitenedVgg {
         // Each direction of the patches and its opposite, so that the activation loses neither.
         let mut channels = 2 * 3 * PATCH * PATCH;
         let whitening = Conv {
-            name: "whiten".into(),
-            in_channels: 3,
-            out_channels: channels,
-            kernel: PATCH,
-            stride: 1,
             padding: Padding::Explicit(0),
-            groups: 1,
             bias: true,
-            matrix: false,
+            ..convolution("whiten".into(), [3, channels], PATCH)
         };
         let x = b.push(Op::Conv(whitening), &[input]);
         let mut x = b.push(Op::Silu, &[x]);
@@ -48,7 +42,7 @@ impl WhitenedVgg {
             for place in 0..self.depth {
                 let [conv, norm] =
                     ["conv", "norm"].map(|kind| format!("stages.{stage}.{kind}{}", place + 1));
-                x = b.conv_no_bias(x, conv, [channels, out], 3);
+                x = b.push(Op::Conv(convolution(conv, [channels, out], 3)), &[x]);
                 if place == 0 {
                     x = b.push(pool(2), &[x]);
                 }

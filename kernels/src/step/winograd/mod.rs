@@ -1,7 +1,8 @@
 //! A 3 x 3 convolution of float32 or bfloat16 by Winograd's algorithm: see [`crate::kernel::winograd`].
 //!
 //! Tiles go by in bands of whole rows. A band is two steps: its inputs are transformed into a stretch of the arena; then
-//! every panel of output channels multiplies, transforms back and finishes the tiles, group after group.
+//! every panel of output channels multiplies, transforms back and finishes the tiles: group after group where the weights
+//! stay in the cache, a few groups at once where they pass by.
 
 mod groups;
 mod pack;
@@ -208,14 +209,14 @@ impl WinogradConv {
             for group in groups {
                 for panel in panels {
                     // SAFETY: the caller answers for arena and task, which alone has this panel and group.
-                    unsafe { self.groups(arena, panel, std::slice::from_ref(group), false) };
+                    unsafe { self.groups(arena, panel, std::slice::from_ref(group)) };
                 }
             }
         } else {
             for panel in panels {
                 for together in groups.chunks(GROUPS_TOGETHER) {
                     // SAFETY: as in the other order above.
-                    unsafe { self.groups(arena, panel, together, true) };
+                    unsafe { self.groups(arena, panel, together) };
                 }
             }
         }
@@ -223,22 +224,15 @@ impl WinogradConv {
 
     /// Computes the outputs of groups that follow each other. Where weights pass by, all groups multiply by those of one
     /// position before the next one's turn, and ask for the next ones meanwhile.
-    unsafe fn groups(&self, arena: Arena, panel: &Panel, groups: &[Group], pass_by: bool) {
+    unsafe fn groups(&self, arena: Arena, panel: &Panel, groups: &[Group]) {
         PRODUCTS.with_borrow_mut(|room| {
             let products = room.as_mut::<u8>().as_mut_ptr();
             // SAFETY: the caller's; the room holds the products of as many groups.
-            unsafe { self.groups_in(arena, panel, groups, pass_by, products) };
+            unsafe { self.groups_in(arena, panel, groups, products) };
         });
     }
 
-    unsafe fn groups_in(
-        &self,
-        arena: Arena,
-        panel: &Panel,
-        groups: &[Group],
-        pass_by: bool,
-        products: *mut u8,
-    ) {
+    unsafe fn groups_in(&self, arena: Arena, panel: &Panel, groups: &[Group], products: *mut u8) {
         const PIXELS: usize = LARGEST * LARGEST * GROUP * TWO_VECTORS;
         #[repr(align(64))]
         struct Room([std::mem::MaybeUninit<u8>; PIXELS]);
@@ -274,14 +268,14 @@ impl WinogradConv {
                         run_count: self.runs.len(),
                         words: self.words.as_ptr(),
                         weights,
-                        coming: match pass_by {
-                            true => Coming::share(
+                        coming: match self.weights_stay() {
+                            true => Coming::NONE,
+                            false => Coming::share(
                                 weights,
                                 panel_position,
                                 self.runs.len(),
                                 [index, call_count],
                             ),
-                            false => Coming::NONE,
                         },
                         output: products.add(at * between + (tile - first) * wide),
                         ..Tile::nowhere(&self.finish)
